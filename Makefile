@@ -1,0 +1,55 @@
+# make            builds everything into build/: the extension, the trainer, the sidecar
+# make install    extension where PG_CONFIG says, seqrec-trainer and seqrec-http into its --bindir
+# make installcheck   runs the SQL tests against the running server
+#
+# Variables: PG_CONFIG (which PostgreSQL), LIBTORCH (a downloaded libtorch 2.x instead of the system's)
+
+EXTENSION = seqrec
+DATA = $(wildcard sql/seqrec--*.sql)
+REGRESS = $(patsubst sql/%.sql,%,$(filter-out sql/seqrec--%,$(wildcard sql/*.sql)))
+REGRESS_OPTS = --inputdir=. --outputdir=build/regress
+EXTRA_CLEAN = build
+
+all: build/seqrec.so build/seqrec-trainer build/seqrec-http
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# --- the extension: PostgreSQL's own flags and linker line, products in build/ ---
+OBJECTS = $(patsubst src/%.cpp,build/extension/%.o,$(wildcard src/*.cpp))
+EXTENSION_CPPFLAGS = $(CPPFLAGS) -Isrc -I/usr/include/eigen3 -MMD -MP
+EXTENSION_CXXFLAGS = $(CXXFLAGS) $(CFLAGS_SL) -std=c++20 -O2 -Wall -Wextra -Wno-register
+
+build/extension/%.o: src/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(EXTENSION_CXXFLAGS) -isystem $(shell $(PG_CONFIG) --includedir-server) $(EXTENSION_CPPFLAGS) -c $< -o $@
+
+build/seqrec.so: $(OBJECTS) build/libseqrec_core.a src/exports.map
+	$(CXX) -shared -o $@ $(OBJECTS) build/libseqrec_core.a $(LDFLAGS) $(LDFLAGS_SL) \
+		-Wl,--version-script=src/exports.map -Wl,--exclude-libs,ALL
+
+-include $(OBJECTS:.o=.d)
+
+# --- everything without a PostgreSQL server header: CMake underneath ---
+CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http build/seqrec-unit-tests
+
+build/cmake/CMakeCache.txt:
+	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release -DPG_CONFIG=$(PG_CONFIG) $(if $(LIBTORCH),-DCMAKE_PREFIX_PATH=$(LIBTORCH))
+
+# CMake decides what is out of date, so it is always asked.
+$(CMAKE_TARGETS): cmake-build ;
+cmake-build: build/cmake/CMakeCache.txt
+	cmake --build build/cmake --parallel $(or $(JOBS),2)
+
+install: install-programs
+install-programs: all
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)' '$(DESTDIR)$(bindir)'
+	$(INSTALL_SHLIB) build/seqrec.so '$(DESTDIR)$(pkglibdir)/seqrec.so'
+	$(INSTALL_PROGRAM) build/seqrec-trainer build/seqrec-http '$(DESTDIR)$(bindir)'
+
+uninstall: uninstall-programs
+uninstall-programs:
+	rm -f '$(DESTDIR)$(pkglibdir)/seqrec.so' '$(DESTDIR)$(bindir)/seqrec-trainer' '$(DESTDIR)$(bindir)/seqrec-http'
+
+.PHONY: cmake-build install-programs uninstall-programs

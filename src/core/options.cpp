@@ -1,0 +1,145 @@
+#include "core/options.hpp"
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/error.hpp"
+
+namespace seqrec {
+namespace {
+
+using nlohmann::json;
+using enum OptionType;
+
+constexpr OptionSpec kTransformer[] = {
+    {"dim", Integer, 8, 1024, "64", "", "width of the embeddings; a multiple of 8 and of heads"},
+    {"layers", Integer, 1, 16, "2", "", "Transformer blocks"},
+    {"heads", Integer, 1, 16, "1", "", "attention heads"},
+    {"max_len", Integer, 2, 1024, "null", "", "latest clicks the model looks at"},
+    {"dropout", Real, 0, 0.9, "null", "", "dropout rate"},
+    {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
+    {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
+    {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},
+    {"batch_tokens", Integer, 16, 1048576, "6400", "", "clicks in one step"},
+    {"learning_rate", Real, 1e-8, 1, "0.001", "", "AdamW's peak step size"},
+    {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},
+    {"seed", Integer, 0, 9007199254740991.0, "1", "", "start of the random numbers"},
+    {"threads", Integer, 0, 1024, "0", "", "threads of the trainer; 0 = all cores"},
+    {"patience", Integer, 1, 100000, "10", "", "validations without a better NDCG@10 before it stops"},
+    {"max_seconds", Real, 1, 31536000, "null", "", "longest training time, in seconds"},
+};
+
+struct Kind {
+    std::string_view name;
+    std::span<const OptionSpec> specs;
+};
+constexpr Kind kKinds[] = {{"transformer", kTransformer}};
+
+[[noreturn]] void refuse(const std::string& message, const std::string& hint) {
+    throw Error(sqlstate::kInvalidParameter, message, hint);
+}
+
+const OptionSpec& find_spec(std::string_view kind, const std::string& key) {
+    std::string names;
+    for (const OptionSpec& spec : option_specs(kind)) {
+        if (spec.name == key) return spec;
+        names += (names.empty() ? "" : ", ") + std::string(spec.name);
+    }
+    refuse("unknown option \"" + key + "\"", "Options of kind \"" + std::string(kind) + "\": " + names + ".");
+}
+
+std::string number(double value) {
+    return json(value == static_cast<std::int64_t>(value) ? json(static_cast<std::int64_t>(value))
+                                                          : json(value))
+        .dump();
+}
+
+std::string expectation(const OptionSpec& spec) {
+    const std::string name(spec.name);
+    switch (spec.type) {
+        case Integer:
+            return name + " is an integer from " + number(spec.minimum) + " to " + number(spec.maximum) + ".";
+        case Real:
+            return name + " is a number from " + number(spec.minimum) + " to " + number(spec.maximum) + ".";
+        case Boolean:
+            return name + " is true or false.";
+        case Text:
+            return name + " is one of: " + std::string(spec.choices) + ".";
+    }
+    return name;
+}
+
+bool is_choice(std::string_view choices, std::string_view word) {
+    while (!choices.empty()) {
+        const std::size_t bar = choices.find('|');
+        if (choices.substr(0, bar) == word) return true;
+        choices = bar == std::string_view::npos ? "" : choices.substr(bar + 1);
+    }
+    return false;
+}
+
+bool has_type(const OptionSpec& spec, const json& value) {
+    switch (spec.type) {
+        case Integer:
+            return value.is_number_integer() ||
+                   (value.is_number_float() &&
+                    value.get<double>() ==
+                        static_cast<double>(static_cast<std::int64_t>(value.get<double>())));
+        case Real:
+            return value.is_number();
+        case Boolean:
+            return value.is_boolean();
+        case Text:
+            return value.is_string();
+    }
+    return false;
+}
+
+json check_value(const OptionSpec& spec, const json& value) {
+    const std::string name(spec.name);
+    if (!has_type(spec, value)) refuse("option \"" + name + "\" has the wrong type", expectation(spec));
+    if (spec.type == Text && !is_choice(spec.choices, value.get_ref<const std::string&>()))
+        refuse("invalid value for option \"" + name + "\"", expectation(spec));
+    if (spec.type == Integer || spec.type == Real) {
+        const double number_value = value.get<double>();
+        if (!(number_value >= spec.minimum && number_value <= spec.maximum))
+            refuse(value.dump() + " is out of range for option \"" + name + "\"", expectation(spec));
+        if (spec.type == Integer) return static_cast<std::int64_t>(number_value);
+    }
+    return value;
+}
+
+void check_together(const json& options) {
+    const std::int64_t dim = options.at("dim"), heads = options.at("heads");
+    if (dim % 8 != 0 || dim % heads != 0)
+        refuse("option \"dim\" must be a multiple of 8 and of \"heads\"",
+               "Try dim " + std::to_string((dim + 8 * heads - 1) / (8 * heads) * 8 * heads) + ".");
+}
+
+}  // namespace
+
+std::span<const OptionSpec> option_specs(std::string_view kind) {
+    std::string names;
+    for (const Kind& known : kKinds) {
+        if (known.name == kind) return known.specs;
+        names += (names.empty() ? "" : ", ") + std::string(known.name);
+    }
+    refuse("unknown model kind \"" + std::string(kind) + "\"", "Known kinds: " + names + ".");
+}
+
+json resolve_options(std::string_view kind, const json& given) {
+    if (!given.is_object())
+        refuse("options must be a JSON object", R"(Write them as in '{"dim": 64, "epochs": 20}'.)");
+    json resolved = json::object();
+    for (const OptionSpec& spec : option_specs(kind))
+        resolved[std::string(spec.name)] = json::parse(spec.default_json);
+    for (const auto& [key, value] : given.items()) {
+        const OptionSpec& spec = find_spec(kind, key);
+        if (value.is_null()) continue;  // null asks for the default
+        resolved[key] = check_value(spec, value);
+    }
+    check_together(resolved);
+    return resolved;
+}
+
+}  // namespace seqrec

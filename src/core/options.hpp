@@ -1,0 +1,36 @@
+// The options of seqrec_train: one table of names, ranges and defaults, read by the extension (which refuses
+// bad ones when it is called) and by the trainer (which uses them).
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string_view>
+
+namespace seqrec {
+
+enum class OptionType : std::uint8_t { Integer, Real, Boolean, Text };
+
+/// One option: its name, type, closed range (numbers), default as JSON text ("null" = chosen from the data)
+/// and meaning. 一个选项：名称、类型、闭区间范围（数值）、JSON 文本形式的默认值（"null"
+/// 表示由数据决定）及含义。
+struct OptionSpec {
+    std::string_view name;
+    OptionType type;
+    double minimum, maximum;
+    std::string_view default_json;
+    std::string_view choices;  // Text only: allowed words, separated by '|'
+    std::string_view meaning;
+};
+
+/// Every option of a model kind; Error 22023 with a hint for an unknown kind.
+/// 某模型类型的全部选项；未知类型抛出带提示的 Error 22023。
+std::span<const OptionSpec> option_specs(std::string_view kind);
+
+/// Checks `given` (a JSON object) against the options of `kind` and returns a full object, defaults filled
+/// in. Errors: 22023 for an unknown key, a wrong type or a value out of range, each naming the key, with a
+/// hint. 按 kind 的选项检查 given（JSON
+/// 对象），并返回填好默认值的完整对象。未知键、类型错误、超出范围均抛出带提示的 Error 22023。
+nlohmann::json resolve_options(std::string_view kind, const nlohmann::json& given);
+
+}  // namespace seqrec
