@@ -1,0 +1,218 @@
+#include "config.hpp"
+
+#include <arpa/inet.h>
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <thread>
+
+extern char** environ;
+
+namespace seqrec::sidecar {
+namespace {
+
+constexpr int kQueuePerConnection = 64;
+
+/// One variable: how it is called, what it may be, and how its text becomes a field of Config.
+struct Variable {
+    std::string_view name;
+    std::string_view fallback;  // empty: decided when the program starts, see `meaning`
+    std::string_view range;
+    std::string_view meaning;
+    void (*apply)(const Variable&, std::string_view text, Config&);
+};
+
+[[noreturn]] void refuse(const Variable& variable, std::string_view text) {
+    throw ConfigError(std::string(variable.name) + ": \"" + std::string(text) + "\" is not " +
+                      std::string(variable.range));
+}
+
+/// A whole number within the bounds written in the variable's own range, "... from LOW to HIGH".
+long whole_number(const Variable& variable, std::string_view text) {
+    long value = 0, low = 0, high = 0;
+    const auto bounds = variable.range.substr(variable.range.find("from ") + 5);
+    const auto separator = bounds.find(" to ");
+    std::from_chars(bounds.data(), bounds.data() + separator, low);
+    std::from_chars(bounds.data() + separator + 4, bounds.data() + bounds.size(), high);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value < low || value > high)
+        refuse(variable, text);
+    return value;
+}
+
+template <auto Field>
+void number(const Variable& variable, std::string_view text, Config& config) {
+    using Type = std::remove_reference_t<decltype(config.*Field)>;
+    config.*Field = static_cast<Type>(whole_number(variable, text));
+}
+
+template <auto Field>
+void on_off(const Variable& variable, std::string_view text, Config& config) {
+    if (text != "on" && text != "off") refuse(variable, text);
+    config.*Field = text == "on";
+}
+
+bool is_ip_address(const std::string& host) {
+    in6_addr buffer;
+    return inet_pton(AF_INET, host.c_str(), &buffer) == 1 || inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
+}
+
+void listen_address(const Variable& variable, std::string_view text, Config& config) {
+    const auto colon = text.rfind(':');
+    if (colon == std::string_view::npos) refuse(variable, text);
+    auto host = std::string(text.substr(0, colon));
+    const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    if (bracketed) host = host.substr(1, host.size() - 2);
+    if (host == "localhost") host = "127.0.0.1";
+    const bool is_v6 = host.find(':') != std::string::npos;
+    const auto port = text.substr(colon + 1);
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), config.listen_port);
+    if (!is_ip_address(host) || is_v6 != bracketed || error != std::errc() || port.empty() ||
+        end != port.data() + port.size())
+        refuse(variable, text);
+    config.listen_host = host;
+}
+
+void connection_string(const Variable& variable, std::string_view text, Config& config) {
+    config.dsn = text;
+    char* message = nullptr;
+    PQconninfoOption* options = PQconninfoParse(config.dsn.c_str(), &message);
+    PQfreemem(message);  // never shown: libpq quotes the part it stumbles on, which may be a password
+    if (!options) throw ConfigError(std::string(variable.name) + " is not " + std::string(variable.range));
+    PQconninfoFree(options);
+}
+
+void model_name(const Variable& variable, std::string_view text, Config& config) {
+    if (text.empty() || text.size() > 512) refuse(variable, text);
+    config.model = text;
+}
+
+constexpr Variable kVariables[] = {
+    {"SEQREC_LISTEN", "127.0.0.1:8080", "ADDRESS:PORT or [IPV6]:PORT with an IP address or localhost",
+     "where to listen; port 0 takes a free one", listen_address},
+    {"SEQREC_DSN", "", "a libpq connection string or URI",
+     "the database; what it leaves out comes from libpq's PG* variables", connection_string},
+    {"SEQREC_MODEL", "default", "a model name of 1 to 512 bytes",
+     "model of requests that name none; /readyz looks for it", model_name},
+    {"SEQREC_POOL", "", "a whole number from 1 to 256",
+     "database connections; default: one a core, since serving keeps a core busy", number<&Config::pool>},
+    {"SEQREC_PIPELINE", "1", "a whole number from 1 to 16",
+     "requests sent ahead on one connection before its first answer is back", number<&Config::pipeline>},
+    {"SEQREC_QUEUE", "", "a whole number from 1 to 100000",
+     "requests that may wait for a connection; default: 64 a connection; above it 503",
+     number<&Config::queue>},
+    {"SEQREC_PREPARE", "on", "on or off",
+     "prepared statements; off for a pooler in transaction mode that does not know them",
+     on_off<&Config::prepare>},
+    {"SEQREC_DEADLINE_MS", "2000", "a whole number from 10 to 600000",
+     "time a request may take, waiting included; above it 504 and the query is cancelled",
+     number<&Config::deadline>},
+    {"SEQREC_CONNECT_TIMEOUT_MS", "5000", "a whole number from 100 to 600000",
+     "time one attempt to reach the database may take", number<&Config::connect_timeout>},
+    {"SEQREC_POOL_LIFETIME_S", "1800", "a whole number from 1 to 86400",
+     "age at which a database connection is replaced, give or take a tenth",
+     number<&Config::connection_lifetime>},
+    {"SEQREC_MAX_BODY", "65536", "a whole number from 256 to 16777216",
+     "largest request body in bytes; above it 413", number<&Config::max_body>},
+    {"SEQREC_MAX_HEADER", "8192", "a whole number from 512 to 1048576",
+     "largest request header in bytes; above it 431", number<&Config::max_header>},
+    {"SEQREC_MAX_CONNECTIONS", "1024", "a whole number from 1 to 100000",
+     "clients connected at once; above it 503", number<&Config::max_connections>},
+    {"SEQREC_READ_TIMEOUT_MS", "10000", "a whole number from 100 to 600000",
+     "time a client has to send a header, to send a body, and to take an answer",
+     number<&Config::read_timeout>},
+    {"SEQREC_IDLE_TIMEOUT_MS", "75000", "a whole number from 100 to 3600000",
+     "time a connection may stay open without a request", number<&Config::idle_timeout>},
+    {"SEQREC_DRAIN_MS", "1000", "a whole number from 0 to 600000",
+     "after SIGTERM, time to go on serving with /readyz at 503, so that balancers can look away",
+     number<&Config::drain>},
+    {"SEQREC_ACCESS_LOG", "on", "on or off", "one JSON object a request on standard output",
+     on_off<&Config::access_log>},
+};
+
+/// The variable's own text, "" counting as not set, as it does for libpq's.
+std::string_view given(const Variable& variable) {
+    const char* text = std::getenv(variable.name.data());  // names are literals: they end with a zero
+    return text && *text ? std::string_view(text) : variable.fallback;
+}
+
+using OptionList = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+std::string masked_parameters(const Config& config) {
+    OptionList defaults(PQconndefaults(), PQconninfoFree);
+    OptionList named(config.dsn.empty() ? nullptr : PQconninfoParse(config.dsn.c_str(), nullptr),
+                     PQconninfoFree);
+    std::string text;
+    // Both lists hold the same keywords in the same order; a value of the DSN stands before a PG* variable's.
+    for (int i = 0; defaults && defaults.get()[i].keyword; ++i) {
+        const auto& fallback = defaults.get()[i];
+        const char* value = named && named.get()[i].val ? named.get()[i].val : fallback.val;
+        if (!value || !*value) continue;
+        const bool secret = std::string_view(fallback.dispchar) == "*";
+        text += "  " + std::string(fallback.keyword) + "=" + (secret ? "********" : value) + "\n";
+    }
+    return text;
+}
+
+std::string effective_value(const Variable& variable, const Config& config) {
+    if (variable.name == "SEQREC_POOL") return std::to_string(config.pool);
+    if (variable.name == "SEQREC_QUEUE") return std::to_string(config.queue);
+    if (variable.name == "SEQREC_DSN") return config.dsn.empty() ? "" : "(see the connection below)";
+    return std::string(given(variable));
+}
+
+}  // namespace
+
+Config read_config() {
+    Config config;
+    for (const auto& variable : kVariables) {
+        const auto text = given(variable);
+        if (!text.empty()) variable.apply(variable, text, config);
+    }
+    if (config.pool == 0) config.pool = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    if (config.queue == 0) config.queue = kQueuePerConnection * config.pool;
+    return config;
+}
+
+std::vector<std::string> unknown_variables() {
+    std::vector<std::string> names;
+    for (char** entry = environ; *entry; ++entry) {
+        const std::string_view line = *entry;
+        const auto name = line.substr(0, line.find('='));
+        if (!name.starts_with("SEQREC_")) continue;
+        const bool known =
+            std::ranges::any_of(kVariables, [&](const Variable& variable) { return variable.name == name; });
+        if (!known) names.emplace_back(name);
+    }
+    return names;
+}
+
+std::string help_text() {
+    std::string text =
+        "seqrec-http " SEQREC_VERSION
+        ": POST /recommend, /livez and /readyz in front of a PostgreSQL database with seqrec\n\n"
+        "usage: seqrec-http [--help | --version | --print-config]\n\n"
+        "Everything is set by the environment; libpq's own PG* variables say which database.\n\n";
+    for (const auto& variable : kVariables) {
+        text += "  " + std::string(variable.name) + "\n      " + std::string(variable.meaning) + "\n      " +
+                std::string(variable.range);
+        if (!variable.fallback.empty()) text += "; default " + std::string(variable.fallback);
+        text += "\n";
+    }
+    return text + "\nExit status: 0 after SIGTERM or SIGINT, 1 when it cannot listen, 2 for a bad setting.\n";
+}
+
+std::string effective_config() {
+    const Config config = read_config();
+    std::string text;
+    for (const auto& variable : kVariables)
+        text += std::string(variable.name) + "=" + effective_value(variable, config) + "\n";
+    return text + "connection (libpq, secrets masked):\n" + masked_parameters(config);
+}
+
+}  // namespace seqrec::sidecar

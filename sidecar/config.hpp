@@ -1,0 +1,58 @@
+// Everything an operator can set, read once from the environment before anything is opened.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace seqrec::sidecar {
+
+/// A setting that cannot be used; what() is one line for standard error, naming the variable.
+/// 无法使用的设置；what() 为一行标准错误信息，并指明变量名。
+struct ConfigError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// The settings of one seqrec-http process, already checked. Times are durations, sizes are bytes.
+/// 一个 seqrec-http 进程的全部设置（已检查）。时间为时长，大小以字节计。
+struct Config {
+    std::string listen_host;  // an IP address, without brackets
+    std::uint16_t listen_port = 0;
+    std::string dsn;    // empty: libpq's PG* variables alone
+    std::string model;  // used when a request names none, and looked for by /readyz
+    int pool = 0;
+    int pipeline = 0;
+    int queue = 0;
+    bool prepare = true;
+    std::chrono::milliseconds deadline{};
+    std::chrono::milliseconds connect_timeout{};
+    std::chrono::seconds connection_lifetime{};
+    std::size_t max_body = 0;
+    std::size_t max_header = 0;
+    int max_connections = 0;
+    std::chrono::milliseconds read_timeout{};
+    std::chrono::milliseconds idle_timeout{};
+    std::chrono::milliseconds drain{};
+    bool access_log = true;
+};
+
+/// Reads and checks the environment. Throws ConfigError for the first value that cannot be used.
+/// 读取并检查环境变量；遇到第一个不可用的值时抛出 ConfigError。
+Config read_config();
+
+/// Names of SEQREC_* variables in the environment that seqrec-http does not know: most often a typing error.
+/// 环境中 seqrec-http 不认识的 SEQREC_* 变量名，多半是拼写错误。
+std::vector<std::string> unknown_variables();
+
+/// The text of --help: every variable with its range, default and meaning.
+/// --help 的文本：每个变量的范围、默认值与含义。
+std::string help_text();
+
+/// The text of --print-config: every variable as it takes effect, and libpq's parameters, secrets masked.
+/// --print-config 的文本：各变量及 libpq 参数的实际取值，机密以星号代替。
+std::string effective_config();
+
+}  // namespace seqrec::sidecar
