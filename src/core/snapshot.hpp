@@ -6,6 +6,7 @@
 
 #include "core/encoder.hpp"
 #include "core/id_index.hpp"
+#include "core/poll.hpp"
 #include "core/safetensors.hpp"
 
 namespace seqrec {
@@ -16,7 +17,9 @@ namespace seqrec {
 /// 一个模型版本的只读映射，打开它的所有进程共享内存页。除模型文件的张量外，还含 item.scale 与 id 索引。
 class Snapshot {
   public:
-    /// Opens and checks a snapshot file. Errors: 58030 (can't open), XX001 (not a valid snapshot).
+    /// Opens and checks a snapshot file, in time that does not grow with the number of items and users: what
+    /// lies in the rows is checked when it is used. Errors: 58030 (can't open), XX001 (not a valid snapshot).
+    /// 打开并检查快照文件，耗时与物品数、用户数无关，行内数据在使用时检查。错误：58030（无法打开）、XX001（快照无效）。
     static Snapshot open(const std::string& path);
 
     const SafetensorsFile& file() const { return *file_; }
@@ -38,10 +41,15 @@ class Snapshot {
 };
 
 /// Writes a snapshot whose parts come from somewhere else, row by row: the extension fills it from the
-/// tables. Order of calls: the constructor, weight() for each tensor of the encoder, create(), item() and
-/// user() for every index once in any order (an index given twice or left out is an Error), commit().
-/// 由外部逐行提供内容来写快照：扩展从表中填充。调用顺序：构造、weight()、create()、每个下标一次
-/// item()/user()、commit()。
+/// tables. Order of calls: the constructor, weight() for each tensor of the encoder, create(), then in any
+/// mix weight_part() until every weight is whole, item() and user() for the indexes 0, 1, 2, …, and commit().
+/// What is given is not trusted: Error (data corrupted) names what is missing, given twice or not as
+/// declared. Calls out of order are an Error (internal). The same content gives the same bytes. A writer that
+/// goes away before commit() leaves nothing behind.
+/// 由外部逐行提供内容来写快照：扩展从表中填充。调用顺序：构造、weight()、create()、任意交错的 weight_part()
+/// 与按下标 0, 1, 2, … 的 item()/user()、commit()。
+/// 内容不被信任：缺失、重复或与声明不符抛出 Error（数据损坏）。 相同内容得到相同字节。未 commit
+/// 则不留下文件。
 class SnapshotWriter {
   public:
     struct Size {
@@ -53,15 +61,22 @@ class SnapshotWriter {
                    const std::string& version);
 
     /// Declares one encoder tensor; its bytes are given by weight_part() after create().
+    /// 声明一个编码器张量；其内容在 create() 之后由 weight_part() 给出。
     void weight(std::string name, DType dtype, Shape shape);
+    /// Reserves the file's space next to `path`. Errors: 53100 (disk full), 58030.
+    /// 在 path 旁预留文件空间。错误：53100（磁盘满）、58030。
     void create(const std::string& path);
     /// Copies a part of a tensor to byte `offset`; Error (data corrupted) when it does not fit.
+    /// 将张量的一部分复制到字节偏移 offset 处；放不下时抛出 Error（数据损坏）。
     void weight_part(std::string_view name, std::size_t offset, std::span<const std::byte> part);
-    /// Rows in index order: ids are appended, so index must be 0, 1, 2, … (Error otherwise).
+    /// Rows in index order: ids are appended, so index must be 0, 1, 2, … (Error otherwise). `embedding` has
+    /// dim finite numbers, `popularity` is finite and not negative.
+    /// 按下标顺序给出行；embedding 为 dim 个有限数，popularity 有限且非负。
     void item(std::int64_t index, std::string_view id, std::span<const float> embedding, float popularity);
     void user(std::int64_t index, std::string_view id, std::span<const float> embedding);
-    /// Builds scales and hash tables, checks that nothing is missing, writes the file under its name.
-    void commit();
+    /// Builds the hash tables, checks that nothing is missing, writes the file under its name. `poll` is
+    /// called while the tables are built. 构建哈希表，检查内容完整，以正式名称写出文件。建表期间调用 poll。
+    void commit(const Poll& poll = {});
 
   private:
     struct Impl;
@@ -69,6 +84,7 @@ class SnapshotWriter {
 
   public:
     SnapshotWriter(SnapshotWriter&&) noexcept;
+    SnapshotWriter& operator=(SnapshotWriter&&) noexcept;
     ~SnapshotWriter();
 };
 

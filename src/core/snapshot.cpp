@@ -1,0 +1,224 @@
+#include "core/snapshot.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "core/error.hpp"
+
+namespace seqrec {
+namespace {
+
+constexpr std::string_view kFormat = "seqrec-snapshot/1";
+
+[[noreturn]] void invalid(const std::string& message) {
+    throw Error(sqlstate::kDataCorrupted, "invalid snapshot: " + message);
+}
+
+[[noreturn]] void misused(const std::string& message) {
+    throw Error(sqlstate::kInternal, "snapshot writer: " + message);
+}
+
+std::unique_ptr<const SafetensorsFile> open_snapshot(const std::string& path) {
+    auto file = std::make_unique<const SafetensorsFile>(SafetensorsFile::open(path));
+    if (file->meta("format") != kFormat) invalid("the format is not " + std::string(kFormat));
+    file->meta("version");
+    return file;
+}
+
+}  // namespace
+
+Snapshot Snapshot::open(const std::string& path) { return Snapshot(open_snapshot(path)); }
+
+Snapshot::Snapshot(std::unique_ptr<const SafetensorsFile> file)
+    : file_(std::move(file)), encoder_(*file_), items_(*file_, "item"), users_(*file_, "user") {
+    if (encoder_.items() != items_.size() || encoder_.users() != users_.size())
+        invalid("ids and embeddings differ in number");
+    item_embedding_ = file_->get<float>("item.embedding", {items_.size(), encoder_.dim()});
+    item_scale_ = file_->get<float>("item.scale", {items_.size()});
+    item_popularity_ = file_->get<float>("item.popularity", {items_.size()});
+}
+
+namespace {
+
+/// Which bytes of a weight have been given.
+struct Coverage {
+    std::size_t size;
+    std::vector<std::pair<std::size_t, std::size_t>> parts;
+
+    /// Whether the parts, put in order, follow each other from 0 to size.
+    bool whole() {
+        std::sort(parts.begin(), parts.end());
+        std::size_t at = 0;
+        for (const auto& [begin, end] : parts) {
+            if (begin != at) return false;
+            at = end;
+        }
+        return at == size;
+    }
+};
+
+/// Ids and embeddings of one side, items or users, filled row by row.
+struct Rows {
+    std::string prefix;
+    std::int64_t count, dim, id_bytes;
+    std::int64_t next = 0;
+    std::span<std::int64_t> offsets{};
+    std::span<std::uint8_t> bytes{};
+    std::span<float> embedding{};
+
+    void declare(SafetensorsWriter& file) const {
+        file.declare<float>(prefix + ".embedding", {count, dim});
+        file.declare<std::int64_t>(prefix + ".id.offsets", {count + 1});
+        file.declare<std::uint8_t>(prefix + ".id.bytes", {id_bytes});
+        file.declare<std::uint32_t>(prefix + ".id.hash", {IdIndex::table_size(count)});
+    }
+
+    void map(SafetensorsWriter& file) {
+        embedding = file.data<float>(prefix + ".embedding");
+        offsets = file.data<std::int64_t>(prefix + ".id.offsets");
+        bytes = file.data<std::uint8_t>(prefix + ".id.bytes");
+        offsets[0] = 0;
+    }
+
+    void add(std::int64_t index, std::string_view id, std::span<const float> vector) {
+        const std::string name = prefix + " " + std::to_string(index);
+        if (index != next || index >= count) invalid(name + " is out of order");
+        if (static_cast<std::int64_t>(vector.size()) != dim)
+            invalid("embedding of " + name + " has a wrong length");
+        if (!std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); }))
+            invalid("embedding of " + name + " is not finite");
+        const auto row = static_cast<std::size_t>(next);
+        const auto begin = static_cast<std::size_t>(offsets[row]);
+        if (id.size() > bytes.size() - begin) invalid(prefix + " ids are longer than declared");
+        std::copy(id.begin(), id.end(), bytes.begin() + static_cast<std::ptrdiff_t>(begin));
+        std::copy(vector.begin(), vector.end(),
+                  embedding.begin() + static_cast<std::ptrdiff_t>(row * vector.size()));
+        offsets[row + 1] = static_cast<std::int64_t>(begin + id.size());
+        ++next;
+    }
+
+    void finish(SafetensorsWriter& file, const IdHashKey& key, const Poll& poll) const {
+        if (next != count) invalid(prefix + " " + std::to_string(next) + " is missing");
+        if (offsets[static_cast<std::size_t>(count)] != id_bytes)
+            invalid(prefix + " ids are shorter than declared");
+        IdIndex::build(offsets, bytes, file.data<std::uint32_t>(prefix + ".id.hash"), key, poll);
+    }
+};
+
+/// 1 / the vector's length; 0 when it has none to speak of, so that its score is 0 and not NaN.
+float scale_of(std::span<const float> vector) {
+    double square = 0;
+    for (const float x : vector) square += static_cast<double>(x) * x;
+    const auto scale = static_cast<float>(1 / std::sqrt(square));
+    return std::isfinite(scale) ? scale : 0;
+}
+
+void check(const SnapshotWriter::Size& size) {
+    constexpr std::int64_t kMaxRows = std::numeric_limits<std::int32_t>::max();
+    if (size.items < 0 || size.items > kMaxRows) invalid("number of items out of range");
+    if (size.users < 0 || size.users > kMaxRows) invalid("number of users out of range");
+    if (size.dim < 1 || size.item_id_bytes < 0 || size.user_id_bytes < 0) invalid("size out of range");
+}
+
+}  // namespace
+
+struct SnapshotWriter::Impl {
+    enum class State : std::uint8_t { Declaring, Filling, Done };
+
+    Rows items, users;
+    IdHashKey key;
+    SafetensorsWriter file{};
+    std::map<std::string, Coverage, std::less<>> weights{};
+    std::span<float> scale{}, popularity{};
+    State state = State::Declaring;
+
+    void require(State wanted, const char* call) const {
+        if (state != wanted) misused(std::string(call) + " was called out of order");
+    }
+
+    bool is_ours(std::string_view name) const {
+        return name.starts_with("item.") || name.starts_with("user.") || name.starts_with("pad.") ||
+               name.starts_with("__");
+    }
+};
+
+SnapshotWriter::SnapshotWriter(const Size& size, const std::string& kind, const std::string& config,
+                               const std::string& version) {
+    check(size);
+    impl_ = std::make_unique<Impl>(Impl{{"item", size.items, size.dim, size.item_id_bytes},
+                                        {"user", size.users, size.dim, size.user_id_bytes},
+                                        IdHashKey::of_version(version)});
+    impl_->file.set_metadata("format", std::string(kFormat));
+    impl_->file.set_metadata("kind", kind);
+    impl_->file.set_metadata("config", config);
+    impl_->file.set_metadata("version", version);
+    impl_->items.declare(impl_->file);
+    impl_->file.declare<float>("item.scale", {size.items});
+    impl_->file.declare<float>("item.popularity", {size.items});
+    impl_->users.declare(impl_->file);
+}
+
+void SnapshotWriter::weight(std::string name, DType dtype, Shape shape) {
+    impl_->require(Impl::State::Declaring, "weight");
+    if (impl_->is_ours(name)) invalid("no weight may be named \"" + name + "\"");
+    if (!impl_->weights.try_emplace(name).second) invalid("weight \"" + name + "\" is declared twice");
+    impl_->file.declare(std::move(name), dtype, std::move(shape));
+}
+
+void SnapshotWriter::create(const std::string& path) {
+    impl_->require(Impl::State::Declaring, "create");
+    impl_->file.create(path);
+    impl_->state = Impl::State::Filling;
+    impl_->items.map(impl_->file);
+    impl_->users.map(impl_->file);
+    impl_->scale = impl_->file.data<float>("item.scale");
+    impl_->popularity = impl_->file.data<float>("item.popularity");
+    for (auto& [name, coverage] : impl_->weights) coverage.size = impl_->file.bytes(name).size();
+}
+
+void SnapshotWriter::weight_part(std::string_view name, std::size_t offset, std::span<const std::byte> part) {
+    impl_->require(Impl::State::Filling, "weight_part");
+    const auto found = impl_->weights.find(name);
+    if (found == impl_->weights.end()) invalid("weight \"" + std::string(name) + "\" was not declared");
+    auto& [size, parts] = found->second;
+    if (offset > size || part.size() > size - offset)
+        invalid("weight \"" + std::string(name) + "\" is longer than declared");
+    if (part.empty()) return;
+    std::memcpy(impl_->file.bytes(name).data() + offset, part.data(), part.size());
+    parts.emplace_back(offset, offset + part.size());
+}
+
+void SnapshotWriter::item(std::int64_t index, std::string_view id, std::span<const float> embedding,
+                          float popularity) {
+    impl_->require(Impl::State::Filling, "item");
+    if (!(std::isfinite(popularity) && popularity >= 0))
+        invalid("popularity of item " + std::to_string(index) + " is out of range");
+    impl_->items.add(index, id, embedding);
+    impl_->scale[static_cast<std::size_t>(index)] = scale_of(embedding);
+    impl_->popularity[static_cast<std::size_t>(index)] = popularity;
+}
+
+void SnapshotWriter::user(std::int64_t index, std::string_view id, std::span<const float> embedding) {
+    impl_->require(Impl::State::Filling, "user");
+    impl_->users.add(index, id, embedding);
+}
+
+void SnapshotWriter::commit(const Poll& poll) {
+    impl_->require(Impl::State::Filling, "commit");
+    for (auto& [name, coverage] : impl_->weights)
+        if (!coverage.whole()) invalid("weight \"" + name + "\" has parts missing or given twice");
+    impl_->items.finish(impl_->file, impl_->key, poll);
+    impl_->users.finish(impl_->file, impl_->key, poll);
+    impl_->file.commit();
+    impl_->state = Impl::State::Done;
+}
+
+SnapshotWriter::SnapshotWriter(SnapshotWriter&&) noexcept = default;
+SnapshotWriter& SnapshotWriter::operator=(SnapshotWriter&&) noexcept = default;
+SnapshotWriter::~SnapshotWriter() = default;
+
+}  // namespace seqrec
