@@ -1,5 +1,6 @@
 #include "core/options.hpp"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -82,9 +83,7 @@ bool has_type(const OptionSpec& spec, const json& value) {
     switch (spec.type) {
         case Integer:
             return value.is_number_integer() ||
-                   (value.is_number_float() &&
-                    value.get<double>() ==
-                        static_cast<double>(static_cast<std::int64_t>(value.get<double>())));
+                   (value.is_number_float() && value.get<double>() == std::trunc(value.get<double>()));
         case Real:
             return value.is_number();
         case Boolean:

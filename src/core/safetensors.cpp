@@ -14,7 +14,8 @@ static_assert(std::endian::native == std::endian::little,
               "safetensors is little-endian, and so is this code");
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kMaxHeader = 100u << 20;  // the limit of the reference implementation
+constexpr std::size_t kMaxData = std::size_t{1} << 62;  // room for sums that can't overflow
+constexpr std::size_t kMaxHeader = 100u << 20;          // the limit of the reference implementation
 
 struct TypeInfo {
     DType dtype;
@@ -46,10 +47,18 @@ std::size_t byte_count(DType dtype, const Shape& shape) {
     return total;
 }
 
+/// A list of whole numbers; a fraction or 1e300 must not reach a cast that would make something of it.
+template <typename T>
+std::vector<T> whole_numbers(const json& list) {
+    for (const json& element : list)
+        if (!element.is_number_integer()) corrupted("a shape or an offset is not a whole number");
+    return list.get<std::vector<T>>();
+}
+
 Tensor parse_tensor(const std::string& name, const json& entry, std::span<const std::byte> data) {
     const DType dtype = parse_dtype(entry.at("dtype").get_ref<const std::string&>());
-    const Shape shape = entry.at("shape").get<Shape>();
-    const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
+    const Shape shape = whole_numbers<std::int64_t>(entry.at("shape"));
+    const auto offsets = whole_numbers<std::uint64_t>(entry.at("data_offsets"));
     if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data.size())
         corrupted("tensor \"" + name + "\" lies outside the file");
     const std::size_t length = offsets[1] - offsets[0];
@@ -135,7 +144,10 @@ std::string SafetensorsWriter::layout() {
         if (slot.begin != at)
             header["pad." + std::to_string(pads++)] =
                 entry("U8", {static_cast<std::int64_t>(slot.begin - at)}, at, slot.begin);
-        at = slot.end = slot.begin + byte_count(slot.dtype, slot.shape);
+        if (__builtin_add_overflow(slot.begin, byte_count(slot.dtype, slot.shape), &slot.end) ||
+            slot.end > kMaxData)
+            corrupted("tensors too large");
+        at = slot.end;
         header[slot.name] = entry(dtype_name(slot.dtype), slot.shape, slot.begin, slot.end);
     }
     std::string text = header.dump();

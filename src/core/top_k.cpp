@@ -28,8 +28,36 @@ class Best {
 
     bool wants_none() const { return limit_ == 0; }
 
-    /// Nearly every call ends at the first comparison. An item that only equals the worst loses to it, having
-    /// the larger index; and no comparison with a NaN holds.
+    /// Offers a block of items that begins at `first`. Nearly all of a scan's items are no candidates, and a
+    /// loop without branches finds out faster, several at a time.
+    void offer(std::size_t first, std::span<const float> scores) {
+        for (std::size_t at = 0; at < scores.size(); at += kGroup) {
+            const auto group = scores.subspan(at, std::min(kGroup, scores.size() - at));
+            if (full_ && !any_above(group, worst_)) continue;
+            for (std::size_t i = 0; i < group.size(); ++i) offer(first + at + i, group[i]);
+        }
+    }
+
+    /// What std::sort_heap does, with a poll now and then, since k may be every item there is.
+    std::vector<ScoredItem> sorted(const Poll& poll) && {
+        for (auto size = static_cast<std::ptrdiff_t>(heap_.size()); size > 1; --size) {
+            if (poll && size % kPollEvery == 0) poll();
+            std::pop_heap(heap_.begin(), heap_.begin() + size, better);
+        }
+        return std::move(heap_);
+    }
+
+  private:
+    static constexpr std::size_t kGroup = 32;
+
+    static bool any_above(std::span<const float> scores, float bound) {
+        unsigned any = 0;
+        for (const float score : scores) any |= static_cast<unsigned>(score > bound);
+        return any != 0;
+    }
+
+    /// An item that only equals the worst loses to it, having the larger index; no comparison with a NaN
+    /// holds.
     void offer(std::size_t item, float score) {
         if (!(full_ ? score > worst_ : score == score)) return;
         const ScoredItem candidate{static_cast<std::int32_t>(item), score};
@@ -45,16 +73,6 @@ class Best {
         worst_ = heap_.front().score;
     }
 
-    /// What std::sort_heap does, with a poll now and then, since k may be every item there is.
-    std::vector<ScoredItem> sorted(const Poll& poll) && {
-        for (auto size = static_cast<std::ptrdiff_t>(heap_.size()); size > 1; --size) {
-            if (poll && size % kPollEvery == 0) poll();
-            std::pop_heap(heap_.begin(), heap_.begin() + size, better);
-        }
-        return std::move(heap_);
-    }
-
-  private:
     std::size_t limit_;
     const ItemSet& excluded_;
     std::vector<ScoredItem> heap_;
@@ -78,12 +96,13 @@ std::vector<ScoredItem> top_k(std::span<const float> matrix, std::span<const flo
         throw Error(sqlstate::kInternal, "sizes of a top-k scan do not agree");
     Best best(k, items, excluded);
     if (best.wants_none()) return {};
-    std::array<float, kBlock> dots;
+    std::array<float, kBlock> scores;
     for (std::size_t first = 0; first < items; first += kBlock) {
         if (poll && first % kPollEvery == 0) poll();
         const std::size_t count = std::min(kBlock, items - first);
-        dot_products(matrix.data() + first * dim, count, dim, query.data(), dots.data());
-        for (std::size_t i = 0; i < count; ++i) best.offer(first + i, dots[i] * scale[first + i]);
+        dot_products(matrix.data() + first * dim, count, dim, query.data(), scores.data());
+        for (std::size_t i = 0; i < count; ++i) scores[i] *= scale[first + i];
+        best.offer(first, std::span(scores).first(count));
     }
     return std::move(best).sorted(poll);
 }
@@ -93,9 +112,9 @@ std::vector<ScoredItem> top_k(std::span<const float> scores, const ItemSet& excl
     check_sizes(scores.size(), excluded);
     Best best(k, scores.size(), excluded);
     if (best.wants_none()) return {};
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-        if (poll && i % kPollEvery == 0) poll();
-        best.offer(i, scores[i]);
+    for (std::size_t first = 0; first < scores.size(); first += kBlock) {
+        if (poll && first % kPollEvery == 0) poll();
+        best.offer(first, scores.subspan(first, std::min(kBlock, scores.size() - first)));
     }
     return std::move(best).sorted(poll);
 }

@@ -1,0 +1,119 @@
+#include "core/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "testing.hpp"
+
+namespace seqrec {
+namespace {
+
+using nlohmann::json;
+using testing::error_of;
+
+json resolve(const char* given) { return resolve_options("transformer", json::parse(given)); }
+
+/// The message and hint of the 22023 that refuses `given`.
+std::string refusal(const char* given) {
+    std::string message;
+    EXPECT_EQ(error_of([&] { resolve(given); }, &message), sqlstate::kInvalidParameter) << given;
+    return message;
+}
+
+TEST(Options, FillsInEveryDefault) {
+    const json options = resolve("{}");
+    EXPECT_EQ(options.size(), option_specs("transformer").size());
+    EXPECT_EQ(options.at("dim"), 64);
+    EXPECT_EQ(options.at("temperature"), 0.05);
+    EXPECT_TRUE(options.at("max_len").is_null());
+}
+
+TEST(Options, KeepsWhatIsGiven) {
+    const json options = resolve(R"({"dim": 128, "heads": 2, "learning_rate": 0.01})");
+    EXPECT_EQ(options.at("dim"), 128);
+    EXPECT_EQ(options.at("heads"), 2);
+    EXPECT_EQ(options.at("learning_rate"), 0.01);
+    EXPECT_EQ(options.at("layers"), 2);
+}
+
+TEST(Options, NullAsksForTheDefault) { EXPECT_EQ(resolve(R"({"dim": null})"), resolve("{}")); }
+
+TEST(Options, EveryDefaultIsAcceptedWhenGiven) {
+    const json defaults = resolve("{}");
+    EXPECT_EQ(resolve(defaults.dump().c_str()), defaults);
+}
+
+TEST(Options, EveryEndOfEveryRangeIsAcceptedAndTheNextNumberIsNot) {
+    for (const OptionSpec& spec : option_specs("transformer")) {
+        if (spec.type != OptionType::Integer && spec.type != OptionType::Real) continue;
+        const std::string name(spec.name);
+        const auto accepts = [&](double value) {
+            json given = {{name, value}};
+            if (name == "heads") given["dim"] = 16 * 8;
+            return error_of([&] { resolve_options("transformer", given); }).empty();
+        };
+        EXPECT_TRUE(accepts(spec.minimum)) << name;
+        EXPECT_TRUE(accepts(spec.maximum)) << name;
+        EXPECT_FALSE(accepts(spec.minimum - 1)) << name;
+        EXPECT_FALSE(accepts(spec.maximum + (name == "seed" ? 2 : 1))) << name;
+    }
+}
+
+TEST(Options, NamesAreUniqueAndMeaningsGiven) {
+    std::set<std::string_view> names;
+    for (const OptionSpec& spec : option_specs("transformer")) {
+        EXPECT_TRUE(names.insert(spec.name).second) << spec.name;
+        EXPECT_FALSE(spec.meaning.empty()) << spec.name;
+    }
+}
+
+TEST(Options, AnUnknownKeyIsNamedAndTheKnownOnesListed) {
+    const std::string message = refusal(R"({"dims": 64})");
+    EXPECT_NE(message.find("unknown option \"dims\""), std::string::npos) << message;
+    EXPECT_NE(message.find("dim, layers"), std::string::npos) << message;
+    refusal(R"({"": 1})");
+    refusal(R"({"nonsense": null})");
+}
+
+TEST(Options, AWrongTypeIsRefusedWithWhatWasExpected) {
+    for (const char* given : {R"({"dim": "64"})", R"({"dim": true})", R"({"dim": [64]})", R"({"dim": 64.5})",
+                              R"({"dropout": "0.1"})", R"({"dropout": {}})"})
+        EXPECT_NE(refusal(given).find("wrong type"), std::string::npos) << given;
+    EXPECT_NE(refusal(R"({"dim": "64"})").find("dim is an integer from 8 to 1024."), std::string::npos);
+}
+
+TEST(Options, AWholeNumberMayBeWrittenWithAPoint) {
+    const json options = resolve(R"({"dim": 128.0})");
+    EXPECT_TRUE(options.at("dim").is_number_integer());
+    EXPECT_EQ(options.at("dim"), 128);
+}
+
+TEST(Options, OutOfRangeNamesTheKeyAndTheRange) {
+    const std::string message = refusal(R"({"dropout": 0.95})");
+    EXPECT_NE(message.find("\"dropout\""), std::string::npos) << message;
+    EXPECT_NE(message.find("from 0 to 0.9"), std::string::npos) << message;
+    refusal(R"({"epochs": 0})");
+    refusal(R"({"dim": 1e300})");
+    refusal(R"({"seed": 18446744073709551615})");
+}
+
+TEST(Options, DimFitsHeads) {
+    EXPECT_NE(refusal(R"({"dim": 12})").find("Try dim 16"), std::string::npos);
+    EXPECT_NE(refusal(R"({"dim": 64, "heads": 3})").find("Try dim 72"), std::string::npos);
+}
+
+TEST(Options, OnlyAnObjectWillDo) {
+    for (const char* given : {"[]", "null", "1", "\"dim\""})
+        EXPECT_NE(refusal(given).find("JSON object"), std::string::npos) << given;
+}
+
+TEST(Options, AnUnknownKindListsTheKnownOnes) {
+    std::string message;
+    EXPECT_EQ(error_of([] { option_specs("gru"); }, &message), sqlstate::kInvalidParameter);
+    EXPECT_NE(message.find("transformer"), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace seqrec
