@@ -1,0 +1,310 @@
+#include "db/connection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <utility>
+
+namespace seqrec::sidecar {
+namespace {
+
+using Socket = boost::asio::posix::stream_descriptor;
+
+/// How long a cancelled query may go on before its connection is given up.
+constexpr std::chrono::milliseconds kCancelGrace{1000};
+constexpr int kBinary = 1;
+
+void ignore_notice(void*, const char*) {}
+
+std::string trimmed(const char* message) {
+    std::string text = message ? message : "";
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+}
+
+std::string field(const PGresult* result, int code) { return trimmed(PQresultErrorField(result, code)); }
+
+DatabaseError refused(const PGresult* result) {
+    DatabaseError error;
+    error.kind = DatabaseError::Kind::Refused;
+    error.sqlstate = field(result, PG_DIAG_SQLSTATE);
+    error.message = field(result, PG_DIAG_MESSAGE_PRIMARY);
+    error.hint = field(result, PG_DIAG_MESSAGE_HINT);
+    return error;
+}
+
+/// Later parameters win over earlier ones, and `dbname` is expanded where it stands: so the DSN may name an
+/// application, and never loses the encoding and the session options that this program relies on.
+PGconn* start_connecting(const ConnectionSettings& settings) {
+    const std::array<const char*, 6> names = {"fallback_application_name", "dbname", "client_encoding",
+                                              "options", nullptr};
+    const std::array<const char*, 6> values = {"seqrec-http", settings.dsn.c_str(), "UTF8",
+                                               settings.session_options.c_str(), nullptr};
+    return PQconnectStartParams(names.data(), values.data(), 1);
+}
+
+/// Connections opened together would otherwise all be replaced together.
+Clock::duration jittered(std::chrono::seconds lifetime) {
+    thread_local std::minstd_rand random{std::random_device{}()};
+    std::uniform_real_distribution<> factor(0.9, 1.1);
+    return std::chrono::duration_cast<Clock::duration>(lifetime * factor(random));
+}
+
+}  // namespace
+
+void Ticket::finish(Outcome outcome) {
+    if (auto call = std::exchange(done, nullptr)) call(std::move(outcome));
+}
+
+Connection::Connection(boost::asio::io_context& loop, BlockingTasks& tasks, ConnectionOwner& owner,
+                       const ConnectionSettings& settings)
+    : tasks_(tasks), owner_(owner), settings_(settings), socket_(loop), timer_(loop), lifetime_timer_(loop) {}
+
+Connection::~Connection() { release_socket(); }
+
+bool Connection::accepts(std::size_t depth) const {
+    return state_ == State::Open && !cancelling_ && !expired_ && in_flight_.size() < depth;
+}
+
+void Connection::open() {
+    state_ = State::Connecting;
+    timer_.expires_after(settings_.connect_timeout);
+    timer_.async_wait([self = shared_from_this(), life = ++generation_](boost::system::error_code error) {
+        if (!error && life == self->generation_) self->fail("no answer in time");
+    });
+    tasks_.run([settings = settings_] { return Handle(start_connecting(settings), PQfinish); },
+               [self = shared_from_this(), life = generation_](Handle handle) {
+                   if (life == self->generation_) self->adopt(std::move(handle));
+               });
+}
+
+void Connection::adopt(Handle handle) {
+    handle_ = std::move(handle);
+    if (!handle_) return fail("out of memory");
+    if (PQstatus(handle_.get()) == CONNECTION_BAD) return fail(trimmed(PQerrorMessage(handle_.get())));
+    PQsetNoticeProcessor(handle_.get(), ignore_notice, nullptr);
+    wait_to_connect(Socket::wait_write);
+}
+
+void Connection::wait_to_connect(Socket::wait_type what) {
+    // While connecting, libpq may close its socket and open another, even under the same number: the loop
+    // must watch it anew each time.
+    socket_.assign(PQsocket(handle_.get()));
+    socket_.async_wait(what,
+                       [self = shared_from_this(), life = generation_](boost::system::error_code error) {
+                           if (!error && life == self->generation_) self->poll_connect();
+                       });
+}
+
+void Connection::poll_connect() {
+    release_socket();
+    switch (PQconnectPoll(handle_.get())) {
+        case PGRES_POLLING_READING:
+            return wait_to_connect(Socket::wait_read);
+        case PGRES_POLLING_WRITING:
+            return wait_to_connect(Socket::wait_write);
+        case PGRES_POLLING_OK:
+            return establish();
+        default:
+            return fail(trimmed(PQerrorMessage(handle_.get())));
+    }
+}
+
+void Connection::establish() {
+    if (PQsetnonblocking(handle_.get(), 1) != 0 || PQenterPipelineMode(handle_.get()) != 1)
+        return fail(trimmed(PQerrorMessage(handle_.get())));
+    timer_.cancel();
+    state_ = State::Open;
+    opened_at_ = Clock::now();
+    limit_lifetime();
+    socket_.assign(PQsocket(handle_.get()));
+    watch_input();
+    owner_.on_open(*this);
+}
+
+void Connection::limit_lifetime() {
+    expired_ = false;
+    lifetime_timer_.expires_after(jittered(settings_.lifetime));
+    lifetime_timer_.async_wait(
+        [self = shared_from_this(), life = generation_](boost::system::error_code error) {
+            if (error || life != self->generation_) return;
+            self->expired_ = true;
+            if (self->in_flight_.empty()) self->fail("");
+        });
+}
+
+void Connection::watch_input() {
+    socket_.async_wait(Socket::wait_read,
+                       [self = shared_from_this(), life = generation_](boost::system::error_code error) {
+                           if (!error && life == self->generation_) self->on_input();
+                       });
+}
+
+void Connection::on_input() {
+    const auto life = generation_;
+    const bool alive = PQconsumeInput(handle_.get()) == 1;
+    read_replies();  // also when the server has gone: it may have said why
+    if (life != generation_) return;
+    if (!alive || PQstatus(handle_.get()) != CONNECTION_OK)
+        return fail(trimmed(PQerrorMessage(handle_.get())));
+    watch_input();
+}
+
+void Connection::flush() {
+    const int left = PQflush(handle_.get());
+    if (left < 0) return fail(trimmed(PQerrorMessage(handle_.get())));
+    if (left == 0 || flushing_) return;
+    flushing_ = true;
+    socket_.async_wait(Socket::wait_write,
+                       [self = shared_from_this(), life = generation_](boost::system::error_code error) {
+                           if (error || life != self->generation_) return;
+                           self->flushing_ = false;
+                           self->flush();
+                       });
+}
+
+bool Connection::write_query(const Query& query) {
+    const auto& statement = *query.statement;
+    const auto count = query.parameters.size();
+    std::vector<const char*> values(count);
+    std::vector<int> lengths(count), formats(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto& parameter = query.parameters[i];
+        values[i] = parameter.value ? parameter.value->c_str() : nullptr;
+        lengths[i] = parameter.value ? static_cast<int>(parameter.value->size()) : 0;
+        formats[i] = parameter.binary;
+    }
+    const int n = static_cast<int>(count);
+    PGconn* const pg = handle_.get();
+    if (!settings_.prepare)
+        return PQsendQueryParams(pg, statement.sql, n, nullptr, values.data(), lengths.data(), formats.data(),
+                                 kBinary) == 1;
+    if (prepared_.insert(&statement).second &&
+        PQsendPrepare(pg, statement.name, statement.sql, 0, nullptr) != 1)
+        return false;
+    return PQsendQueryPrepared(pg, statement.name, n, values.data(), lengths.data(), formats.data(),
+                               kBinary) == 1;
+}
+
+void Connection::send(const TicketPtr& ticket) {
+    ticket->sent = true;
+    in_flight_.push_back({ticket, std::nullopt, false});
+    if (!write_query(ticket->query) || PQpipelineSync(handle_.get()) != 1)
+        return fail(trimmed(PQerrorMessage(handle_.get())));
+    flush();
+}
+
+void Connection::read_replies() {
+    bool after_null = false;
+    const auto life = generation_;
+    while (life == generation_ && !in_flight_.empty() && PQisBusy(handle_.get()) == 0) {
+        PGresult* result = PQgetResult(handle_.get());
+        if (!result && std::exchange(after_null, true))
+            return;  // one ends a command; two: nothing more is here
+        if (!result) continue;
+        after_null = false;
+        read_reply(result);
+    }
+}
+
+void Connection::read_reply(PGresult* result) {
+    auto& reply = in_flight_.front().reply;
+    switch (PQresultStatus(result)) {
+        case PGRES_TUPLES_OK:
+            reply = Rows(result);
+            return;
+        case PGRES_PIPELINE_SYNC:
+            PQclear(result);
+            return finish_head();
+        case PGRES_FATAL_ERROR:
+        case PGRES_BAD_RESPONSE:
+            if (!reply || std::holds_alternative<Rows>(*reply)) reply = refused(result);
+            break;
+        default:
+            break;  // a statement was prepared, or skipped after an error
+    }
+    PQclear(result);
+}
+
+void Connection::finish_head() {
+    Sent head = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    Outcome outcome = head.reply ? std::move(*head.reply) : DatabaseError{};
+    // A statement that could not be prepared, or that a pooler forgot, is prepared again next time.
+    if (std::holds_alternative<DatabaseError>(outcome)) prepared_.erase(head.ticket->query.statement);
+    if (head.cancelled) timer_.cancel();
+    const auto life = generation_;
+    owner_.on_reply(head.ticket, std::move(outcome));
+    if (life != generation_) return;
+    cancel_head_if_abandoned();
+    if (in_flight_.empty() && expired_) return fail("");
+    owner_.on_capacity(*this);
+}
+
+void Connection::abandon(const TicketPtr& ticket) {
+    const bool mine =
+        std::ranges::any_of(in_flight_, [&](const Sent& sent) { return sent.ticket == ticket; });
+    if (mine) cancel_head_if_abandoned();
+}
+
+void Connection::cancel_head_if_abandoned() {
+    if (in_flight_.empty() || cancelling_) return;
+    const auto& head = in_flight_.front();
+    if (!head.ticket->is_live() && !head.cancelled) cancel_head();
+}
+
+void Connection::cancel_head() {
+    in_flight_.front().cancelled = true;
+    for (auto& sent : in_flight_) sent.ticket->cancel_risk = true;
+    timer_.expires_after(kCancelGrace);
+    timer_.async_wait([self = shared_from_this(), life = generation_](boost::system::error_code error) {
+        if (!error && life == self->generation_) self->fail("a cancelled query did not end");
+    });
+    // Nothing more is sent until the cancel is through, or it might stop the wrong query.
+    cancelling_ = true;
+    std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel(PQgetCancel(handle_.get()), PQfreeCancel);
+    auto work = [cancel = std::shared_ptr<PGcancel>(std::move(cancel))] {
+        std::array<char, 256> message{};
+        return PQcancel(cancel.get(), message.data(), static_cast<int>(message.size()));
+    };
+    tasks_.run(std::move(work), [self = shared_from_this(), life = generation_](int) {
+        if (life != self->generation_) return;
+        self->cancelling_ = false;
+        self->cancel_head_if_abandoned();
+        self->owner_.on_capacity(*self);
+    });
+}
+
+void Connection::fail(const std::string& reason) {
+    const bool was_open = state_ == State::Open;
+    auto under_way = std::exchange(in_flight_, {});
+    shut();
+    std::deque<TicketPtr> lost;
+    for (auto& sent : under_way) {
+        // The server may have answered, or said why, before it went.
+        if (sent.reply)
+            owner_.on_reply(sent.ticket, std::move(*sent.reply));
+        else
+            lost.push_back(sent.ticket);
+    }
+    owner_.on_closed(*this, was_open, reason, std::move(lost));
+}
+
+void Connection::shut() {
+    ++generation_;
+    state_ = State::Closed;
+    timer_.cancel();
+    lifetime_timer_.cancel();
+    release_socket();
+    handle_.reset();
+    in_flight_.clear();
+    prepared_.clear();
+    flushing_ = cancelling_ = false;
+}
+
+void Connection::release_socket() {
+    // The descriptor is libpq's, which closes it: the loop only stops watching.
+    if (socket_.is_open()) socket_.release();
+}
+
+}  // namespace seqrec::sidecar

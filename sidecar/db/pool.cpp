@@ -1,0 +1,224 @@
+#include "db/pool.hpp"
+
+#include <algorithm>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstdlib>
+#include <utility>
+
+#include "log.hpp"
+
+namespace seqrec::sidecar {
+namespace {
+
+constexpr std::chrono::milliseconds kFirstPause{50};
+constexpr std::chrono::milliseconds kLongestPause{
+    1000};  // one probe a second costs nothing; users wait for it
+
+/// The user's own options come last and so win, except that this program never writes.
+std::string session_options(const Config& config) {
+    const auto statement_timeout = config.deadline * 9 / 10;
+    std::string options = "-c statement_timeout=" + std::to_string(statement_timeout.count()) +
+                          " -c plan_cache_mode=force_generic_plan -c client_min_messages=error";
+    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> named(
+        PQconninfoParse(config.dsn.c_str(), nullptr), PQconninfoFree);
+    const char* own = std::getenv("PGOPTIONS");
+    for (auto* option = named.get(); option && option->keyword; ++option)
+        if (std::string_view(option->keyword) == "options" && option->val) own = option->val;
+    if (own) options += std::string(" ") + own;
+    return options + " -c default_transaction_read_only=on";
+}
+
+}  // namespace
+
+Pool::Pool(boost::asio::io_context& loop, BlockingTasks& tasks, const Config& config)
+    : loop_(loop),
+      config_(config),
+      settings_{config.dsn, session_options(config), config.prepare, config.connect_timeout,
+                config.connection_lifetime},
+      deadline_timer_(loop),
+      back_off_timer_(loop),
+      pause_(kFirstPause) {
+    ConnectionOwner& owner = *this;
+    for (int i = 0; i < config.pool; ++i)
+        connections_.push_back(std::make_shared<Connection>(loop, tasks, owner, settings_));
+}
+
+void Pool::start() { connect_all(); }
+
+void Pool::stop() {
+    stopped_ = true;
+    deadline_timer_.cancel();
+    back_off_timer_.cancel();
+    for (auto& connection : connections_) connection->shut();
+    waiting_.clear();
+    for (auto& ticket : std::exchange(by_deadline_, {})) ticket->finish(unavailable());
+}
+
+void Pool::submit(Query query, std::function<void(Outcome)> done) {
+    auto ticket = std::make_shared<Ticket>();
+    ticket->query = std::move(query);
+    ticket->deadline = Clock::now() + config_.deadline;
+    ticket->done = [&loop = loop_, done = std::move(done)](Outcome outcome) {
+        auto shared = std::make_shared<Outcome>(std::move(outcome));
+        boost::asio::post(loop, [done, shared] { done(std::move(*shared)); });
+    };
+    if (stopped_ || (down_ && !any_open())) return ticket->finish(unavailable());
+    const bool full = live_waiting_ >= static_cast<std::size_t>(config_.queue);
+    if (full && !ticket->query.urgent && !least_busy())
+        return ticket->finish(
+            DatabaseError{DatabaseError::Kind::QueueFull, "", "", "", std::chrono::seconds(1)});
+    by_deadline_.push_back(ticket);
+    arm_deadline();
+    enqueue(ticket);
+    dispatch();
+}
+
+boost::asio::awaitable<Outcome> Pool::run(Query query) {
+    auto start = [this](auto handler, Query query) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        submit(std::move(query), [shared](Outcome outcome) { (*shared)(std::move(outcome)); });
+    };
+    co_return co_await boost::asio::async_initiate<decltype(boost::asio::use_awaitable), void(Outcome)>(
+        start, boost::asio::use_awaitable, std::move(query));
+}
+
+void Pool::enqueue(const TicketPtr& ticket) {
+    ticket->sent = false;
+    ++live_waiting_;
+    if (ticket->query.urgent)
+        waiting_.push_front(ticket);
+    else
+        waiting_.push_back(ticket);
+}
+
+void Pool::dispatch() {
+    while (Connection* connection = least_busy()) {
+        const auto ticket = next_waiting();
+        if (!ticket) return;
+        connection->send(ticket);
+    }
+}
+
+TicketPtr Pool::next_waiting() {
+    while (!waiting_.empty()) {
+        auto ticket = std::move(waiting_.front());
+        waiting_.pop_front();
+        if (!ticket->is_live()) continue;
+        --live_waiting_;
+        return ticket;
+    }
+    return nullptr;
+}
+
+Connection* Pool::least_busy() {
+    Connection* best = nullptr;
+    for (auto& connection : connections_) {
+        if (!connection->accepts(static_cast<std::size_t>(config_.pipeline))) continue;
+        if (!best || connection->in_flight() < best->in_flight()) best = connection.get();
+    }
+    return best;
+}
+
+void Pool::on_capacity(Connection&) { dispatch(); }
+
+void Pool::on_open(Connection&) {
+    if (std::exchange(down_, false)) log_event("info", "the database is reachable");
+    back_off_timer_.cancel();
+    connect_all();
+    dispatch();
+}
+
+void Pool::on_closed(Connection& connection, bool was_open, const std::string& reason,
+                     std::deque<TicketPtr> lost) {
+    for (auto& ticket : lost)
+        if (!retry(ticket)) ticket->finish(unavailable());
+    if (stopped_) return;
+    if (reason.empty()) return connection.open();
+    if (was_open) {
+        log_event("warning", "a database connection was lost: " + reason);
+        // Only a connection that held for a while shows that all is well again.
+        if (Clock::now() - connection.opened_at() > kLongestPause) pause_ = kFirstPause;
+    } else {
+        if (!std::exchange(down_, true)) log_event("error", "cannot connect to the database: " + reason);
+        if (!any_open()) fail_waiting();
+    }
+    back_off();
+}
+
+void Pool::on_reply(const TicketPtr& ticket, Outcome outcome) {
+    if (!ticket->is_live()) return;
+    if (const auto* error = std::get_if<DatabaseError>(&outcome)) {
+        const bool hit_by_cancel = error->sqlstate == "57014" && ticket->cancel_risk;
+        const bool not_prepared = error->sqlstate == "26000";
+        if ((hit_by_cancel || not_prepared) && retry(ticket)) return dispatch();
+    }
+    ticket->finish(std::move(outcome));
+}
+
+/// A query may run a second time, once, when the first try was spoiled by something that is not its own
+/// fault.
+bool Pool::retry(const TicketPtr& ticket) {
+    if (stopped_ || !ticket->is_live() || ticket->retried || !ticket->query.repeatable || !any_open())
+        return false;
+    ticket->retried = true;
+    ticket->cancel_risk = false;
+    enqueue(ticket);
+    return true;
+}
+
+bool Pool::any_open() const {
+    return std::ranges::any_of(connections_, [](const auto& connection) { return connection->is_open(); });
+}
+
+void Pool::connect_all() {
+    for (auto& connection : connections_)
+        if (connection->is_closed()) connection->open();
+}
+
+void Pool::back_off() {
+    if (back_off_timer_.expiry() > Clock::now()) return;  // the next attempt is already set
+    back_off_timer_.expires_after(pause_);
+    pause_ = std::min(pause_ * 2, kLongestPause);
+    back_off_timer_.async_wait([this](boost::system::error_code error) {
+        if (error || stopped_) return;
+        const auto idle = std::ranges::find_if(connections_, [](const auto& c) { return c->is_closed(); });
+        if (idle != connections_.end()) (*idle)->open();
+    });
+}
+
+void Pool::fail_waiting() {
+    while (const auto ticket = next_waiting()) ticket->finish(unavailable());
+}
+
+DatabaseError Pool::unavailable() const {
+    return {DatabaseError::Kind::Unavailable, "", "", "", std::chrono::seconds(1)};
+}
+
+void Pool::arm_deadline() {
+    while (!by_deadline_.empty() && !by_deadline_.front()->is_live()) by_deadline_.pop_front();
+    if (by_deadline_.empty() || deadline_armed_) return;
+    deadline_armed_ = true;
+    deadline_timer_.expires_at(by_deadline_.front()->deadline);
+    deadline_timer_.async_wait([this](boost::system::error_code error) {
+        deadline_armed_ = false;
+        if (!error) on_deadline();
+    });
+}
+
+void Pool::on_deadline() {
+    const auto now = Clock::now();
+    while (!by_deadline_.empty() && by_deadline_.front()->deadline <= now) {
+        const auto ticket = std::move(by_deadline_.front());
+        by_deadline_.pop_front();
+        if (!ticket->is_live()) continue;
+        if (!ticket->sent) --live_waiting_;
+        ticket->finish(DatabaseError{DatabaseError::Kind::Deadline, "", "", "", {}});
+        for (auto& connection : connections_) connection->abandon(ticket);
+    }
+    while (!waiting_.empty() && !waiting_.front()->is_live()) waiting_.pop_front();
+    arm_deadline();
+}
+
+}  // namespace seqrec::sidecar

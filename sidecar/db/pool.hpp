@@ -1,0 +1,76 @@
+// The connections together: who gets a query, who waits, who is turned away.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <deque>
+#include <vector>
+
+#include "config.hpp"
+#include "db/connection.hpp"
+
+namespace seqrec::sidecar {
+
+/// A fixed number of connections, a bounded queue before them, a deadline for every query. Without a database
+/// queries fail at once; one connection probes with growing pauses until the database is back, then all
+/// return.
+/// 固定数量的连接、有界队列以及每个查询的截止时间。没有数据库时查询立即失败；由一个连接以递增间隔探测，数据库恢复后全部重连。
+class Pool : private ConnectionOwner {
+  public:
+    Pool(boost::asio::io_context& loop, BlockingTasks& tasks, const Config& config);
+    ~Pool() = default;
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+
+    /// Starts connecting. 开始连接数据库。
+    void start();
+
+    /// Fails everything that waits and closes all connections for good.
+    /// 令所有等待中的查询失败，并永久关闭所有连接。
+    void stop();
+
+    /// Runs a query and calls `done` on the event loop, never before this returns. Unavailable, QueueFull and
+    /// Deadline are the pool's own errors, Refused is the server's.
+    /// 执行查询并在事件循环中调用 done（绝不会在本函数返回之前）。Unavailable、QueueFull、Deadline
+    /// 由连接池产生，Refused 来自服务器。
+    void submit(Query query, std::function<void(Outcome)> done);
+
+    /// submit() as a coroutine. submit() 的协程形式。
+    boost::asio::awaitable<Outcome> run(Query query);
+
+  private:
+    void on_capacity(Connection& connection) override;
+    void on_open(Connection& connection) override;
+    void on_closed(Connection& connection, bool was_open, const std::string& reason,
+                   std::deque<TicketPtr> lost) override;
+    void on_reply(const TicketPtr& ticket, Outcome outcome) override;
+
+    bool any_open() const;
+    void connect_all();
+    void back_off();
+    void enqueue(const TicketPtr& ticket);
+    void dispatch();
+    TicketPtr next_waiting();
+    Connection* least_busy();
+    bool retry(const TicketPtr& ticket);
+    void arm_deadline();
+    void on_deadline();
+    void fail_waiting();
+    DatabaseError unavailable() const;
+
+    boost::asio::io_context& loop_;
+    const Config& config_;
+    ConnectionSettings settings_;
+    std::vector<std::shared_ptr<Connection>> connections_;
+    std::deque<TicketPtr> waiting_;  // may hold finished tickets; they are skipped
+    std::size_t live_waiting_ = 0;
+    std::deque<TicketPtr>
+        by_deadline_;  // every query has the same time, so order of arrival is order of deadline
+    boost::asio::steady_timer deadline_timer_;
+    bool deadline_armed_ = false;
+    boost::asio::steady_timer back_off_timer_;
+    std::chrono::milliseconds pause_;
+    bool down_ = false;  // an attempt to connect has failed and none has succeeded since
+    bool stopped_ = false;
+};
+
+}  // namespace seqrec::sidecar

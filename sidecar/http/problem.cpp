@@ -1,0 +1,38 @@
+#include "http/problem.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace seqrec::sidecar {
+namespace {
+
+/// "body-too-large" → "Body too large": the summary RFC 9457 wants to be the same each time.
+std::string title(std::string kind) {
+    std::ranges::replace(kind, '-', ' ');
+    if (!kind.empty() && kind[0] >= 'a' && kind[0] <= 'z') kind[0] = static_cast<char>(kind[0] - 'a' + 'A');
+    return kind;
+}
+
+}  // namespace
+
+Response to_response(const Problem& problem, const std::string& request_id) {
+    nlohmann::ordered_json body = {{"type", "urn:seqrec:problem:" + problem.kind},
+                                   {"title", title(problem.kind)},
+                                   {"status", problem.status},
+                                   {"detail", problem.detail},
+                                   {"request_id", request_id}};
+    if (!problem.field.empty()) body["field"] = problem.field;
+    if (!problem.sqlstate.empty()) body["sqlstate"] = problem.sqlstate;
+    if (!problem.hint.empty()) body["hint"] = problem.hint;
+
+    Response response;
+    response.status = problem.status;
+    response.content_type = "application/problem+json";
+    response.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    if (problem.retry_after.count() > 0)
+        response.headers.emplace_back("Retry-After", std::to_string(problem.retry_after.count()));
+    if (!problem.allow.empty()) response.headers.emplace_back("Allow", problem.allow);
+    return response;
+}
+
+}  // namespace seqrec::sidecar

@@ -1,0 +1,230 @@
+#include "http/session.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+#include <exception>
+#include <optional>
+
+#include "http/wire.hpp"
+
+namespace seqrec::sidecar {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+constexpr std::chrono::milliseconds kLingerTime{1000};
+constexpr std::size_t kLingerBytes = 256 * 1024;
+constexpr std::size_t kReadAhead = 16 * 1024;
+
+auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+
+std::string text(boost::beast::string_view view) { return {view.data(), view.size()}; }
+
+/// The whole answer of a problem that ends the reading of a request.
+Problem unreadable(error_code error, const Config& config) {
+    if (error == http::error::header_limit || error == http::error::buffer_overflow)
+        return {431, "header-too-large",
+                "the header has more than " + std::to_string(config.max_header) + " bytes"};
+    if (error == http::error::body_limit)
+        return {413, "body-too-large",
+                "the body has more than " + std::to_string(config.max_body) + " bytes"};
+    return {400, "malformed-request", "this is not HTTP/1.1: " + error.message()};
+}
+
+bool has_left(error_code error) {
+    return error.category() != make_error_code(http::error::bad_method).category() ||
+           error == http::error::end_of_stream || error == http::error::partial_message;
+}
+
+/// What the header alone tells: no route, a body that is not JSON, a body of unknown length.
+std::optional<Problem> header_problem(const Router& router,
+                                      const http::request_parser<http::string_body>& parser,
+                                      const Request& request, const Route*& route) try {
+    route = &router.find(request.method, request.path);
+    if (!route->takes_json) return std::nullopt;
+    if (!is_json(request.content_type))
+        return Problem(415, "unsupported-media-type",
+                       "the body must be sent as Content-Type: application/json");
+    const auto encoding = parser.get()[http::field::content_encoding];
+    if (!encoding.empty() && !boost::beast::iequals(encoding, "identity"))
+        return Problem(415, "unsupported-media-type", "the body must be sent without Content-Encoding");
+    if (!parser.chunked() && !parser.content_length())
+        return Problem(411, "length-required", "the request must have a Content-Length");
+    return std::nullopt;
+} catch (const Problem& problem) {
+    return problem;
+}
+
+}  // namespace
+
+Session::Session(asio::ip::tcp::socket socket, std::shared_ptr<SessionContext> context, Entry entry)
+    : socket_(std::move(socket)),
+      context_(std::move(context)),
+      entry_(entry),
+      buffer_(context_->config.max_header + kReadAhead) {
+    error_code ignored;
+    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    remote_ = socket_.remote_endpoint(ignored).address().to_string();
+}
+
+Session::~Session() { context_->on_end(*this); }
+
+asio::awaitable<void> Session::run() {
+    if (entry_ == Entry::TurnedAway)
+        co_await turn_away();
+    else
+        while (co_await serve_one()) {
+        }
+    if (unread_) co_await linger();
+}
+
+asio::awaitable<bool> Session::serve_one() {
+    if (!co_await wait_for_request()) co_return false;
+    Exchange exchange;
+    exchange.started = Clock::now();
+    co_await receive(exchange);
+    if (exchange.gone) co_return false;
+    if (exchange.response.body.empty()) co_await answer(exchange);
+    co_return co_await reply(exchange);
+}
+
+asio::awaitable<bool> Session::wait_for_request() {
+    if (buffer_.size() > 0) co_return true;  // a client that sends ahead
+    limit(context_->config.idle_timeout);
+    waiting_ = true;
+    error_code error;
+    const auto size = co_await socket_.async_read_some(buffer_.prepare(4096), into(error));
+    waiting_ = false;
+    buffer_.commit(size);
+    co_return !error;
+}
+
+asio::awaitable<void> Session::receive(Exchange& exchange) {
+    auto& parser = exchange.parser;
+    parser.header_limit(static_cast<std::uint32_t>(context_->config.max_header));
+    parser.body_limit(context_->config.max_body);
+    limit(context_->config.read_timeout);
+    error_code error;
+    co_await http::async_read_header(socket_, buffer_, parser, into(error));
+    examine_header(exchange);
+    if (error) co_return read_failed(exchange, error);
+    const bool expects = boost::beast::iequals(parser.get()[http::field::expect], "100-continue");
+    const auto problem = header_problem(context_->router, parser, exchange.request, exchange.route);
+    if (problem && (expects || problem->status == 411)) co_return spoil(exchange, *problem);
+    if (expects) {
+        static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+        co_await asio::async_write(socket_, asio::buffer(kContinue), into(error));
+    }
+    if (!parser.is_done()) co_await receive_body(exchange);
+    if (problem && exchange.intact) exchange.response = to_response(*problem, exchange.request.request_id);
+}
+
+asio::awaitable<void> Session::receive_body(Exchange& exchange) {
+    limit(context_->config.read_timeout);
+    error_code error;
+    co_await http::async_read(socket_, buffer_, exchange.parser, into(error));
+    if (error) co_return read_failed(exchange, error);
+    exchange.request.body = std::move(exchange.parser.get().body());
+}
+
+/// Also after an error: what was read of the header names the request in the answer and in the log.
+void Session::examine_header(Exchange& exchange) {
+    const auto& header = exchange.parser.get();
+    auto& request = exchange.request;
+    request.method = text(header.method_string());
+    request.path = text(header.target().substr(0, header.target().find('?')));
+    request.content_type = text(header[http::field::content_type]);
+    request.request_id = choose_request_id(text(header["X-Request-Id"]));
+}
+
+void Session::read_failed(Exchange& exchange, error_code error) {
+    if (timed_out_) return spoil(exchange, {408, "request-timeout", "the request did not arrive in time"});
+    if (has_left(error))
+        exchange.gone = true;
+    else
+        spoil(exchange, unreadable(error, context_->config));
+}
+
+void Session::spoil(Exchange& exchange, const Problem& problem) {
+    exchange.intact = false;
+    unread_ = true;
+    exchange.response = to_response(problem, exchange.request.request_id);
+}
+
+asio::awaitable<void> Session::answer(Exchange& exchange) {
+    deadline_ = Clock::time_point::max();  // from here on the pool's deadline counts
+    const auto& id = exchange.request.request_id;
+    try {
+        exchange.response = co_await exchange.route->handler(exchange.request);
+    } catch (const Problem& problem) {
+        exchange.response = to_response(problem, id);
+    } catch (const std::exception& error) {
+        log_event("error", error.what(), id);
+        exchange.response = to_response({500, "internal-error", "this is a fault of the service"}, id);
+    }
+}
+
+asio::awaitable<bool> Session::reply(Exchange& exchange) {
+    const bool keep = exchange.intact && exchange.parser.keep_alive() && !context_->draining;
+    const bool head = exchange.request.method == "HEAD";
+    const auto bytes = render(exchange.response, exchange.request.request_id, keep, head);
+    limit(context_->config.read_timeout);
+    error_code error;
+    co_await asio::async_write(socket_, asio::buffer(bytes), into(error));
+    log(exchange);
+    co_return keep && !error;
+}
+
+void Session::log(const Exchange& exchange) {
+    const std::chrono::duration<double, std::milli> took = Clock::now() - exchange.started;
+    const auto route = exchange.route ? std::string_view(exchange.route->path) : std::string_view();
+    context_->access_log.write({exchange.request.request_id, remote_, exchange.request.method, route,
+                                exchange.response.status, exchange.response.body.size(), took.count()});
+}
+
+asio::awaitable<void> Session::turn_away() {
+    Problem problem(503, "too-many-connections", "this server has as many clients as it takes");
+    problem.retry_after = std::chrono::seconds(1);
+    Exchange exchange;
+    exchange.started = Clock::now();
+    exchange.request.request_id = choose_request_id({});
+    spoil(exchange, problem);
+    co_await reply(exchange);
+}
+
+/// Closing with unread bytes makes the kernel send a reset, which may take the answer from the client's
+/// hands. So the client is told that no more comes, and what it still sends is thrown away for a while.
+asio::awaitable<void> Session::linger() {
+    error_code error;
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
+    limit(kLingerTime);
+    buffer_.clear();
+    for (std::size_t total = 0; !error && total < kLingerBytes;)
+        total += co_await socket_.async_read_some(buffer_.prepare(4096), into(error));
+}
+
+void Session::limit(std::chrono::milliseconds time) {
+    timed_out_ = false;
+    deadline_ = Clock::now() + time;
+}
+
+void Session::enforce_deadline(Clock::time_point now) {
+    if (now < deadline_) return;
+    timed_out_ = true;
+    error_code ignored;
+    socket_.cancel(ignored);
+}
+
+void Session::close(bool force) {
+    error_code ignored;
+    if (waiting_ || force) socket_.close(ignored);
+}
+
+}  // namespace seqrec::sidecar
