@@ -11,22 +11,6 @@
 namespace seqrec {
 namespace {
 
-/// Rows are taken four at a time: each part of the query is loaded once for four rows, the four chains of
-/// additions overlap, and four sums are folded together. A last group of fewer rows repeats its last row, so
-/// that every row goes through the very same additions.
-constexpr std::size_t kGroup = 4;
-
-struct Group {
-    const float* row[kGroup];
-    std::size_t count;
-};
-
-Group group_at(const float* rows, std::size_t at, std::size_t count, std::size_t dim) {
-    Group group{{}, std::min(kGroup, count - at)};
-    for (std::size_t r = 0; r < kGroup; ++r) group.row[r] = rows + (at + std::min(r, group.count - 1)) * dim;
-    return group;
-}
-
 /// Eight sums side by side are what compilers turn into SSE2 or NEON by themselves.
 float dot_portable(const float* row, std::size_t dim, const float* query) {
     constexpr std::size_t kLanes = 8;
@@ -45,6 +29,22 @@ void dots_portable(const float* rows, std::size_t count, std::size_t dim, const 
 }
 
 #if defined(__x86_64__)
+
+/// Rows are taken four at a time: each part of the query is loaded once for four rows, the four chains of
+/// additions overlap, and four sums are folded together. A last group of fewer rows repeats its last row, so
+/// that every row goes through the very same additions.
+constexpr std::size_t kGroup = 4;
+
+struct Group {
+    const float* row[kGroup];
+    std::size_t count;
+};
+
+Group group_at(const float* rows, std::size_t at, std::size_t count, std::size_t dim) {
+    Group group{{}, std::min(kGroup, count - at)};
+    for (std::size_t r = 0; r < kGroup; ++r) group.row[r] = rows + (at + std::min(r, group.count - 1)) * dim;
+    return group;
+}
 
 #define SEQREC_AVX2 __attribute__((target("avx2,fma")))
 #define SEQREC_AVX512 __attribute__((target("avx512f,avx2,fma")))

@@ -1,0 +1,244 @@
+#include "publish.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/safetensors.hpp"
+
+#include "boundary.hpp"
+#include "catalog.hpp"
+#include "copy_in.hpp"
+#include "settings.hpp"
+#include "snapshot_store.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/snapmgr.h"
+}
+
+namespace seqrec {
+namespace {
+
+/// The two files of a job, checked against each other.
+struct Files {
+    SafetensorsFile model, dataset;
+    std::int64_t items, users, dim;
+    std::int64_t model_id = 0;
+
+    explicit Files(const std::string& folder)
+        : model(SafetensorsFile::open(folder + "/model.safetensors")),
+          dataset(SafetensorsFile::open(folder + "/dataset.safetensors")) {
+        if (model.meta("format") != "seqrec-model/1")
+            throw Error(sqlstate::kDataCorrupted, "the trainer wrote a model of an unknown format",
+                        "Install the seqrec-trainer that belongs to this version of the extension.");
+        items = static_cast<std::int64_t>(dataset.get<std::int64_t>("item.id.offsets", {-1}).size()) - 1;
+        users = static_cast<std::int64_t>(dataset.get<std::int64_t>("user.id.offsets", {-1}).size()) - 1;
+        const Shape& shape = model.tensor("item.embedding").shape;
+        if (shape.size() != 2) throw Error(sqlstate::kDataCorrupted, "item.embedding is not a matrix");
+        dim = shape[1];
+        check_finite("item.embedding", {items, dim});
+        check_finite("user.embedding", {users, dim});
+        check_finite("item.popularity", {items});
+    }
+
+    void check_finite(const char* name, const Shape& shape) const {
+        const std::span<const float> values = model.get<float>(name, shape);
+        if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+            throw Error(sqlstate::kDataCorrupted, std::string("the trained ") + name + " is not finite",
+                        "Try a smaller learning_rate.");
+    }
+
+    std::string_view id(const char* prefix, std::int64_t index) const {
+        const auto offsets = dataset.get<std::int64_t>(std::string(prefix) + ".id.offsets", {-1});
+        const auto bytes = dataset.get<std::uint8_t>(std::string(prefix) + ".id.bytes", {-1});
+        return {reinterpret_cast<const char*>(bytes.data()) + offsets[index],
+                static_cast<std::size_t>(offsets[index + 1] - offsets[index])};
+    }
+
+    std::span<const float> row(const char* name, std::int64_t index) const {
+        return model.get<float>(name, {-1, dim})
+            .subspan(static_cast<std::size_t>(index * dim), static_cast<std::size_t>(dim));
+    }
+};
+
+bool is_weight(const std::string& name) {
+    return name != "item.embedding" && name != "user.embedding" && name != "item.popularity" &&
+           !name.starts_with("pad.");
+}
+
+bool item_row(std::int64_t index, std::string& buffer, const void* state) {
+    const auto& files = *static_cast<const Files*>(state);
+    if (index >= files.items) return false;
+    CopyRow row(buffer, 5);
+    row.bigint(files.model_id);
+    row.integer(static_cast<std::int32_t>(index));
+    row.text(files.id("item", index));
+    row.real(files.model.get<float>("item.popularity", {files.items})[static_cast<std::size_t>(index)]);
+    row.reals(files.row("item.embedding", index));
+    return true;
+}
+
+bool user_row(std::int64_t index, std::string& buffer, const void* state) {
+    const auto& files = *static_cast<const Files*>(state);
+    if (index >= files.users) return false;
+    CopyRow row(buffer, 4);
+    row.bigint(files.model_id);
+    row.integer(static_cast<std::int32_t>(index));
+    row.text(files.id("user", index));
+    row.reals(files.row("user.embedding", index));
+    return true;
+}
+
+Param bytes_param(std::span<const std::byte> bytes) {
+    bytea* value = static_cast<bytea*>(palloc(bytes.size() + VARHDRSZ));
+    SET_VARSIZE(value, bytes.size() + VARHDRSZ);
+    memcpy(VARDATA(value), bytes.data(), bytes.size());
+    return {BYTEAOID, PointerGetDatum(value), false};
+}
+
+Param shape_param(const std::int64_t* lengths, int count) {
+    Datum* values = static_cast<Datum*>(palloc(sizeof(Datum) * static_cast<Size>(count)));
+    for (int i = 0; i < count; ++i) values[i] = Int64GetDatum(lengths[i]);
+    ArrayType* array =
+        construct_array(values, count, INT8OID, sizeof(std::int64_t), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+    return {INT8ARRAYOID, PointerGetDatum(array), false};
+}
+
+void insert_weight(std::int64_t model_id, const char* name, const char* dtype, const std::int64_t* shape,
+                   int dimensions, std::span<const std::byte> bytes) {
+    const std::size_t step = kWeightPart;
+    for (std::size_t part = 0; part == 0 || part * step < bytes.size(); ++part)
+        run_sql(
+            "INSERT INTO seqrec.weights (model_id, name, part, dtype, shape, data) VALUES ($1, $2, $3, $4, "
+            "$5, $6)",
+            {bigint_param(model_id), text_param(name), int_param(static_cast<std::int32_t>(part)),
+             text_param(dtype), shape_param(shape, dimensions),
+             bytes_param(bytes.subspan(part * step, std::min(step, bytes.size() - part * step)))});
+}
+
+/// The row of seqrec.models; returns model_id and version through `published`.
+void insert_model(const Job& job, const char* config, const char* metrics, const Files* files,
+                  Published* published) {
+    const auto rows = run_sql(
+        "INSERT INTO seqrec.models (name, kind, owner, source, config, metrics, dim, n_users, n_items) "
+        "VALUES ($1, $2, $3::name, $4::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9) RETURNING model_id, version",
+        {text_param(job.model), text_param(job.kind), text_param(job.owner), text_param(job.source),
+         text_param(config), text_param(metrics), int_param(static_cast<std::int32_t>(files->dim)),
+         bigint_param(files->users), bigint_param(files->items)});
+    if (rows != 1) elog(ERROR, "could not insert the model");
+    published->model_id = spi_bigint(0, 1);
+    published->version = spi_text(0, 2);
+}
+
+void set_metrics(std::int64_t model_id, const char* metrics) {
+    run_sql("UPDATE seqrec.models SET metrics = $2::jsonb WHERE model_id = $1",
+            {bigint_param(model_id), text_param(metrics)});
+}
+
+/// Versions beyond seqrec.keep_versions, oldest first.
+void delete_old_versions(const char* name) {
+    if (settings::keep_versions == 0) return;
+    const auto rows = run_sql(
+        "SELECT model_id, version::text FROM seqrec.models WHERE name = $1 AND NOT active "
+        "ORDER BY model_id DESC OFFSET $2",
+        {text_param(name), int_param(settings::keep_versions - 1)});
+    SPITupleTable* table = SPI_tuptable;
+    for (std::uint64_t row = 0; row < rows; ++row) {
+        SPI_tuptable = table;
+        const std::int64_t model_id = spi_bigint(row, 1);
+        delete_version(model_id, spi_text(row, 2));
+    }
+}
+
+nlohmann::json add_measurements(nlohmann::json metrics, const ExportCounts& counts, double export_seconds) {
+    metrics["export_seconds"] = export_seconds;
+    metrics["export_rows_per_s"] =
+        static_cast<double>(counts.interactions + counts.skipped) / std::max(export_seconds, 1e-6);
+    metrics["skipped_rows"] = counts.skipped;
+    metrics["rows"] = counts.interactions;
+    return metrics;
+}
+
+/// What has been written so far becomes visible to the statements that follow.
+void see_own_rows() {
+    CommandCounterIncrement();
+    PopActiveSnapshot();
+    PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+}  // namespace
+
+void activate_version(std::int64_t model_id, const char* name) {
+    run_sql("UPDATE seqrec.models SET active = false WHERE name = $1 AND active AND model_id <> $2",
+            {text_param(name), bigint_param(model_id)});
+    run_sql("UPDATE seqrec.models SET active = true WHERE model_id = $1 AND NOT active",
+            {bigint_param(model_id)});
+    CacheInvalidateRelcacheByRelid(catalog_table("models"));
+}
+
+void delete_version(std::int64_t model_id, const char* version) {
+    remove_snapshot_at_commit(version);
+    for (const char* sql :
+         {"DELETE FROM seqrec.items WHERE model_id = $1", "DELETE FROM seqrec.users WHERE model_id = $1",
+          "DELETE FROM seqrec.weights WHERE model_id = $1", "DELETE FROM seqrec.models WHERE model_id = $1"})
+        run_sql(sql, {bigint_param(model_id)});
+    CacheInvalidateRelcacheByRelid(catalog_table("models"));
+}
+
+Published publish_model(const Job& job, const char* folder, const ExportCounts& counts,
+                        double export_seconds) {
+    using Clock = std::chrono::steady_clock;
+    const MemoryContext outside = CurrentMemoryContext;
+    const RoleScope scope = spi_enter();
+    const Oid items = catalog_table("items"), users = catalog_table("users");
+    Published published = guarded([&] {
+        const Clock::time_point start = Clock::now();
+        Files files(folder);
+        nlohmann::json metrics =
+            add_measurements(nlohmann::json::parse(files.model.meta("metrics")), counts, export_seconds);
+        const std::string config = files.model.meta("config");
+        Published result{};
+        const std::string first = metrics.dump();
+        postgres([&] { insert_model(job, config.c_str(), first.c_str(), &files, &result); });
+        files.model_id = result.model_id;
+        for (const auto& [name, tensor] : files.model.tensors()) {
+            if (!is_weight(name)) continue;
+            const std::string dtype(dtype_name(tensor.dtype));
+            postgres([&] {
+                insert_weight(result.model_id, name.c_str(), dtype.c_str(), tensor.shape.data(),
+                              static_cast<int>(tensor.shape.size()), tensor.bytes);
+            });
+        }
+        postgres([&] {
+            copy_into(items, item_row, &files);
+            copy_into(users, user_row, &files);
+            activate_version(result.model_id, job.model);
+            see_own_rows();
+            build_snapshot(result.model_id, result.version);
+        });
+        const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+        metrics["publish_seconds"] = seconds;
+        metrics["publish_rows_per_s"] =
+            static_cast<double>(files.items + files.users) / std::max(seconds, 1e-6);
+        const std::string all = metrics.dump();
+        postgres([&] {
+            set_metrics(result.model_id, all.c_str());
+            delete_old_versions(job.model);
+            result.metrics = MemoryContextStrdup(outside, all.c_str());
+            result.version = MemoryContextStrdup(outside, result.version);
+        });
+        return result;
+    });
+    spi_leave(scope);
+    return published;
+}
+
+}  // namespace seqrec

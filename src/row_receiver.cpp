@@ -1,0 +1,50 @@
+#include "row_receiver.hpp"
+
+#include "boundary.hpp"
+
+extern "C" {
+#include "tcop/dest.h"
+}
+
+namespace seqrec {
+namespace {
+
+struct RowReceiver {
+    DestReceiver pub;  // first, so that a pointer to either is a pointer to both
+    RowFunction row;
+    void* state;
+    MemoryContext scratch;
+};
+
+bool receive(TupleTableSlot* slot, DestReceiver* self) {
+    auto* receiver = reinterpret_cast<RowReceiver*>(self);
+    slot_getallattrs(slot);
+    const MemoryContext before = MemoryContextSwitchTo(receiver->scratch);
+    receiver->row(slot, receiver->state);
+    MemoryContextSwitchTo(before);
+    MemoryContextReset(receiver->scratch);
+    return true;
+}
+
+}  // namespace
+
+void for_each_row(const char* sql, ParamListInfo params, RowFunction row, void* state) {
+    RowReceiver receiver = {};
+    receiver.pub.receiveSlot = receive;
+    receiver.pub.rStartup = [](DestReceiver*, int, TupleDesc) {};
+    receiver.pub.rShutdown = [](DestReceiver*) {};
+    receiver.pub.rDestroy = [](DestReceiver*) {};
+    receiver.pub.mydest = DestNone;
+    receiver.row = row;
+    receiver.state = state;
+    receiver.scratch = AllocSetContextCreate(CurrentMemoryContext, "seqrec row", ALLOCSET_SMALL_SIZES);
+    SPIExecuteOptions options = {};
+    options.params = params;
+    options.read_only = true;
+    options.dest = &receiver.pub;
+    const int code = SPI_execute_extended(sql, &options);
+    if (code < 0) elog(ERROR, "query failed (%s): %s", SPI_result_code_string(code), sql);
+    MemoryContextDelete(receiver.scratch);
+}
+
+}  // namespace seqrec

@@ -1,0 +1,152 @@
+#include "serving_model.hpp"
+
+#include <string_view>
+#include <vector>
+
+#include "boundary.hpp"
+#include "catalog.hpp"
+#include "snapshot_store.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "storage/proc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+}
+
+namespace seqrec {
+namespace {
+
+// A transaction that activates a version sends a relcache invalidation of seqrec.models when it commits. The
+// callback may only note that something changed; the next call looks it up.
+std::uint64_t generation = 1;
+Oid models_table = InvalidOid;
+std::vector<std::unique_ptr<ServingModel>> known;
+
+// A version that was replaced may still be in use further up the stack, when a view over the ratings calls
+// seqrec_recommend itself. It goes in a later transaction.
+struct Retired {
+    std::unique_ptr<ServingModel> model;
+    std::uint32_t transaction;
+};
+std::vector<Retired> retired;
+
+void note_change(Datum, Oid relation) {
+    if (relation == InvalidOid || models_table == InvalidOid || relation == models_table) ++generation;
+}
+
+std::uint32_t local_transaction() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
+#endif
+}
+
+struct ActiveRow {
+    std::int64_t model_id;
+    char *version, *owner, *source;
+};
+
+/// The active row of a name in the active snapshot; false when there is none.
+bool read_active_row(const char* name, MemoryContext context, ActiveRow* row) {
+    if (run_sql("SELECT model_id, version, owner, source FROM seqrec.models WHERE name = $1 AND active",
+                {text_param(name)}, true) != 1)
+        return false;
+    row->model_id = spi_bigint(0, 1);
+    row->version = MemoryContextStrdup(context, spi_text(0, 2));
+    row->owner = MemoryContextStrdup(context, spi_text(0, 3));
+    row->source = MemoryContextStrdup(context, spi_text(0, 4));
+    return true;
+}
+
+/// Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and what
+/// it sees must not be remembered beyond it: the invalidation that would correct it has come already.
+bool still_active(const char* name, std::int64_t model_id) {
+    PushActiveSnapshot(GetLatestSnapshot());
+    const auto rows = run_sql("SELECT 1 FROM seqrec.models WHERE name = $1 AND active AND model_id = $2",
+                              {text_param(name), bigint_param(model_id)}, true);
+    PopActiveSnapshot();
+    return rows == 1;
+}
+
+ServingModel* find(std::string_view name) {
+    for (const auto& model : known)
+        if (model->name == name) return model.get();
+    return nullptr;
+}
+
+bool is_current(const ServingModel& model) {
+    return model.generation == generation &&
+           (model.only_in_transaction == 0 || model.only_in_transaction == local_transaction());
+}
+
+void forget(std::string_view name) {
+    for (auto& model : known)
+        if (model->name == name) retired.push_back({std::move(model), local_transaction()});
+    std::erase(known, nullptr);
+}
+
+void free_retired() {
+    std::erase_if(retired, [](const Retired& old) {
+        if (old.transaction == local_transaction()) return false;
+        if (old.model->history) SPI_freeplan(old.model->history);
+        return true;
+    });
+}
+
+/// Looks the name up and maps its snapshot when it is another version than before.
+ServingModel& look_up(std::string_view wanted) {
+    const char* name = pnstrdup(wanted.data(), wanted.size());
+    const MemoryContext context = CurrentMemoryContext;
+    free_retired();
+    models_table = catalog_table("models");
+    const std::uint64_t seen = generation;  // a change during the look-up makes the next call look again
+    const RoleScope scope = spi_enter();
+    ActiveRow row{};
+    const bool found = read_active_row(name, context, &row);
+    const bool lasting = found && still_active(name, row.model_id);
+    spi_leave(scope);
+    if (!found) {
+        forget(name);
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
+                 errhint("Train it with seqrec_train(..., model => '%s'); seqrec_models shows what there is.",
+                         name)));
+    }
+    ServingModel* model = find(name);
+    if (!model || model->model_id != row.model_id) {
+        const Snapshot* snapshot = open_snapshot(row.model_id, row.version);
+        forget(name);
+        model = guarded([&] {
+            std::unique_ptr<const Snapshot> owned(snapshot);
+            known.push_back(std::make_unique<ServingModel>());
+            ServingModel& fresh = *known.back();
+            fresh.name = name;
+            fresh.version = row.version;
+            fresh.owner = row.owner;
+            fresh.source = row.source;
+            fresh.model_id = row.model_id;
+            fresh.snapshot = std::move(owned);
+            return &fresh;
+        });
+    }
+    // An answer about the past holds while the transaction's one snapshot does, else for this call only.
+    model->generation = lasting || IsolationUsesXactSnapshot() ? seen : 0;
+    model->only_in_transaction = lasting ? 0 : local_transaction();
+    return *model;
+}
+
+}  // namespace
+
+ServingModel& serving_model(const char* name, std::size_t length) {
+    const std::string_view wanted(name, length);
+    ServingModel* model = find(wanted);
+    return model && is_current(*model) ? *model : look_up(wanted);
+}
+
+void watch_active_models() { CacheRegisterRelcacheCallback(note_change, (Datum)0); }
+
+}  // namespace seqrec

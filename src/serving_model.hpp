@@ -1,0 +1,41 @@
+// Which model version answers, and its snapshot, kept in the backend and refreshed when a version is
+// activated. PostgreSQL code: may ereport.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/snapshot.hpp"
+
+#include "boundary.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace seqrec {
+
+struct ServingModel {
+    std::string name, version, owner, source;
+    std::int64_t model_id = 0;
+    std::unique_ptr<const Snapshot> snapshot;
+    SPIPlanPtr history = nullptr;  // prepared by history.cpp
+
+    std::uint64_t generation = 0;           // of the activations it was looked up after
+    std::uint32_t only_in_transaction = 0;  // not 0: the answer holds for this local transaction only
+
+    ServingModel() = default;
+    ServingModel(const ServingModel&) = delete;
+    ServingModel& operator=(const ServingModel&) = delete;
+};
+
+/// The active version of a name as the current snapshot of the database sees it; ERROR 42704 when there is
+/// none. The reference is good until the next call. 当前数据库快照所见的启用版本；没有则报错
+/// 42704。引用在下次调用前有效。
+ServingModel& serving_model(const char* name, std::size_t length);
+
+/// Listens for activations; called once when the library is loaded. 监听版本切换；加载时调用一次。
+void watch_active_models();
+
+}  // namespace seqrec

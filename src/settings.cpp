@@ -1,0 +1,39 @@
+#include "settings.hpp"
+
+#include <limits>
+
+#include "boundary.hpp"
+
+extern "C" {
+#include "utils/guc.h"
+}
+
+namespace seqrec::settings {
+
+char* trainer = nullptr;
+char* directory = nullptr;
+int trainer_memory = 0;
+int trainer_nice = 10;
+int keep_versions = 5;
+
+void define() {
+    // Paths are SIGHUP settings: whoever may set them decides which program the server starts.
+    DefineCustomStringVariable("seqrec.trainer", "Path of the program seqrec-trainer.",
+                               "Empty means the folder of the postgres program.", &trainer, "", PGC_SIGHUP, 0,
+                               nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("seqrec.directory", "Folder of seqrec's snapshot and job files.",
+                               "A relative path starts at the data directory.", &directory, "seqrec",
+                               PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("seqrec.trainer_memory", "Most memory that a trainer may use.",
+                            "0 means no limit of its own.", &trainer_memory, 0, 0,
+                            std::numeric_limits<int>::max(), PGC_SIGHUP, GUC_UNIT_KB, nullptr, nullptr,
+                            nullptr);
+    DefineCustomIntVariable("seqrec.trainer_nice", "Niceness of a trainer: higher yields more to the server.",
+                            nullptr, &trainer_nice, 10, 0, 19, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("seqrec.keep_versions", "Versions of a model that publishing a new one keeps.",
+                            "The active version is always kept. 0 keeps all.", &keep_versions, 5, 0, 10000,
+                            PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    MarkGUCPrefixReserved("seqrec");
+}
+
+}  // namespace seqrec::settings

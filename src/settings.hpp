@@ -1,0 +1,15 @@
+// The extension's settings (GUCs).
+#pragma once
+
+namespace seqrec::settings {
+
+extern char* trainer;       // seqrec.trainer: path of seqrec-trainer, "" = beside the postgres program
+extern char* directory;     // seqrec.directory: where snapshots and job files live, under the data directory
+extern int trainer_memory;  // seqrec.trainer_memory: limit in kB, 0 = none
+extern int trainer_nice;    // seqrec.trainer_nice: scheduling priority
+extern int keep_versions;   // seqrec.keep_versions: versions of a model kept by a publish, 0 = all
+
+/// Registers them; called once when the library is loaded. 注册所有设置项；加载时调用一次。
+void define();
+
+}  // namespace seqrec::settings

@@ -1,0 +1,36 @@
+// Snapshot files in the data directory, built from the tables by whoever needs one first.
+// PostgreSQL code: may ereport.
+#pragma once
+
+#include <cstdint>
+
+#include "core/snapshot.hpp"
+
+#include "boundary.hpp"
+
+namespace seqrec {
+
+/// Weights are stored in parts of this many bytes, the last one shorter. 权重按此大小分段存储。
+inline constexpr std::int64_t kWeightPart = 8 << 20;
+
+/// The folder of this database's files, made when it is missing. 本数据库的文件目录，缺失时创建。
+const char* database_folder();
+const char* snapshot_path(const char* version);
+
+/// Maps the snapshot of a version; builds the file first when it is missing or damaged. One process builds,
+/// others wait for it. The caller owns the result.
+/// 映射某版本的快照；文件缺失或损坏时先重建。只有一个进程构建，其他进程等待。结果归调用者所有。
+const Snapshot* open_snapshot(std::int64_t model_id, const char* version);
+
+/// Writes the snapshot file of a version that this transaction has inserted, before others can ask for it.
+/// 为本事务插入的版本写出快照文件。
+void build_snapshot(std::int64_t model_id, const char* version);
+
+/// Removes the file of a version once the current transaction commits. 当前事务提交后删除某版本的文件。
+void remove_snapshot_at_commit(const char* version);
+
+/// Removes files that no model version needs: of rolled back publishes, of dropped versions on a former
+/// standby. 删除不再被任何模型版本需要的文件。
+void sweep_snapshots();
+
+}  // namespace seqrec

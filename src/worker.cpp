@@ -1,0 +1,316 @@
+// A job's way: wait for its transaction, export, train, publish. No transaction is open while training.
+#include "worker.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "boundary.hpp"
+#include "catalog.hpp"
+#include "export.hpp"
+#include "job_folder.hpp"
+#include "job_store.hpp"
+#include "publish.hpp"
+#include "ratings_table.hpp"
+#include "snapshot_store.hpp"
+#include "trainer_process.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "common/file_perm.h"
+#include "lib/stringinfo.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace seqrec {
+namespace {
+
+/// What the worker is told, in bgw_extra.
+struct Order {
+    Oid database, role;
+    TransactionId caller;
+    std::int64_t job_id;
+};
+static_assert(sizeof(Order) <= BGW_EXTRALEN);
+
+MemoryContext job_memory;
+std::int64_t current_job = 0;
+
+void begin_transaction() {
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void end_transaction() {
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    pgstat_report_stat(true);
+    MemoryContextSwitchTo(job_memory);
+}
+
+/// Progress may be lost in a crash; nobody should wait for the disk for it.
+void do_not_wait_for_disk() {
+    (void)set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true,
+                            0, false);
+}
+
+void report_activity(const char* doing) {
+    pgstat_report_activity(STATE_RUNNING, psprintf("seqrec job " INT64_FORMAT ": %s", current_job, doing));
+}
+
+void report_rows(std::int64_t rows) {
+    report_activity(psprintf("exporting, " INT64_FORMAT " rows read", rows));
+}
+
+void enter_state(const char* state) {
+    begin_transaction();
+    do_not_wait_for_disk();
+    set_job_state(current_job, state);
+    end_transaction();
+    report_activity(state);
+}
+
+/// False when the calling transaction rolled back, and with it the job.
+bool wait_for_caller(const Order& order, Job* job) {
+    report_activity("waiting for the transaction that called seqrec_train");
+    StartTransactionCommand();
+    XactLockTableWait(order.caller, nullptr, nullptr, XLTW_None);
+    CommitTransactionCommand();
+    MemoryContextSwitchTo(job_memory);
+    begin_transaction();
+    MemoryContextSwitchTo(job_memory);
+    const bool found = read_job(order.job_id, job);
+    end_transaction();
+    return found;
+}
+
+/// Reads the table in one short READ ONLY transaction, with the memory that maintenance may use for its sort.
+ExportCounts run_export(const Job& job, const char* folder, double* seconds) {
+    enter_state("exporting");
+    const auto start = std::chrono::steady_clock::now();
+    begin_transaction();
+    XactReadOnly = true;
+    (void)set_config_option("work_mem", GetConfigOption("maintenance_work_mem", false, false), PGC_USERSET,
+                            PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+    const ExportCounts counts = export_dataset(parse_ratings(job.source), folder, report_rows);
+    end_transaction();
+    *seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (counts.interactions == 0)
+        ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("no row has a user, an item and a time"),
+                        errdetail(INT64_FORMAT " rows with NULL were skipped.", counts.skipped),
+                        errhint("A model is learnt from rows of user, item and time.")));
+    return counts;
+}
+
+void write_job_file(const Job& job, const char* folder, const char* path) {
+    const char* text = guarded([&] {
+        const std::string base(folder);
+        const nlohmann::json value = {{"dataset", base + "/dataset.safetensors"},
+                                      {"model", base + "/model.safetensors"},
+                                      {"kind", job.kind},
+                                      {"options", nlohmann::json::parse(job.options)}};
+        return palloc_copy(value.dump());
+    });
+    FILE* file = AllocateFile(path, "w");
+    const bool written = file && fputs(text, file) >= 0 && FreeFile(file) == 0;
+    if (!written)
+        ereport(ERROR, (errcode_for_file_access(), errmsg("could not write file \"%s\": %m", path)));
+}
+
+/// One line of the trainer, sorted by its event. Plain data: text is palloc'd.
+struct TrainerEvent {
+    enum Kind { Progress, Epoch, Warning, Done, Failure, Unknown } kind;
+    char *sqlstate, *message, *hint;
+};
+
+TrainerEvent parse_event(const char* line) {
+    return guarded([&]() -> TrainerEvent {
+        const nlohmann::json value = nlohmann::json::parse(line, nullptr, false);
+        if (!value.is_object()) return {TrainerEvent::Unknown, nullptr, nullptr, nullptr};
+        const std::string event = value.value("event", "");
+        const auto text = [&](const char* key) { return palloc_copy(value.value(key, "")); };
+        if (event == "progress") return {TrainerEvent::Progress, nullptr, nullptr, nullptr};
+        if (event == "epoch") return {TrainerEvent::Epoch, nullptr, nullptr, nullptr};
+        if (event == "warning") return {TrainerEvent::Warning, nullptr, nullptr, nullptr};
+        if (event == "done") return {TrainerEvent::Done, nullptr, nullptr, nullptr};
+        if (event == "error") return {TrainerEvent::Failure, text("sqlstate"), text("message"), text("hint")};
+        return {TrainerEvent::Unknown, nullptr, nullptr, nullptr};
+    });
+}
+
+[[noreturn]] void report_failure(const TrainerEvent& event) {
+    const char* code = strlen(event.sqlstate) == 5 ? event.sqlstate : "XX000";
+    ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
+                    errmsg("%s", event.message), event.hint[0] ? errhint("%s", event.hint) : 0));
+    pg_unreachable();
+}
+
+/// Handles a line; true when it says that training is done.
+bool handle_line(const char* line) {
+    const TrainerEvent event = parse_event(line);
+    if (event.kind == TrainerEvent::Failure) report_failure(event);
+    if (event.kind == TrainerEvent::Unknown)
+        ereport(ERROR,
+                (errcode(ERRCODE_PROTOCOL_VIOLATION), errmsg("the trainer sent something that is no event"),
+                 errdetail("It sent: %.200s", line),
+                 errhint("Is seqrec.trainer the program that came with this extension?")));
+    if (event.kind == TrainerEvent::Done) return true;
+    begin_transaction();
+    do_not_wait_for_disk();
+    if (event.kind == TrainerEvent::Progress) set_job_progress(current_job, line);
+    if (event.kind == TrainerEvent::Epoch) log_job_epoch(current_job, line);
+    if (event.kind == TrainerEvent::Warning) add_job_warning(current_job, line);
+    end_transaction();
+    return false;
+}
+
+/// Runs the trainer to its end. No transaction is open but for the moments when a line is stored.
+void run_trainer(const Job& job, const char* folder) {
+    enter_state("training");
+    const char* job_path = psprintf("%s/job.json", folder);
+    const char* log_path = psprintf("%s/trainer.log", folder);
+    write_job_file(job, folder, job_path);
+    start_trainer(job_path, log_path);
+    const MemoryContext per_line =
+        AllocSetContextCreate(job_memory, "seqrec trainer line", ALLOCSET_DEFAULT_SIZES);
+    const char* line;
+    bool done = false;
+    while (next_trainer_line(&line)) {
+        MemoryContextSwitchTo(per_line);
+        done = handle_line(line) || done;
+        MemoryContextSwitchTo(job_memory);
+        MemoryContextReset(per_line);
+    }
+    finish_trainer(log_path);
+    if (!done)
+        ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION), errmsg("the trainer ended without a result"),
+                        errhint("Is seqrec.trainer the program that came with this extension?")));
+}
+
+void run_publish(const Job& job, const char* folder, const ExportCounts& counts, double export_seconds) {
+    enter_state("publishing");
+    begin_transaction();
+    const Published published = publish_model(job, folder, counts, export_seconds);
+    set_job_done(job.id, published.model_id, published.metrics);
+    end_transaction();
+}
+
+void run_job(const Order& order) {
+    Job job{};
+    if (!wait_for_caller(order, &job)) return;
+    begin_transaction();
+    const char* folder = MemoryContextStrdup(job_memory, make_job_folder(job.id));
+    end_transaction();
+    double export_seconds = 0;
+    const ExportCounts counts = run_export(job, folder, &export_seconds);
+    run_trainer(job, folder);
+    run_publish(job, folder, counts, export_seconds);
+}
+
+/// Writes down why a job ended. The transaction that failed has been aborted.
+void record_failure(const ErrorData* error) {
+    const bool cancelled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+    ErrorData told = *error;
+    if (cancelled) {
+        told.message = pstrdup("the job was cancelled");
+        told.hint = pstrdup("Start the training again with seqrec_train.");
+    }
+    begin_transaction();
+    set_job_failed(current_job, cancelled ? "cancelled" : "failed", &told);
+    end_transaction();
+}
+
+/// Removes what only the job needed, and files that no version needs any more.
+void clean_up() {
+    begin_transaction();
+    remove_job_folder(current_job);
+    remove_dead_job_folders();
+    sweep_snapshots();
+    end_transaction();
+}
+
+void run_job_and_record(const Order& order) {
+    PG_TRY();
+    { run_job(order); }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(job_memory);
+        ErrorData* error = CopyErrorData();
+        HOLD_INTERRUPTS();  // a second cancel must not keep the first from being recorded
+        EmitErrorReport();
+        FlushErrorState();
+        AbortOutOfAnyTransaction();
+        MemoryContextSwitchTo(job_memory);
+        kill_trainer();
+        RESUME_INTERRUPTS();
+        QueryCancelPending = false;
+        record_failure(error);
+    }
+    PG_END_TRY();
+    clean_up();
+}
+
+}  // namespace
+
+void launch_worker(std::int64_t job_id, const char* model) {
+    BackgroundWorker worker = {};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    strlcpy(worker.bgw_library_name, "seqrec", sizeof worker.bgw_library_name);
+    strlcpy(worker.bgw_function_name, "seqrec_worker_main", sizeof worker.bgw_function_name);
+    std::snprintf(worker.bgw_name, sizeof worker.bgw_name, "seqrec job %lld: %.60s",
+                  static_cast<long long>(job_id), model);
+    strlcpy(worker.bgw_type, "seqrec worker", sizeof worker.bgw_type);
+    const Order order{MyDatabaseId, GetUserId(), GetTopTransactionId(), job_id};
+    memcpy(worker.bgw_extra, &order, sizeof order);
+    BackgroundWorkerHandle* handle;
+    if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+        ereport(ERROR,
+                (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("no background worker slot is free"),
+                 errhint("You might need to increase max_worker_processes.")));
+}
+
+}  // namespace seqrec
+
+extern "C" {
+
+PGDLLEXPORT void seqrec_worker_main(Datum argument);
+void seqrec_worker_main(Datum) {
+    using namespace seqrec;
+    Order order;
+    memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof order);
+    current_job = order.job_id;
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+#if PG_VERSION_NUM >= 170000
+    BackgroundWorkerInitializeConnectionByOid(order.database, order.role, BGWORKER_BYPASS_ROLELOGINCHECK);
+#else
+    BackgroundWorkerInitializeConnectionByOid(order.database, order.role, 0);
+#endif
+    job_memory = AllocSetContextCreate(TopMemoryContext, "seqrec job", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(job_memory);
+    StartTransactionCommand();
+    (void)lock_job(order.job_id, true);
+    CommitTransactionCommand();
+    MemoryContextSwitchTo(job_memory);
+    run_job_and_record(order);
+    unlock_job(order.job_id);
+    proc_exit(0);
+}
+}
