@@ -1,0 +1,212 @@
+// The forward pass of trainer/models/transformer.cpp in Eigen. The two are held together by
+// trainer/test/parity_test.cpp.
+#include "core/encoder.hpp"
+
+#define EIGEN_DONT_PARALLELIZE
+#define eigen_assert(condition) \
+    ((condition) ? void() : throw ::seqrec::Error(::seqrec::sqlstate::kInternal, "Eigen: " #condition))
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace seqrec {
+namespace {
+
+using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Row = Eigen::RowVectorXf;
+using ConstMatrix = Eigen::Map<const Matrix>;
+using ConstRow = Eigen::Map<const Row>;
+
+[[noreturn]] void corrupted(const std::string& what) {
+    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
+}
+
+ConstRow row_of(const SafetensorsFile& file, const std::string& name, std::int64_t size) {
+    return {file.get<float>(name, {size}).data(), size};
+}
+
+ConstMatrix matrix_of(const SafetensorsFile& file, const std::string& name, std::int64_t rows,
+                      std::int64_t columns) {
+    const auto values = file.get<float>(name, {rows, columns});
+    if (rows < 0) rows = static_cast<std::int64_t>(values.size()) / columns;
+    return {values.data(), rows, columns};
+}
+
+struct Norm {
+    ConstRow weight, bias;
+
+    /// Layer normalisation of each row (Ba, Kiros, Hinton 2016), epsilon 1e-5.
+    Matrix operator()(const Matrix& x) const {
+        Matrix y(x.rows(), x.cols());
+        for (Eigen::Index r = 0; r < x.rows(); ++r) {
+            const Row centred = x.row(r).array() - x.row(r).mean();
+            const float inverse =
+                1 / std::sqrt(centred.squaredNorm() / static_cast<float>(x.cols()) + 1e-5f);
+            y.row(r) = (centred * inverse).cwiseProduct(weight) + bias;
+        }
+        return y;
+    }
+};
+
+struct Linear {
+    ConstMatrix weight;  // [out, in]
+    ConstRow bias;
+
+    Matrix operator()(const Matrix& x) const {
+        Matrix y(x.rows(), weight.rows());
+        y.noalias() = x * weight.transpose();
+        y.rowwise() += bias;
+        return y;
+    }
+};
+
+/// The tanh form of GELU: x s(2 sqrt(2 / pi) (x + 0.044715 x^3)), s the logistic function.
+void gelu(Matrix& x) {
+    x = x.array() / (1 + (x.array() * (-1.5957691216f - 0.0713548162726f * x.array().square())).exp());
+}
+
+struct Block {
+    Norm norm1, norm2;
+    ConstMatrix qkv_weight;
+    ConstRow qkv_bias;
+    ConstMatrix relative;  // [heads, max_len]: added to the score of a key that many places back
+    Linear out, wide, narrow;
+
+    /// Attention of the last `queries` positions of x over all positions before and at each.
+    Matrix attend(const Matrix& x, Eigen::Index queries) const {
+        const Eigen::Index length = x.rows(), dim = x.cols(), heads = relative.rows(), width = dim / heads;
+        Matrix keys_values(length, 2 * dim), query(queries, dim), result(queries, dim);
+        keys_values.noalias() = x * qkv_weight.bottomRows(2 * dim).transpose();
+        keys_values.rowwise() += qkv_bias.tail(2 * dim);
+        query.noalias() = x.bottomRows(queries) * qkv_weight.topRows(dim).transpose();
+        query.rowwise() += qkv_bias.head(dim);
+        const float scale = 1 / std::sqrt(static_cast<float>(width));
+        Matrix scores(queries, length);
+        for (Eigen::Index h = 0; h < heads; ++h) {
+            scores.noalias() =
+                query.middleCols(h * width, width) * keys_values.middleCols(h * width, width).transpose();
+            for (Eigen::Index q = 0; q < queries; ++q) {
+                const Eigen::Index visible = length - queries + q + 1;
+                auto row = scores.row(q).head(visible);
+                row = row * scale + relative.row(h).head(visible).reverse();
+                row = (row.array() - row.maxCoeff()).exp();
+                row /= row.sum();
+                scores.row(q).tail(length - visible).setZero();
+            }
+            result.middleCols(h * width, width).noalias() =
+                scores * keys_values.middleCols(dim + h * width, width);
+        }
+        return result;
+    }
+
+    /// The block's output at the last `queries` positions of x.
+    Matrix operator()(const Matrix& x, Eigen::Index queries) const {
+        Matrix y = x.bottomRows(queries) + out(attend(norm1(x), queries));
+        Matrix inner = wide(norm2(y));
+        gelu(inner);
+        y += narrow(inner);
+        return y;
+    }
+};
+
+Block read_block(const SafetensorsFile& file, std::int64_t index, std::int64_t dim, std::int64_t heads,
+                 std::int64_t max_len) {
+    const std::string at = "block." + std::to_string(index) + ".";
+    const auto row = [&](const char* name, std::int64_t size) { return row_of(file, at + name, size); };
+    const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t columns) {
+        return matrix_of(file, at + name, rows, columns);
+    };
+    return {{row("norm1.weight", dim), row("norm1.bias", dim)},
+            {row("norm2.weight", dim), row("norm2.bias", dim)},
+            matrix("qkv.weight", 3 * dim, dim),
+            row("qkv.bias", 3 * dim),
+            matrix("relative", heads, max_len),
+            {matrix("out.weight", dim, dim), row("out.bias", dim)},
+            {matrix("wide.weight", 4 * dim, dim), row("wide.bias", 4 * dim)},
+            {matrix("narrow.weight", dim, 4 * dim), row("narrow.bias", dim)}};
+}
+
+struct Config {
+    std::int64_t dim, layers, heads, max_len;
+
+    explicit Config(const std::string& text) try {
+        const auto config = nlohmann::json::parse(text);
+        dim = config.at("dim");
+        layers = config.at("layers");
+        heads = config.at("heads");
+        max_len = config.at("max_len");
+        if (dim < 1 || dim > 65536 || layers < 1 || layers > 1024 || heads < 1 || dim % heads != 0 ||
+            max_len < 1 || max_len > 1 << 20)
+            corrupted("config is out of range");
+    } catch (const nlohmann::json::exception& error) {
+        corrupted(error.what());
+    }
+};
+
+}  // namespace
+
+struct Encoder::Impl {
+    std::int64_t max_len;
+    ConstMatrix items, users, position;
+    Norm norm;
+    std::vector<Block> blocks;
+
+    Impl(const SafetensorsFile& file, const Config& config)
+        : max_len(config.max_len),
+          items(matrix_of(file, "item.embedding", -1, config.dim)),
+          users(matrix_of(file, "user.embedding", -1, config.dim)),
+          position(matrix_of(file, "position.embedding", config.max_len, config.dim)),
+          norm{row_of(file, "norm.weight", config.dim), row_of(file, "norm.bias", config.dim)} {
+        for (std::int64_t i = 0; i < config.layers; ++i)
+            blocks.push_back(read_block(file, i, config.dim, config.heads, config.max_len));
+    }
+
+    /// Item vectors times sqrt(dim), plus positions counted from the oldest click.
+    Matrix embed(std::span<const std::int32_t> clicks) const {
+        const float scale = std::sqrt(static_cast<float>(items.cols()));
+        Matrix x(static_cast<Eigen::Index>(clicks.size()), items.cols());
+        for (std::size_t i = 0; i < clicks.size(); ++i) {
+            const auto at = static_cast<Eigen::Index>(i);
+            x.row(at) = items.row(clicks[i]) * scale + position.row(at);
+        }
+        return x;
+    }
+
+    /// The sequence's hidden state at its last click; the last block computes nothing else.
+    Row interest(std::span<const std::int32_t> clicks) const {
+        Matrix x = embed(clicks);
+        for (std::size_t i = 0; i < blocks.size(); ++i)
+            x = blocks[i](x, i + 1 == blocks.size() ? 1 : x.rows());
+        return norm(x);
+    }
+};
+
+Encoder::Encoder(const SafetensorsFile& file)
+    : impl_(std::make_unique<const Impl>(file, Config(file.meta("config")))) {}
+Encoder::Encoder(Encoder&&) noexcept = default;
+Encoder& Encoder::operator=(Encoder&&) noexcept = default;
+Encoder::~Encoder() = default;
+
+int Encoder::dim() const { return static_cast<int>(impl_->items.cols()); }
+int Encoder::max_len() const { return static_cast<int>(impl_->max_len); }
+std::int64_t Encoder::items() const { return impl_->items.rows(); }
+std::int64_t Encoder::users() const { return impl_->users.rows(); }
+
+void Encoder::encode(std::span<const std::int32_t> clicks, std::int32_t user, std::span<float> out) const {
+    if (out.size() != static_cast<std::size_t>(dim()) || user < -1 || user >= users())
+        throw Error(sqlstate::kInternal, "encoder called with a wrong size or user");
+    clicks = clicks.last(std::min(clicks.size(), static_cast<std::size_t>(impl_->max_len)));
+    for (const std::int32_t item : clicks)
+        if (item < 0 || item >= items()) throw Error(sqlstate::kInternal, "item index is out of range");
+    Eigen::Map<Row> result(out.data(), dim());
+    result.setZero();
+    if (!clicks.empty()) result = impl_->interest(clicks);
+    if (user >= 0) result += impl_->users.row(user);
+    const float length = result.norm();
+    if (length > 0) result /= length;
+}
+
+}  // namespace seqrec
