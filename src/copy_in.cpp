@@ -68,6 +68,8 @@ void CopyRow::put(T value) {
     buffer_.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
+CopyRow::CopyRow(std::string& buffer, std::int16_t fields) : buffer_(buffer) { put(fields); }
+
 void CopyRow::bigint(std::int64_t value) {
     put<std::int32_t>(sizeof value);
     put(value);

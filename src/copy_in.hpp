@@ -14,7 +14,7 @@ namespace seqrec {
 /// Writes the fields of a row in COPY's binary format. 以 COPY 二进制格式写出一行的各字段。
 class CopyRow {
   public:
-    CopyRow(std::string& buffer, std::int16_t fields) : buffer_(buffer) { put(fields); }
+    CopyRow(std::string& buffer, std::int16_t fields);
     void bigint(std::int64_t value);
     void integer(std::int32_t value);
     void real(float value);
