@@ -1,0 +1,291 @@
+#include "core/recommend.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "memory_file.hpp"
+#include "testing.hpp"
+#include "tiny_model.hpp"
+
+namespace seqrec {
+namespace {
+
+using testing::error_of;
+using testing::MemoryFile;
+using testing::read_file;
+using testing::TempFolder;
+using testing::TinyModel;
+
+using Ids = std::vector<std::string>;
+using Positions = std::vector<std::uint32_t>;
+
+Answer ask(const Snapshot& snapshot, std::string_view user, const Ids& clicks, std::int64_t k,
+           const Poll& poll = {}) {
+    const std::vector<std::string_view> views(clicks.begin(), clicks.end());
+    return recommend(snapshot, {user, views, k}, poll);
+}
+
+std::vector<std::int32_t> items_of(const Answer& answer) {
+    std::vector<std::int32_t> items;
+    for (const ScoredItem& item : answer.items) items.push_back(item.item);
+    return items;
+}
+
+class Recommend : public ::testing::Test {
+  protected:
+    Snapshot written() {
+        model_.write(path_);
+        return Snapshot::open(path_);
+    }
+    Ids item_ids(std::initializer_list<std::int32_t> items) const {
+        Ids ids;
+        for (const std::int32_t item : items) ids.push_back(model_.item_id(item));
+        return ids;
+    }
+
+    /// The answer by the definition: every cosine, sorted.
+    std::vector<ScoredItem> by_definition(const Snapshot& snapshot, std::vector<std::int32_t> clicks,
+                                          std::int32_t user, std::size_t k) const {
+        std::vector<float> vector(static_cast<std::size_t>(model_.dim));
+        snapshot.encoder().encode(clicks, user, vector);
+        std::vector<ScoredItem> all;
+        for (std::int32_t i = 0; i < model_.items(); ++i) {
+            const auto item = model_.item_embedding(i);
+            const double dot = std::inner_product(item.begin(), item.end(), vector.begin(), 0.0);
+            const double length = std::sqrt(std::inner_product(item.begin(), item.end(), item.begin(), 0.0));
+            if (std::count(clicks.begin(), clicks.end(), i) == 0)
+                all.push_back({i, static_cast<float>(dot / length)});
+        }
+        std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.score > b.score; });
+        all.resize(std::min(k, all.size()));
+        return all;
+    }
+
+    void expect_same(const std::vector<ScoredItem>& actual, const std::vector<ScoredItem>& expected) {
+        ASSERT_EQ(actual.size(), expected.size());
+        for (std::size_t i = 0; i < actual.size(); ++i) {
+            EXPECT_EQ(actual[i].item, expected[i].item) << i;
+            EXPECT_NEAR(actual[i].score, expected[i].score, 1e-5) << i;
+        }
+    }
+
+    TempFolder folder_;
+    const std::string path_ = folder_ / "snapshot";
+    TinyModel model_;
+};
+
+TEST_F(Recommend, ClicksOfAStranger) {
+    const Snapshot snapshot = written();
+    const Answer answer = ask(snapshot, "nobody", item_ids({4, 7, 2}), 5);
+    EXPECT_EQ(answer.source, Source::Clicks);
+    EXPECT_FALSE(answer.user_known);
+    EXPECT_TRUE(answer.unknown_clicks.empty());
+    expect_same(answer.items, by_definition(snapshot, {4, 7, 2}, -1, 5));
+}
+
+TEST_F(Recommend, ClicksOfAKnownUser) {
+    const Snapshot snapshot = written();
+    const Answer answer = ask(snapshot, model_.user_id(1), item_ids({4, 7}), 5);
+    EXPECT_EQ(answer.source, Source::Clicks);
+    EXPECT_TRUE(answer.user_known);
+    expect_same(answer.items, by_definition(snapshot, {4, 7}, 1, 5));
+}
+
+TEST_F(Recommend, AKnownUserWithoutClicks) {
+    const Snapshot snapshot = written();
+    const Answer answer = ask(snapshot, model_.user_id(2), {}, 5);
+    EXPECT_EQ(answer.source, Source::User);
+    EXPECT_TRUE(answer.user_known);
+    expect_same(answer.items, by_definition(snapshot, {}, 2, 5));
+}
+
+TEST_F(Recommend, AKnownUserWithUnknownClicksOnly) {
+    const Snapshot snapshot = written();
+    const Answer answer = ask(snapshot, model_.user_id(2), {"never", "heard"}, 5);
+    EXPECT_EQ(answer.source, Source::User);
+    EXPECT_EQ(answer.unknown_clicks, (Positions{0, 1}));
+    expect_same(answer.items, by_definition(snapshot, {}, 2, 5));
+}
+
+TEST_F(Recommend, NeitherKnownIsPopular) {
+    const Snapshot snapshot = written();
+    double total = 0;
+    for (std::int32_t i = 0; i < model_.items(); ++i) total += model_.popularity(i);
+    for (const Ids& clicks : {Ids{}, Ids{"never"}}) {
+        const Answer answer = ask(snapshot, "nobody", clicks, model_.items());
+        EXPECT_EQ(answer.source, Source::Popular);
+        EXPECT_FALSE(answer.user_known);
+        ASSERT_EQ(static_cast<std::int64_t>(answer.items.size()), model_.items());
+        for (std::size_t i = 0; i < answer.items.size(); ++i) {
+            const ScoredItem& item = answer.items[i];
+            EXPECT_FLOAT_EQ(item.score, static_cast<float>(model_.popularity(item.item) / total));
+            EXPECT_LE(item.score, answer.items[i == 0 ? 0 : i - 1].score);
+        }
+    }
+}
+
+TEST_F(Recommend, AUserNeverTrainedIsKnownButGetsThePopular) {
+    const Snapshot snapshot = written();
+    const Answer answer = ask(snapshot, model_.user_id(TinyModel::kUntrainedUser), {}, 3);
+    EXPECT_EQ(answer.source, Source::Popular);
+    EXPECT_TRUE(answer.user_known);
+    EXPECT_EQ(items_of(answer), items_of(ask(snapshot, "nobody", {}, 3)));
+    EXPECT_EQ(ask(snapshot, model_.user_id(TinyModel::kUntrainedUser), item_ids({1}), 3).source,
+              Source::Clicks);
+}
+
+TEST_F(Recommend, NobodyIsNotTheUserWithAnEmptyId) {
+    model_.user_ids[1] = "";
+    const Snapshot snapshot = written();
+    EXPECT_TRUE(ask(snapshot, "", {}, 3).user_known);
+    EXPECT_FALSE(ask(snapshot, {}, {}, 3).user_known);
+}
+
+TEST_F(Recommend, ClickedItemsAreNeverReturned) {
+    const Snapshot snapshot = written();
+    for (std::int32_t item = 0; item < model_.items(); ++item) {
+        const auto items = items_of(ask(snapshot, model_.user_id(0), item_ids({item, 0}), model_.items()));
+        EXPECT_EQ(static_cast<std::int64_t>(items.size()), model_.items() - (item == 0 ? 1 : 2));
+        EXPECT_EQ(std::count(items.begin(), items.end(), item), 0);
+        EXPECT_EQ(std::count(items.begin(), items.end(), 0), 0);
+    }
+}
+
+/// Also those that lie too far back for the encoder.
+TEST_F(Recommend, ClicksBeforeMaxLenAreNotReturnedEither) {
+    const Snapshot snapshot = written();
+    Ids clicks;
+    for (std::int32_t item = 0; item < model_.items() - 1; ++item) clicks.push_back(model_.item_id(item));
+    ASSERT_GT(static_cast<int>(clicks.size()), snapshot.encoder().max_len());
+    const Answer answer = ask(snapshot, "nobody", clicks, 10);
+    EXPECT_EQ(items_of(answer), std::vector<std::int32_t>{model_.items() - 1});
+    clicks.push_back(model_.item_id(model_.items() - 1));
+    EXPECT_TRUE(ask(snapshot, "nobody", clicks, 10).items.empty());
+}
+
+TEST_F(Recommend, TheLastOfRepeatedClicksCounts) {
+    const Snapshot snapshot = written();
+    const Answer repeated = ask(snapshot, "nobody", item_ids({3, 5, 3, 5, 5, 3}), 10);
+    expect_same(repeated.items, by_definition(snapshot, {5, 3}, -1, 10));
+    std::vector<float> one(static_cast<std::size_t>(model_.dim)), other = one;
+    snapshot.encoder().encode(std::vector<std::int32_t>{5, 3}, -1, one);
+    snapshot.encoder().encode(std::vector<std::int32_t>{3, 5}, -1, other);
+    EXPECT_NE(one, other) << "the model can't tell the orders apart, so this test says nothing";
+}
+
+TEST_F(Recommend, UnknownClicksAreSkippedAndReportedByPosition) {
+    const Snapshot snapshot = written();
+    const Answer answer =
+        ask(snapshot, "nobody", {"x", model_.item_id(4), "y", "x", model_.item_id(7), ""}, 5);
+    EXPECT_EQ(answer.unknown_clicks, (Positions{0, 2, 3, 5}));
+    EXPECT_EQ(answer.source, Source::Clicks);
+    expect_same(answer.items, by_definition(snapshot, {4, 7}, -1, 5));
+}
+
+TEST_F(Recommend, KMayBeAnything) {
+    const Snapshot snapshot = written();
+    EXPECT_EQ(ask(snapshot, "nobody", item_ids({1}), 1).items.size(), 1u);
+    EXPECT_EQ(static_cast<std::int64_t>(ask(snapshot, "nobody", item_ids({1}), INT64_MAX).items.size()),
+              model_.items() - 1);
+    EXPECT_TRUE(ask(snapshot, "nobody", item_ids({1}), 0).items.empty());
+    EXPECT_TRUE(ask(snapshot, "nobody", {}, -1).items.empty());
+}
+
+TEST_F(Recommend, AnItemWithoutAVectorScoresZero) {
+    model_.item_vectors[6].assign(static_cast<std::size_t>(model_.dim), 0);
+    const Snapshot snapshot = written();
+    const Answer answer = ask(snapshot, "nobody", item_ids({1}), model_.items());
+    const auto found =
+        std::find_if(answer.items.begin(), answer.items.end(), [](auto& i) { return i.item == 6; });
+    ASSERT_NE(found, answer.items.end());
+    EXPECT_EQ(found->score, 0);
+}
+
+TEST_F(Recommend, ScoresStayInTheirRange) {
+    // Every item points where the user does: cosines of 1, give or take rounding.
+    for (std::int32_t i = 0; i < model_.items(); ++i)
+        for (int j = 0; j < model_.dim; ++j)
+            model_.item_vectors[static_cast<std::size_t>(i)][static_cast<std::size_t>(j)] =
+                model_.user_vectors[1][static_cast<std::size_t>(j)] * (0.1f + 0.37f * static_cast<float>(i));
+    const Snapshot snapshot = written();
+    for (const ScoredItem& item : ask(snapshot, model_.user_id(1), {}, model_.items()).items) {
+        EXPECT_LE(item.score, 1.0f);
+        EXPECT_GE(item.score, -1.0f);
+    }
+}
+
+TEST_F(Recommend, NoInteractionsAtAllMeansSharesOfZero) {
+    model_.popularities.assign(model_.popularities.size(), 0);
+    const Snapshot snapshot = written();
+    const Answer answer = ask(snapshot, "nobody", {}, 3);
+    EXPECT_EQ(items_of(answer), (std::vector<std::int32_t>{0, 1, 2}));
+    EXPECT_EQ(answer.items[0].score, 0);
+}
+
+TEST_F(Recommend, PollsAndMayBeStopped) {
+    const Snapshot snapshot = written();
+    int polls = 0;
+    ask(snapshot, "nobody", item_ids({1}), 3, [&] { ++polls; });
+    EXPECT_GE(polls, 1);
+    polls = 0;
+    ask(snapshot, "nobody", Ids(20000, "x"), 3, [&] { ++polls; });
+    EXPECT_GE(polls, 5);
+    EXPECT_EQ(error_of([&] { ask(snapshot, "nobody", {}, 3, [] { throw Error("57014", "canceled"); }); }),
+              "57014");
+}
+
+TEST_F(Recommend, SourcesHaveNames) {
+    EXPECT_EQ(source_name(Source::Clicks), "clicks");
+    EXPECT_EQ(source_name(Source::User), "user");
+    EXPECT_EQ(source_name(Source::Popular), "popular");
+}
+
+/// A damaged file answers or throws Error XX001, and nothing else: a small fuzz test that always runs. Every
+/// round damages a few bytes of the header, of the data, or of whole aligned words.
+TEST_F(Recommend, DamagedFilesAnswerOrAreRefused) {
+    model_.write(path_);
+    const std::string whole = read_file(path_);
+    std::uint64_t header = 0;
+    std::memcpy(&header, whole.data(), sizeof header);
+    const Ids clicks = item_ids({1, 5, 9});
+    std::mt19937 engine(11);
+    int refused = 0, answered = 0;
+    for (int round = 0; round < 4000; ++round) {
+        std::string bytes = whole;
+        const std::size_t begin = round % 4 == 0 ? 0 : 8 + header,
+                          end = round % 4 == 0 ? 8 + header : bytes.size();
+        for (int change = 0; change < 1 + round % 7; ++change) {
+            const std::size_t at = std::uniform_int_distribution<std::size_t>(begin, end - 8)(engine) / 8 * 8;
+            if (round % 3 == 0) {
+                const std::uint64_t word = std::uint64_t{engine()} << 32 | engine();
+                std::memcpy(bytes.data() + at, &word, sizeof word);
+            } else {
+                bytes[at + engine() % 8] = static_cast<char>(engine());
+            }
+        }
+        const MemoryFile file(bytes);
+        const std::string code = error_of([&] {
+            const Snapshot snapshot = Snapshot::open(file.path());
+            for (std::int32_t i = 0; i < snapshot.items().size(); ++i)
+                snapshot.items().find(model_.item_id(i % 20));
+            ask(snapshot, model_.user_id(1), clicks, 10);
+            ask(snapshot, model_.user_id(0), {}, 10);
+            ask(snapshot, "nobody", {}, 10);
+        });
+        ASSERT_TRUE(code.empty() || code == sqlstate::kDataCorrupted) << code << " in round " << round;
+        ++(code.empty() ? answered : refused);
+    }
+    EXPECT_GT(refused, 500);
+    EXPECT_GT(answered, 500);
+}
+
+}  // namespace
+}  // namespace seqrec

@@ -1,0 +1,343 @@
+#include "core/snapshot.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "memory_file.hpp"
+#include "testing.hpp"
+#include "tiny_model.hpp"
+
+namespace seqrec {
+namespace {
+
+using testing::error_of;
+using testing::MemoryFile;
+using testing::read_file;
+using testing::TempFolder;
+using testing::TinyModel;
+using testing::write_file;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+class SnapshotTest : public ::testing::Test {
+  protected:
+    /// Writes the model, replaces `from` by `to` (of the same length) in the file, opens it.
+    std::string open_error_after(std::string_view from, std::string_view to) {
+        model_.write(path_);
+        std::string bytes = read_file(path_);
+        EXPECT_EQ(from.size(), to.size());
+        const std::size_t at = bytes.find(from);
+        EXPECT_NE(at, std::string::npos) << from;
+        write_file(path_, bytes.replace(at, from.size(), to));
+        return error_of([&] { Snapshot::open(path_); });
+    }
+
+    TempFolder folder_;
+    const std::string path_ = folder_ / "snapshot";
+    TinyModel model_;
+};
+
+TEST_F(SnapshotTest, HoldsWhatWasWritten) {
+    model_.write(path_);
+    const Snapshot snapshot = Snapshot::open(path_);
+    EXPECT_EQ(snapshot.dim(), model_.dim);
+    ASSERT_EQ(snapshot.items().size(), model_.items());
+    ASSERT_EQ(snapshot.users().size(), model_.users());
+    EXPECT_EQ(snapshot.file().meta("version"), model_.version);
+    EXPECT_EQ(snapshot.file().meta("kind"), "transformer");
+    for (std::int32_t i = 0; i < model_.items(); ++i) {
+        const auto row = snapshot.item_embedding().subspan(static_cast<std::size_t>(i * model_.dim),
+                                                           static_cast<std::size_t>(model_.dim));
+        EXPECT_EQ(std::vector<float>(row.begin(), row.end()), model_.item_embedding(i));
+        EXPECT_EQ(snapshot.item_popularity()[static_cast<std::size_t>(i)], model_.popularity(i));
+        EXPECT_EQ(snapshot.items().id(i), model_.item_id(i));
+        EXPECT_EQ(snapshot.items().find(model_.item_id(i)), i);
+    }
+    for (std::int32_t u = 0; u < model_.users(); ++u) EXPECT_EQ(snapshot.users().find(model_.user_id(u)), u);
+    for (const auto& [name, values] : model_.weights())
+        EXPECT_EQ(snapshot.file().tensor(name).bytes.size(), values.size() * sizeof(float)) << name;
+}
+
+TEST_F(SnapshotTest, ScaleIsOneOverTheLength) {
+    model_.write(path_);
+    const Snapshot snapshot = Snapshot::open(path_);
+    for (std::int32_t i = 0; i < model_.items(); ++i) {
+        double square = 0;
+        for (const float x : model_.item_embedding(i)) square += static_cast<double>(x) * x;
+        EXPECT_FLOAT_EQ(snapshot.item_scale()[static_cast<std::size_t>(i)],
+                        static_cast<float>(1 / std::sqrt(square)));
+    }
+}
+
+TEST_F(SnapshotTest, AVectorWithoutLengthHasScaleZero) {
+    model_.item_vectors[0].assign(static_cast<std::size_t>(model_.dim), 0);
+    model_.item_vectors[1].assign(static_cast<std::size_t>(model_.dim),
+                                  std::numeric_limits<float>::denorm_min());
+    model_.write(path_);
+    const Snapshot snapshot = Snapshot::open(path_);
+    EXPECT_EQ(snapshot.item_scale()[0], 0);
+    EXPECT_EQ(snapshot.item_scale()[1], 0);
+    EXPECT_GT(snapshot.item_scale()[2], 0);
+}
+
+TEST_F(SnapshotTest, TheSameContentGivesTheSameBytes) {
+    model_.write(path_);
+    TinyModel().write(folder_ / "again");
+    EXPECT_EQ(read_file(path_), read_file(folder_ / "again"));
+    TinyModel other;
+    other.version = "11111111-0000-4000-8000-000000000000";
+    other.write(folder_ / "other");
+    EXPECT_NE(read_file(path_), read_file(folder_ / "other"));
+}
+
+TEST_F(SnapshotTest, MovesWithItsParts) {
+    model_.write(path_);
+    Snapshot first = Snapshot::open(path_);
+    const Snapshot second = std::move(first);
+    EXPECT_EQ(second.items().find(model_.item_id(3)), 3);
+    std::vector<float> vector(static_cast<std::size_t>(second.dim()));
+    second.encoder().encode({}, 0, vector);
+    EXPECT_EQ(second.item_scale().size(), static_cast<std::size_t>(model_.items()));
+}
+
+TEST_F(SnapshotTest, OpenRefusesWhatIsNoSnapshot) {
+    EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "none"); }), sqlstate::kIo);
+    EXPECT_EQ(open_error_after("seqrec-snapshot/1", "seqrec-snapshot/2"), sqlstate::kDataCorrupted);
+    EXPECT_EQ(open_error_after("\"format\"", "\"former\""), sqlstate::kDataCorrupted);
+    EXPECT_EQ(open_error_after("\"version\"", "\"verzion\""), sqlstate::kDataCorrupted);
+}
+
+TEST_F(SnapshotTest, OpenRefusesMissingTensors) {
+    for (const std::string name :
+         {"item.embedding", "item.id.bytes", "item.id.hash", "item.id.offsets", "item.popularity",
+          "item.scale", "user.embedding", "user.id.bytes", "user.id.hash", "user.id.offsets"})
+        EXPECT_EQ(open_error_after("\"" + name + "\"", "\"" + std::string(name.size(), 'x') + "\""),
+                  sqlstate::kDataCorrupted)
+            << name;
+}
+
+/// Two names swapped: every tensor is there, of an unexpected length or type.
+TEST_F(SnapshotTest, OpenRefusesTensorsOfOtherShapes) {
+    const auto swap_error = [&](std::string_view a, std::string_view b) {
+        model_.write(path_);
+        std::string bytes = read_file(path_);
+        const std::size_t at_a = bytes.find(a), at_b = bytes.find(b);
+        write_file(path_, bytes.replace(at_a, a.size(), b).replace(at_b, b.size(), a));
+        return error_of([&] { Snapshot::open(path_); });
+    };
+    EXPECT_EQ(swap_error("item.embedding", "user.embedding"), sqlstate::kDataCorrupted);
+    EXPECT_EQ(swap_error("item.id.hash", "user.id.hash"), sqlstate::kDataCorrupted);
+    EXPECT_EQ(swap_error("item.id.offsets", "user.id.offsets"), sqlstate::kDataCorrupted);
+}
+
+TEST_F(SnapshotTest, OpenRefusesEveryTruncatedFile) {
+    model_.write(path_);
+    const std::string bytes = read_file(path_);
+    for (std::size_t size = 0; size < bytes.size(); size += 97) {
+        const MemoryFile file(std::span(bytes).first(size));
+        ASSERT_EQ(error_of([&] { Snapshot::open(file.path()); }), sqlstate::kDataCorrupted) << size;
+    }
+}
+
+class SnapshotWriterTest : public SnapshotTest {
+  protected:
+    /// A writer of two items "a", "bc" and one user "u", dim 2, one weight "w" of 4 floats; no real model.
+    SnapshotWriter small(std::int64_t item_bytes = 3) {
+        SnapshotWriter writer({2, 1, 2, item_bytes, 1}, "test", "{}", "v");
+        writer.weight("w", DType::F32, {2, 2});
+        writer.create(path_);
+        return writer;
+    }
+    static void fill_weight(SnapshotWriter& writer) {
+        writer.weight_part("w", 0, std::as_bytes(std::span(kFour)));
+    }
+    static void fill_rows(SnapshotWriter& writer) {
+        writer.item(0, "a", kTwo, 1);
+        writer.item(1, "bc", kTwo, 2);
+        writer.user(0, "u", kTwo);
+    }
+    void expect_nothing_left() { EXPECT_EQ(folder_.files(), 0u); }
+
+    static constexpr float kFour[] = {1, 2, 3, 4};
+    static constexpr float kTwo[] = {3, 4};
+};
+
+TEST_F(SnapshotWriterTest, WritesInAnyMixOfOrders) {
+    SnapshotWriter writer = small();
+    const auto bytes = std::as_bytes(std::span(kFour));
+    writer.user(0, "u", kTwo);
+    writer.weight_part("w", 8, bytes.subspan(8));
+    writer.item(0, "a", kTwo, 1);
+    writer.weight_part("w", 16, {});
+    writer.weight_part("w", 0, bytes.first(8));
+    writer.item(1, "bc", kTwo, 2);
+    int polls = 0;
+    writer.commit([&] { ++polls; });
+    EXPECT_EQ(polls, 2);
+    const SafetensorsFile file = SafetensorsFile::open(path_);
+    EXPECT_EQ(file.get<float>("w", {2, 2})[3], 4);
+    EXPECT_EQ(file.get<float>("item.scale", {2})[1], 0.2f);
+    EXPECT_EQ(IdIndex(file, "item").find("bc"), 1);
+    EXPECT_EQ(IdIndex(file, "user").find("u"), 0);
+}
+
+TEST_F(SnapshotWriterTest, RefusesIncompleteContent) {
+    const auto commit_error = [&](auto fill) {
+        return error_of([&] {
+            SnapshotWriter writer = small();
+            fill(writer);
+            writer.commit();
+        });
+    };
+    EXPECT_EQ(commit_error([](SnapshotWriter& w) { fill_rows(w), fill_weight(w); }), "");
+    std::filesystem::remove(path_);
+    EXPECT_EQ(commit_error([](SnapshotWriter& w) { fill_rows(w); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error([](SnapshotWriter& w) { fill_weight(w); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error([](SnapshotWriter& w) {
+                  fill_weight(w);
+                  w.item(0, "a", kTwo, 1);
+                  w.item(1, "bc", kTwo, 2);
+              }),
+              sqlstate::kDataCorrupted);
+    expect_nothing_left();
+}
+
+TEST_F(SnapshotWriterTest, RefusesWeightsInPartOrTwice) {
+    const auto bytes = std::as_bytes(std::span(kFour));
+    const auto commit_error = [&](std::vector<std::pair<std::size_t, std::size_t>> parts) {
+        return error_of([&] {
+            SnapshotWriter writer = small();
+            fill_rows(writer);
+            for (const auto& [begin, end] : parts)
+                writer.weight_part("w", begin, bytes.subspan(begin, end - begin));
+            writer.commit();
+        });
+    };
+    EXPECT_EQ(commit_error({{0, 15}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{1, 16}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{0, 4}, {8, 16}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{0, 8}, {0, 8}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{0, 16}, {4, 8}}), sqlstate::kDataCorrupted);
+    expect_nothing_left();
+    EXPECT_EQ(commit_error({{8, 12}, {0, 8}, {12, 16}}), "");
+}
+
+TEST_F(SnapshotWriterTest, RefusesPartsThatDoNotFit) {
+    SnapshotWriter writer = small();
+    const auto bytes = std::as_bytes(std::span(kFour));
+    constexpr std::size_t kMax = std::numeric_limits<std::size_t>::max();
+    EXPECT_EQ(error_of([&] { writer.weight_part("w", 1, bytes); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("w", 17, {}); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("w", kMax, bytes); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("w", kMax - 3, bytes); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("x", 0, bytes); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("item.scale", 0, bytes.first(8)); }),
+              sqlstate::kDataCorrupted);
+}
+
+TEST_F(SnapshotWriterTest, RefusesRowsOutOfOrder) {
+    SnapshotWriter writer = small();
+    for (const std::int64_t index :
+         {std::int64_t{1}, std::int64_t{-1}, std::int64_t{2}, INT64_MIN, INT64_MAX})
+        EXPECT_EQ(error_of([&] { writer.item(index, "a", kTwo, 1); }), sqlstate::kDataCorrupted) << index;
+    writer.item(0, "a", kTwo, 1);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, 1); }), sqlstate::kDataCorrupted);
+    writer.item(1, "bc", kTwo, 1);
+    EXPECT_EQ(error_of([&] { writer.item(2, "", kTwo, 1); }), sqlstate::kDataCorrupted);
+    writer.user(0, "u", kTwo);
+    EXPECT_EQ(error_of([&] { writer.user(1, "", kTwo); }), sqlstate::kDataCorrupted);
+}
+
+TEST_F(SnapshotWriterTest, RefusesRowsThatAreNotNumbers) {
+    SnapshotWriter writer = small();
+    const float three[] = {1, 2, 3}, nan[] = {1, NAN}, infinite[] = {-kInfinity, 1};
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", three, 1); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", {}, 1); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", nan, 1); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.user(0, "u", infinite); }), sqlstate::kDataCorrupted);
+    for (const float popularity : {-1.0f, NAN, kInfinity})
+        EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, popularity); }), sqlstate::kDataCorrupted);
+    writer.item(0, "a", kTwo, 1);  // what was refused left no trace
+}
+
+TEST_F(SnapshotWriterTest, RefusesIdsOfAnotherLengthThanDeclared) {
+    for (const std::int64_t declared : {0, 1, 2, 4, 100})
+        EXPECT_EQ(error_of([&] {
+                      SnapshotWriter writer = small(declared);
+                      fill_weight(writer);
+                      fill_rows(writer);
+                      writer.commit();
+                  }),
+                  sqlstate::kDataCorrupted)
+            << declared;
+    expect_nothing_left();
+}
+
+TEST_F(SnapshotWriterTest, RefusesDuplicateIds) {
+    SnapshotWriter writer = small(2);
+    fill_weight(writer);
+    writer.item(0, "a", kTwo, 1);
+    writer.item(1, "a", kTwo, 1);
+    writer.user(0, "u", kTwo);
+    std::string message;
+    EXPECT_EQ(error_of([&] { writer.commit(); }, &message), sqlstate::kDataCorrupted);
+    EXPECT_NE(message.find("duplicate id \"a\""), std::string::npos) << message;
+}
+
+TEST_F(SnapshotWriterTest, RefusesNamesThatAreTaken) {
+    SnapshotWriter writer({0, 0, 8, 0, 0}, "test", "{}", "v");
+    writer.weight("w", DType::F32, {1});
+    for (const char* name : {"w", "item.embedding", "user.id.hash", "pad.0", "__metadata__"})
+        EXPECT_EQ(error_of([&] { writer.weight(name, DType::F32, {1}); }), sqlstate::kDataCorrupted) << name;
+}
+
+TEST_F(SnapshotWriterTest, RefusesSizesOutOfRange) {
+    const auto refused = [&](SnapshotWriter::Size size) {
+        return error_of([&] { SnapshotWriter(size, "test", "{}", "v").create(path_); }) ==
+               sqlstate::kDataCorrupted;
+    };
+    EXPECT_FALSE(refused({0, 0, 1, 0, 0}));
+    EXPECT_TRUE(refused({-1, 0, 1, 0, 0}));
+    EXPECT_TRUE(refused({0, std::int64_t{1} << 31, 1, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, -1, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, 0, INT64_MAX}));
+    EXPECT_TRUE(refused({1 << 30, 0, INT64_MAX, 0, 0}));
+    EXPECT_TRUE(refused({1 << 30, 1 << 30, std::int64_t{1} << 31, 0, 0}));
+    expect_nothing_left();
+}
+
+TEST_F(SnapshotWriterTest, RefusesCallsOutOfOrder) {
+    SnapshotWriter early({2, 1, 2, 3, 1}, "test", "{}", "v");
+    EXPECT_EQ(error_of([&] { early.item(0, "a", kTwo, 1); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { early.user(0, "a", kTwo); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { early.weight_part("w", 0, {}); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { early.commit(); }), sqlstate::kInternal);
+    SnapshotWriter writer = small();
+    EXPECT_EQ(error_of([&] { writer.weight("x", DType::F32, {1}); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { writer.create(path_); }), sqlstate::kInternal);
+    fill_weight(writer);
+    fill_rows(writer);
+    writer.commit();
+    EXPECT_EQ(error_of([&] { writer.commit(); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { writer.user(0, "u", kTwo); }), sqlstate::kInternal);
+}
+
+TEST_F(SnapshotWriterTest, AnAbandonedWriterLeavesNothing) {
+    { const SnapshotWriter writer = small(); }
+    expect_nothing_left();
+    EXPECT_EQ(error_of([&] {
+                  SnapshotWriter writer = small();
+                  fill_weight(writer);
+                  fill_rows(writer);
+                  writer.commit([] { throw Error("57014", "canceled"); });
+              }),
+              "57014");
+    expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace seqrec
