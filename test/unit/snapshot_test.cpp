@@ -137,7 +137,7 @@ TEST_F(SnapshotTest, OpenRefusesEveryTruncatedFile) {
     model_.write(path_);
     const std::string bytes = read_file(path_);
     for (std::size_t size = 0; size < bytes.size(); size += 97) {
-        const MemoryFile file(std::span(bytes).first(size));
+        const MemoryFile file{std::span<const char>(bytes.data(), size)};
         ASSERT_EQ(error_of([&] { Snapshot::open(file.path()); }), sqlstate::kDataCorrupted) << size;
     }
 }
