@@ -18,7 +18,8 @@ std::vector<Window> cut_windows(const Dataset& data, std::int64_t max_len, Rando
         if (inputs < 1) continue;
         std::int32_t begin = 0;
         std::int32_t end = inputs;
-        if (inputs > limit) end = 1 + static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(limit)));
+        if (inputs > limit)
+            end = 1 + static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(limit)));
         while (begin < inputs) {
             windows.push_back({static_cast<std::int32_t>(u), begin, end});
             begin = end;
@@ -49,9 +50,8 @@ std::vector<Packed> pack_shards(const Dataset& data, std::span<const Window> win
     std::vector<Packed> packed(static_cast<std::size_t>(shards));
     std::vector<double> work(packed.size());
     std::vector<Window> longest_first(windows.begin(), windows.end());
-    std::stable_sort(longest_first.begin(), longest_first.end(), [](const Window& a, const Window& b) {
-        return a.end - a.begin > b.end - b.begin;
-    });
+    std::stable_sort(longest_first.begin(), longest_first.end(),
+                     [](const Window& a, const Window& b) { return a.end - a.begin > b.end - b.begin; });
     for (const Window& window : longest_first) {
         const auto least = std::min_element(work.begin(), work.end()) - work.begin();
         const double length = window.end - window.begin;

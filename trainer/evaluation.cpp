@@ -54,13 +54,15 @@ std::size_t encode_end(const Histories& histories, std::size_t begin) {
 
 /// Marks the ten best items of one user's scores.
 void mark_best(const float* scores, std::int64_t items, std::vector<std::atomic<bool>>& shown) {
-    std::vector<std::int32_t> order(static_cast<std::size_t>(items));
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int32_t>(i);
-    const auto top = order.begin() + std::min(kTop, items);
-    std::nth_element(order.begin(), top - 1, order.end(),
-                     [&](std::int32_t a, std::int32_t b) { return scores[a] > scores[b]; });
-    for (auto best = order.begin(); best != top; ++best)
-        if (scores[*best] > -2) shown[static_cast<std::size_t>(*best)] = true;
+    std::pair<float, std::int64_t> best[kTop];  // descending
+    std::int64_t found = 0;
+    for (std::int64_t i = 0; i < items; ++i) {
+        if (scores[i] < -2 || (found == kTop && scores[i] <= best[kTop - 1].first)) continue;
+        std::int64_t at = found < kTop ? found++ : kTop - 1;
+        for (; at > 0 && best[at - 1].first < scores[i]; --at) best[at] = best[at - 1];
+        best[at] = {scores[i], i};
+    }
+    for (std::int64_t i = 0; i < found; ++i) shown[static_cast<std::size_t>(best[i].second)] = true;
 }
 
 }  // namespace
@@ -108,8 +110,8 @@ Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& user
             poll(static_cast<double>(begin + rows) / static_cast<double>(count));
         }
     });
-    ranking.coverage = static_cast<double>(std::count(shown.begin(), shown.end(), true)) /
-                       static_cast<double>(items);
+    ranking.coverage =
+        static_cast<double>(std::count(shown.begin(), shown.end(), true)) / static_cast<double>(items);
     return ranking;
 }
 

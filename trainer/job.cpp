@@ -43,10 +43,9 @@ constexpr char kProtocol[] =
 /// Test metrics of the model and of the baselines.
 json evaluate(const Dataset& data, const Snapshot& best, Workers& workers, Reporter& reporter) {
     const std::vector<std::int32_t>& users = data.evaluated();
-    const Ranking ranking =
-        rank_held_out(data, users, HeldOut::Test, best, workers, [&](double share) {
-            reporter.progress({{"phase", "evaluating"}, {"percent", 100 * share}});
-        });
+    const Ranking ranking = rank_held_out(data, users, HeldOut::Test, best, workers, [&](double share) {
+        reporter.progress({{"phase", "evaluating"}, {"percent", 100 * share}});
+    });
     json metrics = ranking_metrics(ranking.ranks);
     metrics["coverage@10"] = users.empty() ? json() : json(ranking.coverage);
     const BaselineRanks baselines = rank_baselines(data, users);

@@ -32,8 +32,8 @@ struct BatchHolder : torch::CustomClassHolder {
     std::vector<std::int32_t> rows;
 };
 void save_batch(AutogradContext* context, Batch batch, std::vector<std::int32_t> rows = {}) {
-    context->saved_data["batch"] = c10::IValue::make_capsule(
-        c10::make_intrusive<BatchHolder>(std::move(batch), std::move(rows)));
+    context->saved_data["batch"] =
+        c10::IValue::make_capsule(c10::make_intrusive<BatchHolder>(std::move(batch), std::move(rows)));
 }
 const BatchHolder& saved_batch(AutogradContext* context) {
     return *static_cast<const BatchHolder*>(context->saved_data["batch"].toCapsule().get());
@@ -65,8 +65,7 @@ struct Embed : torch::autograd::Function<Embed> {
         const auto scale = static_cast<float>(context->saved_data["scale"].toDouble());
         const std::int64_t dim = saved[0].size(1);
         const Tensor gradient = mask.rate > 0 ? at::empty_like(gradients[0]) : gradients[0].contiguous();
-        if (mask.rate > 0)
-            k().dropout(in(gradients[0].contiguous()), out(gradient), gradient.numel(), mask);
+        if (mask.rate > 0) k().dropout(in(gradients[0].contiguous()), out(gradient), gradient.numel(), mask);
         Tensor items = at::zeros_like(saved[0]), positions = at::zeros_like(saved[1]);
         for (std::int64_t s = 0; s < batch->sequences(); ++s)
             for (std::int64_t t = batch->offsets[s]; t < batch->offsets[s + 1]; ++t) {
@@ -129,8 +128,7 @@ struct BiasGelu : torch::autograd::Function<BiasGelu> {
     static variable_list backward(AutogradContext* context, variable_list gradients) {
         const Tensor x = context->get_saved_variables()[0], dy = gradients[0].contiguous();
         Tensor dx = at::empty_like(x), dbias = at::zeros({x.size(1)}, x.options());
-        k().bias_gelu_backward(in(x), in(dy), out(dx), out(dbias), x.size(0), x.size(1),
-                               saved_mask(context));
+        k().bias_gelu_backward(in(x), in(dy), out(dx), out(dbias), x.size(0), x.size(1), saved_mask(context));
         return {dx, dbias, Tensor()};
     }
 };

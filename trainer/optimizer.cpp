@@ -51,8 +51,7 @@ void DenseOptimizer::apply(const std::vector<std::vector<Tensor>>& gradients, co
             for (std::size_t shard = 1; shard < gradients.size(); ++shard)
                 k().axpy(gradients[shard][tensor].data_ptr<float>() + begin, total, end - begin, 1);
             k().adam(weights_[tensor].data_ptr<float>() + begin, total,
-                     moments1_[tensor].data_ptr<float>() + begin,
-                     moments2_[tensor].data_ptr<float>() + begin,
+                     moments1_[tensor].data_ptr<float>() + begin, moments2_[tensor].data_ptr<float>() + begin,
                      averages_[tensor].data_ptr<float>() + begin, end - begin, step);
         }
     });

@@ -9,8 +9,7 @@ using namespace std::chrono_literals;
 
 void print_line(const char* name, nlohmann::json fields) {
     fields["event"] = name;
-    const std::string line =
-        fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    const std::string line = fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     std::fwrite(line.data(), 1, line.size(), stdout);
     std::fflush(stdout);
 }

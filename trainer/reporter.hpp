@@ -10,8 +10,8 @@
 
 namespace seqrec::trainer {
 
-/// Prints events, and repeats the latest progress so that a line appears at least once a second even while one
-/// step takes longer. Safe to use from several threads.
+/// Prints events, and repeats the latest progress so that a line appears at least once a second even while
+/// one step takes longer. Safe to use from several threads.
 /// 打印事件；即使单步耗时较长，也会重复最近的进度以保证每秒至少一行。线程安全。
 class Reporter {
   public:

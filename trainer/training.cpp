@@ -166,8 +166,8 @@ Snapshot Training::averaged() {
 bool Training::validate() {
     const double begin = seconds();
     Snapshot now = averaged();
-    const Ranking ranking = rank_held_out(
-        data_, validation_users_, HeldOut::Validation, now, workers_, [&](double share) {
+    const Ranking ranking =
+        rank_held_out(data_, validation_users_, HeldOut::Validation, now, workers_, [&](double share) {
             reporter_.progress({{"phase", "evaluating"}, {"percent", 100 * share}, {"epoch", epoch_}});
         });
     const nlohmann::json metrics = ranking_metrics(ranking.ranks);

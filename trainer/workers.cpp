@@ -10,8 +10,7 @@ namespace {
 /// OpenBLAS keeps threads of its own, which at::set_num_threads does not reach.
 void use_one_blas_thread() {
     using Setter = void (*)(int);
-    if (void* symbol = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))
-        reinterpret_cast<Setter>(symbol)(1);
+    if (void* symbol = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads")) reinterpret_cast<Setter>(symbol)(1);
 }
 
 }  // namespace

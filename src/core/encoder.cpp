@@ -43,8 +43,7 @@ struct Norm {
         Matrix y(x.rows(), x.cols());
         for (Eigen::Index r = 0; r < x.rows(); ++r) {
             const Row centred = x.row(r).array() - x.row(r).mean();
-            const float inverse =
-                1 / std::sqrt(centred.squaredNorm() / static_cast<float>(x.cols()) + 1e-5f);
+            const float inverse = 1 / std::sqrt(centred.squaredNorm() / static_cast<float>(x.cols()) + 1e-5f);
             y.row(r) = (centred * inverse).cwiseProduct(weight) + bias;
         }
         return y;

@@ -10,15 +10,16 @@ namespace seqrec::kernels {
 /// read through a row and a column stride, so that transposes cost nothing.
 /// 一次矩阵乘法 C = alpha * A B (+ C)。A、B 以行、列步长读取，因此转置没有开销；C 按行存储。
 struct Gemm {
-    std::ptrdiff_t m, n, k;
-    const float* a;
-    std::ptrdiff_t a_row, a_column;
-    const float* b;
-    std::ptrdiff_t b_row, b_column;
-    float* c;
-    std::ptrdiff_t c_row;
+    std::ptrdiff_t m = 0, n = 0, k = 0;
+    const float* a = nullptr;
+    std::ptrdiff_t a_row = 0, a_column = 0;
+    const float* b = nullptr;
+    std::ptrdiff_t b_row = 0, b_column = 0;
+    float* c = nullptr;
+    std::ptrdiff_t c_row = 0;
     float alpha = 1;
     bool accumulate = false;
+    const float* packed_b = nullptr;  // what pack_b made of B, instead of b
 };
 
 /// Random numbers that need no state: element i of a stream is a hash of (seed, i), so that a mask is drawn
@@ -37,13 +38,19 @@ struct AdamStep {
     float average_rate;  // average += rate * (weight - average)
 };
 
+/// Widths that every table's panels divide.
+inline constexpr std::ptrdiff_t kPackMultiple = 32;
+
 struct Table {
     const char* name;
     void (*gemm)(const Gemm&);
+    /// Rearranges B once for many products; needs k * (n rounded up to kPackMultiple) floats.
+    void (*pack_b)(const Gemm&, float* to);
     /// y[i] = x[i] * mask(i) / (1 - rate)
     void (*dropout)(const float* x, float* y, std::ptrdiff_t n, Mask mask);
     /// y = mask(gelu(x + bias)), rows of n; the tanh form of GELU. x becomes x + bias, kept for the backward.
-    void (*bias_gelu)(float* x, const float* bias, float* y, std::ptrdiff_t rows, std::ptrdiff_t n, Mask mask);
+    void (*bias_gelu)(float* x, const float* bias, float* y, std::ptrdiff_t rows, std::ptrdiff_t n,
+                      Mask mask);
     /// dx = dy * mask * gelu'(x); dbias += column sums of dx
     void (*bias_gelu_backward)(const float* x, const float* dy, float* dx, float* dbias, std::ptrdiff_t rows,
                                std::ptrdiff_t n, Mask mask);
@@ -69,6 +76,10 @@ struct Table {
                                     std::ptrdiff_t first, float* dbias);
     /// x := exp(x - shift) for n values; returns the sum.
     float (*exp_sum)(float* x, std::ptrdiff_t n, float shift);
+    /// x[i][t] := exp(x[i][t] - shift[t]) for `rows` rows of n; sum[t] += the results. n: a multiple of 16.
+    void (*exp_column_sums)(float* x, const float* shift, float* sum, std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// top[t] := max(top[t], x[i][t])
+    void (*column_maxima)(const float* x, float* top, std::ptrdiff_t rows, std::ptrdiff_t n);
     float (*maximum)(const float* x, std::ptrdiff_t n);
     float (*dot)(const float* x, const float* y, std::ptrdiff_t n);
     /// y += alpha * x

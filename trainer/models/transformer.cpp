@@ -40,7 +40,7 @@ Transformer::Block fresh_block(const Settings& settings, Random& random) {
 }  // namespace
 
 Transformer::Transformer(const Settings& settings, std::int64_t items, Random& random)
-    : item(normal({items, settings.dim}, 1 / std::sqrt(static_cast<double>(settings.dim)), random)),
+    : item(normal({items, settings.dim}, 0.02, random)),
       position(normal({settings.max_len, settings.dim}, 0.02, random)),
       norm_weight(at::ones({settings.dim})),
       norm_bias(at::zeros({settings.dim})) {

@@ -23,7 +23,7 @@ struct Transformer {
     std::vector<Block> blocks;
 
     Transformer() = default;
-    /// Fresh weights. Normal(0, 0.02) for products and positions, unit-length-sized items, zero biases.
+    /// Fresh weights: items and positions normal(0, 0.02), products by the width of their input, biases zero.
     Transformer(const Settings& settings, std::int64_t items, Random& random);
 
     using Visit = std::function<void(const std::string& name, at::Tensor& tensor)>;

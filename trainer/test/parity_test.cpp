@@ -19,9 +19,9 @@ float largest_difference(const std::string& path, int requests) {
         std::vector<std::int32_t> clicks(i < 2 ? 0 : random.below(301));
         for (std::int32_t& click : clicks)
             click = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(encoder.items())));
-        const auto user = i % 2 == 0 ? -1
-                                     : static_cast<std::int32_t>(
-                                           random.below(static_cast<std::uint64_t>(encoder.users())));
+        const auto user =
+            i % 2 == 0 ? -1
+                       : static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(encoder.users())));
         std::vector<float> ours(static_cast<std::size_t>(encoder.dim()));
         encoder.encode(clicks, user, ours);
         const at::Tensor theirs = encode(snapshot, {clicks}, {user});

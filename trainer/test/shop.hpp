@@ -25,8 +25,9 @@ inline Sequences walks(int users, int items, int longest, std::uint64_t seed = 1
         std::vector<std::int32_t> sequence;
         for (auto left = 3 + random.below(static_cast<std::uint64_t>(longest)); left > 0; --left) {
             sequence.push_back(item);
-            item = random.below(3) > 0 ? (item + 1) % items
-                                       : static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(items)));
+            item = random.below(3) > 0
+                       ? (item + 1) % items
+                       : static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(items)));
         }
         sequences.push_back(sequence);
     }
@@ -85,8 +86,8 @@ inline Outcome run_command(const std::string& command) {
 }
 
 /// Trains on sequences with the program itself; the model is `folder`/model.
-inline Outcome train(const seqrec::testing::TempFolder& folder, const Sequences& sequences, std::int64_t items,
-                     nlohmann::json options) {
+inline Outcome train(const seqrec::testing::TempFolder& folder, const Sequences& sequences,
+                     std::int64_t items, nlohmann::json options) {
     write_dataset(folder / "dataset", sequences, items);
     seqrec::testing::write_file(folder / "job.json", nlohmann::json{{"dataset", folder / "dataset"},
                                                                     {"model", folder / "model"},
