@@ -163,7 +163,8 @@ void Connection::flush() {
                        });
 }
 
-bool Connection::write_query(const Query& query) {
+bool Connection::write_query(Sent& sent) {
+    const Query& query = sent.ticket->query;
     const auto& statement = *query.statement;
     const auto count = query.parameters.size();
     std::vector<const char*> values(count);
@@ -179,17 +180,16 @@ bool Connection::write_query(const Query& query) {
     if (!settings_.prepare)
         return PQsendQueryParams(pg, statement.sql, n, nullptr, values.data(), lengths.data(), formats.data(),
                                  kBinary) == 1;
-    if (prepared_.insert(&statement).second &&
-        PQsendPrepare(pg, statement.name, statement.sql, 0, nullptr) != 1)
-        return false;
+    sent.prepares = prepared_.insert(&statement).second;
+    if (sent.prepares && PQsendPrepare(pg, statement.name, statement.sql, 0, nullptr) != 1) return false;
     return PQsendQueryPrepared(pg, statement.name, n, values.data(), lengths.data(), formats.data(),
                                kBinary) == 1;
 }
 
 void Connection::send(const TicketPtr& ticket) {
     ticket->sent = true;
-    in_flight_.push_back({ticket, std::nullopt, false});
-    if (!write_query(ticket->query) || PQpipelineSync(handle_.get()) != 1)
+    in_flight_.push_back({ticket, std::nullopt});
+    if (!write_query(in_flight_.back()) || PQpipelineSync(handle_.get()) != 1)
         return fail(trimmed(PQerrorMessage(handle_.get())));
     flush();
 }
@@ -208,7 +208,8 @@ void Connection::read_replies() {
 }
 
 void Connection::read_reply(PGresult* result) {
-    auto& reply = in_flight_.front().reply;
+    Sent& head = in_flight_.front();
+    auto& reply = head.reply;
     switch (PQresultStatus(result)) {
         case PGRES_TUPLES_OK:
             reply = Rows(result);
@@ -220,8 +221,11 @@ void Connection::read_reply(PGresult* result) {
         case PGRES_BAD_RESPONSE:
             if (!reply || std::holds_alternative<Rows>(*reply)) reply = refused(result);
             break;
+        case PGRES_COMMAND_OK:
+            head.prepares = false;
+            break;
         default:
-            break;  // a statement was prepared, or skipped after an error
+            break;  // skipped after an error
     }
     PQclear(result);
 }
@@ -230,8 +234,7 @@ void Connection::finish_head() {
     Sent head = std::move(in_flight_.front());
     in_flight_.pop_front();
     Outcome outcome = head.reply ? std::move(*head.reply) : DatabaseError{};
-    // A statement that could not be prepared, or that a pooler forgot, is prepared again next time.
-    if (std::holds_alternative<DatabaseError>(outcome)) prepared_.erase(head.ticket->query.statement);
+    remember_prepared(head, outcome);
     if (head.cancelled) timer_.cancel();
     const auto life = generation_;
     owner_.on_reply(head.ticket, std::move(outcome));
@@ -239,6 +242,14 @@ void Connection::finish_head() {
     cancel_head_if_abandoned();
     if (in_flight_.empty() && expired_) return fail("");
     owner_.on_capacity(*this);
+}
+
+/// A statement that could not be prepared, or that a pooler in between forgot, is prepared again next time.
+void Connection::remember_prepared(const Sent& sent, const Outcome& outcome) {
+    const auto* error = std::get_if<DatabaseError>(&outcome);
+    if (!error || error->sqlstate == sqlstate::kAlreadyPrepared) return;
+    if (sent.prepares || error->sqlstate == sqlstate::kNotPrepared)
+        prepared_.erase(sent.ticket->query.statement);
 }
 
 void Connection::abandon(const TicketPtr& ticket) {

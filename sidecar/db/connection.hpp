@@ -99,6 +99,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     struct Sent {
         TicketPtr ticket;
         std::optional<Outcome> reply;
+        bool prepares = false;  // until the server has prepared the statement
         bool cancelled = false;
     };
     using Handle = std::unique_ptr<PGconn, decltype(&PQfinish)>;
@@ -110,10 +111,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void watch_input();
     void on_input();
     void flush();
-    bool write_query(const Query& query);
+    bool write_query(Sent& sent);
     void read_replies();
     void read_reply(PGresult* result);
     void finish_head();
+    void remember_prepared(const Sent& sent, const Outcome& outcome);
     void cancel_head_if_abandoned();
     void cancel_head();
     void limit_lifetime();

@@ -150,9 +150,10 @@ void Pool::on_closed(Connection& connection, bool was_open, const std::string& r
 void Pool::on_reply(const TicketPtr& ticket, Outcome outcome) {
     if (!ticket->is_live()) return;
     if (const auto* error = std::get_if<DatabaseError>(&outcome)) {
-        const bool hit_by_cancel = error->sqlstate == "57014" && ticket->cancel_risk;
-        const bool not_prepared = error->sqlstate == "26000";
-        if ((hit_by_cancel || not_prepared) && retry(ticket)) return dispatch();
+        const bool hit_by_cancel = error->sqlstate == sqlstate::kQueryCancelled && ticket->cancel_risk;
+        const bool preparation =
+            error->sqlstate == sqlstate::kNotPrepared || error->sqlstate == sqlstate::kAlreadyPrepared;
+        if ((hit_by_cancel || preparation) && retry(ticket)) return dispatch();
     }
     ticket->finish(std::move(outcome));
 }

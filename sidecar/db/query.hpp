@@ -67,6 +67,12 @@ struct DatabaseError {
     std::chrono::seconds retry_after{0};
 };
 
+namespace sqlstate {
+inline constexpr char kQueryCancelled[] = "57014";
+inline constexpr char kNotPrepared[] = "26000";
+inline constexpr char kAlreadyPrepared[] = "42P05";
+}  // namespace sqlstate
+
 using Outcome = std::variant<Rows, DatabaseError>;
 
 }  // namespace seqrec::sidecar

@@ -77,22 +77,25 @@ Session::Session(asio::ip::tcp::socket socket, std::shared_ptr<SessionContext> c
 Session::~Session() { context_->on_end(*this); }
 
 asio::awaitable<void> Session::run() {
-    if (entry_ == Entry::TurnedAway)
-        co_await turn_away();
-    else
-        while (co_await serve_one()) {
-        }
+    // Each co_await stands in a statement of its own: GCC 12 miscompiles it in conditions of nested loops.
+    bool open = entry_ == Entry::Admitted;
+    if (!open) co_await turn_away();
+    while (open) {
+        open = co_await serve_one();
+    }
     if (unread_) co_await linger();
 }
 
 asio::awaitable<bool> Session::serve_one() {
-    if (!co_await wait_for_request()) co_return false;
+    const bool has_come = co_await wait_for_request();
+    if (!has_come) co_return false;
     Exchange exchange;
     exchange.started = Clock::now();
     co_await receive(exchange);
     if (exchange.gone) co_return false;
     if (exchange.response.body.empty()) co_await answer(exchange);
-    co_return co_await reply(exchange);
+    const bool goes_on = co_await reply(exchange);
+    co_return goes_on;
 }
 
 asio::awaitable<bool> Session::wait_for_request() {
@@ -206,8 +209,10 @@ asio::awaitable<void> Session::linger() {
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
     limit(kLingerTime);
     buffer_.clear();
-    for (std::size_t total = 0; !error && total < kLingerBytes;)
-        total += co_await socket_.async_read_some(buffer_.prepare(4096), into(error));
+    for (std::size_t total = 0; !error && total < kLingerBytes;) {
+        const auto size = co_await socket_.async_read_some(buffer_.prepare(4096), into(error));
+        total += size;
+    }
 }
 
 void Session::limit(std::chrono::milliseconds time) {
