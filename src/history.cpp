@@ -12,6 +12,7 @@ extern "C" {
 #include "executor/spi.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 }
 
 namespace seqrec {
@@ -65,6 +66,14 @@ void prepare(ServingModel& model) {
              SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
     model.history = plan;
+    model.history_relation = ratings.relation;
+}
+
+/// A plan over a table that was dropped is of no use; one of the same name may have taken its place.
+void forget_dropped_table(ServingModel& model) {
+    if (!model.history || SearchSysCacheExists1(RELOID, ObjectIdGetDatum(model.history_relation))) return;
+    SPI_freeplan(model.history);
+    model.history = nullptr;
 }
 
 /// The last result's ids in reverse: the query gives the latest first.
@@ -90,6 +99,7 @@ IdSlice* read_history(ServingModel& model, IdSlice user, int* count) {
                         errhint("Give the clicks, or train the model again as another role.")));
     const RoleScope scope = enter_role(owner);
     SPI_connect();
+    forget_dropped_table(model);
     if (!model.history) prepare(model);
     Datum values[2] = {(Datum)0, Int32GetDatum(model.snapshot->encoder().max_len())};
     *count = 0;

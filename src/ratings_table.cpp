@@ -80,7 +80,7 @@ Column find_column(Oid relation, const char* name, const char* role) {
         ereport(ERROR,
                 (errcode(ERRCODE_UNDEFINED_COLUMN),
                  errmsg("column \"%s\" of relation \"%s\" does not exist", name, get_rel_name(relation)),
-                 errhint("Name the column with the %s ids or times: %s => '...'.", role, role)));
+                 errhint("Name the right one: %s => '...'.", role)));
     column.type = getBaseType(get_atttype(relation, column.number));
     if (pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
         pg_attribute_aclcheck(relation, column.number, GetUserId(), ACL_SELECT) != ACLCHECK_OK)

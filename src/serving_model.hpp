@@ -20,7 +20,8 @@ struct ServingModel {
     std::string name, version, owner, source;
     std::int64_t model_id = 0;
     std::unique_ptr<const Snapshot> snapshot;
-    SPIPlanPtr history = nullptr;  // prepared by history.cpp
+    SPIPlanPtr history = nullptr;       // prepared by history.cpp
+    Oid history_relation = InvalidOid;  // the ratings table it reads
 
     std::uint64_t generation = 0;           // of the activations it was looked up after
     std::uint32_t only_in_transaction = 0;  // not 0: the answer holds for this local transaction only

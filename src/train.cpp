@@ -45,7 +45,7 @@ struct TrainCall {
 void refuse_null(FunctionCallInfo fcinfo, int argument, const char* name) {
     if (PG_ARGISNULL(argument))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", name),
-                        errhint("Leave it out for its default.")));
+                        argument == 0 ? 0 : errhint("Leave it out for its default.")));
 }
 
 TrainCall read_train_call(FunctionCallInfo fcinfo) {

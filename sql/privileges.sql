@@ -1,0 +1,67 @@
+-- A role without privileges, one that trains her own table, one that may only ask.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+DROP EXTENSION seqrec;
+CREATE EXTENSION seqrec;
+CREATE ROLE seqrec_alice LOGIN;
+CREATE ROLE seqrec_bob LOGIN;
+CREATE ROLE seqrec_asks LOGIN;
+GRANT CREATE ON SCHEMA public TO seqrec_alice, seqrec_bob;
+GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate, seqrec_drop TO seqrec_alice, seqrec_bob;
+GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text) TO seqrec_alice, seqrec_bob, seqrec_asks;
+CREATE TABLE secret (user_id text, item_id text, timestamp int);
+INSERT INTO secret VALUES ('u', 'i', 1), ('u', 'j', 2);
+
+SET ROLE seqrec_asks;
+SELECT seqrec_train('pg_class');
+SELECT seqrec_cancel(1);
+SELECT * FROM seqrec.models;
+INSERT INTO seqrec.models DEFAULT VALUES;
+RESET ROLE;
+
+SET ROLE seqrec_alice;
+SELECT seqrec_train('secret');
+CREATE TABLE alices AS SELECT 'u' || u AS user_id, 'i' || (u + g) % 20 AS item_id, g AS timestamp
+FROM generate_series(1, 50) u, generate_series(1, 6) g;
+SELECT seqrec_train('alices', model => 'hers', options => '{"epochs": 1, "dim": 16}') AS job \gset
+CALL seqrec_wait(:job);
+SELECT model, state, owner FROM seqrec_jobs;
+SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1'], 5, 'hers');
+SELECT count(*) FROM seqrec_recommend('u1', NULL, 5, 'hers');
+RESET ROLE;
+
+-- Another role sees neither her jobs nor her table, can't replace or drop her model, but may ask it when granted.
+SET ROLE seqrec_bob;
+SELECT count(*) FROM seqrec_jobs;
+SELECT count(*) FROM seqrec_job_log;
+SELECT count(*) FROM alices;
+CREATE TABLE bobs AS SELECT 'u' AS user_id, 'i' AS item_id, 1 AS timestamp;
+SELECT seqrec_train('bobs', model => 'hers');
+SELECT seqrec_drop(model_id) FROM seqrec_models WHERE model = 'hers';
+SELECT seqrec_activate(model_id) FROM seqrec_models WHERE model = 'hers';
+CALL seqrec_wait(:job);
+SELECT seqrec_cancel(:job);
+RESET ROLE;
+SET ROLE seqrec_asks;
+SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1'], 5, 'hers');
+SELECT count(*) FROM seqrec_recommend('u1', NULL, 5, 'hers');
+RESET ROLE;
+
+-- A search_path of the caller's can't put functions into what runs as the extension's owner.
+GRANT CREATE ON DATABASE :DBNAME TO seqrec_alice;
+SET ROLE seqrec_alice;
+CREATE SCHEMA evil;
+CREATE FUNCTION evil.equals(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'running as %', current_user; END $$;
+CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.equals);
+SET search_path = evil, pg_catalog, public;
+SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1'], 5, 'hers');
+SELECT seqrec_cancel(:job);
+RESET search_path;
+DROP SCHEMA evil CASCADE;
+SELECT seqrec_drop(model_id) FROM seqrec_models WHERE model = 'hers';
+RESET ROLE;
+DROP TABLE secret, alices, bobs;
+DELETE FROM seqrec.jobs;
+DELETE FROM seqrec.job_log;
+DROP OWNED BY seqrec_alice, seqrec_bob, seqrec_asks;
+DROP ROLE seqrec_alice, seqrec_bob, seqrec_asks;

@@ -1,0 +1,324 @@
+#!/usr/bin/python3
+"""Jobs: whatever happens to a training happens to its job only."""
+
+import json
+import os
+import signal
+import stat
+import time
+
+from testing import Session, SqlError, main, make_ratings, script, server_log, sql, wait_for
+
+LONG = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
+SHORT = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
+
+
+def job(number, column="state"):
+    return sql(f"SELECT {column} FROM seqrec_jobs WHERE job_id = {number}")
+
+
+def wait_for_state(number, state):
+    wait_for(lambda: job(number) == state, f"job {number} to be {state}, not {job(number)}: {job(number, 'error')}")
+
+
+def train(table="ratings", model="default", options=SHORT):
+    return int(sql(f"SELECT seqrec_train('{table}', model => '{model}', options => {options})"))
+
+
+def children(parent):
+    """Pids of the processes that a process started."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat", encoding="utf-8") as status:
+                    fields = status.read().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == parent:
+                found.append(int(entry))
+    return found
+
+
+def worker_pid(number):
+    return int(
+        wait_for(
+            lambda: sql(
+                "SELECT pid FROM pg_stat_activity WHERE backend_type = 'seqrec worker' "
+                f"AND query LIKE 'seqrec job {number}:%'"
+            ),
+            "the worker",
+        )
+    )
+
+
+def trainer_pid(number):
+    """The running trainer of a job, once it really trains."""
+    wait_for_state(number, "training")
+    worker = worker_pid(number)
+    return wait_for(lambda: children(worker), "the trainer")[0]
+
+
+def expect_error(statement, *parts):
+    try:
+        sql(statement)
+    except SqlError as error:
+        for part in parts:
+            assert part in str(error), f"no {part!r} in: {error}"
+        return
+    raise AssertionError("no error")
+
+
+def train_and_wait():
+    number = train()
+    sql(f"CALL seqrec_wait({number})")
+    assert job(number) == "done", job(number, "error")
+    metrics = json.loads(job(number, "metrics"))
+    for key in (
+        "hr@10 ndcg@10 popularity_hr@10 popularity_ndcg@10 markov_hr@10 markov_ndcg@10 best_epoch labels labels_per_s "
+        "train_seconds export_seconds export_rows_per_s publish_seconds users items interactions users_evaluated protocol"
+    ).split():
+        assert key in metrics, key
+    assert metrics["users"] == 300 and metrics["items"] == 60, metrics
+    assert sql("SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1','i2'], 10)") == "10"
+
+
+def trainer_killed():
+    number = train(options=LONG)
+    pid = trainer_pid(number)
+    other = Session()
+    other.run("BEGIN; SELECT 1;")
+    os.kill(pid, signal.SIGKILL)
+    wait_for_state(number, "failed")
+    assert "signal 9" in job(number, "error"), job(number, "error")
+    assert job(number, "hint"), "no hint"
+    assert other.run("SELECT 2; COMMIT;") == "2", "another session was touched"
+    other.close()
+    expect_error(f"CALL seqrec_wait({number})", "signal 9", "53200")
+
+
+def trainer_crashes():
+    number = train(options=LONG)
+    os.kill(trainer_pid(number), signal.SIGSEGV)
+    wait_for_state(number, "failed")
+    assert "signal 11" in job(number, "error"), job(number, "error")
+
+
+def cancelled():
+    number = train(options=LONG)
+    pid = trainer_pid(number)
+    start = time.monotonic()
+    assert sql(f"SELECT seqrec_cancel({number})") == "t"
+    wait_for_state(number, "cancelled")
+    assert time.monotonic() - start < 5, "not at once"
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the trainer's end")
+    assert sql(f"SELECT seqrec_cancel({number})") == "f", "cancelled twice"
+    expect_error(f"CALL seqrec_wait({number})", "cancelled", "57014")
+
+
+def worker_terminated():
+    number = train(options=LONG)
+    pid = trainer_pid(number)
+    sql(f"SELECT pg_terminate_backend({worker_pid(number)})")
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the trainer's end")
+    wait_for_state(number, "interrupted")
+    assert "seqrec_train" in job(number, "hint")
+    again = train()
+    sql(f"CALL seqrec_wait({again})")
+
+
+def rolled_back():
+    before = sql("SELECT count(*) FROM seqrec.models")
+    session = Session()
+    session.run("BEGIN;")
+    number = int(session.run(f"SELECT seqrec_train('ratings', options => {SHORT});"))
+    assert "COMMIT first" in session.run(f"CALL seqrec_wait({number});")
+    session.run("ROLLBACK;")
+    session.close()
+    wait_for(
+        lambda: sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'") == "0",
+        "the worker to leave",
+    )
+    assert job(number) == "", "a rolled back job is there"
+    assert sql("SELECT count(*) FROM seqrec.models") == before
+
+
+def starts_after_commit():
+    session = Session()
+    session.run("BEGIN;")
+    number = int(session.run(f"SELECT seqrec_train('ratings', options => {SHORT});"))
+    time.sleep(0.5)
+    assert sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%waiting for the transaction%'") != "0"
+    session.run("COMMIT;")
+    session.close()
+    sql(f"CALL seqrec_wait({number})")
+
+
+def nothing_held_while_training():
+    number = train(options=LONG)
+    trainer_pid(number)
+    pid = worker_pid(number)
+    seen = set()
+    for _ in range(40):
+        row = sql(f"SELECT backend_xid, backend_xmin, xact_start FROM pg_stat_activity WHERE pid = {pid}")
+        seen.add(row == "||")
+        time.sleep(0.05)
+    sql(f"SELECT seqrec_cancel({number})")
+    wait_for_state(number, "cancelled")
+    # a progress line is stored in a transaction of a millisecond, once a second; it may be met once or twice
+    assert True in seen, "a transaction was open all the time"
+
+
+def no_old_snapshot_while_training():
+    number = train(options=LONG)
+    trainer_pid(number)
+    time.sleep(1)
+    sql("CREATE TABLE IF NOT EXISTS marker (x int); INSERT INTO marker VALUES (1)")
+    horizon = int(sql("SELECT pg_current_xact_id()"))
+    pid = worker_pid(number)
+    for _ in range(20):
+        xmin = sql(f"SELECT backend_xmin FROM pg_stat_activity WHERE pid = {pid}")
+        assert xmin == "" or int(xmin) >= horizon, f"xmin {xmin} is older than {horizon}"
+        time.sleep(0.05)
+    sql(f"SELECT seqrec_cancel({number})")
+    wait_for_state(number, "cancelled")
+
+
+def two_trainings_of_one_model():
+    number = train(options=LONG)
+    expect_error("SELECT seqrec_train('ratings')", f"is being trained by job {number}", "55006", "seqrec_cancel")
+    second = train(model="second")
+    sql(f"CALL seqrec_wait({second})")
+    assert job(number) == "training"
+    assert sql("SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1'], 5, 'second')") == "5"
+    sql(f"SELECT seqrec_cancel({number})")
+    wait_for_state(number, "cancelled")
+
+
+def older_version_activated():
+    number = train()
+    sql(f"CALL seqrec_wait({number})")
+    active = sql("SELECT model_id FROM seqrec_models WHERE model = 'default' AND active")
+    older = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default'")
+    assert older != active
+    session = Session()
+    which = "SELECT seqrec_recommend_info('u1', ARRAY['i1'])->>'model_id';"
+    assert session.run(which) == active
+    sql(f"SELECT seqrec_activate({older})")
+    assert session.run(which) == older, "an open session did not switch"
+    session.run("BEGIN;")
+    session.run(f"SELECT seqrec_activate({active});")
+    assert session.run(which) == active, "the own transaction does not see its activation"
+    assert sql(which.rstrip(";")) == older, "others see what was not committed"
+    session.run("ROLLBACK;")
+    assert session.run(which) == older, "a rolled back activation stuck"
+    session.run("BEGIN ISOLATION LEVEL REPEATABLE READ;")
+    assert session.run(which) == older
+    sql(f"SELECT seqrec_activate({active})")
+    assert session.run(which) == older, "REPEATABLE READ saw another version"
+    session.run("COMMIT;")
+    assert session.run(which) == active, "the past was remembered"
+    session.close()
+
+
+def version_dropped():
+    older = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default' AND NOT active")
+    version = sql(f"SELECT version FROM seqrec_models WHERE model_id = {older}")
+    sql(f"SELECT seqrec_drop({older})")
+    for table in ("models", "weights", "items", "users"):
+        assert sql(f"SELECT count(*) FROM seqrec.{table} WHERE model_id = {older}") == "0", table
+    folder = os.path.join(os.environ["PGDATA"], "seqrec")
+    files = [name for _, _, names in os.walk(folder) for name in names]
+    assert f"{version}.safetensors" not in files, files
+    expect_error(f"SELECT seqrec_activate({older})", "does not exist", "42704")
+
+
+def set_trainer(change):
+    """Changes the setting; ALTER SYSTEM knows it only in a session that has loaded the library."""
+    script(f"LOAD 'seqrec'; ALTER SYSTEM {change}; SELECT pg_reload_conf();".replace("; ", ";\n"))
+    time.sleep(0.3)
+
+
+def fake_trainer(body):
+    """A program that behaves badly instead of training; it lies in the server's folder, which its user may enter."""
+    path = os.path.join(os.environ["PGHOST"], "fake-trainer")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\n" + body)
+    os.chmod(path, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
+    set_trainer(f"SET seqrec.trainer = '{path}'")
+
+
+def misbehaving_trainers():
+    cases = (
+        ("echo 'not json'\nsleep 60\n", "no event"),
+        ("exit 3\n", "exit status 3"),
+        ("echo oops >&2\nexit 4\n", "exit status 4"),
+        ("exit 0\n", "without a result"),
+        ("kill -ABRT $$\n", "signal 6"),
+        ("""echo '{"event":"error","sqlstate":"22023","message":"no way","hint":"Try another."}'\nexit 1\n""", "no way"),
+        ("""echo '{"event":"done"}'\n""", "could not open file"),
+        ("head -c 3000000 /dev/zero | tr '\\0' x\n", "too long"),
+    )
+    try:
+        for body, expected in cases:
+            fake_trainer(body)
+            number = train()
+            wait_for_state(number, "failed")
+            assert expected in job(number, "error"), f"{expected!r} not in {job(number, 'error')!r}"
+    finally:
+        set_trainer("RESET seqrec.trainer")
+
+
+def no_trainer():
+    set_trainer("SET seqrec.trainer = '/nonexistent'")
+    try:
+        expect_error("SELECT seqrec_train('ratings')", "could not run the trainer", "58P01", "HINT")
+    finally:
+        set_trainer("RESET seqrec.trainer")
+
+
+def role_without_login():
+    """Before PostgreSQL 17 a worker can't run as such a role; that is said when seqrec_train is called."""
+    sql("CREATE ROLE no_login; GRANT EXECUTE ON FUNCTION seqrec_train TO no_login; GRANT SELECT ON ratings TO no_login")
+    call = f"SET ROLE no_login; SELECT seqrec_train('ratings', model => 'no_login', options => {SHORT})"
+    if int(sql("SHOW server_version_num")) < 170000:
+        expect_error(call, "not permitted to log in", "28000", "HINT")
+    else:
+        sql(f"CALL seqrec_wait({sql(call)})")
+
+
+def nothing_left_behind():
+    folder = os.path.join(os.environ["PGDATA"], "seqrec")
+    left = [name for _, folders, names in os.walk(folder) for name in folders + names]
+    assert not [name for name in left if name.startswith(("job-", "spool")) or ".tmp." in name], left
+
+
+def server_never_restarted():
+    log = server_log()
+    for sign in ("terminating any other active server processes", "was terminated by signal", "PANIC"):
+        lines = [line for line in log.splitlines() if sign in line and "the trainer was terminated" not in line]
+        assert not lines, lines
+
+
+if __name__ == "__main__":
+    sql("CREATE EXTENSION seqrec")
+    make_ratings()
+    main(
+        train_and_wait,
+        trainer_killed,
+        trainer_crashes,
+        cancelled,
+        worker_terminated,
+        rolled_back,
+        starts_after_commit,
+        nothing_held_while_training,
+        no_old_snapshot_while_training,
+        two_trainings_of_one_model,
+        older_version_activated,
+        version_dropped,
+        misbehaving_trainers,
+        no_trainer,
+        role_without_login,
+        nothing_left_behind,
+        server_never_restarted,
+    )

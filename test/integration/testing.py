@@ -1,0 +1,104 @@
+"""What the integration tests share: SQL through psql, waiting, counting."""
+
+import os
+import subprocess
+import time
+
+
+class SqlError(Exception):
+    """A failed statement; str() holds psql's whole message, SQLSTATE included."""
+
+
+def psql(*arguments, **options):
+    command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def sql(statement, user=None, database=None):
+    """Runs a statement in a connection of its own and returns its output, stripped."""
+    arguments = ["-c", statement]
+    if user:
+        arguments += ["-U", user]
+    if database:
+        arguments += ["-d", database]
+    done = psql(*arguments)
+    if done.returncode != 0:
+        raise SqlError(done.stderr)
+    return done.stdout.strip()
+
+
+def script(text, user=None):
+    """Runs several statements in one connection, notices included in what it returns."""
+    done = psql(*(["-U", user] if user else []), "-f", "-", input=text)
+    return done.stdout + done.stderr
+
+
+class Session:
+    """A connection that stays open, for transactions that overlap with others."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            ["psql", "-XqAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def run(self, statement):
+        """Runs a statement and returns its output, once it is there."""
+        self.process.stdin.write(statement + "\n\\echo --end--\n")
+        self.process.stdin.flush()
+        lines = []
+        for line in self.process.stdout:
+            if line == "--end--\n":
+                return "".join(lines).strip()
+            lines.append(line)
+        raise SqlError("connection lost: " + "".join(lines))
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+
+def wait_for(condition, what, seconds=60):
+    """Polls until condition() is true and returns what it gave."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain for {what}")
+
+
+def server_started():
+    """When the postmaster started; a crash-restart of the sessions shows in the log instead."""
+    return sql("SELECT pg_postmaster_start_time()")
+
+
+def server_log():
+    with open(os.path.join(os.environ["PGHOST"], "server.log"), encoding="utf-8", errors="replace") as log:
+        return log.read()
+
+
+def make_ratings(name="ratings", users=300, items=60, length=12):
+    """A table with a cycle in it: item i is mostly followed by item i + 1."""
+    sql(
+        f"""CREATE TABLE {name} (user_id text, item_id text, timestamp timestamptz);
+            INSERT INTO {name}
+            SELECT 'u' || u, 'i' || (u * 7 + g + CASE WHEN (u * 31 + g * 17) % 11 = 0 THEN 5 ELSE 0 END) % {items},
+                   timestamptz '2026-01-01' + make_interval(hours => u + g)
+            FROM generate_series(1, {users}) u, generate_series(1, {length}) g"""
+    )
+
+
+def main(*tests):
+    """Runs the tests in order and prints a line for each, then the line that the runner counts."""
+    failed = 0
+    for test in tests:
+        start = time.monotonic()
+        try:
+            test()
+            print(f"ok      {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
+        except Exception as error:  # a test may fail in any way; the others still run
+            failed += 1
+            print(f"FAILED  {test.__name__}: {type(error).__name__}: {error}", flush=True)
+    print(f"{len(tests) - failed} passed, {failed} failed", flush=True)
+    raise SystemExit(1 if failed else 0)
