@@ -188,22 +188,21 @@ $$;
 COMMENT ON FUNCTION seqrec.visible_to_me(name) IS
 'whether the current user may see what a role owns / 当前用户能否查看某角色拥有的对象';
 
-CREATE FUNCTION seqrec.is_alive(job_id bigint) RETURNS boolean
+CREATE FUNCTION seqrec.worker_pid(job_id bigint) RETURNS integer
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (
-        SELECT FROM pg_locks
-        WHERE locktype = 'advisory' AND objsubid = 1516 AND granted
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND classid = (job_id >> 32)::oid AND objid = (job_id & 4294967295)::oid)
+    SELECT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1516 AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid = (job_id >> 32)::oid AND objid = (job_id & 4294967295)::oid
 $$;
-COMMENT ON FUNCTION seqrec.is_alive(bigint) IS
-'whether the worker of a job is running / 任务的后台进程是否存活';
+COMMENT ON FUNCTION seqrec.worker_pid(bigint) IS
+'the process that runs a job, NULL when there is none / 运行任务的进程号，没有则为 NULL';
 
 CREATE FUNCTION seqrec.current_state(job seqrec.jobs) RETURNS text
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE
         WHEN job.state NOT IN ('queued', 'exporting', 'training', 'publishing') THEN job.state
-        WHEN seqrec.is_alive(job.job_id) THEN job.state
+        WHEN seqrec.worker_pid(job.job_id) IS NOT NULL THEN job.state
         -- its worker may not have started yet
         WHEN job.state = 'queued' AND job.queued_at > clock_timestamp() - interval '10 seconds'
              AND job.queued_at > pg_postmaster_start_time() THEN job.state

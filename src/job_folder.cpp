@@ -44,7 +44,7 @@ void remove_dead_job_folders() {
     while (const struct dirent* entry = ReadDir(directory, folder)) {
         if (strncmp(entry->d_name, kPrefix, strlen(kPrefix)) != 0) continue;
         const std::int64_t job_id = std::strtoll(entry->d_name + strlen(kPrefix), nullptr, 10);
-        if (job_process(job_id) == 0 && lock_job(job_id, false)) {
+        if (lock_job(job_id, false)) {
             remove_job_folder(job_id);
             unlock_job(job_id);
         }

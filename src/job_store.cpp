@@ -5,16 +5,13 @@
 
 extern "C" {
 #include "storage/lock.h"
-#include "storage/proc.h"
-#include "storage/procarray.h"
-#include "storage/sinvaladt.h"
 }
 
 namespace seqrec {
 namespace {
 
-// Locks of seqrec_* SQL functions can't collide with a user's advisory locks, which use 1 and 2 here.
-// seqrec.is_alive() looks for the same number.
+// Job locks can't collide with a user's advisory locks, which use 1 and 2 here. seqrec.worker_pid() looks for the
+// same number.
 constexpr std::uint16_t kJobLockClass = 1516;
 
 LOCKTAG job_lock(std::int64_t id) {
@@ -169,16 +166,13 @@ void unlock_job(std::int64_t id) {
 }
 
 int job_process(std::int64_t id) {
-    const LOCKTAG tag = job_lock(id);
-    int count = 0;
-    const VirtualTransactionId* holders = GetLockConflicts(&tag, ExclusiveLock, &count);
-    if (count == 0) return 0;
-#if PG_VERSION_NUM >= 170000
-    const PGPROC* process = ProcNumberGetProc(holders[0].procNumber);
-#else
-    const PGPROC* process = BackendIdGetProc(holders[0].backendId);
-#endif
-    return process ? process->pid : 0;
+    // Not GetLockConflicts(): it leaves out processes that are in no transaction, as a training worker is.
+    const RoleScope scope = spi_enter();
+    const auto rows = run_sql("SELECT seqrec.worker_pid($1)", {bigint_param(id)});
+    const char* pid = rows == 1 ? spi_text(0, 1) : nullptr;
+    const int process = pid ? atoi(pid) : 0;
+    spi_leave(scope);
+    return process;
 }
 
 }  // namespace seqrec

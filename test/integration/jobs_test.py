@@ -158,15 +158,15 @@ def nothing_held_while_training():
     number = train(options=LONG)
     trainer_pid(number)
     pid = worker_pid(number)
-    seen = set()
-    for _ in range(40):
+    looks, held = 60, 0
+    for _ in range(looks):
         row = sql(f"SELECT backend_xid, backend_xmin, xact_start FROM pg_stat_activity WHERE pid = {pid}")
-        seen.add(row == "||")
+        held += row != "||"
         time.sleep(0.05)
     sql(f"SELECT seqrec_cancel({number})")
     wait_for_state(number, "cancelled")
-    # a progress line is stored in a transaction of a millisecond, once a second; it may be met once or twice
-    assert True in seen, "a transaction was open all the time"
+    # A line of the trainer is stored in a transaction of about a millisecond; looks may meet a few of them.
+    assert held <= looks // 6, f"a transaction was open in {held} of {looks} looks"
 
 
 def no_old_snapshot_while_training():
