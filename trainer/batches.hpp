@@ -17,23 +17,19 @@ namespace seqrec::trainer {
 /// 首尾相接的序列，没有任何填充。labels[t] 是 items[t] 之后的物品；users
 /// 为每个序列的用户，-1 表示无。
 struct Packed {
-  std::vector<std::int32_t> items, labels, users;
-  std::vector<std::int64_t> offsets{0};
-  std::uint32_t seed = 0; // of this batch's dropout masks
+    std::vector<std::int32_t> items, labels, users;
+    std::vector<std::int64_t> offsets{0};
+    std::uint32_t seed = 0;  // of this batch's dropout masks
 
-  std::int64_t tokens() const {
-    return static_cast<std::int64_t>(items.size());
-  }
-  std::int64_t sequences() const {
-    return static_cast<std::int64_t>(users.size());
-  }
-  void append(std::span<const std::int32_t> sequence, std::int32_t user);
+    std::int64_t tokens() const { return static_cast<std::int64_t>(items.size()); }
+    std::int64_t sequences() const { return static_cast<std::int64_t>(users.size()); }
+    void append(std::span<const std::int32_t> sequence, std::int32_t user);
 };
 
 /// One window of a user's training history: the inputs [begin, end), whose
 /// labels are one further.
 struct Window {
-  std::int32_t user, begin, end;
+    std::int32_t user, begin, end;
 };
 
 /// Cuts every training history into windows of at most max_len inputs that
@@ -41,17 +37,14 @@ struct Window {
 /// epoch, so that a label is seen with contexts of many lengths.
 /// 将每个训练历史切成至多 max_len
 /// 的窗口，每个标签恰好覆盖一次；长历史的首个切点每轮随机。
-std::vector<Window> cut_windows(const Dataset &data, std::int64_t max_len,
-                                Random &random);
+std::vector<Window> cut_windows(const Dataset& data, std::int64_t max_len, Random& random);
 
 /// Groups shuffled windows into steps of about batch_tokens inputs: the end
 /// index of each step.
-std::vector<std::size_t> cut_steps(const std::vector<Window> &windows,
-                                   std::int64_t batch_tokens);
+std::vector<std::size_t> cut_steps(const std::vector<Window>& windows, std::int64_t batch_tokens);
 
 /// Spreads the windows of one step over shards of nearly equal work.
-std::vector<Packed> pack_shards(const Dataset &data,
-                                std::span<const Window> windows, int shards,
-                                double user_dropout, Random &random);
+std::vector<Packed> pack_shards(const Dataset& data, std::span<const Window> windows, int shards,
+                                double user_dropout, Random& random);
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

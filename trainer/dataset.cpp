@@ -5,91 +5,77 @@
 namespace seqrec::trainer {
 namespace {
 
-[[noreturn]] void corrupted(const std::string &what) {
-  throw Error(sqlstate::kDataCorrupted, "dataset file is not valid: " + what,
-              "Start the training again; the file is written anew.");
+[[noreturn]] void corrupted(const std::string& what) {
+    throw Error(sqlstate::kDataCorrupted, "dataset file is not valid: " + what,
+                "Start the training again; the file is written anew.");
 }
 
 void check_offsets(std::span<const std::int64_t> offsets, std::size_t total) {
-  if (offsets.empty() || offsets.front() != 0 ||
-      offsets.back() != static_cast<std::int64_t>(total))
-    corrupted("user.offsets does not span all interactions");
-  for (std::size_t u = 1; u < offsets.size(); ++u)
-    if (offsets[u] < offsets[u - 1])
-      corrupted("user.offsets decreases");
+    if (offsets.empty() || offsets.front() != 0 || offsets.back() != static_cast<std::int64_t>(total))
+        corrupted("user.offsets does not span all interactions");
+    for (std::size_t u = 1; u < offsets.size(); ++u)
+        if (offsets[u] < offsets[u - 1]) corrupted("user.offsets decreases");
 }
 
-} // namespace
+}  // namespace
 
-Dataset::Dataset(const std::string &path) {
-  const SafetensorsFile file = SafetensorsFile::open(path);
-  if (file.meta("format") != "seqrec-dataset/1")
-    corrupted("format is " + file.meta("format"));
-  const auto offsets = file.get<std::int64_t>("user.offsets", {-1});
-  const auto items = file.get<std::int32_t>("event.item", {-1});
-  items_ = static_cast<std::int64_t>(
-               file.get<std::int64_t>("item.id.offsets", {-1}).size()) -
-           1;
-  rows_ = static_cast<std::int64_t>(items.size());
-  check_offsets(offsets, items.size());
-  for (const std::int32_t item : items)
-    if (item < 0 || item >= items_)
-      corrupted("an item index is out of range");
-  remove_repetitions(offsets, items);
-  check();
+Dataset::Dataset(const std::string& path) {
+    const SafetensorsFile file = SafetensorsFile::open(path);
+    if (file.meta("format") != "seqrec-dataset/1") corrupted("format is " + file.meta("format"));
+    const auto offsets = file.get<std::int64_t>("user.offsets", {-1});
+    const auto items = file.get<std::int32_t>("event.item", {-1});
+    items_ = static_cast<std::int64_t>(file.get<std::int64_t>("item.id.offsets", {-1}).size()) - 1;
+    rows_ = static_cast<std::int64_t>(items.size());
+    check_offsets(offsets, items.size());
+    for (const std::int32_t item : items)
+        if (item < 0 || item >= items_) corrupted("an item index is out of range");
+    remove_repetitions(offsets, items);
+    check();
 }
 
-void Dataset::remove_repetitions(std::span<const std::int64_t> offsets,
-                                 std::span<const std::int32_t> items) {
-  std::vector<std::int64_t> seen_by(static_cast<std::size_t>(items_), -1);
-  sequence_.reserve(items.size());
-  offsets_.assign(1, 0);
-  for (std::size_t u = 0; u + 1 < offsets.size(); ++u) {
-    for (std::int64_t i = offsets[u]; i < offsets[u + 1]; ++i) {
-      std::int64_t &last = seen_by[static_cast<std::size_t>(items[i])];
-      if (last == static_cast<std::int64_t>(u))
-        continue;
-      last = static_cast<std::int64_t>(u);
-      sequence_.push_back(items[i]);
+void Dataset::remove_repetitions(std::span<const std::int64_t> offsets, std::span<const std::int32_t> items) {
+    std::vector<std::int64_t> seen_by(static_cast<std::size_t>(items_), -1);
+    sequence_.reserve(items.size());
+    offsets_.assign(1, 0);
+    for (std::size_t u = 0; u + 1 < offsets.size(); ++u) {
+        for (std::int64_t i = offsets[u]; i < offsets[u + 1]; ++i) {
+            std::int64_t& last = seen_by[static_cast<std::size_t>(items[i])];
+            if (last == static_cast<std::int64_t>(u)) continue;
+            last = static_cast<std::int64_t>(u);
+            sequence_.push_back(items[i]);
+        }
+        offsets_.push_back(static_cast<std::int64_t>(sequence_.size()));
+        if (offsets_[u + 1] - offsets_[u] >= 3) evaluated_.push_back(static_cast<std::int32_t>(u));
     }
-    offsets_.push_back(static_cast<std::int64_t>(sequence_.size()));
-    if (offsets_[u + 1] - offsets_[u] >= 3)
-      evaluated_.push_back(static_cast<std::int32_t>(u));
-  }
 }
 
 void Dataset::check() const {
-  if (interactions() == 0)
-    throw Error(sqlstate::kNotEnoughData,
-                "there are no interactions to learn from",
-                "Check that the table has rows without NULL in the user, item "
-                "and time columns.");
-  if (items() < 2)
-    throw Error(sqlstate::kNotEnoughData, "there are fewer than two items",
-                "A recommendation needs at least two different items; check "
-                "the item column.");
-  for (std::int64_t u = 0; u < users(); ++u)
-    if (sequence(u).size() >= 2)
-      return;
-  throw Error(sqlstate::kNotEnoughData,
-              "no user has interacted with two different items",
-              "A sequence model learns which item follows another; check the "
-              "user column.");
+    if (interactions() == 0)
+        throw Error(sqlstate::kNotEnoughData, "there are no interactions to learn from",
+                    "Check that the table has rows without NULL in the user, item "
+                    "and time columns.");
+    if (items() < 2)
+        throw Error(sqlstate::kNotEnoughData, "there are fewer than two items",
+                    "A recommendation needs at least two different items; check "
+                    "the item column.");
+    for (std::int64_t u = 0; u < users(); ++u)
+        if (sequence(u).size() >= 2) return;
+    throw Error(sqlstate::kNotEnoughData, "no user has interacted with two different items",
+                "A sequence model learns which item follows another; check the "
+                "user column.");
 }
 
 std::vector<float> Dataset::training_counts() const {
-  std::vector<float> counts(static_cast<std::size_t>(items_));
-  for (std::int64_t u = 0; u < users(); ++u)
-    for (const std::int32_t item : training(u))
-      ++counts[static_cast<std::size_t>(item)];
-  return counts;
+    std::vector<float> counts(static_cast<std::size_t>(items_));
+    for (std::int64_t u = 0; u < users(); ++u)
+        for (const std::int32_t item : training(u)) ++counts[static_cast<std::size_t>(item)];
+    return counts;
 }
 
 std::vector<float> Dataset::counts() const {
-  std::vector<float> counts(static_cast<std::size_t>(items_));
-  for (const std::int32_t item : sequence_)
-    ++counts[static_cast<std::size_t>(item)];
-  return counts;
+    std::vector<float> counts(static_cast<std::size_t>(items_));
+    for (const std::int32_t item : sequence_) ++counts[static_cast<std::size_t>(item)];
+    return counts;
 }
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

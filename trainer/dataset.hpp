@@ -16,47 +16,42 @@ namespace seqrec::trainer {
 /// so a repetition is nothing to predict. 数据集文件中的交互；每个（用户,
 /// 物品）只保留首次出现，因为看过的物品不会再次推荐。
 class Dataset {
-public:
-  /// Reads and checks a dataset file. Errors: XX001 (not a valid dataset),
-  /// 22000 (nothing to learn from).
-  explicit Dataset(const std::string &path);
+  public:
+    /// Reads and checks a dataset file. Errors: XX001 (not a valid dataset),
+    /// 22000 (nothing to learn from).
+    explicit Dataset(const std::string& path);
 
-  std::int64_t users() const {
-    return static_cast<std::int64_t>(offsets_.size()) - 1;
-  }
-  std::int64_t items() const { return items_; }
-  /// Interactions in the file, and those left after repetitions were removed.
-  std::int64_t rows() const { return rows_; }
-  std::int64_t interactions() const {
-    return static_cast<std::int64_t>(sequence_.size());
-  }
+    std::int64_t users() const { return static_cast<std::int64_t>(offsets_.size()) - 1; }
+    std::int64_t items() const { return items_; }
+    /// Interactions in the file, and those left after repetitions were removed.
+    std::int64_t rows() const { return rows_; }
+    std::int64_t interactions() const { return static_cast<std::int64_t>(sequence_.size()); }
 
-  /// All items of a user, oldest first.
-  std::span<const std::int32_t> sequence(std::int64_t user) const {
-    return {sequence_.data() + offsets_[user],
-            static_cast<std::size_t>(offsets_[user + 1] - offsets_[user])};
-  }
-  /// The training part: all but the last two items of a user who has three or
-  /// more.
-  std::span<const std::int32_t> training(std::int64_t user) const {
-    const auto all = sequence(user);
-    return all.size() >= 3 ? all.first(all.size() - 2) : all;
-  }
-  /// Users with three or more items, whose last two are held out.
-  const std::vector<std::int32_t> &evaluated() const { return evaluated_; }
-  /// Interactions of each item, in the training part and overall.
-  std::vector<float> training_counts() const;
-  std::vector<float> counts() const;
+    /// All items of a user, oldest first.
+    std::span<const std::int32_t> sequence(std::int64_t user) const {
+        return {sequence_.data() + offsets_[user],
+                static_cast<std::size_t>(offsets_[user + 1] - offsets_[user])};
+    }
+    /// The training part: all but the last two items of a user who has three or
+    /// more.
+    std::span<const std::int32_t> training(std::int64_t user) const {
+        const auto all = sequence(user);
+        return all.size() >= 3 ? all.first(all.size() - 2) : all;
+    }
+    /// Users with three or more items, whose last two are held out.
+    const std::vector<std::int32_t>& evaluated() const { return evaluated_; }
+    /// Interactions of each item, in the training part and overall.
+    std::vector<float> training_counts() const;
+    std::vector<float> counts() const;
 
-private:
-  void remove_repetitions(std::span<const std::int64_t> offsets,
-                          std::span<const std::int32_t> items);
-  void check() const;
+  private:
+    void remove_repetitions(std::span<const std::int64_t> offsets, std::span<const std::int32_t> items);
+    void check() const;
 
-  std::int64_t items_ = 0, rows_ = 0;
-  std::vector<std::int64_t> offsets_;
-  std::vector<std::int32_t> sequence_;
-  std::vector<std::int32_t> evaluated_;
+    std::int64_t items_ = 0, rows_ = 0;
+    std::vector<std::int64_t> offsets_;
+    std::vector<std::int32_t> sequence_;
+    std::vector<std::int32_t> evaluated_;
 };
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

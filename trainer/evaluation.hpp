@@ -15,30 +15,26 @@ namespace seqrec::trainer {
 enum class HeldOut : std::uint8_t { Validation, Test };
 
 struct Ranking {
-  std::vector<std::int64_t> ranks; // one a user, 0 = best
-  double coverage =
-      0; // share of all items that stand in somebody's ten best; test only
+    std::vector<std::int64_t> ranks;  // one a user, 0 = best
+    double coverage = 0;              // share of all items that stand in somebody's ten best; test only
 };
 
 /// Weights to evaluate: a model and its users' vectors, [U, dim].
 struct Snapshot {
-  Transformer model;
-  at::Tensor users;
+    Transformer model;
+    at::Tensor users;
 };
 
 /// Unit vectors of users after a history each, [n, dim]. `ids` holds -1 for an
 /// unknown user. 每个用户在其历史之后的单位向量 [n, dim]。
-at::Tensor encode(const Snapshot &snapshot,
-                  const std::vector<std::span<const std::int32_t>> &histories,
-                  const std::vector<std::int32_t> &ids);
+at::Tensor encode(const Snapshot& snapshot, const std::vector<std::span<const std::int32_t>>& histories,
+                  const std::vector<std::int32_t>& ids);
 
 /// Ranks each user's held-out item among all items that the user has not seen
 /// before it. Ties count against the model. `poll(share)` is called as work
 /// gets done, from any thread.
 /// 在用户未看过的全部物品中对留出物品排名；同分按不利于模型计。
-Ranking rank_held_out(const Dataset &data,
-                      const std::vector<std::int32_t> &users, HeldOut which,
-                      const Snapshot &snapshot, Workers &workers,
-                      const std::function<void(double)> &poll);
+Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& users, HeldOut which,
+                      const Snapshot& snapshot, Workers& workers, const std::function<void(double)>& poll);
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

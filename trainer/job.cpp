@@ -17,26 +17,22 @@ namespace {
 using nlohmann::json;
 
 struct Job {
-  std::string dataset, model, kind;
-  json options;
+    std::string dataset, model, kind;
+    json options;
 };
 
-Job read_job(const std::string &path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file)
-    throw Error(sqlstate::kIo, "could not read job file \"" + path + "\"");
-  try {
-    const json job = json::parse(text.str());
-    return {job.at("dataset"), job.at("model"), job.at("kind"),
-            job.value("options", json::object())};
-  } catch (const json::exception &error) {
-    throw Error(
-        sqlstate::kInvalidParameter,
-        "job file is not valid: " + std::string(error.what()),
-        R"(It is {"dataset": PATH, "model": PATH, "kind": "transformer", "options": {…}}.)");
-  }
+Job read_job(const std::string& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    if (!file) throw Error(sqlstate::kIo, "could not read job file \"" + path + "\"");
+    try {
+        const json job = json::parse(text.str());
+        return {job.at("dataset"), job.at("model"), job.at("kind"), job.value("options", json::object())};
+    } catch (const json::exception& error) {
+        throw Error(sqlstate::kInvalidParameter, "job file is not valid: " + std::string(error.what()),
+                    R"(It is {"dataset": PATH, "model": PATH, "kind": "transformer", "options": {…}}.)");
+    }
 }
 
 constexpr char kProtocol[] =
@@ -47,86 +43,78 @@ constexpr char kProtocol[] =
     "seen; ties count against the model";
 
 /// Test metrics of the model and of the baselines.
-json evaluate(const Dataset &data, const Snapshot &best, Workers &workers,
-              Reporter &reporter) {
-  const std::vector<std::int32_t> &users = data.evaluated();
-  const Ranking ranking = rank_held_out(
-      data, users, HeldOut::Test, best, workers, [&](double share) {
+json evaluate(const Dataset& data, const Snapshot& best, Workers& workers, Reporter& reporter) {
+    const std::vector<std::int32_t>& users = data.evaluated();
+    const Ranking ranking = rank_held_out(data, users, HeldOut::Test, best, workers, [&](double share) {
         reporter.progress({{"phase", "evaluating"}, {"percent", 100 * share}});
-      });
-  json metrics = ranking_metrics(ranking.ranks);
-  metrics["coverage@10"] = users.empty() ? json() : json(ranking.coverage);
-  const BaselineRanks baselines = rank_baselines(data, users);
-  const json popularity = ranking_metrics(baselines.popularity),
-             markov = ranking_metrics(baselines.markov);
-  for (const char *name : {"hr@10", "ndcg@10"}) {
-    metrics[std::string("popularity_") + name] = popularity[name];
-    metrics[std::string("markov_") + name] = markov[name];
-  }
-  metrics["users"] = data.users();
-  metrics["items"] = data.items();
-  metrics["interactions"] = data.interactions();
-  metrics["rows"] = data.rows();
-  metrics["users_evaluated"] = users.size();
-  metrics["protocol"] = kProtocol;
-  return metrics;
+    });
+    json metrics = ranking_metrics(ranking.ranks);
+    metrics["coverage@10"] = users.empty() ? json() : json(ranking.coverage);
+    const BaselineRanks baselines = rank_baselines(data, users);
+    const json popularity = ranking_metrics(baselines.popularity), markov = ranking_metrics(baselines.markov);
+    for (const char* name : {"hr@10", "ndcg@10"}) {
+        metrics[std::string("popularity_") + name] = popularity[name];
+        metrics[std::string("markov_") + name] = markov[name];
+    }
+    metrics["users"] = data.users();
+    metrics["items"] = data.items();
+    metrics["interactions"] = data.interactions();
+    metrics["rows"] = data.rows();
+    metrics["users_evaluated"] = users.size();
+    metrics["protocol"] = kProtocol;
+    return metrics;
 }
 
-void train(const std::string &path, Reporter &reporter) {
-  const Job job = read_job(path);
-  const json options = resolve_options(job.kind, job.options);
-  reporter.progress({{"phase", "loading"}, {"percent", 0}});
-  const Dataset data(job.dataset);
-  const Settings settings(options, data);
-  if (data.evaluated().empty())
-    reporter.warning("no user has three different items, so nothing could be "
-                     "held out: metrics are null");
-  Workers workers(static_cast<int>(settings.threads));
-  Training training(data, settings, workers, reporter);
-  training.run();
-  json metrics = training.metrics();
-  metrics.update(evaluate(data, training.best(), workers, reporter));
-  reporter.progress({{"phase", "writing"}, {"percent", 0}});
-  write_model(job.model, training.best(), data.counts(), settings.to_json(),
-              metrics);
-  reporter.event("done",
-                 {{"metrics", metrics}, {"config", settings.to_json()}});
+void train(const std::string& path, Reporter& reporter) {
+    const Job job = read_job(path);
+    const json options = resolve_options(job.kind, job.options);
+    reporter.progress({{"phase", "loading"}, {"percent", 0}});
+    const Dataset data(job.dataset);
+    const Settings settings(options, data);
+    if (data.evaluated().empty())
+        reporter.warning(
+            "no user has three different items, so nothing could be "
+            "held out: metrics are null");
+    Workers workers(static_cast<int>(settings.threads));
+    Training training(data, settings, workers, reporter);
+    training.run();
+    json metrics = training.metrics();
+    metrics.update(evaluate(data, training.best(), workers, reporter));
+    reporter.progress({{"phase", "writing"}, {"percent", 0}});
+    write_model(job.model, training.best(), data.counts(), settings.to_json(), metrics);
+    reporter.event("done", {{"metrics", metrics}, {"config", settings.to_json()}});
 }
 
-int fail(Reporter &reporter, const char *state, const std::string &message,
-         const std::string &hint) {
-  reporter.event("error",
-                 {{"sqlstate", state}, {"message", message}, {"hint", hint}});
-  return 1;
+int fail(Reporter& reporter, const char* state, const std::string& message, const std::string& hint) {
+    reporter.event("error", {{"sqlstate", state}, {"message", message}, {"hint", hint}});
+    return 1;
 }
 
-int out_of_memory(Reporter &reporter) {
-  return fail(
-      reporter, sqlstate::kOutOfMemory, "out of memory while training",
-      "Lower dim, batch_tokens or threads, or give the trainer more memory.");
+int out_of_memory(Reporter& reporter) {
+    return fail(reporter, sqlstate::kOutOfMemory, "out of memory while training",
+                "Lower dim, batch_tokens or threads, or give the trainer more memory.");
 }
 
-} // namespace
+}  // namespace
 
-int run_job(const std::string &path) {
-  Reporter reporter;
-  try {
-    train(path, reporter);
-    return 0;
-  } catch (const Error &error) {
-    return fail(reporter, error.sqlstate.c_str(), error.what(), error.hint);
-  } catch (const std::bad_alloc &) {
-    return out_of_memory(reporter);
-  } catch (const c10::Error &error) {
-    const std::string what = error.what_without_backtrace();
-    if (what.find("not enough memory") != std::string::npos)
-      return out_of_memory(reporter);
-    return fail(reporter, sqlstate::kInternal, what, "");
-  } catch (const Stopped &) {
-    return 143;
-  } catch (const std::exception &error) {
-    return fail(reporter, sqlstate::kInternal, error.what(), "");
-  }
+int run_job(const std::string& path) {
+    Reporter reporter;
+    try {
+        train(path, reporter);
+        return 0;
+    } catch (const Error& error) {
+        return fail(reporter, error.sqlstate.c_str(), error.what(), error.hint);
+    } catch (const std::bad_alloc&) {
+        return out_of_memory(reporter);
+    } catch (const c10::Error& error) {
+        const std::string what = error.what_without_backtrace();
+        if (what.find("not enough memory") != std::string::npos) return out_of_memory(reporter);
+        return fail(reporter, sqlstate::kInternal, what, "");
+    } catch (const Stopped&) {
+        return 143;
+    } catch (const std::exception& error) {
+        return fail(reporter, sqlstate::kInternal, error.what(), "");
+    }
 }
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

@@ -18,9 +18,8 @@ namespace seqrec::trainer {
 /// items 的行须为单位长度。weights 为空表示全部物品，
 /// 采样时为入样概率的倒数（logQ 校正），标签自身恒计
 /// 1。两者的梯度在前向中按位置分块算出，不生成完整的 [T, I] 矩阵。
-at::Tensor softmax_loss(const at::Tensor &hidden, const at::Tensor &items,
-                        const std::vector<std::int32_t> &labels,
-                        const std::vector<float> &weights, double scale,
-                        double factor);
+at::Tensor softmax_loss(const at::Tensor& hidden, const at::Tensor& items,
+                        const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
+                        double scale, double factor);
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

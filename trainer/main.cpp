@@ -12,42 +12,41 @@
 
 namespace {
 
-constexpr char kHelp[] = "usage: seqrec-trainer train JOB.json               "
-                         "train a model (see docs/architecture.md)\n"
-                         "       seqrec-trainer encode MODEL REQUESTS.json   "
-                         "print users' vectors, for tests\n"
-                         "       seqrec-trainer --version | --help\n";
+constexpr char kHelp[] =
+    "usage: seqrec-trainer train JOB.json               "
+    "train a model (see docs/architecture.md)\n"
+    "       seqrec-trainer encode MODEL REQUESTS.json   "
+    "print users' vectors, for tests\n"
+    "       seqrec-trainer --version | --help\n";
 
 /// Keeps freed memory: a step frees and takes the same large tensors again, and
 /// giving them back to the system between costs more page faults than the
 /// arithmetic costs time.
 void keep_freed_memory() {
 #ifdef M_MMAP_THRESHOLD
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 2047 << 20);
-  mallopt(M_TOP_PAD, 64 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 2047 << 20);
+    mallopt(M_TOP_PAD, 64 << 20);
 #endif
 }
 
-} // namespace
+}  // namespace
 
-int main(int argc, char **argv) {
-  keep_freed_memory();
-  seqrec::trainer::stop_on_signals();
-  const std::string command = argc > 1 ? argv[1] : "";
-  if (command == "--version") {
-    std::printf("seqrec-trainer %s (libtorch %s, %s kernels)\n", SEQREC_VERSION,
-                SEQREC_TORCH_VERSION, seqrec::kernels::table().name);
-    return 0;
-  }
-  if (command == "--help") {
-    std::fputs(kHelp, stdout);
-    return 0;
-  }
-  if (command == "train" && argc == 3)
-    return seqrec::trainer::run_job(argv[2]);
-  if (command == "encode" && argc == 4)
-    return seqrec::trainer::run_encode(argv[2], argv[3]);
-  std::fputs(kHelp, stderr);
-  return 2;
+int main(int argc, char** argv) {
+    keep_freed_memory();
+    seqrec::trainer::stop_on_signals();
+    const std::string command = argc > 1 ? argv[1] : "";
+    if (command == "--version") {
+        std::printf("seqrec-trainer %s (libtorch %s, %s kernels)\n", SEQREC_VERSION, SEQREC_TORCH_VERSION,
+                    seqrec::kernels::table().name);
+        return 0;
+    }
+    if (command == "--help") {
+        std::fputs(kHelp, stdout);
+        return 0;
+    }
+    if (command == "train" && argc == 3) return seqrec::trainer::run_job(argv[2]);
+    if (command == "encode" && argc == 4) return seqrec::trainer::run_encode(argv[2], argv[3]);
+    std::fputs(kHelp, stderr);
+    return 2;
 }

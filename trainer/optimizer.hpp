@@ -13,46 +13,46 @@ namespace seqrec::trainer {
 
 /// The numbers of one step. 单步优化所用的数值。
 class Schedule {
-public:
-  explicit Schedule(const Settings &settings) : settings_(settings) {}
-  /// Moves to the next step.
-  kernels::AdamStep next();
-  std::int64_t step() const { return step_; }
+  public:
+    explicit Schedule(const Settings& settings) : settings_(settings) {}
+    /// Moves to the next step.
+    kernels::AdamStep next();
+    std::int64_t step() const { return step_; }
 
-private:
-  const Settings &settings_;
-  std::int64_t step_ = 0;
+  private:
+    const Settings& settings_;
+    std::int64_t step_ = 0;
 };
 
 /// AdamW (Loshchilov and Hutter 2019) of dense tensors, with an exponential
 /// moving average of the weights. 稠密张量的 AdamW，并维护权重的指数滑动平均。
 class DenseOptimizer {
-public:
-  /// An undefined tensor is left alone, and so are its gradients.
-  explicit DenseOptimizer(std::vector<at::Tensor> weights);
-  /// One step with the sum of the shards' gradients: gradients[shard][tensor].
-  void apply(const std::vector<std::vector<at::Tensor>> &gradients,
-             const kernels::AdamStep &step, Workers &workers);
-  const std::vector<at::Tensor> &averages() const { return averages_; }
+  public:
+    /// An undefined tensor is left alone, and so are its gradients.
+    explicit DenseOptimizer(std::vector<at::Tensor> weights);
+    /// One step with the sum of the shards' gradients: gradients[shard][tensor].
+    void apply(const std::vector<std::vector<at::Tensor>>& gradients, const kernels::AdamStep& step,
+               Workers& workers);
+    const std::vector<at::Tensor>& averages() const { return averages_; }
 
-private:
-  struct Piece {
-    std::size_t tensor;
-    std::int64_t begin, end;
-  };
-  std::vector<at::Tensor> weights_, moments1_, moments2_, averages_;
-  std::vector<Piece> pieces_;
+  private:
+    struct Piece {
+        std::size_t tensor;
+        std::int64_t begin, end;
+    };
+    std::vector<at::Tensor> weights_, moments1_, moments2_, averages_;
+    std::vector<Piece> pieces_;
 };
 
 /// Rows of a table in ascending order without repetition, and the gradient of
 /// each. 表中若干行（升序且不重复）及其梯度。
 struct RowGradient {
-  std::vector<std::int32_t> rows;
-  at::Tensor values; // [rows, dim]
+    std::vector<std::int32_t> rows;
+    at::Tensor values;  // [rows, dim]
 };
 
 /// The sum of several, over the union of their rows.
-RowGradient merge(const std::vector<RowGradient> &parts, std::int64_t dim);
+RowGradient merge(const std::vector<RowGradient>& parts, std::int64_t dim);
 
 /// A table whose rows are updated only when a step touches them; what a row
 /// missed meanwhile (weight decay, fading moments, the average's approach) is
@@ -60,20 +60,19 @@ RowGradient merge(const std::vector<RowGradient> &parts, std::int64_t dim);
 /// touched rows, not the table.
 /// 仅在被触及时更新的行表；期间缺失的衰减与平均在下次触及或读取时补上，因此每步开销只与触及的行数有关。
 class RowTable {
-public:
-  explicit RowTable(at::Tensor weight);
-  const at::Tensor &weight() const { return weight_; }
-  void apply(const RowGradient &gradient, const kernels::AdamStep &step,
-             std::int64_t now, Workers &workers);
-  /// The averaged table, brought up to `now`.
-  at::Tensor average(std::int64_t now, float rate) const;
+  public:
+    explicit RowTable(at::Tensor weight);
+    const at::Tensor& weight() const { return weight_; }
+    void apply(const RowGradient& gradient, const kernels::AdamStep& step, std::int64_t now,
+               Workers& workers);
+    /// The averaged table, brought up to `now`.
+    at::Tensor average(std::int64_t now, float rate) const;
 
-private:
-  void catch_up(std::int64_t row, const kernels::AdamStep &step,
-                std::int64_t now);
+  private:
+    void catch_up(std::int64_t row, const kernels::AdamStep& step, std::int64_t now);
 
-  at::Tensor weight_, moment1_, moment2_, average_;
-  std::vector<std::int32_t> touched_; // the step that last updated a row
+    at::Tensor weight_, moment1_, moment2_, average_;
+    std::vector<std::int32_t> touched_;  // the step that last updated a row
 };
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

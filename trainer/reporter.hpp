@@ -16,31 +16,29 @@ namespace seqrec::trainer {
 /// several threads.
 /// 打印事件；即使单步耗时较长，也会重复最近的进度以保证每秒至少一行。线程安全。
 class Reporter {
-public:
-  Reporter();
-  ~Reporter();
-  Reporter(const Reporter &) = delete;
-  Reporter &operator=(const Reporter &) = delete;
+  public:
+    Reporter();
+    ~Reporter();
+    Reporter(const Reporter&) = delete;
+    Reporter& operator=(const Reporter&) = delete;
 
-  /// Sets what the progress lines say; prints at most about five lines a
-  /// second.
-  void progress(nlohmann::json fields);
-  /// Prints one event at once.
-  void event(const char *name, nlohmann::json fields);
-  void warning(const std::string &message) {
-    event("warning", {{"message", message}});
-  }
+    /// Sets what the progress lines say; prints at most about five lines a
+    /// second.
+    void progress(nlohmann::json fields);
+    /// Prints one event at once.
+    void event(const char* name, nlohmann::json fields);
+    void warning(const std::string& message) { event("warning", {{"message", message}}); }
 
-private:
-  void print_progress();
-  void heartbeat();
+  private:
+    void print_progress();
+    void heartbeat();
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  nlohmann::json latest_;
-  std::chrono::steady_clock::time_point printed_{};
-  std::thread thread_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    bool stopping_ = false;
+    nlohmann::json latest_;
+    std::chrono::steady_clock::time_point printed_{};
+    std::thread thread_;
 };
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

@@ -9,61 +9,57 @@ namespace {
 
 /// Long enough for the whole training history of 98 users in 100, from 10 to
 /// 200.
-std::int64_t choose_max_len(const Dataset &data) {
-  std::vector<std::int64_t> lengths;
-  for (std::int64_t u = 0; u < data.users(); ++u)
-    lengths.push_back(static_cast<std::int64_t>(data.sequence(u).size()));
-  const auto at =
-      lengths.begin() + static_cast<std::ptrdiff_t>(lengths.size() * 98 / 100);
-  std::nth_element(lengths.begin(), at, lengths.end());
-  return std::clamp<std::int64_t>((*at + 9) / 10 * 10, 10, 200);
+std::int64_t choose_max_len(const Dataset& data) {
+    std::vector<std::int64_t> lengths;
+    for (std::int64_t u = 0; u < data.users(); ++u)
+        lengths.push_back(static_cast<std::int64_t>(data.sequence(u).size()));
+    const auto at = lengths.begin() + static_cast<std::ptrdiff_t>(lengths.size() * 98 / 100);
+    std::nth_element(lengths.begin(), at, lengths.end());
+    return std::clamp<std::int64_t>((*at + 9) / 10 * 10, 10, 200);
 }
 
 /// 0.2 for users with long histories (mean 60 or more), 0.4 for short ones
 /// (mean 10 or less), by the logarithm between.
-double choose_dropout(const Dataset &data) {
-  const double mean = static_cast<double>(data.interactions()) /
-                      static_cast<double>(data.users());
-  const double share =
-      std::clamp(std::log(mean / 10) / std::log(6.0), 0.0, 1.0);
-  return std::round((0.4 - 0.2 * share) * 100) / 100;
+double choose_dropout(const Dataset& data) {
+    const double mean = static_cast<double>(data.interactions()) / static_cast<double>(data.users());
+    const double share = std::clamp(std::log(mean / 10) / std::log(6.0), 0.0, 1.0);
+    return std::round((0.4 - 0.2 * share) * 100) / 100;
 }
 
 /// Ten minutes up to half a million interactions, twenty at one million, then
 /// in proportion.
-double choose_seconds(const Dataset &data) {
-  return 600 * std::max(1.0, static_cast<double>(data.interactions()) / 500000);
+double choose_seconds(const Dataset& data) {
+    return 600 * std::max(1.0, static_cast<double>(data.interactions()) / 500000);
 }
 
 /// Sixty steps an epoch, each of 512 to 6,400 clicks: small data need many
 /// steps more than smooth ones.
-std::int64_t choose_batch(const Dataset &data) {
-  return std::clamp<std::int64_t>(data.interactions() / 60, 512, 6400);
+std::int64_t choose_batch(const Dataset& data) {
+    return std::clamp<std::int64_t>(data.interactions() / 60, 512, 6400);
 }
 
 /// Past 50,000 items ranking each label among all of them costs more than it
 /// teaches.
-std::int64_t choose_sample(const Dataset &data) {
-  return data.items() > 50000 ? 4096 : 0;
-}
+std::int64_t choose_sample(const Dataset& data) { return data.items() > 50000 ? 4096 : 0; }
 
 template <typename T>
-T value_or(const nlohmann::json &options, const char *name, T otherwise) {
-  const auto found = options.find(name);
-  return found == options.end() || found->is_null() ? otherwise
-                                                    : found->get<T>();
+T value_or(const nlohmann::json& options, const char* name, T otherwise) {
+    const auto found = options.find(name);
+    return found == options.end() || found->is_null() ? otherwise : found->get<T>();
 }
 
-} // namespace
+}  // namespace
 
-Settings::Settings(const nlohmann::json &options, const Dataset &data)
-    : dim(options.at("dim")), layers(options.at("layers")),
+Settings::Settings(const nlohmann::json& options, const Dataset& data)
+    : dim(options.at("dim")),
+      layers(options.at("layers")),
       heads(options.at("heads")),
       max_len(value_or(options, "max_len", choose_max_len(data))),
       epochs(value_or<std::int64_t>(options, "epochs", 200)),
       batch_tokens(value_or(options, "batch_tokens", choose_batch(data))),
       sampled_items(value_or(options, "sampled_items", choose_sample(data))),
-      seed(options.at("seed")), threads(options.at("threads")),
+      seed(options.at("seed")),
+      threads(options.at("threads")),
       patience(options.at("patience")),
       dropout(value_or(options, "dropout", choose_dropout(data))),
       user_dropout(options.at("user_dropout")),
@@ -71,27 +67,26 @@ Settings::Settings(const nlohmann::json &options, const Dataset &data)
       learning_rate(options.at("learning_rate")),
       weight_decay(options.at("weight_decay")),
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))) {
-  if (threads == 0)
-    threads = std::max(1u, std::thread::hardware_concurrency());
+    if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
 }
 
 nlohmann::json Settings::to_json() const {
-  return {{"dim", dim},
-          {"layers", layers},
-          {"heads", heads},
-          {"max_len", max_len},
-          {"dropout", dropout},
-          {"user_dropout", user_dropout},
-          {"temperature", temperature},
-          {"epochs", epochs},
-          {"batch_tokens", batch_tokens},
-          {"sampled_items", sampled_items},
-          {"learning_rate", learning_rate},
-          {"weight_decay", weight_decay},
-          {"seed", seed},
-          {"threads", threads},
-          {"patience", patience},
-          {"max_seconds", max_seconds}};
+    return {{"dim", dim},
+            {"layers", layers},
+            {"heads", heads},
+            {"max_len", max_len},
+            {"dropout", dropout},
+            {"user_dropout", user_dropout},
+            {"temperature", temperature},
+            {"epochs", epochs},
+            {"batch_tokens", batch_tokens},
+            {"sampled_items", sampled_items},
+            {"learning_rate", learning_rate},
+            {"weight_decay", weight_decay},
+            {"seed", seed},
+            {"threads", threads},
+            {"patience", patience},
+            {"max_seconds", max_seconds}};
 }
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

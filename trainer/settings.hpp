@@ -12,14 +12,12 @@ namespace seqrec::trainer {
 /// those that are null. 实际使用的选项：固定值来自 resolve_options，为 null
 /// 的由数据决定。
 struct Settings {
-  std::int64_t dim, layers, heads, max_len, epochs, batch_tokens, sampled_items,
-      seed, threads, patience;
-  double dropout, user_dropout, temperature, learning_rate, weight_decay,
-      max_seconds;
-  double average = 0.999; // decay of the moving average of the weights
+    std::int64_t dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads, patience;
+    double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds;
+    double average = 0.999;  // decay of the moving average of the weights
 
-  Settings(const nlohmann::json &options, const Dataset &data);
-  nlohmann::json to_json() const;
+    Settings(const nlohmann::json& options, const Dataset& data);
+    nlohmann::json to_json() const;
 };
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

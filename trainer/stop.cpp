@@ -11,25 +11,23 @@ namespace {
 std::atomic<bool> writing = false, asked = false;
 
 extern "C" void on_signal(int signal) {
-  asked = true;
-  if (!writing)
-    ::_exit(128 + signal);
+    asked = true;
+    if (!writing) ::_exit(128 + signal);
 }
 
-} // namespace
+}  // namespace
 
 void stop_on_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGINT, &action, nullptr);
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    ::sigaction(SIGTERM, &action, nullptr);
+    ::sigaction(SIGINT, &action, nullptr);
 }
 
 WriteGuard::WriteGuard() { writing = true; }
 WriteGuard::~WriteGuard() { writing = false; }
 void WriteGuard::check() const {
-  if (asked)
-    throw Stopped{};
+    if (asked) throw Stopped{};
 }
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

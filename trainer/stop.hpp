@@ -12,15 +12,15 @@ void stop_on_signals();
 /// file can be removed. 存在期间，信号仅使 check()
 /// 抛出异常，以便删除未写完的文件。
 class WriteGuard {
-public:
-  WriteGuard();
-  ~WriteGuard();
-  WriteGuard(const WriteGuard &) = delete;
-  WriteGuard &operator=(const WriteGuard &) = delete;
-  void check() const;
+  public:
+    WriteGuard();
+    ~WriteGuard();
+    WriteGuard(const WriteGuard&) = delete;
+    WriteGuard& operator=(const WriteGuard&) = delete;
+    void check() const;
 };
 
 /// Thrown by WriteGuard::check: the process was told to stop.
 struct Stopped {};
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

@@ -11,228 +11,192 @@ namespace {
 
 using at::Tensor;
 
-constexpr std::int64_t kValidationSteps =
-    40; // that lie between two validations at least
+constexpr std::int64_t kValidationSteps = 40;  // that lie between two validations at least
 
 /// At most `limit` users, evenly spread.
-std::vector<std::int32_t> thin_out(const std::vector<std::int32_t> &users,
-                                   std::size_t limit) {
-  if (users.size() <= limit)
-    return users;
-  std::vector<std::int32_t> chosen;
-  for (std::size_t i = 0; i < limit; ++i)
-    chosen.push_back(users[i * users.size() / limit]);
-  return chosen;
+std::vector<std::int32_t> thin_out(const std::vector<std::int32_t>& users, std::size_t limit) {
+    if (users.size() <= limit) return users;
+    std::vector<std::int32_t> chosen;
+    for (std::size_t i = 0; i < limit; ++i) chosen.push_back(users[i * users.size() / limit]);
+    return chosen;
 }
 
 /// Users ranked for early stopping: fewer where ranking one costs more.
-std::size_t validation_limit(const Dataset &data) {
-  return std::clamp<std::size_t>(
-      2'500'000'000 / static_cast<std::size_t>(data.items()), 2000, 20000);
+std::size_t validation_limit(const Dataset& data) {
+    return std::clamp<std::size_t>(2'500'000'000 / static_cast<std::size_t>(data.items()), 2000, 20000);
 }
 
 std::vector<float> shares(std::vector<float> counts) {
-  const double total =
-      std::max(1.0, std::accumulate(counts.begin(), counts.end(), 0.0));
-  for (float &count : counts)
-    count = static_cast<float>(count / total);
-  return counts;
+    const double total = std::max(1.0, std::accumulate(counts.begin(), counts.end(), 0.0));
+    for (float& count : counts) count = static_cast<float>(count / total);
+    return counts;
 }
 
 /// The dense optimizer leaves the item matrix alone when it is updated by rows.
-std::vector<Tensor> dense_weights(Transformer &model, bool sampled) {
-  std::vector<Tensor> weights = model.tensors();
-  if (sampled)
-    weights[0] = Tensor();
-  return weights;
+std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
+    std::vector<Tensor> weights = model.tensors();
+    if (sampled) weights[0] = Tensor();
+    return weights;
 }
 
-} // namespace
+}  // namespace
 
-Training::Training(const Dataset &data, const Settings &settings,
-                   Workers &workers, Reporter &reporter)
-    : data_(data), settings_(settings), workers_(workers), reporter_(reporter),
+Training::Training(const Dataset& data, const Settings& settings, Workers& workers, Reporter& reporter)
+    : data_(data),
+      settings_(settings),
+      workers_(workers),
+      reporter_(reporter),
       random_(static_cast<std::uint64_t>(settings.seed)),
       model_(settings, data.items(), random_),
       optimizer_(dense_weights(model_, settings.sampled_items > 0)),
       users_(at::zeros({data.users(), settings.dim}, at::kFloat)),
-      label_share_(shares(data.training_counts())), schedule_(settings),
+      label_share_(shares(data.training_counts())),
+      schedule_(settings),
       validation_users_(thin_out(data.evaluated(), validation_limit(data))),
       start_(std::chrono::steady_clock::now()) {
-  if (settings.sampled_items > 0)
-    items_.emplace(model_.item);
+    if (settings.sampled_items > 0) items_.emplace(model_.item);
 }
 
 double Training::seconds() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() -
-                                       start_)
-      .count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
 /// Leaves the time of one more validation inside the limit.
-bool Training::out_of_time() const {
-  return seconds() + validation_seconds_ >= settings_.max_seconds;
-}
+bool Training::out_of_time() const { return seconds() + validation_seconds_ >= settings_.max_seconds; }
 
 void Training::run() {
-  while (epoch_ < settings_.epochs) {
-    run_epoch();
-    const bool last = epoch_ == settings_.epochs || out_of_time();
-    if (!last && schedule_.step() - validated_step_ < kValidationSteps)
-      continue;
-    if (!validate() || last)
-      break;
-  }
+    while (epoch_ < settings_.epochs) {
+        run_epoch();
+        const bool last = epoch_ == settings_.epochs || out_of_time();
+        if (!last && schedule_.step() - validated_step_ < kValidationSteps) continue;
+        if (!validate() || last) break;
+    }
 }
 
 void Training::run_epoch() {
-  ++epoch_;
-  const std::vector<Window> windows =
-      cut_windows(data_, settings_.max_len, random_);
-  const std::vector<std::size_t> ends =
-      cut_steps(windows, settings_.batch_tokens);
-  const std::span<const Window> all(windows);
-  double total = 0;
-  std::size_t done = 0;
-  for (std::size_t step = 0; step < ends.size(); ++step) {
-    const double loss = run_step(all.subspan(done, ends[step] - done));
-    done = ends[step];
-    total += loss;
-    epoch_loss_ = total / static_cast<double>(step + 1);
-    report(static_cast<double>(step + 1) / static_cast<double>(ends.size()),
-           loss);
-    if (out_of_time())
-      return;
-  }
+    ++epoch_;
+    const std::vector<Window> windows = cut_windows(data_, settings_.max_len, random_);
+    const std::vector<std::size_t> ends = cut_steps(windows, settings_.batch_tokens);
+    const std::span<const Window> all(windows);
+    double total = 0;
+    std::size_t done = 0;
+    for (std::size_t step = 0; step < ends.size(); ++step) {
+        const double loss = run_step(all.subspan(done, ends[step] - done));
+        done = ends[step];
+        total += loss;
+        epoch_loss_ = total / static_cast<double>(step + 1);
+        report(static_cast<double>(step + 1) / static_cast<double>(ends.size()), loss);
+        if (out_of_time()) return;
+    }
 }
 
 double Training::run_step(std::span<const Window> windows) {
-  std::int64_t labels = 0;
-  for (const Window &window : windows)
-    labels += window.end - window.begin;
-  std::vector<Packed> shards = pack_shards(data_, windows, workers_.count(),
-                                           settings_.user_dropout, random_);
-  const ShardInput input{model_, users_, settings_, label_share_,
-                         settings_.sampled_items};
-  std::vector<ShardOutput> outputs(shards.size());
-  workers_.run([&](int part) {
-    if (shards[part].tokens() > 0)
-      outputs[part] = compute_shard(input, std::move(shards[part]),
-                                    1 / static_cast<double>(labels));
-  });
-  const double loss = update(outputs);
-  labels_ += labels;
-  return loss;
+    std::int64_t labels = 0;
+    for (const Window& window : windows) labels += window.end - window.begin;
+    std::vector<Packed> shards =
+        pack_shards(data_, windows, workers_.count(), settings_.user_dropout, random_);
+    const ShardInput input{model_, users_, settings_, label_share_, settings_.sampled_items};
+    std::vector<ShardOutput> outputs(shards.size());
+    workers_.run([&](int part) {
+        if (shards[part].tokens() > 0)
+            outputs[part] = compute_shard(input, std::move(shards[part]), 1 / static_cast<double>(labels));
+    });
+    const double loss = update(outputs);
+    labels_ += labels;
+    return loss;
 }
 
 /// One optimizer step with the sum of the shards' gradients; returns the loss.
-double Training::update(std::vector<ShardOutput> &outputs) {
-  double loss = 0;
-  std::vector<std::vector<Tensor>> dense;
-  std::vector<RowGradient> items, users;
-  for (ShardOutput &output : outputs) {
-    if (output.dense.empty())
-      continue; // a shard without a window
-    loss += output.loss;
-    dense.push_back(std::move(output.dense));
-    users.push_back(std::move(output.users));
-    if (items_)
-      items.push_back(std::move(output.items));
-  }
-  if (!std::isfinite(loss))
-    throw Error(sqlstate::kInternal,
-                "training diverged: the loss is not a finite number",
-                "Lower learning_rate or raise temperature.");
-  last_step_ = schedule_.next();
-  optimizer_.apply(dense, last_step_, workers_);
-  users_.apply(merge(users, settings_.dim), last_step_, schedule_.step(),
-               workers_);
-  if (items_)
-    items_->apply(merge(items, settings_.dim), last_step_, schedule_.step(),
-                  workers_);
-  return loss;
+double Training::update(std::vector<ShardOutput>& outputs) {
+    double loss = 0;
+    std::vector<std::vector<Tensor>> dense;
+    std::vector<RowGradient> items, users;
+    for (ShardOutput& output : outputs) {
+        if (output.dense.empty()) continue;  // a shard without a window
+        loss += output.loss;
+        dense.push_back(std::move(output.dense));
+        users.push_back(std::move(output.users));
+        if (items_) items.push_back(std::move(output.items));
+    }
+    if (!std::isfinite(loss))
+        throw Error(sqlstate::kInternal, "training diverged: the loss is not a finite number",
+                    "Lower learning_rate or raise temperature.");
+    last_step_ = schedule_.next();
+    optimizer_.apply(dense, last_step_, workers_);
+    users_.apply(merge(users, settings_.dim), last_step_, schedule_.step(), workers_);
+    if (items_) items_->apply(merge(items, settings_.dim), last_step_, schedule_.step(), workers_);
+    return loss;
 }
 
 Snapshot Training::averaged() {
-  Snapshot snapshot{model_,
-                    users_.average(schedule_.step(), last_step_.average_rate)};
-  std::size_t i = 0;
-  snapshot.model.for_each([&](const std::string &, Tensor &tensor) {
-    const Tensor &average = optimizer_.averages()[i++];
-    tensor = average.defined()
-                 ? average.clone()
-                 : items_->average(schedule_.step(), last_step_.average_rate);
-  });
-  return snapshot;
+    Snapshot snapshot{model_, users_.average(schedule_.step(), last_step_.average_rate)};
+    std::size_t i = 0;
+    snapshot.model.for_each([&](const std::string&, Tensor& tensor) {
+        const Tensor& average = optimizer_.averages()[i++];
+        tensor =
+            average.defined() ? average.clone() : items_->average(schedule_.step(), last_step_.average_rate);
+    });
+    return snapshot;
 }
 
 /// Ranks the validation items; false when training should stop.
 bool Training::validate() {
-  const double begin = seconds();
-  validated_step_ = schedule_.step();
-  Snapshot now = averaged();
-  const Ranking ranking =
-      rank_held_out(data_, validation_users_, HeldOut::Validation, now,
-                    workers_, [&](double share) {
-                      reporter_.progress({{"phase", "evaluating"},
-                                          {"percent", 100 * share},
-                                          {"epoch", epoch_}});
-                    });
-  const nlohmann::json metrics = ranking_metrics(ranking.ranks);
-  validation_seconds_ = seconds() - begin;
-  const double ndcg =
-      ranking.ranks.empty() ? 0 : metrics["ndcg@10"].get<double>();
-  const bool better = ranking.ranks.empty() || ndcg > best_ndcg_;
-  if (better) {
-    best_ = std::move(now);
-    best_ndcg_ = ndcg;
-    best_epoch_ = epoch_;
-    best_metrics_ = metrics;
-  }
-  without_gain_ = better ? 0 : without_gain_ + 1;
-  reporter_.event("epoch", {{"epoch", epoch_},
-                            {"step", schedule_.step()},
-                            {"loss", epoch_loss_},
-                            {"metrics",
-                             {{"hr@10", metrics["hr@10"]},
-                              {"ndcg@10", metrics["ndcg@10"]}}},
-                            {"seconds", seconds()}});
-  return without_gain_ < settings_.patience;
+    const double begin = seconds();
+    validated_step_ = schedule_.step();
+    Snapshot now = averaged();
+    const Ranking ranking =
+        rank_held_out(data_, validation_users_, HeldOut::Validation, now, workers_, [&](double share) {
+            reporter_.progress({{"phase", "evaluating"}, {"percent", 100 * share}, {"epoch", epoch_}});
+        });
+    const nlohmann::json metrics = ranking_metrics(ranking.ranks);
+    validation_seconds_ = seconds() - begin;
+    const double ndcg = ranking.ranks.empty() ? 0 : metrics["ndcg@10"].get<double>();
+    const bool better = ranking.ranks.empty() || ndcg > best_ndcg_;
+    if (better) {
+        best_ = std::move(now);
+        best_ndcg_ = ndcg;
+        best_epoch_ = epoch_;
+        best_metrics_ = metrics;
+    }
+    without_gain_ = better ? 0 : without_gain_ + 1;
+    reporter_.event("epoch", {{"epoch", epoch_},
+                              {"step", schedule_.step()},
+                              {"loss", epoch_loss_},
+                              {"metrics", {{"hr@10", metrics["hr@10"]}, {"ndcg@10", metrics["ndcg@10"]}}},
+                              {"seconds", seconds()}});
+    return without_gain_ < settings_.patience;
 }
 
 /// How much of the training is over: by epochs or by time, whichever ends it
 /// first.
 double Training::share_done(double epoch_share) const {
-  const double by_epochs = (static_cast<double>(epoch_ - 1) + epoch_share) /
-                           static_cast<double>(settings_.epochs);
-  return std::min(1.0, std::max(by_epochs, seconds() / settings_.max_seconds));
+    const double by_epochs =
+        (static_cast<double>(epoch_ - 1) + epoch_share) / static_cast<double>(settings_.epochs);
+    return std::min(1.0, std::max(by_epochs, seconds() / settings_.max_seconds));
 }
 
 void Training::report(double epoch_share, double loss) {
-  const double done = share_done(epoch_share), spent = seconds();
-  reporter_.progress(
-      {{"phase", "training"},
-       {"percent", 100 * done},
-       {"epoch", epoch_},
-       {"step", schedule_.step()},
-       {"loss", loss},
-       {"labels_per_s", static_cast<double>(labels_) / spent},
-       {"eta_seconds", spent * (1 - done) / std::max(done, 1e-9)}});
+    const double done = share_done(epoch_share), spent = seconds();
+    reporter_.progress({{"phase", "training"},
+                        {"percent", 100 * done},
+                        {"epoch", epoch_},
+                        {"step", schedule_.step()},
+                        {"loss", loss},
+                        {"labels_per_s", static_cast<double>(labels_) / spent},
+                        {"eta_seconds", spent * (1 - done) / std::max(done, 1e-9)}});
 }
 
 nlohmann::json Training::metrics() const {
-  const double spent = seconds();
-  nlohmann::json metrics = {
-      {"best_epoch", best_epoch_},
-      {"epochs", epoch_},
-      {"steps", schedule_.step()},
-      {"labels", labels_},
-      {"labels_per_s", static_cast<double>(labels_) / spent},
-      {"train_seconds", spent}};
-  for (const char *name : {"hr@10", "ndcg@10"})
-    metrics[std::string("valid_") + name] =
-        best_metrics_.value(name, nlohmann::json());
-  return metrics;
+    const double spent = seconds();
+    nlohmann::json metrics = {{"best_epoch", best_epoch_},
+                              {"epochs", epoch_},
+                              {"steps", schedule_.step()},
+                              {"labels", labels_},
+                              {"labels_per_s", static_cast<double>(labels_) / spent},
+                              {"train_seconds", spent}};
+    for (const char* name : {"hr@10", "ndcg@10"})
+        metrics[std::string("valid_") + name] = best_metrics_.value(name, nlohmann::json());
+    return metrics;
 }
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

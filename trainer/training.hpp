@@ -18,49 +18,48 @@ namespace seqrec::trainer {
 /// improve.
 /// 以每个用户除最后两个物品外的历史训练，保留在倒数第二个物品上排名最好的权重，不再提高时停止。
 class Training {
-public:
-  Training(const Dataset &data, const Settings &settings, Workers &workers,
-           Reporter &reporter);
+  public:
+    Training(const Dataset& data, const Settings& settings, Workers& workers, Reporter& reporter);
 
-  void run();
+    void run();
 
-  const Snapshot &best() const { return best_; }
-  /// `best_epoch`, `labels`, `labels_per_s`, `train_seconds`, `valid_hr@10`,
-  /// `valid_ndcg@10`, …
-  nlohmann::json metrics() const;
+    const Snapshot& best() const { return best_; }
+    /// `best_epoch`, `labels`, `labels_per_s`, `train_seconds`, `valid_hr@10`,
+    /// `valid_ndcg@10`, …
+    nlohmann::json metrics() const;
 
-private:
-  void run_epoch();
-  double run_step(std::span<const Window> windows);
-  double update(std::vector<ShardOutput> &outputs);
-  bool validate();
-  bool out_of_time() const;
-  double seconds() const;
-  double share_done(double epoch_share) const;
-  Snapshot averaged();
-  void report(double epoch_share, double loss);
+  private:
+    void run_epoch();
+    double run_step(std::span<const Window> windows);
+    double update(std::vector<ShardOutput>& outputs);
+    bool validate();
+    bool out_of_time() const;
+    double seconds() const;
+    double share_done(double epoch_share) const;
+    Snapshot averaged();
+    void report(double epoch_share, double loss);
 
-  const Dataset &data_;
-  const Settings &settings_;
-  Workers &workers_;
-  Reporter &reporter_;
-  Random random_;
-  Transformer model_;
-  DenseOptimizer optimizer_;
-  std::optional<RowTable> items_; // when the softmax is sampled
-  RowTable users_;
-  std::vector<float> label_share_;
-  Schedule schedule_;
-  kernels::AdamStep last_step_{};
-  std::vector<std::int32_t> validation_users_;
+    const Dataset& data_;
+    const Settings& settings_;
+    Workers& workers_;
+    Reporter& reporter_;
+    Random random_;
+    Transformer model_;
+    DenseOptimizer optimizer_;
+    std::optional<RowTable> items_;  // when the softmax is sampled
+    RowTable users_;
+    std::vector<float> label_share_;
+    Schedule schedule_;
+    kernels::AdamStep last_step_{};
+    std::vector<std::int32_t> validation_users_;
 
-  Snapshot best_;
-  nlohmann::json best_metrics_ = nlohmann::json::object();
-  double best_ndcg_ = -1;
-  std::int64_t epoch_ = 0, best_epoch_ = 0, without_gain_ = 0, labels_ = 0;
-  std::int64_t validated_step_ = 0;
-  double epoch_loss_ = 0, validation_seconds_ = 0;
-  std::chrono::steady_clock::time_point start_;
+    Snapshot best_;
+    nlohmann::json best_metrics_ = nlohmann::json::object();
+    double best_ndcg_ = -1;
+    std::int64_t epoch_ = 0, best_epoch_ = 0, without_gain_ = 0, labels_ = 0;
+    std::int64_t validated_step_ = 0;
+    double epoch_loss_ = 0, validation_seconds_ = 0;
+    std::chrono::steady_clock::time_point start_;
 };
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

@@ -9,88 +9,77 @@ namespace {
 
 /// OpenBLAS keeps threads of its own, which at::set_num_threads does not reach.
 void use_one_blas_thread() {
-  using Setter = void (*)(int);
-  if (void *symbol = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))
-    reinterpret_cast<Setter>(symbol)(1);
+    using Setter = void (*)(int);
+    if (void* symbol = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads")) reinterpret_cast<Setter>(symbol)(1);
 }
 
-} // namespace
+}  // namespace
 
 Workers::Workers(int count) : count_(count) {
-  at::set_num_threads(1);
-  use_one_blas_thread();
-  for (int part = 1; part < count; ++part)
-    threads_.emplace_back([this, part] { work(part); });
+    at::set_num_threads(1);
+    use_one_blas_thread();
+    for (int part = 1; part < count; ++part) threads_.emplace_back([this, part] { work(part); });
 }
 
 Workers::~Workers() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  start_.notify_all();
-  for (std::thread &thread : threads_)
-    thread.join();
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    start_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
 }
 
-void Workers::run(const std::function<void(int)> &job) {
-  {
-    const std::lock_guard lock(mutex_);
-    job_ = &job;
-    busy_ = count_ - 1;
-    failure_ = nullptr;
-    ++round_;
-  }
-  start_.notify_all();
-  std::exception_ptr own;
-  try {
-    job(0);
-  } catch (...) {
-    own = std::current_exception();
-  }
-  std::unique_lock lock(mutex_);
-  finish_.wait(lock, [this] { return busy_ == 0; });
-  if (own)
-    std::rethrow_exception(own);
-  if (failure_)
-    std::rethrow_exception(failure_);
+void Workers::run(const std::function<void(int)>& job) {
+    {
+        const std::lock_guard lock(mutex_);
+        job_ = &job;
+        busy_ = count_ - 1;
+        failure_ = nullptr;
+        ++round_;
+    }
+    start_.notify_all();
+    std::exception_ptr own;
+    try {
+        job(0);
+    } catch (...) {
+        own = std::current_exception();
+    }
+    std::unique_lock lock(mutex_);
+    finish_.wait(lock, [this] { return busy_ == 0; });
+    if (own) std::rethrow_exception(own);
+    if (failure_) std::rethrow_exception(failure_);
 }
 
-void Workers::split(
-    std::int64_t n,
-    const std::function<void(std::int64_t, std::int64_t)> &job) {
-  run([&](int part) {
-    const std::int64_t begin = n * part / count_, end = n * (part + 1) / count_;
-    if (begin < end)
-      job(begin, end);
-  });
+void Workers::split(std::int64_t n, const std::function<void(std::int64_t, std::int64_t)>& job) {
+    run([&](int part) {
+        const std::int64_t begin = n * part / count_, end = n * (part + 1) / count_;
+        if (begin < end) job(begin, end);
+    });
 }
 
 void Workers::work(int part) {
-  at::set_num_threads(1);
-  std::uint64_t seen = 0;
-  for (;;) {
-    const std::function<void(int)> *job = nullptr;
-    {
-      std::unique_lock lock(mutex_);
-      start_.wait(lock, [&] { return stopping_ || round_ != seen; });
-      if (stopping_)
-        return;
-      seen = round_;
-      job = job_;
+    at::set_num_threads(1);
+    std::uint64_t seen = 0;
+    for (;;) {
+        const std::function<void(int)>* job = nullptr;
+        {
+            std::unique_lock lock(mutex_);
+            start_.wait(lock, [&] { return stopping_ || round_ != seen; });
+            if (stopping_) return;
+            seen = round_;
+            job = job_;
+        }
+        std::exception_ptr failure;
+        try {
+            (*job)(part);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        const std::lock_guard lock(mutex_);
+        if (failure && !failure_) failure_ = failure;
+        if (--busy_ == 0) finish_.notify_one();
     }
-    std::exception_ptr failure;
-    try {
-      (*job)(part);
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    const std::lock_guard lock(mutex_);
-    if (failure && !failure_)
-      failure_ = failure;
-    if (--busy_ == 0)
-      finish_.notify_one();
-  }
 }
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

@@ -18,31 +18,29 @@ namespace seqrec::trainer {
 /// 将同一任务的各部分分配给固定的线程（调用线程处理第 0
 /// 部分）。每个线程独立计算；任一部分的异常由 run() 重新抛出。
 class Workers {
-public:
-  explicit Workers(int count);
-  ~Workers();
-  Workers(const Workers &) = delete;
-  Workers &operator=(const Workers &) = delete;
+  public:
+    explicit Workers(int count);
+    ~Workers();
+    Workers(const Workers&) = delete;
+    Workers& operator=(const Workers&) = delete;
 
-  int count() const { return count_; }
-  void run(const std::function<void(int part)> &job);
-  /// Calls job(begin, end) for `count` nearly equal pieces of [0, n).
-  void
-  split(std::int64_t n,
-        const std::function<void(std::int64_t begin, std::int64_t end)> &job);
+    int count() const { return count_; }
+    void run(const std::function<void(int part)>& job);
+    /// Calls job(begin, end) for `count` nearly equal pieces of [0, n).
+    void split(std::int64_t n, const std::function<void(std::int64_t begin, std::int64_t end)>& job);
 
-private:
-  void work(int part);
+  private:
+    void work(int part);
 
-  int count_;
-  std::mutex mutex_;
-  std::condition_variable start_, finish_;
-  const std::function<void(int)> *job_ = nullptr;
-  std::uint64_t round_ = 0;
-  int busy_ = 0;
-  bool stopping_ = false;
-  std::exception_ptr failure_;
-  std::vector<std::thread> threads_;
+    int count_;
+    std::mutex mutex_;
+    std::condition_variable start_, finish_;
+    const std::function<void(int)>* job_ = nullptr;
+    std::uint64_t round_ = 0;
+    int busy_ = 0;
+    bool stopping_ = false;
+    std::exception_ptr failure_;
+    std::vector<std::thread> threads_;
 };
 
-} // namespace seqrec::trainer
+}  // namespace seqrec::trainer

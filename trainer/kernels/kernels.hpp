@@ -12,16 +12,16 @@ namespace seqrec::kernels {
 /// transposes cost nothing. 一次矩阵乘法 C = alpha * A B (+ C)。A、B
 /// 以行、列步长读取，因此转置没有开销；C 按行存储。
 struct Gemm {
-  std::ptrdiff_t m = 0, n = 0, k = 0;
-  const float *a = nullptr;
-  std::ptrdiff_t a_row = 0, a_column = 0;
-  const float *b = nullptr;
-  std::ptrdiff_t b_row = 0, b_column = 0;
-  float *c = nullptr;
-  std::ptrdiff_t c_row = 0;
-  float alpha = 1;
-  bool accumulate = false;
-  const float *packed_b = nullptr; // what pack_b made of B, instead of b
+    std::ptrdiff_t m = 0, n = 0, k = 0;
+    const float* a = nullptr;
+    std::ptrdiff_t a_row = 0, a_column = 0;
+    const float* b = nullptr;
+    std::ptrdiff_t b_row = 0, b_column = 0;
+    float* c = nullptr;
+    std::ptrdiff_t c_row = 0;
+    float alpha = 1;
+    bool accumulate = false;
+    const float* packed_b = nullptr;  // what pack_b made of B, instead of b
 };
 
 /// Random numbers that need no state: element i of a stream is a hash of (seed,
@@ -29,98 +29,86 @@ struct Gemm {
 /// kept. 无状态随机数：第 i 个元素是 (seed, i)
 /// 的哈希，反向传播时重新生成掩码而无需保存。
 struct Mask {
-  std::uint32_t seed;
-  float rate; // of zeros, in [0, 1)
+    std::uint32_t seed;
+    float rate;  // of zeros, in [0, 1)
 };
 
 /// AdamW and the moving average of one step, for a contiguous range of weights.
 struct AdamStep {
-  float learning_rate, beta1, beta2, epsilon, weight_decay;
-  float correction1, correction2; // 1 / (1 - beta^step)
-  float gradient_scale;
-  float average_rate; // average += rate * (weight - average)
+    float learning_rate, beta1, beta2, epsilon, weight_decay;
+    float correction1, correction2;  // 1 / (1 - beta^step)
+    float gradient_scale;
+    float average_rate;  // average += rate * (weight - average)
 };
 
 /// Widths that every table's panels divide.
 inline constexpr std::ptrdiff_t kPackMultiple = 32;
 
 struct Table {
-  const char *name;
-  void (*gemm)(const Gemm &);
-  /// Rearranges B once for many products; needs k * (n rounded up to
-  /// kPackMultiple) floats.
-  void (*pack_b)(const Gemm &, float *to);
-  /// y[i] = x[i] * mask(i) / (1 - rate)
-  void (*dropout)(const float *x, float *y, std::ptrdiff_t n, Mask mask);
-  /// y = mask(gelu(x + bias)), rows of n; the tanh form of GELU. x becomes x +
-  /// bias, kept for the backward.
-  void (*bias_gelu)(float *x, const float *bias, float *y, std::ptrdiff_t rows,
-                    std::ptrdiff_t n, Mask mask);
-  /// dx = dy * mask * gelu'(x); dbias += column sums of dx
-  void (*bias_gelu_backward)(const float *x, const float *dy, float *dx,
-                             float *dbias, std::ptrdiff_t rows,
-                             std::ptrdiff_t n, Mask mask);
-  /// y = residual + mask(x + bias)
-  void (*bias_dropout_add)(const float *x, const float *bias,
-                           const float *residual, float *y, std::ptrdiff_t rows,
-                           std::ptrdiff_t n, Mask mask);
-  /// y += bias in every row
-  void (*add_bias)(float *y, const float *bias, std::ptrdiff_t rows,
-                   std::ptrdiff_t n);
-  /// sum += column sums of x
-  void (*column_sums)(const float *x, float *sum, std::ptrdiff_t rows,
-                      std::ptrdiff_t n);
-  /// Layer normalisation of rows of n; statistics[2 r] = mean, [2 r + 1] = 1 /
-  /// deviation.
-  void (*norm)(const float *x, const float *weight, const float *bias, float *y,
-               float *statistics, std::ptrdiff_t rows, std::ptrdiff_t n);
-  /// dx; dweight and dbias are added to.
-  void (*norm_backward)(const float *x, const float *weight,
-                        const float *statistics, const float *dy, float *dx,
-                        float *dweight, float *dbias, std::ptrdiff_t rows,
-                        std::ptrdiff_t n);
-  /// Row i of x (columns 0 .. first + i are visible, the rest become 0):
-  /// softmax(x[j] + bias[j - i]), where `bias` points at distance 0 of the
-  /// reversed bias. In place.
-  void (*causal_softmax)(float *x, std::ptrdiff_t rows,
-                         std::ptrdiff_t row_stride, std::ptrdiff_t first,
-                         const float *bias);
-  /// p := p * (dp - sum(p * dp)) for visible columns; dbias[j - i] += the
-  /// result.
-  void (*causal_softmax_backward)(float *p, const float *dp,
-                                  std::ptrdiff_t rows,
-                                  std::ptrdiff_t row_stride,
-                                  std::ptrdiff_t first, float *dbias);
-  /// x := exp(x - shift) for n values; returns the sum.
-  float (*exp_sum)(float *x, std::ptrdiff_t n, float shift);
-  /// x[i][t] := exp(x[i][t] - shift[t]) * weight[i] for `rows` rows of n (null:
-  /// all 1); sum[t] += the results. n: a multiple of 16.
-  void (*exp_column_sums)(float *x, const float *shift, const float *weight,
-                          float *sum, std::ptrdiff_t rows, std::ptrdiff_t n);
-  /// top[t] := max(top[t], x[i][t])
-  void (*column_maxima)(const float *x, float *top, std::ptrdiff_t rows,
-                        std::ptrdiff_t n);
-  float (*maximum)(const float *x, std::ptrdiff_t n);
-  float (*dot)(const float *x, const float *y, std::ptrdiff_t n);
-  /// y += alpha * x
-  void (*axpy)(const float *x, float *y, std::ptrdiff_t n, float alpha);
-  /// Values of x at least / more than `bound`.
-  std::ptrdiff_t (*count_at_least)(const float *x, std::ptrdiff_t n,
-                                   float bound);
-  void (*adam)(float *weight, const float *gradient, float *moment1,
-               float *moment2, float *average, std::ptrdiff_t n,
-               const AdamStep &step);
+    const char* name;
+    void (*gemm)(const Gemm&);
+    /// Rearranges B once for many products; needs k * (n rounded up to
+    /// kPackMultiple) floats.
+    void (*pack_b)(const Gemm&, float* to);
+    /// y[i] = x[i] * mask(i) / (1 - rate)
+    void (*dropout)(const float* x, float* y, std::ptrdiff_t n, Mask mask);
+    /// y = mask(gelu(x + bias)), rows of n; the tanh form of GELU. x becomes x +
+    /// bias, kept for the backward.
+    void (*bias_gelu)(float* x, const float* bias, float* y, std::ptrdiff_t rows, std::ptrdiff_t n,
+                      Mask mask);
+    /// dx = dy * mask * gelu'(x); dbias += column sums of dx
+    void (*bias_gelu_backward)(const float* x, const float* dy, float* dx, float* dbias, std::ptrdiff_t rows,
+                               std::ptrdiff_t n, Mask mask);
+    /// y = residual + mask(x + bias)
+    void (*bias_dropout_add)(const float* x, const float* bias, const float* residual, float* y,
+                             std::ptrdiff_t rows, std::ptrdiff_t n, Mask mask);
+    /// y += bias in every row
+    void (*add_bias)(float* y, const float* bias, std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// sum += column sums of x
+    void (*column_sums)(const float* x, float* sum, std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// Layer normalisation of rows of n; statistics[2 r] = mean, [2 r + 1] = 1 /
+    /// deviation.
+    void (*norm)(const float* x, const float* weight, const float* bias, float* y, float* statistics,
+                 std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// dx; dweight and dbias are added to.
+    void (*norm_backward)(const float* x, const float* weight, const float* statistics, const float* dy,
+                          float* dx, float* dweight, float* dbias, std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// Row i of x (columns 0 .. first + i are visible, the rest become 0):
+    /// softmax(x[j] + bias[j - i]), where `bias` points at distance 0 of the
+    /// reversed bias. In place.
+    void (*causal_softmax)(float* x, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t first,
+                           const float* bias);
+    /// p := p * (dp - sum(p * dp)) for visible columns; dbias[j - i] += the
+    /// result.
+    void (*causal_softmax_backward)(float* p, const float* dp, std::ptrdiff_t rows, std::ptrdiff_t row_stride,
+                                    std::ptrdiff_t first, float* dbias);
+    /// x := exp(x - shift) for n values; returns the sum.
+    float (*exp_sum)(float* x, std::ptrdiff_t n, float shift);
+    /// x[i][t] := exp(x[i][t] - shift[t]) * weight[i] for `rows` rows of n (null:
+    /// all 1); sum[t] += the results. n: a multiple of 16.
+    void (*exp_column_sums)(float* x, const float* shift, const float* weight, float* sum,
+                            std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// top[t] := max(top[t], x[i][t])
+    void (*column_maxima)(const float* x, float* top, std::ptrdiff_t rows, std::ptrdiff_t n);
+    float (*maximum)(const float* x, std::ptrdiff_t n);
+    float (*dot)(const float* x, const float* y, std::ptrdiff_t n);
+    /// y += alpha * x
+    void (*axpy)(const float* x, float* y, std::ptrdiff_t n, float alpha);
+    /// Values of x at least / more than `bound`.
+    std::ptrdiff_t (*count_at_least)(const float* x, std::ptrdiff_t n, float bound);
+    void (*adam)(float* weight, const float* gradient, float* moment1, float* moment2, float* average,
+                 std::ptrdiff_t n, const AdamStep& step);
 };
 
 /// The fastest table that this CPU runs. SEQREC_ISA=baseline|avx2|avx512 in the
 /// environment asks for a slower one (tests). 此 CPU 可运行的最快实现；环境变量
 /// SEQREC_ISA 可指定较慢的实现（用于测试）。
-const Table &table();
+const Table& table();
 
-const Table &baseline_table();
+const Table& baseline_table();
 #ifdef SEQREC_X86
-const Table &avx2_table();
-const Table &avx512_table();
+const Table& avx2_table();
+const Table& avx512_table();
 #endif
 
-} // namespace seqrec::kernels
+}  // namespace seqrec::kernels

@@ -18,163 +18,138 @@ using seqrec::testing::TempFolder;
 using testing::Sequences;
 
 TEST(Job, LearnsAWalkAndReportsIt) {
-  const TempFolder folder;
-  const auto outcome =
-      testing::train(folder, testing::walks(300, 60, 30), 60,
-                     {{"dim", 32}, {"epochs", 25}, {"threads", 2}});
-  ASSERT_EQ(outcome.status, 0);
-  const json metrics = outcome.last("done").at("metrics");
-  EXPECT_GT(metrics.at("ndcg@10").get<double>(), 0.3);
-  EXPECT_GT(metrics.at("ndcg@10").get<double>(),
-            2 * metrics.at("popularity_ndcg@10").get<double>());
-  for (const char *name :
-       {"hr@10", "valid_hr@10", "valid_ndcg@10", "popularity_hr@10",
-        "markov_hr@10", "markov_ndcg@10", "coverage@10", "best_epoch", "labels",
-        "labels_per_s", "train_seconds", "users", "items", "interactions",
-        "users_evaluated", "mrr@10"})
-    EXPECT_TRUE(metrics.at(name).is_number()) << name;
-  EXPECT_TRUE(metrics.at("protocol").is_string());
-  for (const auto &[name, value] : outcome.last("done").at("config").items())
-    EXPECT_FALSE(value.is_null()) << name;
-  EXPECT_EQ(outcome.last("epoch").at("metrics").size(), 2u);
+    const TempFolder folder;
+    const auto outcome = testing::train(folder, testing::walks(300, 60, 30), 60,
+                                        {{"dim", 32}, {"epochs", 25}, {"threads", 2}});
+    ASSERT_EQ(outcome.status, 0);
+    const json metrics = outcome.last("done").at("metrics");
+    EXPECT_GT(metrics.at("ndcg@10").get<double>(), 0.3);
+    EXPECT_GT(metrics.at("ndcg@10").get<double>(), 2 * metrics.at("popularity_ndcg@10").get<double>());
+    for (const char* name : {"hr@10", "valid_hr@10", "valid_ndcg@10", "popularity_hr@10", "markov_hr@10",
+                             "markov_ndcg@10", "coverage@10", "best_epoch", "labels", "labels_per_s",
+                             "train_seconds", "users", "items", "interactions", "users_evaluated", "mrr@10"})
+        EXPECT_TRUE(metrics.at(name).is_number()) << name;
+    EXPECT_TRUE(metrics.at("protocol").is_string());
+    for (const auto& [name, value] : outcome.last("done").at("config").items())
+        EXPECT_FALSE(value.is_null()) << name;
+    EXPECT_EQ(outcome.last("epoch").at("metrics").size(), 2u);
 }
 
 TEST(Job, SameSeedSameModel) {
-  const TempFolder first, second, other;
-  const Sequences data = testing::walks(80, 40, 60);
-  const json options = {
-      {"dim", 16}, {"epochs", 3}, {"threads", 2}, {"max_len", 20}};
-  const auto a = testing::train(first, data, 40, options),
-             b = testing::train(second, data, 40, options);
-  EXPECT_EQ(a.last("done").at("metrics").at("ndcg@10"),
-            b.last("done").at("metrics").at("ndcg@10"));
-  const auto weights = [](const TempFolder &folder) {
-    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
-    std::string all;
-    for (const auto &[name, tensor] : file.tensors())
-      all.append(reinterpret_cast<const char *>(tensor.bytes.data()),
-                 tensor.bytes.size());
-    return all;
-  };
-  EXPECT_EQ(weights(first), weights(second));
-  json reseeded = options;
-  reseeded["seed"] = 2;
-  testing::train(other, data, 40, reseeded);
-  EXPECT_NE(weights(first), weights(other));
+    const TempFolder first, second, other;
+    const Sequences data = testing::walks(80, 40, 60);
+    const json options = {{"dim", 16}, {"epochs", 3}, {"threads", 2}, {"max_len", 20}};
+    const auto a = testing::train(first, data, 40, options), b = testing::train(second, data, 40, options);
+    EXPECT_EQ(a.last("done").at("metrics").at("ndcg@10"), b.last("done").at("metrics").at("ndcg@10"));
+    const auto weights = [](const TempFolder& folder) {
+        const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+        std::string all;
+        for (const auto& [name, tensor] : file.tensors())
+            all.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+        return all;
+    };
+    EXPECT_EQ(weights(first), weights(second));
+    json reseeded = options;
+    reseeded["seed"] = 2;
+    testing::train(other, data, 40, reseeded);
+    EXPECT_NE(weights(first), weights(other));
 }
 
 TEST(Job, SampledSoftmaxLearnsToo) {
-  const TempFolder folder;
-  const auto outcome = testing::train(folder, testing::walks(300, 60, 30), 60,
-                                      {{"dim", 32},
-                                       {"epochs", 25},
-                                       {"sampled_items", 20},
-                                       {"threads", 2},
-                                       {"batch_tokens", 512}});
-  ASSERT_EQ(outcome.status, 0);
-  EXPECT_GT(outcome.last("done").at("metrics").at("ndcg@10").get<double>(),
-            0.3);
+    const TempFolder folder;
+    const auto outcome = testing::train(
+        folder, testing::walks(300, 60, 30), 60,
+        {{"dim", 32}, {"epochs", 25}, {"sampled_items", 20}, {"threads", 2}, {"batch_tokens", 512}});
+    ASSERT_EQ(outcome.status, 0);
+    EXPECT_GT(outcome.last("done").at("metrics").at("ndcg@10").get<double>(), 0.3);
 }
 
 TEST(Job, FewDataTrainOrSayWhyNot) {
-  struct Case {
-    Sequences sequences;
-    std::int64_t items;
-    std::string error; // SQLSTATE, or "" when it trains
-  };
-  const std::vector<Case> cases = {
-      {{}, 0, "22000"},
-      {{{0}, {0, 0, 0}}, 1, "22000"},
-      {{{0}, {1}, {1, 1}}, 2, "22000"},
-      {{{0, 1}}, 2, ""},
-      {{{0, 1, 2}}, 3, ""},
-      {{{0, 1}, {1, 0}, {1}}, 2, ""},
-      {testing::walks(1, 500, 400), 500, ""},
-  };
-  for (const Case &one : cases) {
-    const TempFolder folder;
-    const auto outcome =
-        testing::train(folder, one.sequences, one.items, {{"epochs", 2}});
-    if (one.error.empty()) {
-      EXPECT_EQ(outcome.status, 0);
-      EXPECT_FALSE(outcome.last("done").is_null());
-      continue;
+    struct Case {
+        Sequences sequences;
+        std::int64_t items;
+        std::string error;  // SQLSTATE, or "" when it trains
+    };
+    const std::vector<Case> cases = {
+        {{}, 0, "22000"},
+        {{{0}, {0, 0, 0}}, 1, "22000"},
+        {{{0}, {1}, {1, 1}}, 2, "22000"},
+        {{{0, 1}}, 2, ""},
+        {{{0, 1, 2}}, 3, ""},
+        {{{0, 1}, {1, 0}, {1}}, 2, ""},
+        {testing::walks(1, 500, 400), 500, ""},
+    };
+    for (const Case& one : cases) {
+        const TempFolder folder;
+        const auto outcome = testing::train(folder, one.sequences, one.items, {{"epochs", 2}});
+        if (one.error.empty()) {
+            EXPECT_EQ(outcome.status, 0);
+            EXPECT_FALSE(outcome.last("done").is_null());
+            continue;
+        }
+        EXPECT_EQ(WEXITSTATUS(outcome.status), 1);
+        const json error = outcome.last("error");
+        EXPECT_EQ(error.at("sqlstate"), one.error);
+        EXPECT_FALSE(error.at("hint").get<std::string>().empty());
+        EXPECT_FALSE(std::filesystem::exists(folder / "model"));
     }
-    EXPECT_EQ(WEXITSTATUS(outcome.status), 1);
-    const json error = outcome.last("error");
-    EXPECT_EQ(error.at("sqlstate"), one.error);
-    EXPECT_FALSE(error.at("hint").get<std::string>().empty());
-    EXPECT_FALSE(std::filesystem::exists(folder / "model"));
-  }
 }
 
 TEST(Job, WithoutHeldOutItemsMetricsAreNull) {
-  const TempFolder folder;
-  const auto outcome =
-      testing::train(folder, {{0, 1}, {1, 2}}, 3, {{"epochs", 2}});
-  ASSERT_EQ(outcome.status, 0);
-  EXPECT_FALSE(outcome.last("warning").is_null());
-  EXPECT_TRUE(outcome.last("done").at("metrics").at("ndcg@10").is_null());
+    const TempFolder folder;
+    const auto outcome = testing::train(folder, {{0, 1}, {1, 2}}, 3, {{"epochs", 2}});
+    ASSERT_EQ(outcome.status, 0);
+    EXPECT_FALSE(outcome.last("warning").is_null());
+    EXPECT_TRUE(outcome.last("done").at("metrics").at("ndcg@10").is_null());
 }
 
 TEST(Job, BadJobsAreErrors) {
-  const TempFolder folder;
-  const auto run = [&](const std::string &text) {
-    seqrec::testing::write_file(folder / "job", text);
-    return testing::run_command(std::string(SEQREC_TRAINER) + " train " +
-                                (folder / "job"));
-  };
-  EXPECT_EQ(run("{").last("error").at("sqlstate"), "22023");
-  EXPECT_EQ(run(R"({"dataset":"/nowhere","model":"m","kind":"transformer"})")
-                .last("error")
-                .at("sqlstate"),
-            "58030");
-  EXPECT_EQ(run(R"({"dataset":"/nowhere","model":"m","kind":"oracle"})")
-                .last("error")
-                .at("sqlstate"),
-            "22023");
+    const TempFolder folder;
+    const auto run = [&](const std::string& text) {
+        seqrec::testing::write_file(folder / "job", text);
+        return testing::run_command(std::string(SEQREC_TRAINER) + " train " + (folder / "job"));
+    };
+    EXPECT_EQ(run("{").last("error").at("sqlstate"), "22023");
+    EXPECT_EQ(run(R"({"dataset":"/nowhere","model":"m","kind":"transformer"})").last("error").at("sqlstate"),
+              "58030");
+    EXPECT_EQ(run(R"({"dataset":"/nowhere","model":"m","kind":"oracle"})").last("error").at("sqlstate"),
+              "22023");
 }
 
 TEST(Job, EndsAtMaxSeconds) {
-  const TempFolder folder;
-  const auto begin = std::chrono::steady_clock::now();
-  const auto outcome = testing::train(
-      folder, testing::walks(400, 300, 100), 300,
-      {{"max_seconds", 3}, {"patience", 100000}, {"epochs", 100000}});
-  EXPECT_EQ(outcome.status, 0);
-  EXPECT_LT(
-      outcome.last("done").at("metrics").at("train_seconds").get<double>(),
-      3.6);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15));
+    const TempFolder folder;
+    const auto begin = std::chrono::steady_clock::now();
+    const auto outcome = testing::train(folder, testing::walks(400, 300, 100), 300,
+                                        {{"max_seconds", 3}, {"patience", 100000}, {"epochs", 100000}});
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_LT(outcome.last("done").at("metrics").at("train_seconds").get<double>(), 3.6);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15));
 }
 
 TEST(Job, SigtermLeavesNoFile) {
-  const TempFolder folder;
-  testing::write_dataset(folder / "dataset", testing::walks(400, 300, 100),
-                         300);
-  seqrec::testing::write_file(folder / "job",
-                              json{{"dataset", folder / "dataset"},
-                                   {"model", folder / "model"},
-                                   {"kind", "transformer"},
-                                   {"options", {{"epochs", 100000}}}}
-                                  .dump());
-  const std::string job = folder / "job";
-  const pid_t child = ::fork();
-  if (child == 0) {
-    if (!std::freopen("/dev/null", "w", stdout))
-      ::_exit(1);
-    ::execl(SEQREC_TRAINER, SEQREC_TRAINER, "train", job.c_str(), nullptr);
-    ::_exit(127);
-  }
-  std::this_thread::sleep_for(std::chrono::seconds(2));
-  const auto begin = std::chrono::steady_clock::now();
-  ::kill(child, SIGTERM);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
-  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
-  EXPECT_EQ(folder.files(), 2u);
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", testing::walks(400, 300, 100), 300);
+    seqrec::testing::write_file(folder / "job", json{{"dataset", folder / "dataset"},
+                                                     {"model", folder / "model"},
+                                                     {"kind", "transformer"},
+                                                     {"options", {{"epochs", 100000}}}}
+                                                    .dump());
+    const std::string job = folder / "job";
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (!std::freopen("/dev/null", "w", stdout)) ::_exit(1);
+        ::execl(SEQREC_TRAINER, SEQREC_TRAINER, "train", job.c_str(), nullptr);
+        ::_exit(127);
+    }
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    const auto begin = std::chrono::steady_clock::now();
+    ::kill(child, SIGTERM);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+    EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
+    EXPECT_EQ(folder.files(), 2u);
 }
 
-} // namespace
-} // namespace seqrec::trainer
+}  // namespace
+}  // namespace seqrec::trainer
