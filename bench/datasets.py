@@ -43,6 +43,11 @@ def write_dataset(path, rows):
         times.extend(time for time, _ in sequence)
         events.extend(item for _, item in sequence)
         offsets.append(len(events))
+    return write_arrays(path, offsets, events, times, users, items)
+
+
+def write_arrays(path, offsets, events, times, users, items):
+    """The file itself; users and items: their ids in index order, of known length."""
 
     def ids(names):
         ends, raw = array.array("q", [0]), bytearray()
@@ -63,6 +68,19 @@ def write_dataset(path, rows):
         ("item.id.bytes", "U8", [len(item_bytes)], item_bytes),
     ], {"format": "seqrec-dataset/1"})
     return {"users": len(users), "items": len(items), "interactions": len(events)}
+
+
+def write_walks(path, users, items, length, draw):
+    """A generated data set of any size: each user walks through the items, one step in three a jump to one of the
+    more popular. `draw`: a random.Random."""
+    offsets, events = array.array("q", range(0, users * length + 1, length)), array.array("i")
+    for _ in range(users):
+        item = int(items * draw.random() ** 3)
+        for _ in range(length):
+            events.append(item)
+            item = (item + 1) % items if draw.random() < 0.67 else int(items * draw.random() ** 3)
+    times = array.array("d", range(len(events)))
+    return write_arrays(path, offsets, events, times, range(users), range(items))
 
 
 def read_csv(path):

@@ -1,7 +1,10 @@
 #include "export.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -123,6 +126,7 @@ void export_row(TupleTableSlot* slot, void* state) {
 
 ExportCounts export_dataset(const RatingsTable& ratings, const char* folder,
                             void (*on_progress)(std::int64_t rows)) {
+    const auto start = std::chrono::steady_clock::now();
     const char* query = export_query(ratings);
     SPI_connect();
     const ExportCounts counts = guarded([&] {
@@ -130,10 +134,23 @@ ExportCounts export_dataset(const RatingsTable& ratings, const char* folder,
         postgres([&] { for_each_row(query, nullptr, export_row, &exporter); });
         exporter.writer.write(std::string(folder) + "/dataset.safetensors");
         const DatasetWriter::Counts& written = exporter.writer.counts();
-        return ExportCounts{written.users, written.items, written.interactions, exporter.skipped};
+        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+        return ExportCounts{written.users, written.items, written.interactions, exporter.skipped,
+                            taken.count()};
     });
     SPI_finish();
     return counts;
+}
+
+char* export_metrics(const ExportCounts& counts) {
+    return guarded([&] {
+        const auto rows = static_cast<double>(counts.interactions + counts.skipped);
+        const nlohmann::json value = {{"rows", counts.interactions},
+                                      {"skipped_rows", counts.skipped},
+                                      {"export_seconds", counts.seconds},
+                                      {"export_rows_per_s", rows / std::max(counts.seconds, 1e-6)}};
+        return palloc_copy(value.dump());
+    });
 }
 
 }  // namespace seqrec

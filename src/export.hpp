@@ -11,6 +11,7 @@ namespace seqrec {
 struct ExportCounts {
     std::int64_t users, items, interactions;
     std::int64_t skipped;  // rows with a NULL, or a time that is not finite
+    double seconds;
 };
 
 /// Reads the ratings as the current user, in the current transaction, and writes
@@ -18,5 +19,8 @@ struct ExportCounts {
 /// May ereport. 以当前用户身份在当前事务中读取数据源并写出数据集文件；约每秒四次报告已读行数。
 ExportCounts export_dataset(const RatingsTable& ratings, const char* folder,
                             void (*on_progress)(std::int64_t rows));
+
+/// The counts as metrics of the job, JSON in palloc'd memory. 以 JSON 形式给出的导出指标。
+char* export_metrics(const ExportCounts& counts);
 
 }  // namespace seqrec

@@ -10,8 +10,8 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-// Job locks can't collide with a user's advisory locks, which use 1 and 2 here. seqrec.worker_pid() looks for the
-// same number.
+// Job locks can't collide with a user's advisory locks, which use 1 and 2 here. seqrec.worker_pid() looks for
+// the same number.
 constexpr std::uint16_t kJobLockClass = 1516;
 
 LOCKTAG job_lock(std::int64_t id) {
@@ -94,6 +94,13 @@ void set_job_state(std::int64_t id, const char* state) {
         "UPDATE seqrec.jobs SET state = $2, phase = $2, percent = 0, "
         "started_at = coalesce(started_at, clock_timestamp()) WHERE job_id = $1",
         {bigint_param(id), text_param(state)});
+    spi_leave(scope);
+}
+
+void add_job_metrics(std::int64_t id, const char* metrics) {
+    const RoleScope scope = spi_enter();
+    run_sql("UPDATE seqrec.jobs SET metrics = metrics || $2::jsonb WHERE job_id = $1",
+            {bigint_param(id), text_param(metrics)});
     spi_leave(scope);
 }
 

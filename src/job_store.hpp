@@ -22,6 +22,8 @@ std::int64_t insert_job(const char* model, const char* kind, const char* source,
 bool read_job(std::int64_t id, Job* job);
 
 void set_job_state(std::int64_t id, const char* state);
+/// Adds measurements (a JSON object) to the job's metrics. 将测量结果（JSON 对象）并入任务指标。
+void add_job_metrics(std::int64_t id, const char* metrics);
 /// Applies one progress line of the trainer (JSON) to the job's row. 将训练器的一行进度写入任务行。
 void set_job_progress(std::int64_t id, const char* line);
 /// Adds the trainer's epoch line to job_log. 将训练器的一轮结果写入 job_log。

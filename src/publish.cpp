@@ -158,15 +158,6 @@ void delete_old_versions(const char* name) {
     }
 }
 
-nlohmann::json add_measurements(nlohmann::json metrics, const ExportCounts& counts, double export_seconds) {
-    metrics["export_seconds"] = export_seconds;
-    metrics["export_rows_per_s"] =
-        static_cast<double>(counts.interactions + counts.skipped) / std::max(export_seconds, 1e-6);
-    metrics["skipped_rows"] = counts.skipped;
-    metrics["rows"] = counts.interactions;
-    return metrics;
-}
-
 /// What has been written so far becomes visible to the statements that follow.
 void see_own_rows() {
     CommandCounterIncrement();
@@ -193,8 +184,7 @@ void delete_version(std::int64_t model_id, const char* version) {
     CacheInvalidateRelcacheByRelid(catalog_table("models"));
 }
 
-Published publish_model(const Job& job, const char* folder, const ExportCounts& counts,
-                        double export_seconds) {
+Published publish_model(const Job& job, const char* folder, const char* export_metrics) {
     using Clock = std::chrono::steady_clock;
     const MemoryContext outside = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
@@ -202,8 +192,8 @@ Published publish_model(const Job& job, const char* folder, const ExportCounts& 
     Published published = guarded([&] {
         const Clock::time_point start = Clock::now();
         Files files(folder);
-        nlohmann::json metrics =
-            add_measurements(nlohmann::json::parse(files.model.meta("metrics")), counts, export_seconds);
+        nlohmann::json metrics = nlohmann::json::parse(files.model.meta("metrics"));
+        metrics.update(nlohmann::json::parse(export_metrics));
         const std::string config = files.model.meta("config");
         Published result{};
         const std::string first = metrics.dump();

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 
-#include "export.hpp"
 #include "job_store.hpp"
 
 namespace seqrec {
@@ -12,14 +11,13 @@ namespace seqrec {
 struct Published {
     std::int64_t model_id;
     char* version;
-    char* metrics;  // the trainer's, with what export and publish measured
+    char* metrics;  // the trainer's, with the export's and what publishing took
 };
 
 /// Inserts `folder`/model.safetensors as a new version of the job's model, makes it the active one and builds
 /// its snapshot. ERROR when the file is not what the trainer should have written. May ereport.
 /// 将模型文件作为新版本写入各表、启用并构建快照；文件不符合要求则报错。
-Published publish_model(const Job& job, const char* folder, const ExportCounts& counts,
-                        double export_seconds);
+Published publish_model(const Job& job, const char* folder, const char* export_metrics);
 
 /// Makes a version the active one of its name; sessions switch when the transaction commits.
 /// 启用某个版本；事务提交时所有会话切换。

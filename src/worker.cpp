@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -99,21 +98,24 @@ bool wait_for_caller(const Order& order, Job* job) {
 }
 
 /// Reads the table in one short READ ONLY transaction, with the memory that maintenance may use for its sort.
-ExportCounts run_export(const Job& job, const char* folder, double* seconds) {
+/// What it measured is in the job's row at once, and is returned for the model's.
+const char* run_export(const Job& job, const char* folder) {
     enter_state("exporting");
-    const auto start = std::chrono::steady_clock::now();
     begin_transaction();
     XactReadOnly = true;
     (void)set_config_option("work_mem", GetConfigOption("maintenance_work_mem", false, false), PGC_USERSET,
                             PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
     const ExportCounts counts = export_dataset(parse_ratings(job.source), folder, report_rows);
     end_transaction();
-    *seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (counts.interactions == 0)
         ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("no row has a user, an item and a time"),
                         errdetail(INT64_FORMAT " rows with NULL were skipped.", counts.skipped),
                         errhint("A model is learnt from rows of user, item and time.")));
-    return counts;
+    begin_transaction();
+    const char* metrics = MemoryContextStrdup(job_memory, export_metrics(counts));
+    add_job_metrics(current_job, metrics);
+    end_transaction();
+    return metrics;
 }
 
 void write_job_file(const Job& job, const char* folder, const char* path) {
@@ -201,10 +203,10 @@ void run_trainer(const Job& job, const char* folder) {
                         errhint("Is seqrec.trainer the program that came with this extension?")));
 }
 
-void run_publish(const Job& job, const char* folder, const ExportCounts& counts, double export_seconds) {
+void run_publish(const Job& job, const char* folder, const char* export_metrics) {
     enter_state("publishing");
     begin_transaction();
-    const Published published = publish_model(job, folder, counts, export_seconds);
+    const Published published = publish_model(job, folder, export_metrics);
     set_job_done(job.id, published.model_id, published.metrics);
     end_transaction();
 }
@@ -215,10 +217,9 @@ void run_job(const Order& order) {
     begin_transaction();
     const char* folder = MemoryContextStrdup(job_memory, make_job_folder(job.id));
     end_transaction();
-    double export_seconds = 0;
-    const ExportCounts counts = run_export(job, folder, &export_seconds);
+    const char* metrics = run_export(job, folder);
     run_trainer(job, folder);
-    run_publish(job, folder, counts, export_seconds);
+    run_publish(job, folder, metrics);
 }
 
 /// Writes down why a job ended. The transaction that failed has been aborted.
