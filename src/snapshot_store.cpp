@@ -174,6 +174,31 @@ bool model_version_exists(const char* version) {
     return run_sql("SELECT 1 FROM seqrec.models WHERE version::text = $1", {text_param(version)}, true) == 1;
 }
 
+void sweep_versions(const char* folder) {
+    DIR* directory = AllocateDir(folder);
+    while (const struct dirent* entry = ReadDir(directory, folder)) {
+        const char* path = psprintf("%s/%s", folder, entry->d_name);
+        const char* suffix = strstr(entry->d_name, kSuffix);
+        struct stat status;
+        if (!suffix || stat(path, &status) != 0 || status.st_mtime > std::time(nullptr) - kSweepAge) continue;
+        const char* version = pnstrdup(entry->d_name, static_cast<Size>(suffix - entry->d_name));
+        if (suffix[strlen(kSuffix)] != '\0' || !model_version_exists(version)) unlink(path);
+    }
+    FreeDir(directory);
+}
+
+/// A folder is named by its database's oid. One that was listed before the query's snapshot was taken belongs
+/// to a database that the query sees, or to none.
+void sweep_dropped_databases() {
+    DIR* directory = AllocateDir(settings::directory);
+    while (const struct dirent* entry = ReadDir(directory, settings::directory)) {
+        if (strspn(entry->d_name, "0123456789") != strlen(entry->d_name)) continue;
+        if (run_sql("SELECT 1 FROM pg_database WHERE oid::text = $1", {text_param(entry->d_name)}) == 0)
+            (void)rmtree(psprintf("%s/%s", settings::directory, entry->d_name), true);
+    }
+    FreeDir(directory);
+}
+
 }  // namespace
 
 const char* database_folder() {
@@ -225,16 +250,8 @@ void remove_snapshot_at_commit(const char* version) {
 void sweep_snapshots() {
     const char* folder = database_folder();
     const RoleScope scope = spi_enter();
-    DIR* directory = AllocateDir(folder);
-    while (const struct dirent* entry = ReadDir(directory, folder)) {
-        const char* path = psprintf("%s/%s", folder, entry->d_name);
-        const char* suffix = strstr(entry->d_name, kSuffix);
-        struct stat status;
-        if (!suffix || stat(path, &status) != 0 || status.st_mtime > std::time(nullptr) - kSweepAge) continue;
-        const char* version = pnstrdup(entry->d_name, static_cast<Size>(suffix - entry->d_name));
-        if (suffix[strlen(kSuffix)] != '\0' || !model_version_exists(version)) unlink(path);
-    }
-    FreeDir(directory);
+    sweep_versions(folder);
+    sweep_dropped_databases();
     spi_leave(scope);
 }
 

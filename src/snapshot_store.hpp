@@ -29,8 +29,8 @@ void build_snapshot(std::int64_t model_id, const char* version);
 /// Removes the file of a version once the current transaction commits. 当前事务提交后删除某版本的文件。
 void remove_snapshot_at_commit(const char* version);
 
-/// Removes files that no model version needs: of rolled back publishes, of dropped versions on a former
-/// standby. 删除不再被任何模型版本需要的文件。
+/// Removes files that nothing needs: of rolled back publishes, of versions dropped before a failover, of
+/// dropped databases. 删除不再需要的文件：已回滚的发布、故障切换前删除的版本、已删除的数据库。
 void sweep_snapshots();
 
 }  // namespace seqrec

@@ -1,0 +1,221 @@
+#!/usr/bin/python3
+"""Snapshots: the tables are the truth, and every way to a model gives the same answer."""
+
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+from testing import Session, main, make_ratings, psql, script, sql, wait_for
+
+ASK = "SELECT string_agg(item_id || '=' || score, ' ' ORDER BY rank) FROM seqrec_recommend('u1', ARRAY['i1', 'i9', 'i4'], 20)"
+OPTIONS = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
+answers = {}
+
+
+def server_program(name, *arguments):
+    """Runs one of PostgreSQL's programs as the user that owns the server."""
+    command = [shutil.which(name), *arguments]
+    if os.geteuid() == 0:
+        command = ["runuser", "-u", "postgres", "--", *command]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", timeout=120)
+
+
+def pg_ctl(action, data, *options):
+    server_program("pg_ctl", action, "-D", data, "-w", "-l", os.path.join(os.environ["PGHOST"], "server.log"), *options)
+
+
+def snapshot_file():
+    version = sql("SELECT version FROM seqrec_models WHERE active")
+    found = glob.glob(os.path.join(os.environ["PGDATA"], "seqrec", "*", version + ".safetensors"))
+    assert len(found) == 1, found
+    return found[0]
+
+
+def expect_same_answer():
+    assert sql(ASK) == answers["first"], "another answer"
+
+
+def published_warm():
+    number = sql(f"SELECT seqrec_train('ratings', options => {OPTIONS})")
+    sql(f"CALL seqrec_wait({number})")
+    assert os.path.getsize(snapshot_file()) > 0
+    answers["first"] = sql(ASK)
+    assert len(answers["first"].split()) == 20
+
+
+def new_connections_agree():
+    for _ in range(3):
+        expect_same_answer()
+
+
+def file_deleted():
+    session = Session()
+    assert session.run(ASK + ";") == answers["first"]
+    os.unlink(snapshot_file())
+    assert session.run(ASK + ";") == answers["first"], "an open session lost its snapshot"
+    expect_same_answer()
+    assert os.path.exists(snapshot_file()), "not built again"
+    session.close()
+
+
+def file_damaged():
+    path = snapshot_file()
+    whole = open(path, "rb").read()
+    for damage in (b"", whole[:7], whole[: len(whole) // 2], whole[:-1], b"\xff" * 8 + whole[8:], whole[:20] + b"!" + whole[21:]):
+        with open(path + ".damaged", "wb") as file:
+            file.write(damage)
+        shutil.chown(path + ".damaged", os.stat(path).st_uid, os.stat(path).st_gid)
+        os.rename(path + ".damaged", path)
+        said = script(ASK + ";")
+        assert answers["first"] in said, said
+        assert "is damaged and is built again" in said, said
+    assert open(path, "rb").read() == whole, "the same tables gave another file"
+
+
+def snapshot_of_another_version():
+    number = sql(f"SELECT seqrec_train('ratings', model => 'other', options => {OPTIONS})")
+    sql(f"CALL seqrec_wait({number})")
+    other = sql("SELECT version FROM seqrec_models WHERE model = 'other'")
+    path = sql("SELECT version FROM seqrec_models WHERE model = 'default' AND active")
+    folder = os.path.dirname(glob.glob(os.path.join(os.environ["PGDATA"], "seqrec", "*", "*.safetensors"))[0])
+    shutil.copyfile(os.path.join(folder, other + ".safetensors"), os.path.join(folder, path + ".safetensors"))
+    expect_same_answer()
+    sql("SELECT seqrec_drop(model_id) FROM seqrec_models WHERE model = 'other'")
+
+
+def many_build_at_once():
+    os.unlink(snapshot_file())
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(sql(ASK))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == [answers["first"]] * 8, got
+    assert not glob.glob(snapshot_file() + ".tmp*")
+
+
+def server_restarted():
+    pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
+    expect_same_answer()
+
+
+def server_crashed():
+    os.unlink(snapshot_file())
+    pg_ctl("restart", os.environ["PGDATA"], "-m", "immediate")
+    expect_same_answer()
+
+
+def job_interrupted_by_crash():
+    options = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
+    number = sql(f"SELECT seqrec_train('ratings', options => {options})")
+    wait_for(lambda: sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}") == "training", "the training")
+    time.sleep(0.5)
+    trainers = subprocess.run(["pgrep", "-f", f"{number}/job.json"], capture_output=True, text=True).stdout.split()
+    assert trainers, "no trainer"
+    pg_ctl("restart", os.environ["PGDATA"], "-m", "immediate")
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in trainers), "the trainer's end", 10)
+    assert sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}") == "interrupted"
+    expect_same_answer()
+    again = sql(f"SELECT seqrec_train('ratings', options => {OPTIONS})")
+    sql(f"CALL seqrec_wait({again})")
+    assert sql(f"SELECT state FROM seqrec.jobs WHERE job_id = {number}") == "interrupted"
+    folder = os.path.dirname(snapshot_file())
+    wait_for(lambda: not glob.glob(os.path.join(folder, "job-*")), "the dead job's folder to go")
+    answers["first"] = sql(ASK)
+
+
+def dumped_and_restored():
+    dump = os.path.join(os.environ["PGHOST"], "dump")
+    subprocess.run(["pg_dump", "-Fc", "-f", dump], check=True)
+    subprocess.run(["createdb", "restored"], check=True)
+    subprocess.run(["pg_restore", "--exit-on-error", "-d", "restored", dump], check=True)
+    assert sql(ASK, database="restored") == answers["first"], "restored, but another answer"
+    number = sql(f"SELECT seqrec_train('ratings', options => {OPTIONS})", database="restored")
+    sql(f"CALL seqrec_wait({number})", database="restored")
+    assert sql("SELECT count(*) = count(DISTINCT model_id) FROM seqrec.models", database="restored") == "t"
+    assert int(number) > int(sql("SELECT max(job_id) FROM seqrec.jobs")), "the jobs' numbers started again"
+    subprocess.run(["dropdb", "restored"], check=True)
+
+
+def dropped_database_leaves_nothing():
+    number = sql(f"SELECT seqrec_train('ratings', options => {OPTIONS})")
+    sql(f"CALL seqrec_wait({number})")
+    folders = os.path.join(os.environ["PGDATA"], "seqrec")
+    wait_for(lambda: len(os.listdir(folders)) == 1, "the folder of the dropped database to go")
+    answers["first"] = sql(ASK)
+
+
+def standby_serves_and_follows():
+    folder = os.path.join(os.environ["PGHOST"], "standby")
+    data = os.path.join(folder, "data")
+    os.mkdir(folder, 0o700)
+    owner = os.stat(os.environ["PGDATA"])
+    os.chown(folder, owner.st_uid, owner.st_gid)
+    server_program("pg_basebackup", "-h", os.environ["PGHOST"], "-U", "postgres", "-D", data, "-R", "-c", "fast")
+    shutil.rmtree(os.path.join(data, "seqrec"))
+    with open(os.path.join(data, "postgresql.conf"), "a", encoding="utf-8") as file:
+        file.write(f"unix_socket_directories = '{folder}'\n")
+    pg_ctl("start", data)
+    try:
+        def ask(statement):
+            done = psql("-h", folder, "-c", statement)
+            assert done.returncode == 0, done.stderr
+            return done.stdout.strip()
+
+        assert ask("SELECT pg_is_in_recovery()") == "t"
+        assert ask(ASK) == answers["first"], "the standby answers otherwise"
+        refused = psql("-h", folder, "-c", "SELECT seqrec_train('ratings')")
+        assert "during recovery" in refused.stderr and "25006" in refused.stderr, refused.stderr
+        which = "SELECT seqrec_recommend_info('u1', ARRAY['i1'])->>'model_id'"
+        older = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default'")
+        before = ask(which)
+        assert before != older
+        sql(f"SELECT seqrec_activate({older})")
+        wait_for(lambda: ask(which) == older, "the standby to follow an activation", 10)
+        sql(f"SELECT seqrec_activate({before})")
+        wait_for(lambda: ask(which) == before, "the standby to follow back", 10)
+    finally:
+        pg_ctl("stop", data, "-m", "fast")
+
+
+def folder_not_writable():
+    """No snapshot can be built: an error that says so, and no wrong answer."""
+    path = snapshot_file()
+    folder = os.path.dirname(path)
+    os.unlink(path)
+    os.rename(folder, folder + ".away")
+    with open(folder, "w", encoding="utf-8"):
+        pass
+    try:
+        said = script(ASK + ";")
+        assert "ERROR" in said and "could not" in said, said
+    finally:
+        os.unlink(folder)
+        os.rename(folder + ".away", folder)
+    expect_same_answer()
+
+
+if __name__ == "__main__":
+    signal.alarm(500)
+    sql("CREATE EXTENSION seqrec")
+    make_ratings()
+    main(
+        published_warm,
+        new_connections_agree,
+        file_deleted,
+        file_damaged,
+        snapshot_of_another_version,
+        many_build_at_once,
+        server_restarted,
+        server_crashed,
+        job_interrupted_by_crash,
+        dumped_and_restored,
+        dropped_database_leaves_nothing,
+        standby_serves_and_follows,
+        folder_not_writable,
+    )
