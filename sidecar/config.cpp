@@ -101,7 +101,7 @@ constexpr Variable kVariables[] = {
      "model of requests that name none; /readyz looks for it", model_name},
     {"SEQREC_POOL", "", "a whole number from 1 to 256",
      "database connections; default: one a core, since serving keeps a core busy", number<&Config::pool>},
-    {"SEQREC_PIPELINE", "1", "a whole number from 1 to 16",
+    {"SEQREC_PIPELINE", "2", "a whole number from 1 to 16",
      "requests sent ahead on one connection before its first answer is back", number<&Config::pipeline>},
     {"SEQREC_QUEUE", "", "a whole number from 1 to 100000",
      "requests that may wait for a connection; default: 64 a connection; above it 503",
