@@ -117,6 +117,8 @@ class Sidecar:
         raise AssertionError("no listening line: " + self.log())
 
     def log(self):
+        if not os.path.exists(self.log_path):
+            return ""  # stopped already
         with open(self.log_path) as file:
             return file.read()
 
@@ -237,7 +239,7 @@ def sidecar(db, **settings):
     try:
         yield running
     finally:
-        running.process.poll() is None and running.stop()
+        running.stop()
 
 
 def run_program(*arguments, **environment):
