@@ -17,7 +17,9 @@ SELECT seqrec_train('ratings_errors', item_column => 'product');
 SELECT seqrec_train('ratings_errors', time_column => 'note');
 SELECT seqrec_train('ratings_errors', kind => 'magic');
 SELECT seqrec_train('ratings_errors', model => '');
+\set VERBOSITY terse
 SELECT seqrec_train('ratings_errors', options => '{"dimension": 64}');
+\set VERBOSITY default
 SELECT seqrec_train('ratings_errors', options => '{"dim": 1000000}');
 SELECT seqrec_train('ratings_errors', options => '{"dim": "64"}');
 SELECT seqrec_train('ratings_errors', options => '{"dim": 20, "heads": 3}');

@@ -8,6 +8,7 @@ extern "C" {
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
@@ -127,7 +128,8 @@ void append_tie_breaker(StringInfo sql, const RatingsTable& ratings, const char*
         case RELKIND_RELATION:
         case RELKIND_MATVIEW:
         case RELKIND_PARTITIONED_TABLE:
-            appendStringInfo(sql, ", r.tableoid %s, r.ctid %s", direction, direction);
+            if (has_subclass(ratings.relation)) appendStringInfo(sql, ", r.tableoid %s", direction);
+            appendStringInfo(sql, ", r.ctid %s", direction);
             break;
         default:
             appendStringInfoString(sql, ", ");

@@ -103,6 +103,7 @@ const char* run_export(const Job& job, const char* folder) {
     enter_state("exporting");
     begin_transaction();
     XactReadOnly = true;
+    (void)set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
     (void)set_config_option("work_mem", GetConfigOption("maintenance_work_mem", false, false), PGC_USERSET,
                             PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
     const ExportCounts counts = export_dataset(parse_ratings(job.source), folder, report_rows);

@@ -1,11 +1,11 @@
 #include "core/dataset.hpp"
 
+#include <unistd.h>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <limits>
-#include <unistd.h>
 
 namespace seqrec {
 namespace {
@@ -17,7 +17,10 @@ namespace {
                 full ? "Free some disk space and try again." : "");
 }
 
-template <typename T> void put(SpoolColumn& column, T value) { column.append(&value, sizeof value); }
+template <typename T>
+void put(SpoolColumn& column, T value) {
+    column.append(&value, sizeof value);
+}
 
 }  // namespace
 
@@ -28,7 +31,7 @@ std::string_view IdMap::id(std::int32_t index) const {
 
 std::size_t IdMap::slot_of(std::string_view id) const {
     const std::size_t mask = table_.size() - 1;
-    std::size_t slot = std::hash<std::string_view>{}(id) & mask;
+    std::size_t slot = std::hash<std::string_view>{}(id)&mask;
     while (table_[slot] != 0 && this->id(static_cast<std::int32_t>(table_[slot] - 1)) != id)
         slot = (slot + 1) & mask;
     return slot;
@@ -115,9 +118,10 @@ void DatasetWriter::write(const std::string& path) {
     event_times_.copy_to(writer.bytes("event.time"));
     user_id_offsets_.copy_to(writer.bytes("user.id.offsets"));
     user_id_bytes_.copy_to(writer.bytes("user.id.bytes"));
-    std::memcpy(writer.bytes("item.id.offsets").data(), items_.offsets().data(), items_.offsets().size_bytes());
+    std::memcpy(writer.bytes("item.id.offsets").data(), items_.offsets().data(),
+                items_.offsets().size_bytes());
     std::memcpy(writer.bytes("item.id.bytes").data(), items_.bytes().data(), items_.bytes().size_bytes());
-    writer.commit();
+    writer.commit(Durability::Scratch);  // a job that is interrupted starts again
 }
 
 }  // namespace seqrec

@@ -34,7 +34,8 @@ class IdMap {
     std::vector<std::uint32_t> table_ = std::vector<std::uint32_t>(1024);  // index + 1, 0 = empty
 };
 
-/// A column whose length is not known yet, kept in an unnamed temporary file. 长度未知的列，暂存于匿名临时文件。
+/// A column whose length is not known yet, kept in an unnamed temporary file.
+/// 长度未知的列，暂存于匿名临时文件。
 class SpoolColumn {
   public:
     explicit SpoolColumn(const std::string& folder);
@@ -51,8 +52,8 @@ class SpoolColumn {
     std::size_t size_ = 0;
 };
 
-/// Writes a dataset file from a stream of interactions sorted by user, then time. Only the items' ids are kept
-/// in memory; everything else is spooled beside the file.
+/// Writes a dataset file from a stream of interactions sorted by user, then time. Only the items' ids are
+/// kept in memory; everything else is spooled beside the file.
 /// 由按用户、时间排序的交互流写出数据集文件。内存中只保存物品 id，其余写入临时文件。
 class DatasetWriter {
   public:

@@ -97,13 +97,14 @@ NewFile& NewFile::operator=(NewFile&& other) noexcept {
 
 NewFile::~NewFile() { abandon(); }
 
-void NewFile::commit() {
-    if (::msync(address_, size_, MS_SYNC) != 0 || ::fsync(descriptor_) != 0)
+void NewFile::commit(Durability durability) {
+    const bool durable = durability == Durability::Durable;
+    if (durable && (::msync(address_, size_, MS_SYNC) != 0 || ::fsync(descriptor_) != 0))
         fail("could not write file", temporary_, errno);
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("could not rename file", temporary_, errno);
     temporary_.clear();
     abandon();
-    sync_folder_of(path_);
+    if (durable) sync_folder_of(path_);
 }
 
 void NewFile::abandon() noexcept {

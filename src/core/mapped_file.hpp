@@ -24,6 +24,9 @@ class MappedFile {
     std::size_t size_ = 0;
 };
 
+/// Whether a file must survive a crash of the machine. 文件是否须在机器崩溃后仍然完好。
+enum class Durability { Durable, Scratch };
+
 /// A file that is being written through a mapping, under a temporary name until `commit`. Movable.
 /// 通过映射写入的新文件，commit 之前使用临时名称。可移动。
 class NewFile {
@@ -37,8 +40,9 @@ class NewFile {
     ~NewFile();
 
     std::span<std::byte> bytes() const { return {static_cast<std::byte*>(address_), size_}; }
-    /// fsync, rename to the final path, fsync of the folder. fsync、重命名为最终路径、对目录 fsync。
-    void commit();
+    /// Gives the file its final name; a durable one is flushed to disk before, and its folder after.
+    /// 重命名为最终路径；Durable 时先刷盘，随后对目录 fsync。
+    void commit(Durability durability = Durability::Durable);
 
   private:
     void abandon() noexcept;

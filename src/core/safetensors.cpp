@@ -170,6 +170,6 @@ std::span<std::byte> SafetensorsWriter::bytes(std::string_view name) {
     throw Error(sqlstate::kInternal, "tensor \"" + std::string(name) + "\" was not declared");
 }
 
-void SafetensorsWriter::commit() { file_.commit(); }
+void SafetensorsWriter::commit(Durability durability) { file_.commit(durability); }
 
 }  // namespace seqrec

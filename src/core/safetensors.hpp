@@ -123,7 +123,7 @@ class SafetensorsWriter {
     }
 
     /// Flushes to disk and renames to the final path. 刷盘并重命名为最终路径。
-    void commit();
+    void commit(Durability durability = Durability::Durable);
 
   private:
     struct Slot {
