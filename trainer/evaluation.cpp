@@ -11,8 +11,8 @@ namespace {
 using at::Tensor;
 using Histories = std::vector<std::span<const std::int32_t>>;
 
-constexpr std::int64_t kTokens = 4096;     // encoded at a time
-constexpr std::int64_t kScores = 1 << 22;  // users x items scored at a time
+constexpr std::int64_t kTokens = 4096;  // encoded at a time
+constexpr std::int64_t kUsers = 96;     // scored at a time
 constexpr std::int64_t kTop = 10;
 
 const kernels::Table& k() { return kernels::table(); }
@@ -52,20 +52,101 @@ std::size_t encode_end(const Histories& histories, std::size_t begin) {
     return end;
 }
 
-/// Marks the ten best items of one user's scores.
-void mark_best(const float* scores, std::int64_t items, std::vector<std::atomic<bool>>& shown) {
-    std::pair<float, std::int64_t> best[kTop];  // descending
-    std::int64_t found = 0;
-    for (std::int64_t i = 0; i < items; ++i) {
-        if (scores[i] < -2 || (found == kTop && scores[i] <= best[kTop - 1].first)) continue;
-        std::int64_t at = found < kTop ? found++ : kTop - 1;
-        for (; at > 0 && best[at - 1].first < scores[i]; --at) best[at] = best[at - 1];
-        best[at] = {scores[i], i};
+/// The held-out items of a few users, ranked chunk of items by chunk, so that a score is read while it is
+/// still in the second-level cache. All scores come from the same product, whose every element is summed in
+/// one order: comparing them is exact.
+class UserBlock {
+  public:
+    UserBlock(const Tensor& matrix, const Tensor& vectors, Histories histories,
+              std::vector<std::int32_t> targets)
+        : matrix_(matrix),
+          vectors_(vectors),
+          targets_(std::move(targets)),
+          own_(targets_.size()),
+          ahead_(targets_.size()),
+          best_(targets_.size()),
+          scores_(targets_.size() * kItems) {
+        for (const auto& history : histories) {
+            seen_.emplace_back(history.begin(), history.end());
+            std::sort(seen_.back().begin(), seen_.back().end());
+        }
+        score_targets();
+        for (std::int64_t first = 0; first < matrix_.size(0); first += kItems)
+            add_chunk(first, std::min(kItems, matrix_.size(0) - first));
     }
-    for (std::int64_t i = 0; i < found; ++i) shown[static_cast<std::size_t>(best[i].second)] = true;
-}
+
+    std::int64_t rank(std::size_t user) const { return ahead_[user] - 1; }  // the item itself is no better
+    void mark_best(std::vector<std::atomic<bool>>& shown) const {
+        for (const Best& best : best_)
+            for (std::int64_t i = 0; i < best.found; ++i)
+                shown[static_cast<std::size_t>(best.items[i])] = true;
+    }
+
+  private:
+    struct Best {
+        std::int64_t found = 0;
+        float scores[kTop];  // descending
+        std::int64_t items[kTop];
+
+        void add(float score, std::int64_t item) {
+            if (found == kTop && score <= scores[kTop - 1]) return;
+            std::int64_t at = found < kTop ? found++ : kTop - 1;
+            for (; at > 0 && scores[at - 1] < score; --at) {
+                scores[at] = scores[at - 1];
+                items[at] = items[at - 1];
+            }
+            scores[at] = score;
+            items[at] = item;
+        }
+    };
+
+    /// scores_[user, i] = vectors_[user] . rows[i], `n` rows.
+    void score(const float* rows, std::int64_t n) {
+        const std::int64_t dim = vectors_.size(1);
+        k().gemm(
+            {vectors_.size(0), n, dim, vectors_.data_ptr<float>(), dim, 1, rows, 1, dim, scores_.data(), n});
+    }
+
+    void score_targets() {
+        const auto users = static_cast<std::int64_t>(targets_.size()), dim = vectors_.size(1);
+        std::vector<float> rows(static_cast<std::size_t>(users * dim));
+        for (std::int64_t u = 0; u < users; ++u)
+            std::copy_n(matrix_.data_ptr<float>() + targets_[u] * dim, dim, rows.data() + u * dim);
+        score(rows.data(), users);
+        for (std::int64_t u = 0; u < users; ++u) own_[u] = scores_[u * users + u];
+    }
+
+    void add_chunk(std::int64_t first, std::int64_t items) {
+        score(matrix_.data_ptr<float>() + first * matrix_.size(1), items);
+        for (std::size_t u = 0; u < targets_.size(); ++u) {
+            float* row = scores_.data() + static_cast<std::int64_t>(u) * items;
+            auto seen = std::lower_bound(seen_[u].begin(), seen_[u].end(), first);
+            for (; seen != seen_[u].end() && *seen < first + items; ++seen) row[*seen - first] = kExcluded;
+            ahead_[u] += k().count_at_least(row, items, own_[u]);
+            for (std::int64_t i = 0; i < items; ++i)
+                if (row[i] > kExcluded) best_[u].add(row[i], first + i);
+        }
+    }
+
+    static constexpr std::int64_t kItems = 2048;
+    static constexpr float kExcluded = -3;  // below every cosine
+    const Tensor &matrix_, &vectors_;
+    std::vector<std::int32_t> targets_;
+    std::vector<std::vector<std::int32_t>> seen_;
+    std::vector<float> own_;
+    std::vector<std::int64_t> ahead_;
+    std::vector<Best> best_;
+    std::vector<float> scores_;
+};
 
 }  // namespace
+
+std::vector<std::int32_t> thin_out(const std::vector<std::int32_t>& users, std::size_t limit) {
+    if (users.size() <= limit) return users;
+    std::vector<std::int32_t> chosen;
+    for (std::size_t i = 0; i < limit; ++i) chosen.push_back(users[i * users.size() / limit]);
+    return chosen;
+}
 
 Tensor encode(const Snapshot& snapshot, const Histories& histories, const std::vector<std::int32_t>& ids) {
     const at::NoGradGuard no_gradients;
@@ -80,39 +161,34 @@ Tensor encode(const Snapshot& snapshot, const Histories& histories, const std::v
 
 Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& users, HeldOut which,
                       const Snapshot& snapshot, Workers& workers, const std::function<void(double)>& poll) {
-    const std::int64_t items = data.items(), dim = snapshot.model.item.size(1);
     const auto count = static_cast<std::int64_t>(users.size());
     const Tensor matrix = [&] {
         const at::NoGradGuard no_gradients;
         return unit_rows(snapshot.model.item);
     }();
-    const std::int64_t most = std::clamp<std::int64_t>(kScores / items, 8, 96);  // users at a time
     Ranking ranking;
     ranking.ranks.resize(users.size());
-    std::vector<std::atomic<bool>> shown(static_cast<std::size_t>(which == HeldOut::Test ? items : 0));
+    std::vector<std::atomic<bool>> shown(static_cast<std::size_t>(data.items()));
     std::atomic<std::int64_t> next = 0;
     workers.run([&](int) {
-        std::vector<float> scores(static_cast<std::size_t>(most * items));
-        for (std::int64_t begin; (begin = next.fetch_add(most)) < count;) {
-            const std::int64_t rows = std::min(most, count - begin);
-            const std::vector<std::int32_t> part(users.begin() + begin, users.begin() + begin + rows);
+        for (std::int64_t begin; (begin = next.fetch_add(kUsers)) < count;) {
+            const std::int64_t end = std::min(begin + kUsers, count);
+            const std::vector<std::int32_t> part(users.begin() + begin, users.begin() + end);
             Histories histories;
-            for (const std::int32_t user : part) histories.push_back(history_of(data, user, which));
-            const Tensor vectors = encode(snapshot, histories, part);
-            k().gemm({rows, items, dim, vectors.data_ptr<float>(), dim, 1, matrix.data_ptr<float>(), 1, dim,
-                      scores.data(), items});
-            for (std::int64_t r = 0; r < rows; ++r) {
-                float* row = scores.data() + r * items;
-                for (const std::int32_t seen : histories[r]) row[seen] = -3;
-                const std::int32_t target = data.sequence(part[r])[histories[r].size()];
-                ranking.ranks[begin + r] = k().count_at_least(row, items, row[target]) - 1;
-                if (which == HeldOut::Test) mark_best(row, items, shown);
+            std::vector<std::int32_t> targets;
+            for (const std::int32_t user : part) {
+                histories.push_back(history_of(data, user, which));
+                targets.push_back(data.sequence(user)[histories.back().size()]);
             }
-            poll(static_cast<double>(begin + rows) / static_cast<double>(count));
+            const Tensor vectors = encode(snapshot, histories, part);
+            const UserBlock block(matrix, vectors, histories, targets);
+            for (std::size_t u = 0; u < part.size(); ++u) ranking.ranks[begin + u] = block.rank(u);
+            block.mark_best(shown);
+            poll(static_cast<double>(end) / static_cast<double>(count));
         }
     });
     ranking.coverage =
-        static_cast<double>(std::count(shown.begin(), shown.end(), true)) / static_cast<double>(items);
+        static_cast<double>(std::count(shown.begin(), shown.end(), true)) / static_cast<double>(data.items());
     return ranking;
 }
 

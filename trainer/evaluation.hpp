@@ -10,13 +10,16 @@
 
 namespace seqrec::trainer {
 
+/// At most `limit` users, evenly spread. 均匀选取至多 limit 个用户。
+std::vector<std::int32_t> thin_out(const std::vector<std::int32_t>& users, std::size_t limit);
+
 /// Which item of a user is asked for: the last (test) or the one before
 /// (validation).
 enum class HeldOut : std::uint8_t { Validation, Test };
 
 struct Ranking {
     std::vector<std::int64_t> ranks;  // one a user, 0 = best
-    double coverage = 0;              // share of all items that stand in somebody's ten best; test only
+    double coverage = 0;              // share of all items that stand in somebody's ten best
 };
 
 /// Weights to evaluate: a model and its users' vectors, [U, dim].

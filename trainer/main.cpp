@@ -2,9 +2,10 @@
 #include <malloc.h>
 
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 #include <string>
 
+#include "bench_command.hpp"
 #include "encode_command.hpp"
 #include "job.hpp"
 #include "kernels/kernels.hpp"
@@ -17,6 +18,7 @@ constexpr char kHelp[] =
     "train a model (see docs/architecture.md)\n"
     "       seqrec-trainer encode MODEL REQUESTS.json   "
     "print users' vectors, for tests\n"
+    "       seqrec-trainer bench THREADS                GFLOP/s of products and of the loss here\n"
     "       seqrec-trainer --version | --help\n";
 
 /// Keeps freed memory: a step frees and takes the same large tensors again, and
@@ -47,6 +49,8 @@ int main(int argc, char** argv) {
     }
     if (command == "train" && argc == 3) return seqrec::trainer::run_job(argv[2]);
     if (command == "encode" && argc == 4) return seqrec::trainer::run_encode(argv[2], argv[3]);
+    if (command == "bench" && argc == 3 && std::atoi(argv[2]) > 0)
+        return seqrec::trainer::run_bench(std::atoi(argv[2]));
     std::fputs(kHelp, stderr);
     return 2;
 }

@@ -13,14 +13,6 @@ using at::Tensor;
 
 constexpr std::int64_t kValidationSteps = 40;  // that lie between two validations at least
 
-/// At most `limit` users, evenly spread.
-std::vector<std::int32_t> thin_out(const std::vector<std::int32_t>& users, std::size_t limit) {
-    if (users.size() <= limit) return users;
-    std::vector<std::int32_t> chosen;
-    for (std::size_t i = 0; i < limit; ++i) chosen.push_back(users[i * users.size() / limit]);
-    return chosen;
-}
-
 /// Users ranked for early stopping: fewer where ranking one costs more.
 std::size_t validation_limit(const Dataset& data) {
     return std::clamp<std::size_t>(2'500'000'000 / static_cast<std::size_t>(data.items()), 2000, 20000);
@@ -30,6 +22,18 @@ std::vector<float> shares(std::vector<float> counts) {
     const double total = std::max(1.0, std::accumulate(counts.begin(), counts.end(), 0.0));
     for (float& count : counts) count = static_cast<float>(count / total);
     return counts;
+}
+
+/// Multiplications and additions of the matrix products of one step, forward and backward.
+double step_flops(const Settings& settings, std::span<const Window> windows, double candidates) {
+    const auto dim = static_cast<double>(settings.dim), layers = static_cast<double>(settings.layers);
+    double tokens = 0, pairs = 0;
+    for (const Window& window : windows) {
+        const double length = window.end - window.begin;
+        tokens += length;
+        pairs += length * length / 2;
+    }
+    return 6 * tokens * dim * (candidates + 12 * dim * layers) + 12 * pairs * dim * layers;
 }
 
 /// The dense optimizer leaves the item matrix alone when it is updated by rows.
@@ -61,8 +65,8 @@ double Training::seconds() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
-/// Leaves the time of one more validation inside the limit.
-bool Training::out_of_time() const { return seconds() + validation_seconds_ >= settings_.max_seconds; }
+/// Leaves the time of the last validations inside the limit: one of the epoch, two of choose_user_scale.
+bool Training::out_of_time() const { return seconds() + 3 * validation_seconds_ >= settings_.max_seconds; }
 
 void Training::run() {
     while (epoch_ < settings_.epochs) {
@@ -71,6 +75,7 @@ void Training::run() {
         if (!last && schedule_.step() - validated_step_ < kValidationSteps) continue;
         if (!validate() || last) break;
     }
+    choose_user_scale();
 }
 
 void Training::run_epoch() {
@@ -91,6 +96,7 @@ void Training::run_epoch() {
 }
 
 double Training::run_step(std::span<const Window> windows) {
+    const double begin = seconds();
     std::int64_t labels = 0;
     for (const Window& window : windows) labels += window.end - window.begin;
     std::vector<Packed> shards =
@@ -101,8 +107,11 @@ double Training::run_step(std::span<const Window> windows) {
         if (shards[part].tokens() > 0)
             outputs[part] = compute_shard(input, std::move(shards[part]), 1 / static_cast<double>(labels));
     });
+    const double candidates = static_cast<double>(items_ ? outputs[0].items.rows.size() : data_.items());
     const double loss = update(outputs);
     labels_ += labels;
+    flops_ += step_flops(settings_, windows, candidates);
+    step_seconds_ += seconds() - begin;
     return loss;
 }
 
@@ -139,19 +148,40 @@ Snapshot Training::averaged() {
     return snapshot;
 }
 
+nlohmann::json Training::validation_metrics(const Snapshot& snapshot) {
+    const auto poll = [&](double share) {
+        reporter_.progress({{"phase", "evaluating"}, {"percent", 100 * share}, {"epoch", epoch_}});
+    };
+    return ranking_metrics(
+        rank_held_out(data_, validation_users_, HeldOut::Validation, snapshot, workers_, poll).ranks);
+}
+
+/// Shortens the users' vectors, or drops them, when the validation items rank better so: the long-term
+/// interest must not hurt.
+void Training::choose_user_scale() {
+    if (validation_users_.empty()) return;
+    const Tensor trained = best_.users;
+    for (const double scale : {0.0, 0.5}) {
+        const Snapshot trial{best_.model, trained * scale};
+        const nlohmann::json metrics = validation_metrics(trial);
+        if (scale == 0) clicks_only_ = metrics["ndcg@10"];
+        if (metrics["ndcg@10"].get<double>() <= best_ndcg_) continue;
+        best_ndcg_ = metrics["ndcg@10"];
+        best_metrics_ = metrics;
+        best_.users = trial.users;
+        user_scale_ = scale;
+    }
+}
+
 /// Ranks the validation items; false when training should stop.
 bool Training::validate() {
     const double begin = seconds();
     validated_step_ = schedule_.step();
     Snapshot now = averaged();
-    const Ranking ranking =
-        rank_held_out(data_, validation_users_, HeldOut::Validation, now, workers_, [&](double share) {
-            reporter_.progress({{"phase", "evaluating"}, {"percent", 100 * share}, {"epoch", epoch_}});
-        });
-    const nlohmann::json metrics = ranking_metrics(ranking.ranks);
+    const nlohmann::json metrics = validation_metrics(now);
     validation_seconds_ = seconds() - begin;
-    const double ndcg = ranking.ranks.empty() ? 0 : metrics["ndcg@10"].get<double>();
-    const bool better = ranking.ranks.empty() || ndcg > best_ndcg_;
+    const double ndcg = validation_users_.empty() ? 0 : metrics["ndcg@10"].get<double>();
+    const bool better = validation_users_.empty() || ndcg > best_ndcg_;
     if (better) {
         best_ = std::move(now);
         best_ndcg_ = ndcg;
@@ -182,7 +212,7 @@ void Training::report(double epoch_share, double loss) {
                         {"epoch", epoch_},
                         {"step", schedule_.step()},
                         {"loss", loss},
-                        {"labels_per_s", static_cast<double>(labels_) / spent},
+                        {"labels_per_s", static_cast<double>(labels_) / std::max(step_seconds_, 1e-9)},
                         {"eta_seconds", spent * (1 - done) / std::max(done, 1e-9)}});
 }
 
@@ -192,8 +222,11 @@ nlohmann::json Training::metrics() const {
                               {"epochs", epoch_},
                               {"steps", schedule_.step()},
                               {"labels", labels_},
-                              {"labels_per_s", static_cast<double>(labels_) / spent},
+                              {"labels_per_s", static_cast<double>(labels_) / step_seconds_},
+                              {"gflops", flops_ / step_seconds_ / 1e9},
                               {"train_seconds", spent}};
+    metrics["user_scale"] = user_scale_;
+    metrics["valid_ndcg@10_clicks_only"] = clicks_only_;
     for (const char* name : {"hr@10", "ndcg@10"})
         metrics[std::string("valid_") + name] = best_metrics_.value(name, nlohmann::json());
     return metrics;

@@ -33,6 +33,8 @@ class Training {
     double run_step(std::span<const Window> windows);
     double update(std::vector<ShardOutput>& outputs);
     bool validate();
+    nlohmann::json validation_metrics(const Snapshot& snapshot);
+    void choose_user_scale();
     bool out_of_time() const;
     double seconds() const;
     double share_done(double epoch_share) const;
@@ -55,10 +57,12 @@ class Training {
 
     Snapshot best_;
     nlohmann::json best_metrics_ = nlohmann::json::object();
-    double best_ndcg_ = -1;
+    nlohmann::json clicks_only_;
+    double best_ndcg_ = -1, user_scale_ = 1;
     std::int64_t epoch_ = 0, best_epoch_ = 0, without_gain_ = 0, labels_ = 0;
     std::int64_t validated_step_ = 0;
     double epoch_loss_ = 0, validation_seconds_ = 0;
+    double step_seconds_ = 0, flops_ = 0;
     std::chrono::steady_clock::time_point start_;
 };
 
