@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# The demo: ratings files of every form, and the whole way from a file to an answer over HTTP.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+
+check() { # name, command…
+    local name=$1
+    shift
+    if "$@" >"$work/output" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok      $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED  $name"
+        cat "$work/output"
+    fi
+}
+
+reads_as() { # expected rows, file
+    diff <(printf '%b' "$1") <("$root/demo/read_ratings.py" "$2" 2>/dev/null)
+}
+
+refuses() { # part of the message, file
+    ! "$root/demo/read_ratings.py" "$2" >"$work/refused" 2>&1 && grep -q "$1" "$work/refused"
+}
+
+printf 'u1::m1::5::100\nu1::m2::3::200\n' >"$work/ratings.dat"
+printf 'u1\tm1\t5\t100\nu1\tm2\t3\t200\n' >"$work/u.data"
+printf '\xef\xbb\xbfuserId,movieId,rating,timestamp\r\nu1,m1,5,100\r\nu1,m2,3,200\r\n' >"$work/header.csv"
+printf 'u1,m1,100\nu1,m2,200\n' >"$work/plain.csv"
+printf 'time;item;user\n2026-01-02 03:04:05;"a;b";u1\n' >"$work/semicolon.csv"
+printf 'user_id,item_id,timestamp\nu1,m1,100\n,m1,1\nu1,,2\nu1\nu1,m2,200\n' >"$work/holes.csv"
+printf 'user_id,item_id,price\nu1,m1,100\n' >"$work/no_time.csv"
+printf 'a,b\nc,d\n' >"$work/two_columns.csv"
+: >"$work/empty.csv"
+gzip -c "$work/plain.csv" >"$work/plain.csv.gz"
+
+for file in ratings.dat u.data header.csv plain.csv plain.csv.gz holes.csv; do
+    check "reads $file" reads_as 'u1,m1,100\nu1,m2,200\n' "$work/$file"
+done
+check "reads semicolon.csv" reads_as 'u1,a;b,2026-01-02 03:04:05\n' "$work/semicolon.csv"
+check "refuses a file without times" refuses 'no column for: time' "$work/no_time.csv"
+check "refuses two columns" refuses "can't tell" "$work/two_columns.csv"
+check "refuses an empty file" refuses 'is empty' "$work/empty.csv"
+check "refuses a missing file" refuses 'No such file' "$work/missing.csv"
+
+# Walks over twenty items: what follows is known from the item before.
+awk 'BEGIN { for (u = 1; u <= 200; u++) for (t = 0; t < 10; t++)
+             printf "u%d::i%d::4::%d\n", u, (u * 7 + t) % 20, 1700000000 + u * 1000 + t }' >"$work/walks.dat"
+
+demo_to_the_end() {
+    mkdir "$work/tmp"
+    chmod 711 "$work"
+    chmod 777 "$work/tmp"
+    if ! { TMPDIR=$work/tmp "$root/demo/run" --once --ratings "$work/walks.dat" \
+        --options '{"epochs": 2, "dim": 16}' >"$work/demo" 2>&1 &&
+        grep -q '^epoch   2   loss' "$work/demo" && grep -q 'this model' "$work/demo" &&
+        grep -q '"recommended_item_ids":\["i' "$work/demo"; }; then
+        cat "$work/demo"
+        return 1
+    fi
+    [[ -z $(ls -A "$work/tmp") ]] || { ls -la "$work/tmp"; return 1; }
+}
+check "a ratings file, trained and served, nothing left behind" demo_to_the_end
+
+demo_of_a_failing_training() {
+    mkdir -p "$work/tmp"
+    ! TMPDIR=$work/tmp "$root/demo/run" --once --ratings "$work/walks.dat" --options '{"dimension": 16}' \
+        >"$work/demo" 2>&1 && grep -q 'unknown option' "$work/demo" && [[ -z $(ls -A "$work/tmp") ]]
+}
+check "an error is shown and nothing left behind" demo_of_a_failing_training
+
+the_shop_is_the_same_everywhere() {
+    psql -X -q -v ON_ERROR_STOP=1 -f "$root/demo/shop.sql"
+    psql -X -q -A -t -c "SELECT md5(string_agg(r::text, E'\n' ORDER BY timestamp, user_id COLLATE \"C\", item_id COLLATE \"C\")) FROM
+        (SELECT user_id, item_id, extract(epoch FROM timestamp)::bigint AS timestamp FROM ratings) AS r" |
+        tee "$work/digest"
+    grep -q "^88c5dd4b67b25442332ac0547c5e7363\$" "$work/digest"
+}
+check "the shop is the same on every machine" the_shop_is_the_same_everywhere
+
+echo "$passed passed, $failed failed"
+((failed == 0))
