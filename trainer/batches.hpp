@@ -37,14 +37,14 @@ struct Window {
 /// epoch, so that a label is seen with contexts of many lengths.
 /// 将每个训练历史切成至多 max_len
 /// 的窗口，每个标签恰好覆盖一次；长历史的首个切点每轮随机。
-std::vector<Window> cut_windows(const Dataset& data, std::int64_t max_len, Random& random);
+std::vector<Window> cut_windows(const Dataset& data, Part part, std::int64_t max_len, Random& random);
 
 /// Groups shuffled windows into steps of about batch_tokens inputs: the end
 /// index of each step.
 std::vector<std::size_t> cut_steps(const std::vector<Window>& windows, std::int64_t batch_tokens);
 
 /// Spreads the windows of one step over shards of nearly equal work.
-std::vector<Packed> pack_shards(const Dataset& data, std::span<const Window> windows, int shards,
+std::vector<Packed> pack_shards(const Dataset& data, Part part, std::span<const Window> windows, int shards,
                                 double user_dropout, Random& random);
 
 }  // namespace seqrec::trainer

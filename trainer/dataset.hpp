@@ -11,6 +11,9 @@
 
 namespace seqrec::trainer {
 
+/// What is learned from: everything but the held-out items, or everything. 学习的范围：除留出物品外，或全部。
+enum class Part : std::uint8_t { Training, All };
+
 /// The interactions of a dataset file, each (user, item) pair reduced to its
 /// first occurrence: an item that a user has seen is never recommended again,
 /// so a repetition is nothing to predict. 数据集文件中的交互；每个（用户,
@@ -37,6 +40,9 @@ class Dataset {
     std::span<const std::int32_t> training(std::int64_t user) const {
         const auto all = sequence(user);
         return all.size() >= 3 ? all.first(all.size() - 2) : all;
+    }
+    std::span<const std::int32_t> part(std::int64_t user, Part part) const {
+        return part == Part::All ? sequence(user) : training(user);
     }
     /// Users with three or more items, whose last two are held out.
     const std::vector<std::int32_t>& evaluated() const { return evaluated_; }

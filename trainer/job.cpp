@@ -84,8 +84,10 @@ void train(const std::string& path, Reporter& reporter) {
     Workers workers(static_cast<int>(settings.threads));
     Training training(data, settings, workers, reporter);
     training.run();
+    const json held_out = evaluate(data, training.best(), workers, reporter);
+    training.fit_all();
     json metrics = training.metrics();
-    metrics.update(evaluate(data, training.best(), workers, reporter));
+    metrics.update(held_out);
     reporter.progress({{"phase", "writing"}, {"percent", 0}});
     write_model(job.model, training.best(), data.counts(), settings.to_json(), metrics);
     reporter.event("done", {{"metrics", metrics}, {"config", settings.to_json()}});

@@ -18,10 +18,15 @@ class Schedule {
     /// Moves to the next step.
     kernels::AdamStep next();
     std::int64_t step() const { return step_; }
+    /// Starts again at step 0, and lets the learning rate fall to nothing within `steps`.
+    void restart(std::int64_t steps) {
+        step_ = 0;
+        last_ = steps;
+    }
 
   private:
     const Settings& settings_;
-    std::int64_t step_ = 0;
+    std::int64_t step_ = 0, last_ = 0;
 };
 
 /// AdamW (Loshchilov and Hutter 2019) of dense tensors, with an exponential

@@ -66,7 +66,8 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data)
       temperature(options.at("temperature")),
       learning_rate(options.at("learning_rate")),
       weight_decay(options.at("weight_decay")),
-      max_seconds(value_or(options, "max_seconds", choose_seconds(data))) {
+      max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
+      final_fit(options.at("final_fit")) {
     if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
 }
 
@@ -86,7 +87,8 @@ nlohmann::json Settings::to_json() const {
             {"seed", seed},
             {"threads", threads},
             {"patience", patience},
-            {"max_seconds", max_seconds}};
+            {"max_seconds", max_seconds},
+            {"final_fit", final_fit}};
 }
 
 }  // namespace seqrec::trainer

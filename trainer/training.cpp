@@ -13,6 +13,8 @@ using at::Tensor;
 
 constexpr std::int64_t kValidationSteps = 40;  // that lie between two validations at least
 
+constexpr double kFinalShare = 0.1;  // of the epochs, once more over everything
+
 /// Users ranked for early stopping: fewer where ranking one costs more.
 std::size_t validation_limit(const Dataset& data) {
     return std::clamp<std::size_t>(2'500'000'000 / static_cast<std::size_t>(data.items()), 2000, 20000);
@@ -65,8 +67,15 @@ double Training::seconds() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
-/// Leaves the time of the last validations inside the limit: one of the epoch, two of choose_user_scale.
-bool Training::out_of_time() const { return seconds() + 3 * validation_seconds_ >= settings_.max_seconds; }
+/// Leaves the time of what follows inside the limit: the epoch's validation, two of choose_user_scale,
+/// fit_all.
+bool Training::out_of_time() const {
+    if (part_ == Part::All) return seconds() >= settings_.max_seconds;
+    const auto all = static_cast<double>(data_.interactions());
+    const double held_out = 2 * static_cast<double>(data_.evaluated().size());
+    const double fit = settings_.final_fit ? kFinalShare * all / (all - held_out) : 0;
+    return step_seconds_ * fit + seconds() + 3 * validation_seconds_ >= settings_.max_seconds;
+}
 
 void Training::run() {
     while (epoch_ < settings_.epochs) {
@@ -78,9 +87,26 @@ void Training::run() {
     choose_user_scale();
 }
 
+/// Trains the best weights a little further on everything, the held-out items included: what is served then
+/// knows them, while the metrics stay those of the model that did not.
+void Training::fit_all() {
+    if (!settings_.final_fit || data_.evaluated().empty()) return;
+    part_ = Part::All;
+    model_ = best_.model;
+    optimizer_ = DenseOptimizer(dense_weights(model_, items_.has_value()));
+    if (items_) items_.emplace(model_.item);
+    users_ = RowTable(best_users_);
+    final_epochs_ = std::max<std::int64_t>(1, std::llround(kFinalShare * static_cast<double>(best_epoch_)));
+    const std::int64_t steps = data_.interactions() / settings_.batch_tokens + 1;
+    schedule_.restart(steps * final_epochs_);
+    for (std::int64_t i = 0; i < final_epochs_ && seconds() < settings_.max_seconds; ++i) run_epoch();
+    best_ = averaged();
+    best_.users = best_.users * user_scale_;
+}
+
 void Training::run_epoch() {
     ++epoch_;
-    const std::vector<Window> windows = cut_windows(data_, settings_.max_len, random_);
+    const std::vector<Window> windows = cut_windows(data_, part_, settings_.max_len, random_);
     const std::vector<std::size_t> ends = cut_steps(windows, settings_.batch_tokens);
     const std::span<const Window> all(windows);
     double total = 0;
@@ -100,7 +126,7 @@ double Training::run_step(std::span<const Window> windows) {
     std::int64_t labels = 0;
     for (const Window& window : windows) labels += window.end - window.begin;
     std::vector<Packed> shards =
-        pack_shards(data_, windows, workers_.count(), settings_.user_dropout, random_);
+        pack_shards(data_, part_, windows, workers_.count(), settings_.user_dropout, random_);
     const ShardInput input{model_, users_, settings_, label_share_, settings_.sampled_items};
     std::vector<ShardOutput> outputs(shards.size());
     workers_.run([&](int part) {
@@ -160,9 +186,9 @@ nlohmann::json Training::validation_metrics(const Snapshot& snapshot) {
 /// interest must not hurt.
 void Training::choose_user_scale() {
     if (validation_users_.empty()) return;
-    const Tensor trained = best_.users;
+    best_users_ = best_.users;
     for (const double scale : {0.0, 0.5}) {
-        const Snapshot trial{best_.model, trained * scale};
+        const Snapshot trial{best_.model, best_users_ * scale};
         const nlohmann::json metrics = validation_metrics(trial);
         if (scale == 0) clicks_only_ = metrics["ndcg@10"];
         if (metrics["ndcg@10"].get<double>() <= best_ndcg_) continue;
@@ -219,6 +245,7 @@ void Training::report(double epoch_share, double loss) {
 nlohmann::json Training::metrics() const {
     const double spent = seconds();
     nlohmann::json metrics = {{"best_epoch", best_epoch_},
+                              {"final_fit_epochs", final_epochs_},
                               {"epochs", epoch_},
                               {"steps", schedule_.step()},
                               {"labels", labels_},

@@ -22,6 +22,8 @@ class Training {
     Training(const Dataset& data, const Settings& settings, Workers& workers, Reporter& reporter);
 
     void run();
+    /// After run() and its evaluation: see `final_fit` in the options.
+    void fit_all();
 
     const Snapshot& best() const { return best_; }
     /// `best_epoch`, `labels`, `labels_per_s`, `train_seconds`, `valid_hr@10`,
@@ -55,6 +57,9 @@ class Training {
     kernels::AdamStep last_step_{};
     std::vector<std::int32_t> validation_users_;
 
+    Part part_ = Part::Training;
+    std::int64_t final_epochs_ = 0;
+    at::Tensor best_users_;  // before they were scaled
     Snapshot best_;
     nlohmann::json best_metrics_ = nlohmann::json::object();
     nlohmann::json clicks_only_;

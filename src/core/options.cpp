@@ -29,6 +29,8 @@ constexpr OptionSpec kTransformer[] = {
     {"seed", Integer, 0, 9007199254740991.0, "1", "", "start of the random numbers"},
     {"threads", Integer, 0, 1024, "0", "", "threads of the trainer; 0 = all cores"},
     {"patience", Integer, 1, 100000, "10", "", "validations without a better NDCG@10 before it stops"},
+    {"final_fit", Boolean, 0, 1, "true", "",
+     "train a little further on the held-out interactions before serving"},
     {"max_seconds", Real, 1, 31536000, "null", "", "longest training time, in seconds"},
 };
 
