@@ -1,10 +1,14 @@
 #include "core/dot_product.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
-#include <memory>
+#include <new>
 #include <random>
 #include <vector>
 
@@ -59,18 +63,39 @@ TEST(DotProducts, EveryKernelAgreesWithTheSimpleLoop) {
     }
 }
 
+/// Floats that end where memory ends: a read past the last one is a crash, with or without a sanitizer.
+class GuardedFloats {
+  public:
+    explicit GuardedFloats(std::size_t count) : count_(count) {
+        void* pages = mmap(nullptr, 2 * page(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED || count * sizeof(float) > page()) throw std::bad_alloc();
+        pages_ = static_cast<std::byte*>(pages);
+        mprotect(pages_ + page(), page(), PROT_NONE);
+    }
+    GuardedFloats(const GuardedFloats&) = delete;
+    GuardedFloats& operator=(const GuardedFloats&) = delete;
+    ~GuardedFloats() { munmap(pages_, 2 * page()); }
+
+    float* begin() const { return reinterpret_cast<float*>(pages_ + page()) - count_; }
+    float* end() const { return begin() + count_; }
+
+  private:
+    static std::size_t page() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+
+    std::size_t count_;
+    std::byte* pages_ = nullptr;
+};
+
 TEST(DotProducts, ReadNothingOutsideTheirRows) {
     for (const DotKernel& kernel : dot_kernels()) {
         for (std::size_t dim = 1; dim <= 40; ++dim) {
-            // Exactly as long as needed, so that a sanitizer sees any read past the end; NaN before.
-            const auto rows = std::make_unique<float[]>(1 + 3 * dim),
-                       query = std::make_unique<float[]>(1 + dim);
-            rows[0] = query[0] = NAN;
-            for (std::size_t i = 0; i < 3 * dim; ++i) rows[1 + i] = 1;
-            for (std::size_t i = 0; i < dim; ++i) query[1 + i] = 2;
-            float out[3];
-            kernel.run(rows.get() + 1, 3, dim, query.get() + 1, out);
-            for (const float dot : out) ASSERT_EQ(dot, 2.0f * static_cast<float>(dim)) << kernel.name;
+            for (std::size_t count = 1; count <= 5; ++count) {
+                const GuardedFloats rows(count * dim), query(dim), out(count);
+                std::fill(rows.begin(), rows.end(), 1.0f);
+                std::fill(query.begin(), query.end(), 2.0f);
+                kernel.run(rows.begin(), count, dim, query.begin(), out.begin());
+                for (const float dot : out) ASSERT_EQ(dot, 2.0f * static_cast<float>(dim)) << kernel.name;
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -33,6 +34,24 @@ class SnapshotTest : public ::testing::Test {
         EXPECT_NE(at, std::string::npos) << from;
         write_file(path_, bytes.replace(at, from.size(), to));
         return error_of([&] { Snapshot::open(path_); });
+    }
+
+    /// Copies the snapshot to "rewritten", tensor by tensor, one of them without its last element.
+    void rewrite_with_one_less_in(std::string_view shortened) {
+        const SafetensorsFile file = SafetensorsFile::open(path_);
+        SafetensorsWriter writer;
+        for (const auto& [key, value] : file.metadata()) writer.set_metadata(key, value);
+        for (auto [name, tensor] : file.tensors()) {
+            if (name == shortened) --tensor.shape.at(0);
+            if (!name.starts_with("pad.")) writer.declare(name, tensor.dtype, tensor.shape);
+        }
+        writer.create(folder_ / "rewritten");
+        for (const auto& [name, tensor] : file.tensors()) {
+            if (name.starts_with("pad.")) continue;
+            const std::span<std::byte> target = writer.bytes(name);
+            std::copy_n(tensor.bytes.begin(), target.size(), target.begin());
+        }
+        writer.commit();
     }
 
     TempFolder folder_;
@@ -133,6 +152,18 @@ TEST_F(SnapshotTest, OpenRefusesTensorsOfOtherShapes) {
     EXPECT_EQ(swap_error("item.id.offsets", "user.id.offsets"), sqlstate::kDataCorrupted);
 }
 
+/// Every tensor is well-formed, but one has a row less than the others.
+TEST_F(SnapshotTest, OpenRefusesRowsThatDifferInNumber) {
+    model_.write(path_);
+    for (const std::string_view shortened :
+         {"", "item.id.offsets", "user.id.offsets", "item.scale", "item.popularity"}) {
+        rewrite_with_one_less_in(shortened);
+        EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "rewritten"); }),
+                  shortened.empty() ? "" : sqlstate::kDataCorrupted)
+            << shortened;
+    }
+}
+
 TEST_F(SnapshotTest, OpenRefusesEveryTruncatedFile) {
     model_.write(path_);
     const std::string bytes = read_file(path_);
@@ -221,6 +252,7 @@ TEST_F(SnapshotWriterTest, RefusesWeightsInPartOrTwice) {
     EXPECT_EQ(commit_error({{0, 4}, {8, 16}}), sqlstate::kDataCorrupted);
     EXPECT_EQ(commit_error({{0, 8}, {0, 8}}), sqlstate::kDataCorrupted);
     EXPECT_EQ(commit_error({{0, 16}, {4, 8}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{0, 12}, {8, 16}}), sqlstate::kDataCorrupted);
     expect_nothing_left();
     EXPECT_EQ(commit_error({{8, 12}, {0, 8}, {12, 16}}), "");
 }
