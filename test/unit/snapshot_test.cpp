@@ -138,6 +138,26 @@ TEST_F(SnapshotTest, OpenRefusesMissingTensors) {
             << name;
 }
 
+TEST_F(SnapshotTest, OpenRefusesConfigsThatDoNotFitTheWeights) {
+    for (const char* config : {"", "{", "[]", "{}", R"({"dim": "8", "layers": 2, "heads": 2, "max_len": 6})",
+                               R"({"dim": 0, "layers": 2, "heads": 2, "max_len": 6})",
+                               R"({"dim": -8, "layers": 2, "heads": 2, "max_len": 6})",
+                               R"({"dim": 16, "layers": 2, "heads": 2, "max_len": 6})",
+                               R"({"dim": 4, "layers": 2, "heads": 2, "max_len": 6})",
+                               R"({"dim": 8, "layers": 0, "heads": 2, "max_len": 6})",
+                               R"({"dim": 8, "layers": 3, "heads": 2, "max_len": 6})",
+                               R"({"dim": 8, "layers": 1099511627776, "heads": 2, "max_len": 6})",
+                               R"({"dim": 8, "layers": 2, "heads": 0, "max_len": 6})",
+                               R"({"dim": 8, "layers": 2, "heads": 3, "max_len": 6})",
+                               R"({"dim": 8, "layers": 2, "heads": 2, "max_len": 7})",
+                               R"({"dim": 8, "layers": 2, "heads": 2, "max_len": -1})",
+                               R"({"dim": 8, "layers": 2, "heads": 2, "max_len": 9223372036854775807})"}) {
+        model_.config = config;
+        model_.write(path_);
+        EXPECT_EQ(error_of([&] { Snapshot::open(path_); }), sqlstate::kDataCorrupted) << config;
+    }
+}
+
 /// Two names swapped: every tensor is there, of an unexpected length or type.
 TEST_F(SnapshotTest, OpenRefusesTensorsOfOtherShapes) {
     const auto swap_error = [&](std::string_view a, std::string_view b) {
