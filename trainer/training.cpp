@@ -246,7 +246,7 @@ nlohmann::json Training::metrics() const {
     const double spent = seconds();
     nlohmann::json metrics = {{"best_epoch", best_epoch_},
                               {"final_fit_epochs", final_epochs_},
-                              {"epochs", epoch_},
+                              {"epochs", epoch_ - final_epochs_},
                               {"steps", schedule_.step()},
                               {"labels", labels_},
                               {"labels_per_s", static_cast<double>(labels_) / step_seconds_},

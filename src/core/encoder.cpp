@@ -19,6 +19,75 @@ using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMa
 using Row = Eigen::RowVectorXf;
 using ConstMatrix = Eigen::Map<const Matrix>;
 using ConstRow = Eigen::Map<const Row>;
+/// y = x b for x [n, depth], b [depth, columns], all row by row with the given distances between rows.
+struct Product {
+    const float* x;
+    Eigen::Index x_row, n, depth;
+    const float* b;
+    Eigen::Index b_row, columns;
+    float* y;
+    Eigen::Index y_row;
+};
+
+/// `rows` rows of y from row r on; sixteen columns at a time stay in registers while b is read in order.
+template <int rows>
+[[gnu::always_inline]] inline void multiply_rows(const Product& p, Eigen::Index r) {
+    constexpr Eigen::Index kWide = 16;
+    typedef float Wide __attribute__((vector_size(64)));
+    typedef float Loose __attribute__((vector_size(64), aligned(4), may_alias));
+    const float* x = p.x + r * p.x_row;
+    float* y = p.y + r * p.y_row;
+    Eigen::Index j = 0;
+    for (; j + kWide <= p.columns; j += kWide) {
+        Wide sums[rows] = {};
+        for (Eigen::Index k = 0; k < p.depth; ++k) {
+            const Wide right = *reinterpret_cast<const Loose*>(p.b + k * p.b_row + j);
+#pragma GCC unroll 8
+            for (int i = 0; i < rows; ++i) sums[i] += x[i * p.x_row + k] * right;
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; ++i) *reinterpret_cast<Loose*>(y + i * p.y_row + j) = sums[i];
+    }
+    for (; j < p.columns; ++j)
+        for (int i = 0; i < rows; ++i) {
+            float sum = 0;
+            for (Eigen::Index k = 0; k < p.depth; ++k) sum += x[i * p.x_row + k] * p.b[k * p.b_row + j];
+            y[i * p.y_row + j] = sum;
+        }
+}
+
+[[gnu::always_inline]] inline void multiply_all(const Product& p) {
+    Eigen::Index r = 0;
+    for (; r + 6 <= p.n; r += 6) multiply_rows<6>(p, r);
+    for (; r < p.n; ++r) multiply_rows<1>(p, r);
+}
+
+void multiply_portable(const Product& p) { multiply_all(p); }
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) void multiply_avx2(const Product& p) { multiply_all(p); }
+__attribute__((target("avx512f,avx2,fma"))) void multiply_avx512(const Product& p) { multiply_all(p); }
+#endif
+
+/// The products are nearly all the time that an encoding takes, and Eigen knows only the instructions that
+/// the whole program is built for: so the fastest that this CPU runs is picked here.
+void multiply(const Product& p) {
+#if defined(__x86_64__)
+    static const auto fastest = __builtin_cpu_supports("avx512f") ? multiply_avx512
+                                : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+                                    ? multiply_avx2
+                                    : multiply_portable;
+    fastest(p);
+#else
+    multiply_portable(p);
+#endif
+}
+
+/// x b for whole matrices. 矩阵乘积。
+Matrix product(const Matrix& x, const Matrix& b) {
+    Matrix y(x.rows(), b.cols());
+    multiply({x.data(), x.cols(), x.rows(), x.cols(), b.data(), b.cols(), b.cols(), y.data(), y.cols()});
+    return y;
+}
 
 [[noreturn]] void corrupted(const std::string& what) {
     throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
@@ -51,12 +120,11 @@ struct Norm {
 };
 
 struct Linear {
-    ConstMatrix weight;  // [out, in]
+    Matrix weight;  // [in, out]: transposed from the file once, so that products read it in order
     ConstRow bias;
 
     Matrix operator()(const Matrix& x) const {
-        Matrix y(x.rows(), weight.rows());
-        y.noalias() = x * weight.transpose();
+        Matrix y = product(x, weight);
         y.rowwise() += bias;
         return y;
     }
@@ -68,37 +136,41 @@ void gelu(Matrix& x) {
 }
 
 struct Block {
+    static constexpr Eigen::Index kQueries = 48;  // whose keys are cut off together
+
     Norm norm1, norm2;
-    ConstMatrix qkv_weight;
-    ConstRow qkv_bias;
+    Linear query, key_value;
     ConstMatrix relative;  // [heads, max_len]: added to the score of a key that many places back
     Linear out, wide, narrow;
 
     /// Attention of the last `queries` positions of x over all positions before and at each.
     Matrix attend(const Matrix& x, Eigen::Index queries) const {
         const Eigen::Index length = x.rows(), dim = x.cols(), heads = relative.rows(), width = dim / heads;
-        Matrix keys_values(length, 2 * dim), query(queries, dim), result(queries, dim);
-        keys_values.noalias() = x * qkv_weight.bottomRows(2 * dim).transpose();
-        keys_values.rowwise() += qkv_bias.tail(2 * dim);
-        query.noalias() = x.bottomRows(queries) * qkv_weight.topRows(dim).transpose();
-        query.rowwise() += qkv_bias.head(dim);
+        const Matrix queried = query(x.bottomRows(queries)), keyed = key_value(x);
+        const Matrix keys = keyed.leftCols(dim).transpose();
         const float scale = 1 / std::sqrt(static_cast<float>(width));
-        Matrix scores(queries, length);
-        for (Eigen::Index h = 0; h < heads; ++h) {
-            scores.noalias() =
-                query.middleCols(h * width, width) * keys_values.middleCols(h * width, width).transpose();
-            for (Eigen::Index q = 0; q < queries; ++q) {
-                const Eigen::Index visible = length - queries + q + 1;
-                auto row = scores.row(q).head(visible);
-                row = row * scale + relative.row(h).head(visible).reverse();
-                row = (row.array() - row.maxCoeff()).exp();
-                row /= row.sum();
-                scores.row(q).tail(length - visible).setZero();
+        Matrix scores(queries, length), result(queries, dim);
+        for (Eigen::Index h = 0; h < heads; ++h)
+            for (Eigen::Index q = 0; q < queries; q += kQueries) {
+                const Eigen::Index rows = std::min(kQueries, queries - q), seen = length - queries + q + rows;
+                const Eigen::Index at = h * width;
+                multiply(
+                    {&queried(q, at), dim, rows, width, &keys(at, 0), length, seen, &scores(q, 0), length});
+                for (Eigen::Index r = q; r < q + rows; ++r)
+                    weigh(scores.row(r).head(seen), length - queries + r + 1, h, scale);
+                multiply({&scores(q, 0), length, rows, seen, &keyed(0, dim + at), 2 * dim, width,
+                          &result(q, at), dim});
             }
-            result.middleCols(h * width, width).noalias() =
-                scores * keys_values.middleCols(dim + h * width, width);
-        }
         return result;
+    }
+
+    /// Turns scores into weights: scaled, the bias of the distance added, softmax over the visible keys.
+    void weigh(Eigen::Ref<Row> scores, Eigen::Index visible, Eigen::Index head, float scale) const {
+        auto row = scores.head(visible);
+        row = row * scale + relative.row(head).head(visible).reverse();
+        row = (row.array() - row.maxCoeff()).exp();
+        row /= row.sum();
+        scores.tail(scores.size() - visible).setZero();
     }
 
     /// The block's output at the last `queries` positions of x.
@@ -118,14 +190,19 @@ Block read_block(const SafetensorsFile& file, std::int64_t index, std::int64_t d
     const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t columns) {
         return matrix_of(file, at + name, rows, columns);
     };
+    const auto transposed = [&](const char* name, std::int64_t rows, std::int64_t columns) -> Matrix {
+        return matrix(name, rows, columns).transpose();
+    };
+    const ConstMatrix qkv = matrix("qkv.weight", 3 * dim, dim);
+    const ConstRow bias = row("qkv.bias", 3 * dim);
     return {{row("norm1.weight", dim), row("norm1.bias", dim)},
             {row("norm2.weight", dim), row("norm2.bias", dim)},
-            matrix("qkv.weight", 3 * dim, dim),
-            row("qkv.bias", 3 * dim),
+            {qkv.topRows(dim).transpose(), {bias.data(), dim}},
+            {qkv.bottomRows(2 * dim).transpose(), {bias.data() + dim, 2 * dim}},
             matrix("relative", heads, max_len),
-            {matrix("out.weight", dim, dim), row("out.bias", dim)},
-            {matrix("wide.weight", 4 * dim, dim), row("wide.bias", 4 * dim)},
-            {matrix("narrow.weight", dim, 4 * dim), row("narrow.bias", dim)}};
+            {transposed("out.weight", dim, dim), row("out.bias", dim)},
+            {transposed("wide.weight", 4 * dim, dim), row("wide.bias", 4 * dim)},
+            {transposed("narrow.weight", dim, 4 * dim), row("narrow.bias", dim)}};
 }
 
 struct Config {

@@ -1,0 +1,153 @@
+// The encoder on model files made here, without libtorch; trainer/test/parity_test.cpp holds it to libtorch.
+#include "core/encoder.hpp"
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "testing.hpp"
+
+namespace seqrec {
+namespace {
+
+using testing::error_of;
+using testing::TempFolder;
+
+struct Sizes {
+    std::int64_t items = 7, users = 3, dim = 8, layers = 2, heads = 2, max_len = 5;
+};
+
+using Shapes = std::vector<std::pair<std::string, Shape>>;
+
+Shapes shapes_of(const Sizes& s) {
+    Shapes shapes = {{"item.embedding", {s.items, s.dim}},
+                     {"user.embedding", {s.users, s.dim}},
+                     {"position.embedding", {s.max_len, s.dim}},
+                     {"norm.weight", {s.dim}},
+                     {"norm.bias", {s.dim}}};
+    for (std::int64_t i = 0; i < s.layers; ++i) {
+        const std::string block = "block." + std::to_string(i) + ".";
+        for (const auto& [name, shape] : Shapes{{"norm1.weight", {s.dim}},
+                                                {"norm1.bias", {s.dim}},
+                                                {"qkv.weight", {3 * s.dim, s.dim}},
+                                                {"qkv.bias", {3 * s.dim}},
+                                                {"relative", {s.heads, s.max_len}},
+                                                {"out.weight", {s.dim, s.dim}},
+                                                {"out.bias", {s.dim}},
+                                                {"norm2.weight", {s.dim}},
+                                                {"norm2.bias", {s.dim}},
+                                                {"wide.weight", {4 * s.dim, s.dim}},
+                                                {"wide.bias", {4 * s.dim}},
+                                                {"narrow.weight", {s.dim, 4 * s.dim}},
+                                                {"narrow.bias", {s.dim}}})
+            shapes.emplace_back(block + name, shape);
+    }
+    return shapes;
+}
+
+/// Writes a model of random weights; `change` may alter the shapes first.
+void write_model(const std::string& path, const Sizes& sizes,
+                 const std::function<void(Shapes&)>& change = {}) {
+    Shapes shapes = shapes_of(sizes);
+    if (change) change(shapes);
+    SafetensorsWriter writer;
+    writer.set_metadata("config", "{\"dim\":" + std::to_string(sizes.dim) +
+                                      ",\"layers\":" + std::to_string(sizes.layers) +
+                                      ",\"heads\":" + std::to_string(sizes.heads) +
+                                      ",\"max_len\":" + std::to_string(sizes.max_len) + "}");
+    for (const auto& [name, shape] : shapes) writer.declare<float>(name, shape);
+    writer.create(path);
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal;
+    for (const auto& [name, shape] : shapes)
+        for (float& value : writer.data<float>(name)) value = normal(random);
+    writer.commit();
+}
+
+std::vector<float> encode(const Encoder& encoder, std::vector<std::int32_t> clicks, std::int32_t user) {
+    std::vector<float> out(static_cast<std::size_t>(encoder.dim()));
+    encoder.encode(clicks, user, out);
+    return out;
+}
+
+float length(const std::vector<float>& vector) {
+    float sum = 0;
+    for (const float value : vector) sum += value * value;
+    return std::sqrt(sum);
+}
+
+class EncoderTest : public ::testing::Test {
+  protected:
+    EncoderTest() : file_((write_model(folder_ / "model", {}), SafetensorsFile::open(folder_ / "model"))) {}
+    TempFolder folder_;
+    SafetensorsFile file_;
+    Encoder encoder_{file_};
+};
+
+TEST_F(EncoderTest, KnowsItsSizes) {
+    EXPECT_EQ(encoder_.dim(), 8);
+    EXPECT_EQ(encoder_.max_len(), 5);
+    EXPECT_EQ(encoder_.items(), 7);
+    EXPECT_EQ(encoder_.users(), 3);
+}
+
+TEST_F(EncoderTest, VectorsHaveUnitLength) {
+    EXPECT_NEAR(length(encode(encoder_, {1, 2, 3}, 0)), 1, 1e-5);
+    EXPECT_NEAR(length(encode(encoder_, {6}, -1)), 1, 1e-5);
+}
+
+TEST_F(EncoderTest, WithoutClicksTheUserAnswers) {
+    const auto vector = encode(encoder_, {}, 2);
+    const auto users = file_.get<float>("user.embedding", {3, 8});
+    const std::vector<float> own(users.end() - 8, users.end());
+    for (std::size_t d = 0; d < 8; ++d) EXPECT_NEAR(vector[d], own[d] / length(own), 1e-5);
+}
+
+TEST_F(EncoderTest, WithNeitherItIsZero) { EXPECT_EQ(encode(encoder_, {}, -1), std::vector<float>(8)); }
+
+TEST_F(EncoderTest, OnlyTheLatestClicksCount) {
+    EXPECT_EQ(encode(encoder_, {6, 6, 0, 1, 2, 3, 4}, 1), encode(encoder_, {0, 1, 2, 3, 4}, 1));
+    EXPECT_NE(encode(encoder_, {0, 1, 2, 3, 4}, 1), encode(encoder_, {1, 0, 2, 3, 4}, 1));
+    EXPECT_NE(encode(encoder_, {0, 1}, 1), encode(encoder_, {0, 1}, -1));
+}
+
+TEST_F(EncoderTest, RefusesWhatIsOutOfRange) {
+    EXPECT_EQ(error_of([&] { encode(encoder_, {7}, -1); }), "XX000");
+    EXPECT_EQ(error_of([&] { encode(encoder_, {-1}, -1); }), "XX000");
+    EXPECT_EQ(error_of([&] { encode(encoder_, {1}, 3); }), "XX000");
+    std::vector<float> narrow(7);
+    EXPECT_EQ(error_of([&] { encoder_.encode({}, -1, narrow); }), "XX000");
+}
+
+TEST(EncoderFile, EveryTensorIsChecked) {
+    const TempFolder folder;
+    for (std::size_t i = 0; i < shapes_of({}).size(); ++i) {
+        write_model(folder / "wrong", {}, [&](Shapes& shapes) { shapes[i].second.back() += 1; });
+        const SafetensorsFile file = SafetensorsFile::open(folder / "wrong");
+        EXPECT_EQ(error_of([&] { Encoder{file}; }), "XX001") << shapes_of({})[i].first;
+    }
+}
+
+TEST(EncoderFile, BadConfigIsRefused) {
+    const TempFolder folder;
+    const std::vector<Sizes> wrong = {{.dim = 0}, {.layers = 0}, {.heads = 3}, {.max_len = 0}};
+    for (const Sizes& sizes : wrong) {
+        write_model(folder / "wrong", sizes);
+        const SafetensorsFile file = SafetensorsFile::open(folder / "wrong");
+        EXPECT_EQ(error_of([&] { Encoder{file}; }), "XX001");
+    }
+}
+
+/// Lengths and widths that fill no whole group of the products' rows and columns.
+TEST(EncoderFile, OddSizesWork) {
+    const TempFolder folder;
+    write_model(folder / "model",
+                {.items = 1, .users = 1, .dim = 24, .layers = 1, .heads = 3, .max_len = 53});
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    const Encoder encoder(file);
+    for (const std::size_t clicks : {1, 5, 6, 7, 53, 60})
+        EXPECT_NEAR(length(encode(encoder, std::vector<std::int32_t>(clicks), 0)), 1, 1e-5);
+}
+
+}  // namespace
+}  // namespace seqrec
