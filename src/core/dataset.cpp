@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <limits>
+#include <random>
 
 namespace seqrec {
 namespace {
@@ -23,6 +23,12 @@ void put(SpoolColumn& column, T value) {
 }
 
 }  // namespace
+
+IdMap::IdMap() {
+    std::random_device random;
+    const auto word = [&] { return std::uint64_t{random()} << 32 | random(); };
+    key_ = {word(), word()};
+}
 
 std::string_view IdMap::id(std::int32_t index) const {
     const std::int64_t begin = offsets_[index], end = offsets_[index + 1];

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/id_index.hpp"
 #include "core/safetensors.hpp"
 
 namespace seqrec {
@@ -17,6 +18,7 @@ namespace seqrec {
 /// 按首次出现顺序编号的 id 表，倍增扩容；除文本外每个 id 约 16 字节。
 class IdMap {
   public:
+    IdMap();
     /// The index of an id, new ones at the end. Error 54000 past 2^31 - 2 ids.
     /// id 的下标，新的追加在末尾。超过 2^31 - 2 个时抛出 Error 54000。
     std::int32_t index_of(std::string_view id);
@@ -29,6 +31,7 @@ class IdMap {
     void grow();
     std::size_t slot_of(std::string_view id) const;
 
+    IdHashKey key_;  // drawn anew each time: whoever chooses ids can't choose them to collide
     std::vector<std::int64_t> offsets_{0};
     std::vector<char> bytes_;
     std::vector<std::uint32_t> table_ = std::vector<std::uint32_t>(1024);  // index + 1, 0 = empty

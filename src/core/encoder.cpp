@@ -205,17 +205,23 @@ Block read_block(const SafetensorsFile& file, std::int64_t index, std::int64_t d
             {transposed("narrow.weight", dim, 4 * dim), row("narrow.bias", dim)}};
 }
 
+std::int64_t whole(const nlohmann::json& config, const char* name) {
+    const auto& value = config.at(name);
+    if (!value.is_number_integer()) corrupted(std::string(name) + " is no whole number");
+    return value.get<std::int64_t>();
+}
+
 struct Config {
     std::int64_t dim, layers, heads, max_len;
 
     explicit Config(const std::string& text) try {
         const auto config = nlohmann::json::parse(text);
-        dim = config.at("dim");
-        layers = config.at("layers");
-        heads = config.at("heads");
-        max_len = config.at("max_len");
+        dim = whole(config, "dim");
+        layers = whole(config, "layers");
+        heads = whole(config, "heads");
+        max_len = whole(config, "max_len");
         if (dim < 1 || dim > 65536 || layers < 1 || layers > 1024 || heads < 1 || dim % heads != 0 ||
-            max_len < 1 || max_len > 1 << 20)
+            max_len < 1 || max_len > 1024)
             corrupted("config is out of range");
     } catch (const nlohmann::json::exception& error) {
         corrupted(error.what());
