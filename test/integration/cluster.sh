@@ -72,6 +72,7 @@ cluster_run() {
     local status=0
     trap 'cluster_interrupted 129' HUP
     trap 'cluster_interrupted 130' INT
+    trap 'cluster_interrupted 141' PIPE
     trap 'cluster_interrupted 143' TERM
     trap cluster_on_exit EXIT
     cluster_start "${CLUSTER_DATABASE:-seqrec_test}"
@@ -88,7 +89,8 @@ cluster_interrupted() {
 
 cluster_on_exit() {
     local status=$?
-    trap - EXIT HUP INT TERM
+    trap '' HUP INT PIPE TERM
+    trap - EXIT
     if ((status == 0)); then cluster_stop; else cluster_stop failed; fi
     exit "$status"
 }
