@@ -1,6 +1,6 @@
 """Training speed as ratios, each measured in this run. Standard library only.
 
-usage: training.py [--data FOLDER] [--only NAME,...] [--seconds S] [--threads N]
+usage: training.py [--data FOLDER] [--only NAME,...] [--seconds S] [--threads N] [--trainer PATH]
        FOLDER holds the data sets of the project (ml-1m, amazon-beauty); measurements whose data are missing are left
        out and named. NAME: labels, hardware, padding, scale.
 Prints one JSON object: for each measurement what was measured, what it is held against, the ratio and the target.
@@ -18,7 +18,7 @@ from pathlib import Path
 from datasets import convert, read_csv, write_dataset, write_walks
 
 ROOT = Path(__file__).resolve().parent.parent
-TRAINER = ROOT / "build" / "seqrec-trainer"
+TRAINER = ROOT / "build" / "seqrec-trainer"  # --trainer asks for another
 
 
 def train(folder, dataset, options):
@@ -51,7 +51,7 @@ def against_reference(folder, data, args):
                           "--seconds", str(args.seconds)], capture_output=True, text=True, check=True)
     peer = json.loads(run.stdout.strip().splitlines()[-1])["labels_per_s"]
     convert("ml-1m", data / "ml-1m", folder / "dataset")
-    ours = train(folder, folder / "dataset", {"epochs": 2, "max_len": 200, "dim": 64, "layers": 2,
+    ours = train(folder, folder / "dataset", {"epochs": 1, "max_len": 200, "dim": 64, "layers": 2,
                                               "sampled_items": 0, "threads": args.threads})
     return {"labels_per_s": ours["labels_per_s"], "peer_labels_per_s": peer, "ratio": ours["labels_per_s"] / peer,
             "target": 40, "step_gflops": ours["gflops"], "resident_mib": ours["resident_mib"]}
@@ -107,12 +107,15 @@ MEASUREMENTS = {"labels": against_reference, "hardware": against_hardware, "padd
 
 
 def main():
+    global TRAINER
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--only", default=",".join(MEASUREMENTS))
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--trainer", type=Path, default=TRAINER)
     args = parser.parse_args()
+    TRAINER = args.trainer
     if not TRAINER.exists():
         sys.exit("build/seqrec-trainer is missing: run make")
     report = {"benchmark": "training", "machine": platform.processor() or platform.machine(),

@@ -38,6 +38,11 @@ double step_flops(const Settings& settings, std::span<const Window> windows, dou
     return 6 * tokens * dim * (candidates + 12 * dim * layers) + 12 * pairs * dim * layers;
 }
 
+/// A shard a thread, but none so small that adding up gradients costs more than computing them.
+int shards_of(const Settings& settings) {
+    return static_cast<int>(std::clamp<std::int64_t>(settings.batch_tokens / 256, 1, settings.threads));
+}
+
 /// The dense optimizer leaves the item matrix alone when it is updated by rows.
 std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
     std::vector<Tensor> weights = model.tensors();
@@ -126,11 +131,11 @@ double Training::run_step(std::span<const Window> windows) {
     std::int64_t labels = 0;
     for (const Window& window : windows) labels += window.end - window.begin;
     std::vector<Packed> shards =
-        pack_shards(data_, part_, windows, workers_.count(), settings_.user_dropout, random_);
+        pack_shards(data_, part_, windows, shards_of(settings_), settings_.user_dropout, random_);
     const ShardInput input{model_, users_, settings_, label_share_, settings_.sampled_items};
     std::vector<ShardOutput> outputs(shards.size());
     workers_.run([&](int part) {
-        if (shards[part].tokens() > 0)
+        if (part < static_cast<int>(shards.size()) && shards[part].tokens() > 0)
             outputs[part] = compute_shard(input, std::move(shards[part]), 1 / static_cast<double>(labels));
     });
     const double candidates = static_cast<double>(items_ ? outputs[0].items.rows.size() : data_.items());

@@ -59,6 +59,12 @@ TEST(Gradient, Product) {
         [](const auto& x) { return x[0].mm(x[1].t()); });
 }
 
+TEST(Gradient, DeepProduct) {
+    expect_equal(
+        {leaf({130, 600}, 1), leaf({70, 600}, 2)}, [](const auto& x) { return product(x[0], x[1]); },
+        [](const auto& x) { return x[0].mm(x[1].t()); });
+}
+
 TEST(Gradient, Norm) {
     expect_equal(
         {leaf({37, 24}, 1), leaf({24}, 2), leaf({24}, 3)},
