@@ -1,5 +1,5 @@
-// Causal attention over packed sequences: blocks of queries against the keys
-// before them, so that half of the square and all padding are never computed.
+// Causal attention over packed sequences: blocks of queries against the keys before them, so that half of the
+// square and all padding are never computed.
 #include <cmath>
 #include <vector>
 
@@ -18,8 +18,7 @@ constexpr std::int64_t kRows = 48;  // queries of a block
 
 const kernels::Table& k() { return kernels::table(); }
 
-/// One block: the queries [first, first + rows) of a sequence against its keys
-/// [0, first + rows).
+/// One block: the queries [first, first + rows) of a sequence against its keys [0, first + rows).
 struct Block {
     std::int64_t start, first, rows, head;  // `start`: the sequence's first token
     std::int64_t stored;                    // where its probabilities lie
@@ -56,8 +55,7 @@ struct Heads {
     }
 };
 
-/// Each head's bias reversed, so that it is read forwards: [heads][max_len],
-/// distance 0 at the end.
+/// Each head's bias reversed, so that it is read forwards: [heads][max_len], distance 0 at the end.
 std::vector<float> reverse(const Tensor& relative) {
     const std::int64_t heads = relative.size(0), length = relative.size(1);
     std::vector<float> reversed(static_cast<std::size_t>(heads * length));

@@ -21,8 +21,7 @@ std::vector<std::int32_t> popularity_places(const Dataset& data) {
     return place;
 }
 
-/// What follows each item in the training part, with counts, as one list sorted
-/// by item: a sparse matrix.
+/// What follows each item in the training part, with counts, as one list sorted by item: a sparse matrix.
 struct Transitions {
     std::vector<std::int64_t> offsets;
     std::vector<Successor> successors;
@@ -50,8 +49,8 @@ struct Transitions {
     }
 };
 
-/// The rank of `target` when successors come first, by count, and all others
-/// follow; `seen[i] == user` marks the items that are not ranked.
+/// The rank of `target` when successors come first, by count, and all others follow; `seen[i] == user` marks
+/// the items that are not ranked.
 std::int64_t markov_rank(std::span<const Successor> successors, std::int32_t target,
                          std::int64_t popularity_rank, const std::vector<std::int32_t>& place,
                          const std::vector<std::int32_t>& seen, std::int32_t user) {

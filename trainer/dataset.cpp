@@ -52,17 +52,14 @@ void Dataset::remove_repetitions(std::span<const std::int64_t> offsets, std::spa
 void Dataset::check() const {
     if (interactions() == 0)
         throw Error(sqlstate::kNotEnoughData, "there are no interactions to learn from",
-                    "Check that the table has rows without NULL in the user, item "
-                    "and time columns.");
+                    "Check that the table has rows without NULL in the user, item and time columns.");
     if (items() < 2)
         throw Error(sqlstate::kNotEnoughData, "there are fewer than two items",
-                    "A recommendation needs at least two different items; check "
-                    "the item column.");
+                    "A recommendation needs at least two different items; check the item column.");
     for (std::int64_t u = 0; u < users(); ++u)
         if (sequence(u).size() >= 2) return;
     throw Error(sqlstate::kNotEnoughData, "no user has interacted with two different items",
-                "A sequence model learns which item follows another; check the "
-                "user column.");
+                "A sequence model learns which item follows another; check the user column.");
 }
 
 std::vector<float> Dataset::training_counts() const {

@@ -1,5 +1,4 @@
-// What the trainer learns from: sequences of item indexes by user, and which of
-// them are held out.
+// What the trainer learns from: sequences of item indexes by user, and which of them are held out.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +13,13 @@ namespace seqrec::trainer {
 /// What is learned from: everything but the held-out items, or everything. 学习的范围：除留出物品外，或全部。
 enum class Part : std::uint8_t { Training, All };
 
-/// The interactions of a dataset file, each (user, item) pair reduced to its
-/// first occurrence: an item that a user has seen is never recommended again,
+/// The interactions of a dataset file, each (user, item) pair reduced to its first occurrence: an item that a
+/// user has seen is never recommended again,
 /// so a repetition is nothing to predict. 数据集文件中的交互；每个（用户,
 /// 物品）只保留首次出现，因为看过的物品不会再次推荐。
 class Dataset {
   public:
-    /// Reads and checks a dataset file. Errors: XX001 (not a valid dataset),
-    /// 22000 (nothing to learn from).
+    /// Reads and checks a dataset file. Errors: XX001 (not a valid dataset), 22000 (nothing to learn from).
     explicit Dataset(const std::string& path);
 
     std::int64_t users() const { return static_cast<std::int64_t>(offsets_.size()) - 1; }
@@ -35,8 +33,7 @@ class Dataset {
         return {sequence_.data() + offsets_[user],
                 static_cast<std::size_t>(offsets_[user + 1] - offsets_[user])};
     }
-    /// The training part: all but the last two items of a user who has three or
-    /// more.
+    /// The training part: all but the last two items of a user who has three or more.
     std::span<const std::int32_t> training(std::int64_t user) const {
         const auto all = sequence(user);
         return all.size() >= 3 ? all.first(all.size() - 2) : all;

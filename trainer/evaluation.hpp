@@ -13,8 +13,7 @@ namespace seqrec::trainer {
 /// At most `limit` users, evenly spread. 均匀选取至多 limit 个用户。
 std::vector<std::int32_t> thin_out(const std::vector<std::int32_t>& users, std::size_t limit);
 
-/// Which item of a user is asked for: the last (test) or the one before
-/// (validation).
+/// Which item of a user is asked for: the last (test) or the one before (validation).
 enum class HeldOut : std::uint8_t { Validation, Test };
 
 struct Ranking {
@@ -33,9 +32,8 @@ struct Snapshot {
 at::Tensor encode(const Snapshot& snapshot, const std::vector<std::span<const std::int32_t>>& histories,
                   const std::vector<std::int32_t>& ids);
 
-/// Ranks each user's held-out item among all items that the user has not seen
-/// before it. Ties count against the model. `poll(share)` is called as work
-/// gets done, from any thread.
+/// Ranks each user's held-out item among all items that the user has not seen before it. Ties count against
+/// the model. `poll(share)` is called as work gets done, from any thread.
 /// 在用户未看过的全部物品中对留出物品排名；同分按不利于模型计。
 Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& users, HeldOut which,
                       const Snapshot& snapshot, Workers& workers, const std::function<void(double)>& poll);

@@ -8,8 +8,8 @@
 
 namespace seqrec::trainer {
 
-/// Writes a model file (docs/architecture.md). Nothing appears under `path`
-/// when it fails or the process is told to stop meanwhile.
+/// Writes a model file (docs/architecture.md). Nothing appears under `path` when it fails or the process is
+/// told to stop meanwhile.
 /// 写出模型文件；失败或中途被要求停止时不会留下文件。
 void write_model(const std::string& path, Snapshot snapshot, const std::vector<float>& popularity,
                  const nlohmann::json& config, const nlohmann::json& metrics);

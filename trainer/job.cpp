@@ -36,12 +36,11 @@ Job read_job(const std::string& path) {
 }
 
 constexpr char kProtocol[] =
-    "leave-one-out: each user's last item is the test, the one before the "
-    "validation; users with three or "
-    "more items, or an even sample of them where users times items passes 2e10; repeated items of a user "
-    "reduced to the first; all items "
-    "ranked but those the user has "
-    "seen; ties count against the model";
+    "leave-one-out: each user's last item is the test, the one before the validation; users with three or "
+    "more "
+    "items, or an even sample of them where users times items passes 2e10; repeated items of a user reduced "
+    "to "
+    "the first; all items ranked but those the user has seen; ties count against the model";
 
 /// Users ranked at the end: all of them, unless users times items goes past what takes minutes.
 std::size_t test_limit(const Dataset& data) {
@@ -78,9 +77,7 @@ void train(const std::string& path, Reporter& reporter) {
     const Dataset data(job.dataset);
     const Settings settings(options, data);
     if (data.evaluated().empty())
-        reporter.warning(
-            "no user has three different items, so nothing could be "
-            "held out: metrics are null");
+        reporter.warning("no user has three different items, so nothing could be held out: metrics are null");
     Workers workers(static_cast<int>(settings.threads));
     Training training(data, settings, workers, reporter);
     training.run();

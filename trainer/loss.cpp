@@ -19,16 +19,14 @@ constexpr double kKnownShift = 40;  // up to this scale exp(logit - scale) can't
 
 const kernels::Table& k() { return kernels::table(); }
 
-/// Positions of a block: as many as keep its logits in cache, in whole panels
-/// of the matrix product.
+/// Positions of a block: as many as keep its logits in cache, in whole panels of the matrix product.
 std::int64_t block_rows(std::int64_t items) {
     const std::int64_t fit = kBlockBytes / static_cast<std::int64_t>(sizeof(float)) / items;
     return std::clamp<std::int64_t>(fit / kernels::kPackMultiple, 1, 3) * kernels::kPackMultiple;
 }
 
-/// One block of positions against all items. Logits lie transposed, [items,
-/// rows]: every product then streams the item matrix once, reads the small side
-/// from the first-level cache and packs nothing.
+/// One block of positions against all items. Logits lie transposed, [items, rows]: every product then streams
+/// the item matrix once, reads the small side from the first-level cache and packs nothing.
 class Block {
   public:
     Block(const Tensor& items, const std::vector<float>& weights, std::int64_t rows, double scale)
@@ -44,8 +42,7 @@ class Block {
           shift_(static_cast<std::size_t>(rows)),
           sum_(static_cast<std::size_t>(rows)) {}
 
-    /// Adds the block's gradients to `ditems`, writes those of its hidden states,
-    /// returns its loss.
+    /// Adds the block's gradients to `ditems`, writes those of its hidden states, returns its loss.
     double run(const float* hidden, const std::int32_t* labels, std::int64_t rows, double factor,
                float* dhidden, float* ditems) {
         std::fill(hidden_.begin(), hidden_.end(), 0.0f);
@@ -77,8 +74,7 @@ class Block {
         }
     }
 
-    /// Logits, exponentials and their sums; dhidden's part that needs no sum is
-    /// gathered on the way.
+    /// Logits, exponentials and their sums; dhidden's part that needs no sum is gathered on the way.
     double forward(const std::int32_t* labels, std::int64_t rows) {
         gradient_.assign(static_cast<std::size_t>(most_ * dim_), 0.0f);
         for (std::int64_t first = 0; first < count_; first += kItems) {
@@ -98,8 +94,7 @@ class Block {
         return loss;
     }
 
-    /// The label is in every sample, so its weight in the sum is 1 and not that
-    /// of its item.
+    /// The label is in every sample, so its weight in the sum is 1 and not that of its item.
     void count_labels_once(const std::int32_t* labels, std::int64_t rows) {
         for (std::int64_t r = 0; r < rows; ++r) {
             float& weighted = logits_[labels[r] * most_ + r];
@@ -110,8 +105,8 @@ class Block {
         }
     }
 
-    /// d loss / d logit = scale factor (exp / sum - [label]); what a row has in
-    /// common goes to the narrow side of each product.
+    /// d loss / d logit = scale factor (exp / sum - [label]); what a row has in common goes to the narrow
+    /// side of each product.
     void backward(const std::int32_t* labels, std::int64_t rows, double factor, float* dhidden,
                   float* ditems) {
         for (std::int64_t r = 0; r < most_; ++r) {

@@ -1,19 +1,16 @@
-// Softmax cross-entropy over all items, fused with the product that makes the
-// logits.
+// Softmax cross-entropy over all items, fused with the product that makes the logits.
 #pragma once
 
 #include "torch.hpp"
 
 namespace seqrec::trainer {
 
-/// sum_t (log(sum_i weights_i exp(scale hidden_t . items_i)) - scale hidden_t .
-/// items[label_t]) * factor, a scalar. `hidden` [T, dim] and `items` [I, dim]
-/// must have rows of unit length: the largest logit is then `scale`, known
-/// beforehand. `weights` is empty (all 1) for all items; for a sample it holds
-/// 1 / (probability that the item is in the sample), which makes the sum an
-/// unbiased estimate of the sum over all items (the "logQ" correction; Bengio
-/// and Senecal 2008). The label itself always counts 1. Both gradients are
-/// computed in the forward pass, block of positions by block, so that the [T,
+/// sum_t (log(sum_i weights_i exp(scale hidden_t . items_i)) - scale hidden_t . items[label_t]) * factor, a
+/// scalar. `hidden` [T, dim] and `items` [I, dim] must have rows of unit length: the largest logit is then
+/// `scale`, known beforehand. `weights` is empty (all 1) for all items; for a sample it holds 1 /
+/// (probability that the item is in the sample), which makes the sum an unbiased estimate of the sum over all
+/// items (the "logQ" correction; Bengio and Senecal 2008). The label itself always counts 1. Both gradients
+/// are computed in the forward pass, block of positions by block, so that the [T,
 /// I] logits never exist. 带缩放余弦的 softmax 交叉熵之和乘以 factor；hidden 与
 /// items 的行须为单位长度。weights 为空表示全部物品，
 /// 采样时为入样概率的倒数（logQ 校正），标签自身恒计

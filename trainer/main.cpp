@@ -14,16 +14,13 @@
 namespace {
 
 constexpr char kHelp[] =
-    "usage: seqrec-trainer train JOB.json               "
-    "train a model (see docs/architecture.md)\n"
-    "       seqrec-trainer encode MODEL REQUESTS.json   "
-    "print users' vectors, for tests\n"
+    "usage: seqrec-trainer train JOB.json               train a model (see docs/architecture.md)\n"
+    "       seqrec-trainer encode MODEL REQUESTS.json   print users' vectors, for tests\n"
     "       seqrec-trainer bench THREADS                GFLOP/s of products and of the loss here\n"
     "       seqrec-trainer --version | --help\n";
 
-/// Keeps freed memory: a step frees and takes the same large tensors again, and
-/// giving them back to the system between costs more page faults than the
-/// arithmetic costs time.
+/// Keeps freed memory: a step frees and takes the same large tensors again, and giving them back to the
+/// system between costs more page faults than the arithmetic costs time.
 void keep_freed_memory() {
 #ifdef M_MMAP_THRESHOLD
     mallopt(M_MMAP_THRESHOLD, 1 << 30);

@@ -1,8 +1,7 @@
-// Differentiable operations on packed sequences, each one pass of hand-written
-// kernels forward and backward.
+// Differentiable operations on packed sequences, each one pass of hand-written kernels forward and backward.
 //
-// T tokens in S sequences; all tensors are float32, contiguous and on the CPU.
-// Masks are drawn again in the backward pass from their seed.
+// T tokens in S sequences; all tensors are float32, contiguous and on the CPU. Masks are drawn again in the
+// backward pass from their seed.
 #pragma once
 
 #include <memory>
@@ -16,8 +15,7 @@ namespace seqrec::trainer {
 /// A batch that the backward pass still needs. 反向传播仍需使用的批次。
 using Batch = std::shared_ptr<const Packed>;
 
-/// Dropout of a whole pass: its rate and the seed that each layer derives its
-/// own from.
+/// Dropout of a whole pass: its rate and the seed that each layer derives its own from.
 struct Dropout {
     float rate = 0;
     std::uint32_t seed = 0;
@@ -41,15 +39,14 @@ at::Tensor bias_gelu(const at::Tensor& x, const at::Tensor& bias, kernels::Mask 
 /// residual + mask(x + bias)
 at::Tensor join(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& residual, kernels::Mask mask);
 
-/// Causal attention inside each sequence. `qkv` [T, 3 dim] without its bias [3
-/// dim]; `relative` [heads, max_len]: what is added to the score of a key that
+/// Causal attention inside each sequence. `qkv` [T, 3 dim] without its bias [3 dim]; `relative` [heads,
+/// max_len]: what is added to the score of a key that
 /// many places back. Returns [T, dim]. 每个序列内部的因果注意力；relative
 /// 为按距离相加的可学习偏置。
 at::Tensor attention(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& relative,
                      const Batch& batch, kernels::Mask mask);
 
-/// hidden[t] + rows[row of the sequence of t]; sequences with row -1 stay as
-/// they are.
+/// hidden[t] + rows[row of the sequence of t]; sequences with row -1 stay as they are.
 at::Tensor add_rows(const at::Tensor& hidden, const at::Tensor& rows, const Batch& batch,
                     const std::vector<std::int32_t>& row_of_sequence);
 

@@ -102,8 +102,7 @@ void RowTable::apply(const RowGradient& gradient, const kernels::AdamStep& step,
     workers.split(static_cast<std::int64_t>(gradient.rows.size()), update);
 }
 
-/// Makes up for the steps between the one that last touched a row and the one
-/// before `now`.
+/// Makes up for the steps between the one that last touched a row and the one before `now`.
 void RowTable::catch_up(std::int64_t row, const kernels::AdamStep& step, std::int64_t now) {
     const std::int64_t dim = weight_.size(1), at = row * dim;
     std::int32_t& touched = touched_[static_cast<std::size_t>(row)];

@@ -1,5 +1,5 @@
-// AdamW and the moving average of the weights, for dense tensors and for tables
-// of which a step touches a few rows.
+// AdamW and the moving average of the weights, for dense tensors and for tables of which a step touches a few
+// rows.
 #pragma once
 
 #include <vector>
@@ -59,10 +59,9 @@ struct RowGradient {
 /// The sum of several, over the union of their rows.
 RowGradient merge(const std::vector<RowGradient>& parts, std::int64_t dim);
 
-/// A table whose rows are updated only when a step touches them; what a row
-/// missed meanwhile (weight decay, fading moments, the average's approach) is
-/// made up for when it is touched or the average is read: a step costs its
-/// touched rows, not the table.
+/// A table whose rows are updated only when a step touches them; what a row missed meanwhile (weight decay,
+/// fading moments, the average's approach) is made up for when it is touched or the average is read: a step
+/// costs its touched rows, not the table.
 /// 仅在被触及时更新的行表；期间缺失的衰减与平均在下次触及或读取时补上，因此每步开销只与触及的行数有关。
 class RowTable {
   public:

@@ -1,5 +1,4 @@
-// Small seeded random numbers, the same with every compiler and standard
-// library.
+// Small seeded random numbers, the same with every compiler and standard library.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,4 @@
-// The trainer's side of the protocol: one JSON object a line on standard
-// output.
+// The trainer's side of the protocol: one JSON object a line on standard output.
 #pragma once
 
 #include <chrono>
@@ -11,9 +10,8 @@
 
 namespace seqrec::trainer {
 
-/// Prints events, and repeats the latest progress so that a line appears at
-/// least once a second even while one step takes longer. Safe to use from
-/// several threads.
+/// Prints events, and repeats the latest progress so that a line appears at least once a second even while
+/// one step takes longer. Safe to use from several threads.
 /// 打印事件；即使单步耗时较长，也会重复最近的进度以保证每秒至少一行。线程安全。
 class Reporter {
   public:
@@ -22,8 +20,7 @@ class Reporter {
     Reporter(const Reporter&) = delete;
     Reporter& operator=(const Reporter&) = delete;
 
-    /// Sets what the progress lines say; prints at most about five lines a
-    /// second.
+    /// Sets what the progress lines say; prints at most about five lines a second.
     void progress(nlohmann::json fields);
     /// Prints one event at once.
     void event(const char* name, nlohmann::json fields);

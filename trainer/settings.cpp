@@ -7,8 +7,7 @@
 namespace seqrec::trainer {
 namespace {
 
-/// Long enough for the whole training history of 98 users in 100, from 10 to
-/// 200.
+/// Long enough for the whole training history of 98 users in 100, from 10 to 200.
 std::int64_t choose_max_len(const Dataset& data) {
     std::vector<std::int64_t> lengths;
     for (std::int64_t u = 0; u < data.users(); ++u)
@@ -18,28 +17,25 @@ std::int64_t choose_max_len(const Dataset& data) {
     return std::clamp<std::int64_t>((*at + 9) / 10 * 10, 10, 200);
 }
 
-/// 0.2 for users with long histories (mean 60 or more), 0.4 for short ones
-/// (mean 10 or less), by the logarithm between.
+/// 0.2 for users with long histories (mean 60 or more), 0.4 for short ones (mean 10 or less), by the
+/// logarithm between.
 double choose_dropout(const Dataset& data) {
     const double mean = static_cast<double>(data.interactions()) / static_cast<double>(data.users());
     const double share = std::clamp(std::log(mean / 10) / std::log(6.0), 0.0, 1.0);
     return std::round((0.4 - 0.2 * share) * 100) / 100;
 }
 
-/// Ten minutes up to half a million interactions, twenty at one million, then
-/// in proportion.
+/// Ten minutes up to half a million interactions, twenty at one million, then in proportion.
 double choose_seconds(const Dataset& data) {
     return 600 * std::max(1.0, static_cast<double>(data.interactions()) / 500000);
 }
 
-/// Sixty steps an epoch, each of 512 to 6,400 clicks: small data need many
-/// steps more than smooth ones.
+/// Sixty steps an epoch, each of 512 to 6,400 clicks: small data need many steps more than smooth ones.
 std::int64_t choose_batch(const Dataset& data) {
     return std::clamp<std::int64_t>(data.interactions() / 60, 512, 6400);
 }
 
-/// Past 50,000 items ranking each label among all of them costs more than it
-/// teaches.
+/// Past 50,000 items ranking each label among all of them costs more than it teaches.
 std::int64_t choose_sample(const Dataset& data) { return data.items() > 50000 ? 4096 : 0; }
 
 template <typename T>

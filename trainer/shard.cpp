@@ -20,16 +20,14 @@ std::int32_t place_of(const Rows& rows, std::int32_t value) {
     return static_cast<std::int32_t>(std::lower_bound(rows.begin(), rows.end(), value) - rows.begin());
 }
 
-/// The model with its own leaf tensors over the same memory, so that shards
-/// share no autograd state.
+/// The model with its own leaf tensors over the same memory, so that shards share no autograd state.
 Transformer leaves_of(const Transformer& model) {
     Transformer copy = model;
     copy.for_each([](const std::string&, Tensor& tensor) { tensor = tensor.detach().requires_grad_(); });
     return copy;
 }
 
-/// The distinct users of a batch; `row_of_sequence` becomes each sequence's
-/// place among them, or -1.
+/// The distinct users of a batch; `row_of_sequence` becomes each sequence's place among them, or -1.
 Rows distinct_users(const Packed& batch, Rows& row_of_sequence) {
     Rows users;
     for (const std::int32_t user : batch.users)
@@ -40,9 +38,8 @@ Rows distinct_users(const Packed& batch, Rows& row_of_sequence) {
     return users;
 }
 
-/// The items that a sampled step touches. Candidates of the softmax are the
-/// shard's labels and uniform draws; an item is among them with probability 1 -
-/// (1 - share)^labels (1 - 1 / items)^draws.
+/// The items that a sampled step touches. Candidates of the softmax are the shard's labels and uniform draws;
+/// an item is among them with probability 1 - (1 - share)^labels (1 - 1 / items)^draws.
 struct Sample {
     Rows rows;        // candidates and inputs, ascending
     Rows candidates;  // ascending places among `rows`

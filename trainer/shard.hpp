@@ -1,5 +1,4 @@
-// The part of a step that one thread computes alone: forward, loss and
-// gradients of a packed batch.
+// The part of a step that one thread computes alone: forward, loss and gradients of a packed batch.
 #pragma once
 
 #include "models/transformer.hpp"
@@ -7,8 +6,8 @@
 
 namespace seqrec::trainer {
 
-/// What all shards of a training share. `sampled` > 0: that many items drawn at
-/// random stand, with the labels of the shard, for the whole catalogue.
+/// What all shards of a training share. `sampled` > 0: that many items drawn at random stand, with the labels
+/// of the shard, for the whole catalogue.
 /// 一次训练中各分片共享的内容。sampled > 0
 /// 时，以随机抽取的物品与本分片标签代替整个目录。
 struct ShardInput {

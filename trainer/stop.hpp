@@ -1,5 +1,4 @@
-// SIGTERM: at once, except while a file is being written, which is undone
-// first.
+// SIGTERM: at once, except while a file is being written, which is undone first.
 #pragma once
 
 namespace seqrec::trainer {

@@ -1,5 +1,4 @@
-// The part of libtorch that the trainer uses; precompiled, because its headers
-// are slow to read.
+// The part of libtorch that the trainer uses; precompiled, because its headers are slow to read.
 #pragma once
 
 #include <ATen/ATen.h>

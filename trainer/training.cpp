@@ -228,8 +228,7 @@ bool Training::validate() {
     return without_gain_ < settings_.patience;
 }
 
-/// How much of the training is over: by epochs or by time, whichever ends it
-/// first.
+/// How much of the training is over: by epochs or by time, whichever ends it first.
 double Training::share_done(double epoch_share) const {
     const double by_epochs =
         (static_cast<double>(epoch_ - 1) + epoch_share) / static_cast<double>(settings_.epochs);

@@ -13,9 +13,8 @@
 
 namespace seqrec::trainer {
 
-/// Trains on every user's history but the last two items, keeps the weights
-/// that ranked the item before the last best, and stops when they no longer
-/// improve.
+/// Trains on every user's history but the last two items, keeps the weights that ranked the item before the
+/// last best, and stops when they no longer improve.
 /// 以每个用户除最后两个物品外的历史训练，保留在倒数第二个物品上排名最好的权重，不再提高时停止。
 class Training {
   public:
@@ -26,8 +25,7 @@ class Training {
     void fit_all();
 
     const Snapshot& best() const { return best_; }
-    /// `best_epoch`, `labels`, `labels_per_s`, `train_seconds`, `valid_hr@10`,
-    /// `valid_ndcg@10`, …
+    /// `best_epoch`, `labels`, `labels_per_s`, `train_seconds`, `valid_hr@10`, `valid_ndcg@10`, …
     nlohmann::json metrics() const;
 
   private:

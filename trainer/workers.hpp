@@ -11,10 +11,9 @@
 
 namespace seqrec::trainer {
 
-/// Runs the same job for the parts 0 .. count-1, one thread a part (the
-/// caller's thread takes part 0). Each thread computes alone: libtorch and its
-/// BLAS are kept to one thread, because many small steps lose more to waiting
-/// at barriers than they win. An exception of a part is rethrown by run().
+/// Runs the same job for the parts 0 .. count-1, one thread a part (the caller's thread takes part 0). Each
+/// thread computes alone: libtorch and its BLAS are kept to one thread, because many small steps lose more to
+/// waiting at barriers than they win. An exception of a part is rethrown by run().
 /// 将同一任务的各部分分配给固定的线程（调用线程处理第 0
 /// 部分）。每个线程独立计算；任一部分的异常由 run() 重新抛出。
 class Workers {

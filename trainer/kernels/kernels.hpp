@@ -1,5 +1,4 @@
-// The arithmetic that training spends its time in, single-threaded, chosen at
-// run time for the CPU at hand.
+// The arithmetic that training spends its time in, single-threaded, chosen at run time for the CPU at hand.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +6,8 @@
 
 namespace seqrec::kernels {
 
-/// One matrix product C = alpha * A B (+ C). A is m x k, B is k x n, C is m x n
-/// and row by row; A and B are read through a row and a column stride, so that
+/// One matrix product C = alpha * A B (+ C). A is m x k, B is k x n, C is m x n and row by row; A and B are
+/// read through a row and a column stride, so that
 /// transposes cost nothing. 一次矩阵乘法 C = alpha * A B (+ C)。A、B
 /// 以行、列步长读取，因此转置没有开销；C 按行存储。
 struct Gemm {
@@ -24,8 +23,8 @@ struct Gemm {
     const float* packed_b = nullptr;  // what pack_b made of B, instead of b
 };
 
-/// Random numbers that need no state: element i of a stream is a hash of (seed,
-/// i), so that a mask is drawn again in the backward pass instead of being
+/// Random numbers that need no state: element i of a stream is a hash of (seed, i), so that a mask is drawn
+/// again in the backward pass instead of being
 /// kept. 无状态随机数：第 i 个元素是 (seed, i)
 /// 的哈希，反向传播时重新生成掩码而无需保存。
 struct Mask {
@@ -47,13 +46,11 @@ inline constexpr std::ptrdiff_t kPackMultiple = 32;
 struct Table {
     const char* name;
     void (*gemm)(const Gemm&);
-    /// Rearranges B once for many products; needs k * (n rounded up to
-    /// kPackMultiple) floats.
+    /// Rearranges B once for many products; needs k * (n rounded up to kPackMultiple) floats.
     void (*pack_b)(const Gemm&, float* to);
     /// y[i] = x[i] * mask(i) / (1 - rate)
     void (*dropout)(const float* x, float* y, std::ptrdiff_t n, Mask mask);
-    /// y = mask(gelu(x + bias)), rows of n; the tanh form of GELU. x becomes x +
-    /// bias, kept for the backward.
+    /// y = mask(gelu(x + bias)), rows of n; the tanh form of GELU. x becomes x + bias, kept for the backward.
     void (*bias_gelu)(float* x, const float* bias, float* y, std::ptrdiff_t rows, std::ptrdiff_t n,
                       Mask mask);
     /// dx = dy * mask * gelu'(x); dbias += column sums of dx
@@ -66,26 +63,23 @@ struct Table {
     void (*add_bias)(float* y, const float* bias, std::ptrdiff_t rows, std::ptrdiff_t n);
     /// sum += column sums of x
     void (*column_sums)(const float* x, float* sum, std::ptrdiff_t rows, std::ptrdiff_t n);
-    /// Layer normalisation of rows of n; statistics[2 r] = mean, [2 r + 1] = 1 /
-    /// deviation.
+    /// Layer normalisation of rows of n; statistics[2 r] = mean, [2 r + 1] = 1 / deviation.
     void (*norm)(const float* x, const float* weight, const float* bias, float* y, float* statistics,
                  std::ptrdiff_t rows, std::ptrdiff_t n);
     /// dx; dweight and dbias are added to.
     void (*norm_backward)(const float* x, const float* weight, const float* statistics, const float* dy,
                           float* dx, float* dweight, float* dbias, std::ptrdiff_t rows, std::ptrdiff_t n);
-    /// Row i of x (columns 0 .. first + i are visible, the rest become 0):
-    /// softmax(x[j] + bias[j - i]), where `bias` points at distance 0 of the
-    /// reversed bias. In place.
+    /// Row i of x (columns 0 .. first + i are visible, the rest become 0): softmax(x[j] + bias[j - i]), where
+    /// `bias` points at distance 0 of the reversed bias. In place.
     void (*causal_softmax)(float* x, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t first,
                            const float* bias);
-    /// p := p * (dp - sum(p * dp)) for visible columns; dbias[j - i] += the
-    /// result.
+    /// p := p * (dp - sum(p * dp)) for visible columns; dbias[j - i] += the result.
     void (*causal_softmax_backward)(float* p, const float* dp, std::ptrdiff_t rows, std::ptrdiff_t row_stride,
                                     std::ptrdiff_t first, float* dbias);
     /// x := exp(x - shift) for n values; returns the sum.
     float (*exp_sum)(float* x, std::ptrdiff_t n, float shift);
-    /// x[i][t] := exp(x[i][t] - shift[t]) * weight[i] for `rows` rows of n (null:
-    /// all 1); sum[t] += the results. n: a multiple of 16.
+    /// x[i][t] := exp(x[i][t] - shift[t]) * weight[i] for `rows` rows of n (null: all 1); sum[t] += the
+    /// results. n: a multiple of 16.
     void (*exp_column_sums)(float* x, const float* shift, const float* weight, float* sum,
                             std::ptrdiff_t rows, std::ptrdiff_t n);
     /// top[t] := max(top[t], x[i][t])

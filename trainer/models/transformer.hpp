@@ -1,6 +1,5 @@
-// Kind `transformer`: long-term interest (a vector a user) + short-term
-// interest (a causal Transformer over the latest clicks), scored by cosine
-// against every item.
+// Kind `transformer`: long-term interest (a vector a user) + short-term interest (a causal Transformer over
+// the latest clicks), scored by cosine against every item.
 #pragma once
 
 #include <functional>
@@ -24,13 +23,11 @@ struct Transformer {
     std::vector<Block> blocks;
 
     Transformer() = default;
-    /// Fresh weights: items and positions normal(0, 0.02), products by the width
-    /// of their input, biases zero.
+    /// Fresh weights: items and positions normal(0, 0.02), products by the width of their input, biases zero.
     Transformer(const Settings& settings, std::int64_t items, Random& random);
 
     using Visit = std::function<void(const std::string& name, at::Tensor& tensor)>;
-    /// Every tensor under the name that the model file gives it, in a fixed
-    /// order.
+    /// Every tensor under the name that the model file gives it, in a fixed order.
     void for_each(const Visit& visit);
     /// The same tensors as a list; the item matrix is the first.
     std::vector<at::Tensor> tensors();

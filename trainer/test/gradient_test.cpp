@@ -20,8 +20,7 @@ double relative_error(const Tensor& ours, const Tensor& theirs) {
         .item<double>();
 }
 
-/// Values and all gradients of the two agree within `tolerance`, relative, in
-/// the Euclidean norm.
+/// Values and all gradients of the two agree within `tolerance`, relative, in the Euclidean norm.
 void expect_equal(const std::vector<Tensor>& inputs, const Forward& ours, const Forward& theirs,
                   double tolerance = 1e-5) {
     const Tensor y = ours(inputs), expected = theirs(inputs);
@@ -172,8 +171,7 @@ TEST(Gradient, SoftmaxLoss) {
                         200);  // a scale whose exponentials need each row's own largest logit
 }
 
-/// The mean of many draws is the input: what dropout leaves is scaled up by
-/// what it removes.
+/// The mean of many draws is the input: what dropout leaves is scaled up by what it removes.
 TEST(Gradient, DropoutKeepsTheMean) {
     std::vector<float> x(100000, 1.0f);
     kernels::table().dropout(x.data(), x.data(), static_cast<std::ptrdiff_t>(x.size()), {7, 0.3f});

@@ -1,5 +1,4 @@
-// Whole jobs through the program: protocol, determinism, tiny and hopeless
-// data, SIGTERM.
+// Whole jobs through the program: protocol, determinism, tiny and hopeless data, SIGTERM.
 #include <sys/wait.h>
 #include <unistd.h>
 

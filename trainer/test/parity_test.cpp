@@ -8,8 +8,7 @@ namespace {
 
 using seqrec::testing::TempFolder;
 
-/// The largest difference between the two over random requests: known and
-/// unknown users, 0 to 300 clicks.
+/// The largest difference between the two over random requests: known and unknown users, 0 to 300 clicks.
 float largest_difference(const std::string& path, int requests) {
     const SafetensorsFile file = SafetensorsFile::open(path);
     const Encoder encoder(file);
