@@ -57,6 +57,16 @@ ErrorData* call_postgres(void (*call)(void* state), void* state) {
     return error;
 }
 
+std::string to_utf8(std::string_view text) {
+    const int length = static_cast<int>(text.size());
+    return postgres([&] { return pg_server_to_any(pnstrdup(text.data(), text.size()), length, PG_UTF8); });
+}
+
+char* from_utf8(const std::string& text) {
+    char* copy = palloc_copy(text);
+    return postgres([&] { return pg_any_to_server(copy, static_cast<int>(text.size()), PG_UTF8); });
+}
+
 void raise(const CaughtError& caught) {
     if (caught.from_postgres) ReThrowError(caught.from_postgres);
     const char* state = caught.sqlstate;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -103,6 +104,11 @@ auto postgres(Body&& body) -> std::invoke_result_t<Body> {
 inline void check_for_interrupts() {
     if (INTERRUPTS_PENDING_CONDITION()) postgres([] { CHECK_FOR_INTERRUPTS(); });
 }
+
+/// Between the database's encoding and JSON's, which is UTF-8. Palloc'd, or the text itself when both are the
+/// same. 数据库编码与 JSON 的 UTF-8 之间的转换。
+std::string to_utf8(std::string_view text);
+char* from_utf8(const std::string& text);
 
 /// A palloc'd copy of a string, for results that outlive the C++ frame. 字符串的 palloc 副本。
 inline char* palloc_copy(const std::string& text) {

@@ -162,11 +162,11 @@ RatingsTable open_ratings(Oid relation, const char* user_column, const char* ite
 
 char* ratings_to_json(const RatingsTable& ratings) {
     return guarded([&] {
-        const nlohmann::json value = {{"relation", ratings.qualified},
-                                      {"user_column", ratings.user.name},
-                                      {"item_column", ratings.item.name},
-                                      {"time_column", ratings.time.name}};
-        return palloc_copy(value.dump());
+        const nlohmann::json value = {{"relation", to_utf8(ratings.qualified)},
+                                      {"user_column", to_utf8(ratings.user.name)},
+                                      {"item_column", to_utf8(ratings.item.name)},
+                                      {"time_column", to_utf8(ratings.time.name)}};
+        return from_utf8(value.dump());
     });
 }
 
@@ -175,9 +175,9 @@ RatingsTable parse_ratings(const char* json) {
         char *relation, *user, *item, *time;
     };
     const Names names = guarded([&] {
-        const nlohmann::json value = nlohmann::json::parse(json);
+        const nlohmann::json value = nlohmann::json::parse(to_utf8(json));
         const auto copy = [&](const char* key) {
-            return palloc_copy(value.at(key).get_ref<const std::string&>());
+            return from_utf8(value.at(key).get_ref<const std::string&>());
         };
         return Names{copy("relation"), copy("user_column"), copy("item_column"), copy("time_column")};
     });

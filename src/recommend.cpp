@@ -169,12 +169,13 @@ nlohmann::json describe_result() {
     const Snapshot& snapshot = *result.model->snapshot;
     nlohmann::json items = nlohmann::json::array(), unknown = nlohmann::json::array();
     for (const ScoredItem& item : result.answer.items)
-        items.push_back(
-            {{"rank", items.size() + 1}, {"item_id", snapshot.items().id(item.item)}, {"score", item.score}});
+        items.push_back({{"rank", items.size() + 1},
+                         {"item_id", to_utf8(snapshot.items().id(item.item))},
+                         {"score", item.score}});
     for (const std::uint32_t position : result.answer.unknown_clicks)
-        unknown.push_back(result.clicks[position]);
+        unknown.push_back(to_utf8(result.clicks[position]));
     const bool own_history = result.from_history && result.answer.source == Source::Clicks;
-    return {{"model", result.model->name},
+    return {{"model", to_utf8(result.model->name)},
             {"model_id", result.model->model_id},
             {"version", result.model->version},
             {"source", own_history ? "history" : source_name(result.answer.source)},
@@ -200,7 +201,7 @@ Datum seqrec_recommend_info(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     Call call = read_call(fcinfo, TEXTOID);
     answer(call);
-    const char* text = guarded([] { return palloc_copy(describe_result().dump()); });
+    const char* text = guarded([] { return from_utf8(describe_result().dump()); });
     PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 }
 }

@@ -73,7 +73,8 @@ void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
 
 /// The options with defaults filled in; ERROR 22023 for what the kind does not know.
 const char* check_options(const char* kind, const char* options) {
-    return guarded([&] { return palloc_copy(resolve_options(kind, nlohmann::json::parse(options)).dump()); });
+    return guarded(
+        [&] { return from_utf8(resolve_options(kind, nlohmann::json::parse(to_utf8(options))).dump()); });
 }
 
 void check_model_name(const char* model) {
@@ -130,13 +131,18 @@ struct JobRow {
     bool own;  // inserted by this very transaction
 };
 
+/// Whether a row version was written by this transaction or a subtransaction of it.
+bool is_own(const char* xmin) {
+    return TransactionIdIsCurrentTransactionId(static_cast<TransactionId>(strtoul(xmin, nullptr, 10)));
+}
+
 /// The state of a job as it is now; ERROR 42704 when there is none that the caller may see.
 JobRow read_job_row(std::int64_t id) {
     const MemoryContext outside = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
         "SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.owner, "
-        "       j.xmin = pg_current_xact_id_if_assigned()::xid FROM seqrec.jobs j WHERE job_id = $1",
+        "       j.xmin FROM seqrec.jobs j WHERE job_id = $1",
         {bigint_param(id)});
     const auto keep = [&](int number) {
         const char* text = spi_text(0, number);
@@ -145,7 +151,7 @@ JobRow read_job_row(std::int64_t id) {
     JobRow row{};
     const char* owner = nullptr;
     if (rows == 1) {
-        row = {keep(1), keep(2), keep(3), keep(4), keep(5), spi_text(0, 7) && spi_text(0, 7)[0] == 't'};
+        row = {keep(1), keep(2), keep(3), keep(4), keep(5), is_own(spi_text(0, 7))};
         owner = keep(6);
     }
     spi_leave(scope);

@@ -28,6 +28,7 @@ namespace {
 
 constexpr int kMostLine = 1 << 20;  // a longer line is a bug of the trainer, not a reason to grow
 constexpr int kMostDetail = 2000;   // of the trainer's standard error, in a job's row
+constexpr long kEndPollMilliseconds = 10;
 constexpr const char* kPassedOn[] = {"PATH",   "LD_LIBRARY_PATH",      "TMPDIR", "LANG",
                                      "LC_ALL", "CUDA_VISIBLE_DEVICES", "TZ"};
 
@@ -226,7 +227,13 @@ bool next_trainer_line(const char** line) {
 
 void finish_trainer(const char* log_path) {
     int status = 0;
-    while (waitpid(running, &status, 0) < 0 && errno == EINTR) CHECK_FOR_INTERRUPTS();
+    // It has closed its output, but may still hang: the wait must hear a cancel.
+    while (waitpid(running, &status, WNOHANG) == 0) {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kEndPollMilliseconds,
+                        PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    }
     running = 0;
     close(output);
     output = -1;

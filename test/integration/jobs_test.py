@@ -269,6 +269,41 @@ def misbehaving_trainers():
         set_trainer("RESET seqrec.trainer")
 
 
+def silent_trainer_cancelled():
+    """One that closes its output and hangs still hears a cancel."""
+    fake_trainer("exec >&-\nsleep 60\n")
+    try:
+        number = train()
+        wait_for_state(number, "training")
+        time.sleep(0.5)
+        assert sql(f"SELECT seqrec_cancel({number})") == "t"
+        wait_for_state(number, "cancelled")
+    finally:
+        set_trainer("RESET seqrec.trainer")
+
+
+def memory_limited():
+    set_memory = "ALTER SYSTEM SET seqrec.trainer_memory = '64MB'"
+    script(f"LOAD 'seqrec';\n{set_memory};\nSELECT pg_reload_conf();")
+    time.sleep(0.3)
+    try:
+        number = train()
+        wait_for_state(number, "failed")
+        assert job(number, "hint"), "no hint"
+    finally:
+        script("LOAD 'seqrec';\nALTER SYSTEM RESET seqrec.trainer_memory;\nSELECT pg_reload_conf();")
+        time.sleep(0.3)
+
+
+def wait_in_subtransaction():
+    """A job inserted by a subtransaction of the waiting transaction can't start: an error, not a wait for ever."""
+    said = script(
+        f"BEGIN;\nSAVEPOINT a;\nSELECT seqrec_train('ratings', options => {SHORT}) AS job \\gset\n"
+        "RELEASE a;\nCALL seqrec_wait(:job);\nROLLBACK;"
+    )
+    assert "COMMIT first" in said, said
+
+
 def no_trainer():
     set_trainer("SET seqrec.trainer = '/nonexistent'")
     try:
@@ -317,6 +352,9 @@ if __name__ == "__main__":
         older_version_activated,
         version_dropped,
         misbehaving_trainers,
+        silent_trainer_cancelled,
+        memory_limited,
+        wait_in_subtransaction,
         no_trainer,
         role_without_login,
         nothing_left_behind,
