@@ -97,8 +97,9 @@ def against_scale(folder, data, args):
     result["ratio"] = result["large"]["labels_per_s"] / result["small"]["labels_per_s"]
     u, i, n = 1_000_000, 1_000_000, 20_000_000
     dim = 64
-    # weights, two moments, average; the best snapshot and one being made; dataset: mapped file and reduced copy
-    result["memory_formula_mib"] = ((u + i) * dim * 4 * 6 + n * (4 + 8 + 4) + (u + i) * 40) / 2**20
+    # weights, two moments, average, the best and the latest averages; when the final fit starts, the users' table
+    # is there twice (half of three more); the dataset's file and reduced copy; ids and row bookkeeping
+    result["memory_formula_mib"] = ((u + i) * dim * 4 * 7.5 + n * (4 + 8 + 4) + (u + i) * 40) / 2**20
     return result
 
 
