@@ -91,7 +91,7 @@ bool read_job(std::int64_t id, Job* job) {
 void set_job_state(std::int64_t id, const char* state) {
     const RoleScope scope = spi_enter();
     run_sql(
-        "UPDATE seqrec.jobs SET state = $2, phase = $2, percent = 0, "
+        "UPDATE seqrec.jobs SET state = $2, phase = $2, "
         "started_at = coalesce(started_at, clock_timestamp()) WHERE job_id = $1",
         {bigint_param(id), text_param(state)});
     spi_leave(scope);

@@ -51,7 +51,7 @@ std::size_t test_limit(const Dataset& data) {
 json evaluate(const Dataset& data, const Snapshot& best, Workers& workers, Reporter& reporter) {
     const std::vector<std::int32_t> users = thin_out(data.evaluated(), test_limit(data));
     const Ranking ranking = rank_held_out(data, users, HeldOut::Test, best, workers, [&](double share) {
-        reporter.progress({{"phase", "evaluating"}, {"percent", 100 * share}});
+        reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
     });
     json metrics = ranking_metrics(ranking.ranks);
     metrics["coverage@10"] = users.empty() ? json() : json(ranking.coverage);
@@ -85,7 +85,7 @@ void train(const std::string& path, Reporter& reporter) {
     training.fit_all();
     json metrics = training.metrics();
     metrics.update(held_out);
-    reporter.progress({{"phase", "writing"}, {"percent", 0}});
+    reporter.progress({{"phase", "writing"}});
     write_model(job.model, training.best(), data.counts(), settings.to_json(), metrics);
     reporter.event("done", {{"metrics", metrics}, {"config", settings.to_json()}});
 }

@@ -181,7 +181,7 @@ Snapshot Training::averaged() {
 
 nlohmann::json Training::validation_metrics(const Snapshot& snapshot) {
     const auto poll = [&](double share) {
-        reporter_.progress({{"phase", "evaluating"}, {"percent", 100 * share}, {"epoch", epoch_}});
+        reporter_.progress({{"phase", "evaluating"}, {"evaluated", share}, {"epoch", epoch_}});
     };
     return ranking_metrics(
         rank_held_out(data_, validation_users_, HeldOut::Validation, snapshot, workers_, poll).ranks);

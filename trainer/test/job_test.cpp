@@ -29,7 +29,8 @@ TEST(Job, LearnsAWalkAndReportsIt) {
                              "train_seconds", "users", "items", "interactions", "users_evaluated", "mrr@10"})
         EXPECT_TRUE(metrics.at(name).is_number()) << name;
     EXPECT_TRUE(metrics.at("protocol").is_string());
-    for (const auto& [name, value] : outcome.last("done").at("config").items())
+    const json config = outcome.last("done").at("config");
+    for (const auto& [name, value] : config.items())
         EXPECT_FALSE(value.is_null()) << name;
     EXPECT_EQ(outcome.last("epoch").at("metrics").size(), 2u);
 }
