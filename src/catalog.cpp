@@ -57,8 +57,6 @@ Param text_param(const char* value) {
 }
 Param bigint_param(std::int64_t value) { return {INT8OID, Int64GetDatum(value), false}; }
 Param int_param(std::int32_t value) { return {INT4OID, Int32GetDatum(value), false}; }
-Param real_param(double value) { return {FLOAT8OID, Float8GetDatum(value), false}; }
-Param bool_param(bool value) { return {BOOLOID, BoolGetDatum(value), false}; }
 
 std::uint64_t run_sql(const char* sql, const Param* params, int count, bool read_only) {
     constexpr int kMost = 24;

@@ -38,8 +38,6 @@ struct Param {
 Param text_param(const char* value);  // NULL when the pointer is null
 Param bigint_param(std::int64_t value);
 Param int_param(std::int32_t value);
-Param real_param(double value);
-Param bool_param(bool value);
 
 /// Runs a statement inside SPI (connected by SpiScope) and returns the number of rows it processed.
 /// 在 SPI 中执行一条语句，返回处理的行数。

@@ -68,11 +68,6 @@ def wait_for(condition, what, seconds=60):
     raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 
-def server_started():
-    """When the postmaster started; a crash-restart of the sessions shows in the log instead."""
-    return sql("SELECT pg_postmaster_start_time()")
-
-
 def server_log():
     with open(os.path.join(os.environ["PGHOST"], "server.log"), encoding="utf-8", errors="replace") as log:
         return log.read()
