@@ -16,11 +16,10 @@ const kernels::Table& k() { return kernels::table(); }
 
 }  // namespace
 
-kernels::AdamStep Schedule::next() {
+kernels::AdamStep Schedule::next(double share) {
     ++step_;
     const auto t = static_cast<double>(step_);
-    const double fall = last_ > 0 ? std::max(0.0, 1 - t / static_cast<double>(last_)) : 1;
-    const double warm = std::min(1.0, t / kWarmUp) * fall;
+    const double warm = std::min(1.0, t / kWarmUp) * share;
     const double keep = std::min(settings_.average, (1 + t) / (10 + t));
     return {.learning_rate = static_cast<float>(settings_.learning_rate * warm),
             .beta1 = kBeta1,

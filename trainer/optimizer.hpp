@@ -15,18 +15,15 @@ namespace seqrec::trainer {
 class Schedule {
   public:
     explicit Schedule(const Settings& settings) : settings_(settings) {}
-    /// Moves to the next step.
-    kernels::AdamStep next();
+    /// Moves to the next step, at `share` of the peak learning rate once the warm-up is over.
+    kernels::AdamStep next(double share);
     std::int64_t step() const { return step_; }
-    /// Starts again at step 0, and lets the learning rate fall to nothing within `steps`.
-    void restart(std::int64_t steps) {
-        step_ = 0;
-        last_ = steps;
-    }
+    /// Starts again at step 0.
+    void restart() { step_ = 0; }
 
   private:
     const Settings& settings_;
-    std::int64_t step_ = 0, last_ = 0;
+    std::int64_t step_ = 0;
 };
 
 /// AdamW (Loshchilov and Hutter 2019) of dense tensors, with an exponential

@@ -63,6 +63,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data)
       learning_rate(options.at("learning_rate")),
       weight_decay(options.at("weight_decay")),
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
+      cool_down(options.at("cool_down")),
       final_fit(options.at("final_fit")) {
     if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
 }
@@ -84,6 +85,7 @@ nlohmann::json Settings::to_json() const {
             {"threads", threads},
             {"patience", patience},
             {"max_seconds", max_seconds},
+            {"cool_down", cool_down},
             {"final_fit", final_fit}};
 }
 

@@ -63,6 +63,7 @@ Training::Training(const Dataset& data, const Settings& settings, Workers& worke
       users_(at::zeros({data.users(), settings.dim}, at::kFloat)),
       label_share_(shares(data.training_counts())),
       schedule_(settings),
+      planned_epochs_(settings.epochs),
       validation_users_(thin_out(data.evaluated(), validation_limit(data))),
       start_(std::chrono::steady_clock::now()) {
     if (settings.sampled_items > 0) items_.emplace(model_.item);
@@ -72,24 +73,47 @@ double Training::seconds() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
-/// Leaves the time of what follows inside the limit: the epoch's validation, two of choose_user_scale,
-/// fit_all.
-bool Training::out_of_time() const {
-    if (part_ == Part::All) return seconds() >= settings_.max_seconds;
+/// How much of the limit is used up, the time of what must follow included: the epoch's validation, two of
+/// choose_user_scale, fit_all.
+double Training::time_share() const {
+    if (part_ == Part::All) return (seconds() - begun_seconds_) / (settings_.max_seconds - begun_seconds_);
     const auto all = static_cast<double>(data_.interactions());
     const double held_out = 2 * static_cast<double>(data_.evaluated().size());
     const double fit = settings_.final_fit ? kFinalShare * all / (all - held_out) : 0;
-    return step_seconds_ * fit + seconds() + 3 * validation_seconds_ >= settings_.max_seconds;
+    return (step_seconds_ * fit + seconds() + 3 * validation_seconds_) / settings_.max_seconds;
+}
+
+/// How much of the training is over: by epochs or by time, whichever ends it first.
+double Training::share_done() const {
+    const double epochs = static_cast<double>(epoch_ - 1 - begun_) + epoch_share_;
+    return std::clamp(std::max(epochs / static_cast<double>(planned_epochs_), time_share()), 0.0, 1.0);
+}
+
+/// Of the peak learning rate: all of it until the cool-down, then falling to nothing.
+double Training::learning_share() const {
+    const double left = 1 - share_done();
+    return left < settings_.cool_down ? left / settings_.cool_down : 1;
 }
 
 void Training::run() {
-    while (epoch_ < settings_.epochs) {
+    while (epoch_ < planned_epochs_) {
         run_epoch();
-        const bool last = epoch_ == settings_.epochs || out_of_time();
+        const bool last = epoch_ >= planned_epochs_ || out_of_time();
         if (!last && schedule_.step() - validated_step_ < kValidationSteps) continue;
-        if (!validate() || last) break;
+        validate();
+        if (last || (without_gain_ >= settings_.patience && !cool_down())) break;
     }
     choose_user_scale();
+}
+
+/// Validation no longer improves: plans the end so that the learning rate falls from now on, which makes it
+/// improve once more. False when it is falling already.
+bool Training::cool_down() {
+    if (learning_share() < 1 || settings_.cool_down == 0) return false;
+    const double planned = static_cast<double>(epoch_) / (1 - std::min(settings_.cool_down, 0.9));
+    planned_epochs_ = std::min(planned_epochs_, static_cast<std::int64_t>(std::ceil(planned)));
+    without_gain_ = 0;
+    return epoch_ < planned_epochs_;
 }
 
 /// Trains the best weights a little further on everything, the held-out items included: what is served then
@@ -102,8 +126,10 @@ void Training::fit_all() {
     if (items_) items_.emplace(model_.item);
     users_ = RowTable(best_users_);
     final_epochs_ = std::max<std::int64_t>(1, std::llround(kFinalShare * static_cast<double>(best_epoch_)));
-    const std::int64_t steps = data_.interactions() / settings_.batch_tokens + 1;
-    schedule_.restart(steps * final_epochs_);
+    schedule_.restart();
+    begun_ = epoch_;
+    begun_seconds_ = seconds();
+    planned_epochs_ = final_epochs_;
     for (std::int64_t i = 0; i < final_epochs_ && seconds() < settings_.max_seconds; ++i) run_epoch();
     best_ = averaged();
     best_.users = best_.users * user_scale_;
@@ -116,12 +142,14 @@ void Training::run_epoch() {
     const std::span<const Window> all(windows);
     double total = 0;
     std::size_t done = 0;
+    epoch_share_ = 0;
     for (std::size_t step = 0; step < ends.size(); ++step) {
         const double loss = run_step(all.subspan(done, ends[step] - done));
         done = ends[step];
         total += loss;
         epoch_loss_ = total / static_cast<double>(step + 1);
-        report(static_cast<double>(step + 1) / static_cast<double>(ends.size()), loss);
+        epoch_share_ = static_cast<double>(step + 1) / static_cast<double>(ends.size());
+        report(loss);
         if (out_of_time()) return;
     }
 }
@@ -161,7 +189,7 @@ double Training::update(std::vector<ShardOutput>& outputs) {
     if (!std::isfinite(loss))
         throw Error(sqlstate::kInternal, "training diverged: the loss is not a finite number",
                     "Lower learning_rate or raise temperature.");
-    last_step_ = schedule_.next();
+    last_step_ = schedule_.next(part_ == Part::All ? 1 - share_done() : learning_share());
     optimizer_.apply(dense, last_step_, workers_);
     users_.apply(merge(users, settings_.dim), last_step_, schedule_.step(), workers_);
     if (items_) items_->apply(merge(items, settings_.dim), last_step_, schedule_.step(), workers_);
@@ -204,8 +232,8 @@ void Training::choose_user_scale() {
     }
 }
 
-/// Ranks the validation items; false when training should stop.
-bool Training::validate() {
+/// Ranks the validation items and keeps the weights if they are the best so far.
+void Training::validate() {
     const double begin = seconds();
     validated_step_ = schedule_.step();
     Snapshot now = averaged();
@@ -225,18 +253,10 @@ bool Training::validate() {
                               {"loss", epoch_loss_},
                               {"metrics", {{"hr@10", metrics["hr@10"]}, {"ndcg@10", metrics["ndcg@10"]}}},
                               {"seconds", seconds()}});
-    return without_gain_ < settings_.patience;
 }
 
-/// How much of the training is over: by epochs or by time, whichever ends it first.
-double Training::share_done(double epoch_share) const {
-    const double by_epochs =
-        (static_cast<double>(epoch_ - 1) + epoch_share) / static_cast<double>(settings_.epochs);
-    return std::min(1.0, std::max(by_epochs, seconds() / settings_.max_seconds));
-}
-
-void Training::report(double epoch_share, double loss) {
-    const double done = share_done(epoch_share), spent = seconds();
+void Training::report(double loss) {
+    const double done = share_done(), spent = seconds();
     reporter_.progress({{"phase", "training"},
                         {"percent", 100 * done},
                         {"epoch", epoch_},

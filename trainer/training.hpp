@@ -32,14 +32,17 @@ class Training {
     void run_epoch();
     double run_step(std::span<const Window> windows);
     double update(std::vector<ShardOutput>& outputs);
-    bool validate();
+    void validate();
+    bool cool_down();
     nlohmann::json validation_metrics(const Snapshot& snapshot);
     void choose_user_scale();
-    bool out_of_time() const;
     double seconds() const;
-    double share_done(double epoch_share) const;
+    double time_share() const;
+    bool out_of_time() const { return time_share() >= 1; }
+    double share_done() const;
+    double learning_share() const;
     Snapshot averaged();
-    void report(double epoch_share, double loss);
+    void report(double loss);
 
     const Dataset& data_;
     const Settings& settings_;
@@ -53,10 +56,13 @@ class Training {
     std::vector<float> label_share_;
     Schedule schedule_;
     kernels::AdamStep last_step_{};
+    std::int64_t planned_epochs_;  // of the current part, which began after epoch begun_
     std::vector<std::int32_t> validation_users_;
 
     Part part_ = Part::Training;
-    std::int64_t final_epochs_ = 0;
+    std::int64_t final_epochs_ = 0, begun_ = 0;
+    double begun_seconds_ = 0;
+    double epoch_share_ = 0;  // of the current epoch that is done
     at::Tensor best_users_;  // before they were scaled
     Snapshot best_;
     nlohmann::json best_metrics_ = nlohmann::json::object();

@@ -19,8 +19,7 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-constexpr std::chrono::milliseconds kLingerTime{1000};
-constexpr std::size_t kLingerBytes = 256 * 1024;
+constexpr std::chrono::milliseconds kLingerTime{2000};
 constexpr std::size_t kReadAhead = 16 * 1024;
 
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
@@ -203,16 +202,14 @@ asio::awaitable<void> Session::turn_away() {
 }
 
 /// Closing with unread bytes makes the kernel send a reset, which may take the answer from the client's
-/// hands. So the client is told that no more comes, and what it still sends is thrown away for a while.
+/// hands. So the client is told that no more comes, and what it still sends is thrown away for a while,
+/// bounded by time alone: a body of any size may be under way.
 asio::awaitable<void> Session::linger() {
     error_code error;
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
     limit(kLingerTime);
     buffer_.clear();
-    for (std::size_t total = 0; !error && total < kLingerBytes;) {
-        const auto size = co_await socket_.async_read_some(buffer_.prepare(4096), into(error));
-        total += size;
-    }
+    while (!error) co_await socket_.async_read_some(buffer_.prepare(kReadAhead), into(error));
 }
 
 void Session::limit(std::chrono::milliseconds time) {

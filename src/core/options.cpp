@@ -25,6 +25,7 @@ constexpr OptionSpec kTransformer[] = {
     {"sampled_items", Integer, 0, 1048576, "null", "",
      "items drawn to stand for the catalogue in one step; 0 = all items"},
     {"learning_rate", Real, 1e-8, 1, "0.001", "", "AdamW's peak step size"},
+    {"cool_down", Real, 0, 1, "0.3", "", "last share of the training, in which the learning rate falls to 0"},
     {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},
     {"seed", Integer, 0, 9007199254740991.0, "1", "", "start of the random numbers"},
     {"threads", Integer, 0, 1024, "0", "", "threads of the trainer; 0 = all cores"},

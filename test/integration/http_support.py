@@ -133,7 +133,8 @@ class Sidecar:
     def request(self, method, path, body=None, headers=None, connection=None):
         """(status, headers, body); JSON bodies are parsed."""
         own = connection or self.connect()
-        own.request(method, path, body=body, headers=headers or {})
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # answered before all of the body was sent
+            own.request(method, path, body=body, headers=headers or {})
         response = own.getresponse()
         data = response.read()
         if not connection:
