@@ -50,13 +50,13 @@ double product_rate(Workers& workers) {
     });
 }
 
-double loss_rate(Workers& workers) {
+double loss_rate(Workers& workers, bool bfloat16) {
     const Tensor items = unit_rows(at::randn({kItems, kDim})), hidden = unit_rows(at::randn({kTokens, kDim}));
     const std::vector<std::int32_t> labels(kTokens, 7);
     return best_rate(6.0 * kTokens * kItems * kDim * workers.count(), [&] {
         workers.run([&](int) {
             const Tensor w = items.detach().requires_grad_(), h = hidden.detach().requires_grad_();
-            torch::autograd::grad({softmax_loss(h, w, labels, {}, 20, 1.0 / kTokens)}, {h, w});
+            torch::autograd::grad({softmax_loss(h, w, labels, {}, 20, 1.0 / kTokens, bfloat16)}, {h, w});
         });
     });
 }
@@ -70,7 +70,10 @@ int run_bench(int threads) {
                                    {"kernels", kernels::table().name},
                                    {"libtorch_product_gflops", libtorch},
                                    {"product_gflops", product_rate(workers)},
-                                   {"loss_gflops", loss_rate(workers)}};
+                                   {"loss_gflops", loss_rate(workers, false)},
+                                   {"bfloat16_loss_gflops", kernels::table().bfloat16
+                                                                ? nlohmann::json(loss_rate(workers, true))
+                                                                : nlohmann::json()}};
     std::puts(result.dump().c_str());
     return 0;
 }

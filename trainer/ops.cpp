@@ -77,6 +77,45 @@ struct Embed : torch::autograd::Function<Embed> {
     }
 };
 
+Tensor pairs_of_rows(const Tensor& x) {
+    Tensor pairs = at::empty({(x.size(0) + 1) / 2, x.size(1)}, x.options());
+    k().bfloat16->pair_rows(in(x), x.size(0), x.size(1), out(pairs));
+    return pairs;
+}
+Tensor pairs_of_columns(const Tensor& x) {
+    Tensor pairs = at::empty({x.size(0), (x.size(1) + 1) / 2}, x.options());
+    k().bfloat16->pair_columns(in(x), x.size(0), x.size(1), out(pairs));
+    return pairs;
+}
+
+/// As Product, every factor rounded to bfloat16.
+struct Bfloat16Product : torch::autograd::Function<Bfloat16Product> {
+    static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight) {
+        const std::int64_t rows = x.size(0), to = weight.size(0);
+        const Tensor a = pairs_of_columns(x), b = pairs_of_columns(weight);
+        const std::int64_t depth = a.size(1);
+        Tensor y = at::empty({rows, to}, x.options());
+        k().bfloat16->gemm({rows, to, depth, in(a), depth, 1, in(b), 1, depth, out(y), to});
+        context->save_for_backward({x, weight});
+        return y;
+    }
+
+    static variable_list backward(AutogradContext* context, variable_list gradients) {
+        const variable_list saved = context->get_saved_variables();
+        const Tensor &x = saved[0], &weight = saved[1], dy = gradients[0].contiguous();
+        const std::int64_t rows = x.size(0), from = x.size(1), to = weight.size(0);
+        Tensor dx = at::empty_like(x), dweight = at::empty_like(weight);
+        const Tensor dy_columns = pairs_of_columns(dy), weight_rows = pairs_of_rows(weight);
+        const std::int64_t depth = dy_columns.size(1);
+        k().bfloat16->gemm(
+            {rows, from, depth, in(dy_columns), depth, 1, in(weight_rows), from, 1, out(dx), from});
+        const Tensor dy_rows = pairs_of_rows(dy), x_rows = pairs_of_rows(x);
+        k().bfloat16->gemm(
+            {to, from, dy_rows.size(0), in(dy_rows), 1, to, in(x_rows), from, 1, out(dweight), from});
+        return {dx, dweight};
+    }
+};
+
 struct Product : torch::autograd::Function<Product> {
     static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight) {
         const std::int64_t rows = x.size(0), from = x.size(1), to = weight.size(0);
@@ -217,7 +256,9 @@ struct UnitRows : torch::autograd::Function<UnitRows> {
 Tensor embed(const Tensor& items, const Tensor& positions, const Batch& batch, float scale, Mask mask) {
     return Embed::apply(items, positions, batch, static_cast<double>(scale), mask);
 }
-Tensor product(const Tensor& x, const Tensor& weight) { return Product::apply(x, weight); }
+Tensor product(const Tensor& x, const Tensor& weight, bool bfloat16) {
+    return bfloat16 ? Bfloat16Product::apply(x, weight) : Product::apply(x, weight);
+}
 Tensor norm(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     return Norm::apply(x, weight, bias);
 }

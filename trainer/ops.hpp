@@ -15,10 +15,12 @@ namespace seqrec::trainer {
 /// A batch that the backward pass still needs. 反向传播仍需使用的批次。
 using Batch = std::shared_ptr<const Packed>;
 
-/// Dropout of a whole pass: its rate and the seed that each layer derives its own from.
-struct Dropout {
+/// How a whole pass is computed: its dropout rate, the seed that each layer derives its own from, and whether
+/// its products round to bfloat16.
+struct Pass {
     float rate = 0;
     std::uint32_t seed = 0;
+    bool bfloat16 = false;
     kernels::Mask mask(std::uint32_t layer) const { return {seed + layer * 0x9E3779B9u, rate}; }
 };
 
@@ -27,8 +29,8 @@ struct Dropout {
 at::Tensor embed(const at::Tensor& items, const at::Tensor& positions, const Batch& batch, float scale,
                  kernels::Mask mask);
 
-/// x w^T, [T, out] for x [T, in], w [out, in].
-at::Tensor product(const at::Tensor& x, const at::Tensor& weight);
+/// x w^T, [T, out] for x [T, in], w [out, in]; `bfloat16` as in softmax_loss.
+at::Tensor product(const at::Tensor& x, const at::Tensor& weight, bool bfloat16 = false);
 
 /// Layer normalisation over the last dimension. 对最后一维做层归一化。
 at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);

@@ -14,7 +14,7 @@ namespace seqrec::trainer {
 struct Settings {
     std::int64_t dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads, patience;
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
-    bool final_fit;
+    bool final_fit, bfloat16;
     double average = 0.999;  // decay of the moving average of the weights
 
     Settings(const nlohmann::json& options, const Dataset& data);

@@ -32,6 +32,8 @@ constexpr OptionSpec kTransformer[] = {
     {"patience", Integer, 1, 100000, "10", "", "validations without a better NDCG@10 before it stops"},
     {"final_fit", Boolean, 0, 1, "true", "",
      "train a little further on the held-out interactions before serving"},
+    {"precision", Text, 0, 0, "\"auto\"", "auto|float32|bfloat16",
+     "what matrix products round their factors to; auto = bfloat16 where the CPU has it"},
     {"max_seconds", Real, 1, 31536000, "null", "", "longest training time, in seconds"},
 };
 

@@ -13,6 +13,7 @@ const Table& choose() {
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (avx512 && wanted.empty() && __builtin_cpu_supports("avx512bf16")) return avx512_bf16_table();
     if (avx512 && (wanted.empty() || wanted == "avx512")) return avx512_table();
     if (avx2 && wanted != "baseline") return avx2_table();
 #endif

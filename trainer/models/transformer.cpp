@@ -77,17 +77,18 @@ std::vector<Tensor> Transformer::tensors() {
     return list;
 }
 
-Tensor Transformer::forward(const Batch& batch, Dropout dropout) const {
+Tensor Transformer::forward(const Batch& batch, Pass pass) const {
+    const auto multiply = [&](const Tensor& x, const Tensor& weight) { return product(x, weight, pass.bfloat16); };
     const auto scale = std::sqrt(static_cast<float>(item.size(1)));
-    Tensor x = embed(item, position, batch, scale, dropout.mask(0));
+    Tensor x = embed(item, position, batch, scale, pass.mask(0));
     std::uint32_t layer = 1;
     for (const Block& block : blocks) {
-        const Tensor qkv = product(norm(x, block.norm1_weight, block.norm1_bias), block.qkv_weight);
-        const Tensor seen = attention(qkv, block.qkv_bias, block.relative, batch, dropout.mask(layer));
-        x = join(product(seen, block.out_weight), block.out_bias, x, dropout.mask(layer + 1));
-        const Tensor wide = product(norm(x, block.norm2_weight, block.norm2_bias), block.wide_weight);
-        const Tensor active = bias_gelu(wide, block.wide_bias, dropout.mask(layer + 2));
-        x = join(product(active, block.narrow_weight), block.narrow_bias, x, dropout.mask(layer + 3));
+        const Tensor qkv = multiply(norm(x, block.norm1_weight, block.norm1_bias), block.qkv_weight);
+        const Tensor seen = attention(qkv, block.qkv_bias, block.relative, batch, pass.mask(layer));
+        x = join(multiply(seen, block.out_weight), block.out_bias, x, pass.mask(layer + 1));
+        const Tensor wide = multiply(norm(x, block.norm2_weight, block.norm2_bias), block.wide_weight);
+        const Tensor active = bias_gelu(wide, block.wide_bias, pass.mask(layer + 2));
+        x = join(multiply(active, block.narrow_weight), block.narrow_bias, x, pass.mask(layer + 3));
         layer += 4;
     }
     return norm(x, norm_weight, norm_bias);

@@ -34,7 +34,7 @@ struct Transformer {
 
     /// Hidden states of all tokens, [T, dim]. `dropout.rate` is 0 outside
     /// training. 所有位置的隐藏状态 [T, dim]。
-    at::Tensor forward(const Batch& batch, Dropout dropout) const;
+    at::Tensor forward(const Batch& batch, Pass pass) const;
 };
 
 }  // namespace seqrec::trainer
