@@ -66,14 +66,14 @@ double loss_rate(Workers& workers, bool bfloat16) {
 int run_bench(int threads) {
     const double libtorch = libtorch_rate(threads);
     Workers workers(threads);
-    const nlohmann::json result = {{"threads", threads},
-                                   {"kernels", kernels::table().name},
-                                   {"libtorch_product_gflops", libtorch},
-                                   {"product_gflops", product_rate(workers)},
-                                   {"loss_gflops", loss_rate(workers, false)},
-                                   {"bfloat16_loss_gflops", kernels::table().bfloat16
-                                                                ? nlohmann::json(loss_rate(workers, true))
-                                                                : nlohmann::json()}};
+    const nlohmann::json result = {
+        {"threads", threads},
+        {"kernels", kernels::table().name},
+        {"libtorch_product_gflops", libtorch},
+        {"product_gflops", product_rate(workers)},
+        {"loss_gflops", loss_rate(workers, false)},
+        {"bfloat16_loss_gflops",
+         kernels::table().bfloat16 ? nlohmann::json(loss_rate(workers, true)) : nlohmann::json()}};
     std::puts(result.dump().c_str());
     return 0;
 }

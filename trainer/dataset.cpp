@@ -1,9 +1,14 @@
 #include "dataset.hpp"
 
+#include <limits>
+#include <utility>
+
 #include "core/error.hpp"
 
 namespace seqrec::trainer {
 namespace {
+
+constexpr double kNever = -std::numeric_limits<double>::infinity();
 
 [[noreturn]] void corrupted(const std::string& what) {
     throw Error(sqlstate::kDataCorrupted, "dataset file is not valid: " + what,
@@ -25,28 +30,41 @@ Dataset::Dataset(const std::string& path) {
     const auto offsets = file.get<std::int64_t>("user.offsets", {-1});
     const auto items = file.get<std::int32_t>("event.item", {-1});
     items_ = static_cast<std::int64_t>(file.get<std::int64_t>("item.id.offsets", {-1}).size()) - 1;
+    const auto times = file.get<double>("event.time", {static_cast<std::int64_t>(items.size())});
     rows_ = static_cast<std::int64_t>(items.size());
     check_offsets(offsets, items.size());
     for (const std::int32_t item : items)
         if (item < 0 || item >= items_) corrupted("an item index is out of range");
-    remove_repetitions(offsets, items);
+    remove_repetitions(offsets, items, times);
     check();
 }
 
-void Dataset::remove_repetitions(std::span<const std::int64_t> offsets, std::span<const std::int32_t> items) {
+void Dataset::remove_repetitions(std::span<const std::int64_t> offsets, std::span<const std::int32_t> items,
+                                 std::span<const double> times) {
     std::vector<std::int64_t> seen_by(static_cast<std::size_t>(items_), -1);
     sequence_.reserve(items.size());
     offsets_.assign(1, 0);
     for (std::size_t u = 0; u + 1 < offsets.size(); ++u) {
+        double last_new = kNever, new_before = kNever;
         for (std::int64_t i = offsets[u]; i < offsets[u + 1]; ++i) {
             std::int64_t& last = seen_by[static_cast<std::size_t>(items[i])];
             if (last == static_cast<std::int64_t>(u)) continue;
             last = static_cast<std::int64_t>(u);
+            new_before = std::exchange(last_new, times[i]);
             sequence_.push_back(items[i]);
         }
         offsets_.push_back(static_cast<std::int64_t>(sequence_.size()));
+        seen_until_.push_back(offsets[u] < offsets[u + 1] ? times[offsets[u + 1] - 1] : kNever);
+        validation_time_.push_back(new_before);
         if (offsets_[u + 1] - offsets_[u] >= 3) evaluated_.push_back(static_cast<std::int32_t>(u));
     }
+}
+
+void Dataset::evaluate_only_after(const std::vector<double>& seen_until) {
+    std::erase_if(evaluated_, [&](std::int32_t user) {
+        return !(validation_time_[static_cast<std::size_t>(user)] >
+                 seen_until[static_cast<std::size_t>(user)]);
+    });
 }
 
 void Dataset::check() const {

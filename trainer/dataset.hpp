@@ -43,18 +43,26 @@ class Dataset {
     }
     /// Users with three or more items, whose last two are held out.
     const std::vector<std::int32_t>& evaluated() const { return evaluated_; }
+    /// The time of each user's latest interaction, as the dataset file has it; -infinity without one.
+    const std::vector<double>& seen_until() const { return seen_until_; }
+    /// Leaves only those users in evaluated() whose held-out items are both later than `seen_until` of the
+    /// user: a model that starts from one which knows them would be measured on what it has been told.
+    /// 只保留留出物品均晚于 seen_until 的用户，以免用模型已见过的数据评估它。
+    void evaluate_only_after(const std::vector<double>& seen_until);
     /// Interactions of each item, in the training part and overall.
     std::vector<float> training_counts() const;
     std::vector<float> counts() const;
 
   private:
-    void remove_repetitions(std::span<const std::int64_t> offsets, std::span<const std::int32_t> items);
+    void remove_repetitions(std::span<const std::int64_t> offsets, std::span<const std::int32_t> items,
+                            std::span<const double> times);
     void check() const;
 
     std::int64_t items_ = 0, rows_ = 0;
     std::vector<std::int64_t> offsets_;
     std::vector<std::int32_t> sequence_;
     std::vector<std::int32_t> evaluated_;
+    std::vector<double> seen_until_, validation_time_;
 };
 
 }  // namespace seqrec::trainer

@@ -10,7 +10,7 @@ namespace seqrec::trainer {
 
 int run_encode(const std::string& model, const std::string& requests) try {
     at::set_num_threads(1);
-    const Snapshot snapshot = read_model(model);
+    const Snapshot snapshot = read_model(SafetensorsFile::open(model));
     std::ifstream file(requests);
     const nlohmann::json asked = nlohmann::json::parse(file);
     std::vector<std::vector<std::int32_t>> clicks;

@@ -10,6 +10,7 @@
 #include "metrics.hpp"
 #include "stop.hpp"
 #include "training.hpp"
+#include "warm_start.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 struct Job {
-    std::string dataset, model, kind;
+    std::string dataset, model, kind, init, checkpoint;
     json options;
 };
 
@@ -28,7 +29,12 @@ Job read_job(const std::string& path) {
     if (!file) throw Error(sqlstate::kIo, "could not read job file \"" + path + "\"");
     try {
         const json job = json::parse(text.str());
-        return {job.at("dataset"), job.at("model"), job.at("kind"), job.value("options", json::object())};
+        return {job.at("dataset"),
+                job.at("model"),
+                job.at("kind"),
+                job.value("init", ""),
+                job.value("checkpoint", ""),
+                job.value("options", json::object())};
     } catch (const json::exception& error) {
         throw Error(sqlstate::kInvalidParameter, "job file is not valid: " + std::string(error.what()),
                     R"(It is {"dataset": PATH, "model": PATH, "kind": "transformer", "options": {…}}.)");
@@ -70,24 +76,58 @@ json evaluate(const Dataset& data, const Snapshot& best, Workers& workers, Repor
     return metrics;
 }
 
+json earlier_config(const Job& job) {
+    if (job.init.empty()) return nullptr;
+    return json::parse(SafetensorsFile::open(job.init).meta("config"));
+}
+
+Snapshot fresh_start(const Dataset& data, const Settings& settings, Random& random) {
+    Snapshot start;
+    start.model = Transformer(settings, data.items(), random);
+    start.users = at::zeros({data.users(), settings.dim}, at::kFloat);
+    return start;
+}
+
+/// The weights of the model that the job names; users are then evaluated only on what it does not know.
+Snapshot warm_start(const Job& job, Dataset& data, const Settings& settings, Random& random,
+                    Reporter& reporter) {
+    WarmStart start = read_warm_start(job.init, job.dataset, settings, random);
+    const std::size_t before = data.evaluated().size();
+    data.evaluate_only_after(start.seen_until);
+    reporter.event(
+        "warning",
+        {{"message", "started from a model that knows " + std::to_string(start.known_items) + " of " +
+                         std::to_string(data.items()) + " items and " + std::to_string(start.known_users) +
+                         " of " + std::to_string(data.users()) + " users; " +
+                         std::to_string(data.evaluated().size()) + " of " + std::to_string(before) +
+                         " users have two new items to be evaluated on"}});
+    return std::move(start.weights);
+}
+
 void train(const std::string& path, Reporter& reporter) {
     const Job job = read_job(path);
     const json options = resolve_options(job.kind, job.options);
     reporter.progress({{"phase", "loading"}, {"percent", 0}});
-    const Dataset data(job.dataset);
-    const Settings settings(options, data);
+    Dataset data(job.dataset);
+    const Settings settings(options, data, earlier_config(job));
+    Random random(static_cast<std::uint64_t>(settings.seed));
+    Snapshot start = job.init.empty() ? fresh_start(data, settings, random)
+                                      : warm_start(job, data, settings, random, reporter);
     if (data.evaluated().empty())
         reporter.warning("no user has three different items, so nothing could be held out: metrics are null");
     Workers workers(static_cast<int>(settings.threads));
-    Training training(data, settings, workers, reporter);
+    Checkpoint checkpoint(job.checkpoint);
+    Training training(data, settings, std::move(start), random, workers, reporter, checkpoint);
     training.run();
     const json held_out = evaluate(data, training.best(), workers, reporter);
     training.fit_all();
     json metrics = training.metrics();
     metrics.update(held_out);
     reporter.progress({{"phase", "writing"}});
-    write_model(job.model, training.best(), data.counts(), settings.to_json(), metrics);
-    reporter.event("done", {{"metrics", metrics}, {"config", settings.to_json()}});
+    json config = settings.to_json();
+    config["trained_epochs"] = metrics["epochs"];
+    write_model(job.model, training.best(), data, config, metrics);
+    reporter.event("done", {{"metrics", metrics}, {"config", config}});
 }
 
 int fail(Reporter& reporter, const char* state, const std::string& message, const std::string& hint) {

@@ -111,16 +111,16 @@ class Bfloat16Products {
         k().bfloat16->exp_pairs(logits_.data(), shift, weight, sum, n, shape_.rows, chunk_.data(),
                                 exponentials_.data() + first * shape_.rows / 2);
         k().bfloat16->gemm({shape_.rows, shape_.dim, half(n), chunk_.data(), 1, shape_.rows,
-                            items_by_row_.data() + first / 2 * shape_.dim, shape_.dim, 1, gradient, shape_.dim,
-                            1, true});
+                            items_by_row_.data() + first / 2 * shape_.dim, shape_.dim, 1, gradient,
+                            shape_.dim, 1, true});
     }
     void set_scaled(const float* scaled) {
         k().bfloat16->pair_rows(scaled, shape_.rows, shape_.dim, pairs_.data());
     }
     void items_gradient(std::int64_t first, std::int64_t n, float* ditems) {
         const std::int64_t depth = half(shape_.rows);
-        k().bfloat16->gemm({n, shape_.dim, depth, exponentials_.data() + first * depth, depth, 1, pairs_.data(),
-                            shape_.dim, 1, ditems + first * shape_.dim, shape_.dim, 1, true});
+        k().bfloat16->gemm({n, shape_.dim, depth, exponentials_.data() + first * depth, depth, 1,
+                            pairs_.data(), shape_.dim, 1, ditems + first * shape_.dim, shape_.dim, 1, true});
     }
 
   private:
@@ -144,7 +144,8 @@ class Block {
           hidden_(floats(rows * shape_.dim)),
           gradient_(floats(rows * shape_.dim)),
           shift_(floats(rows)),
-          sum_(floats(rows)) {}
+          sum_(floats(rows)),
+          excess_(floats(rows)) {}
 
     /// Adds the block's gradients to `ditems`, writes those of its hidden states, returns its loss.
     double run(const float* hidden, const std::int32_t* labels, std::int64_t rows, double factor,
@@ -180,8 +181,8 @@ class Block {
         std::fill(sum_.begin(), sum_.end(), 0.0f);
         for_chunks([&](std::int64_t first, std::int64_t n) {
             products_.logits(first, n, scale_);
-            products_.exponentials(first, n, shift_.data(), weights_ ? weights_ + first : nullptr, sum_.data(),
-                                   gradient_.data());
+            products_.exponentials(first, n, shift_.data(), weights_ ? weights_ + first : nullptr,
+                                   sum_.data(), gradient_.data());
         });
         double loss = 0;
         for (std::int64_t r = 0; r < rows; ++r) loss += finish_label(labels[r], r);
@@ -196,10 +197,9 @@ class Block {
         const float excess = weights_ ? std::exp(logit - shift_[r]) * (weights_[label] - 1) : 0;
         sum_[r] -= excess;
         k().axpy(item, gradient_.data() + r * shape_.dim, shape_.dim, -excess - sum_[r]);
-        excess_of(r) = excess;
+        excess_[r] = excess;
         return std::log(sum_[r]) + shift_[r] - logit;
     }
-    float& excess_of(std::int64_t r) { return shift_[r]; }  // the shift is no longer needed then
 
     /// d loss / d logit = scale factor (exp / sum - [label]); what a row has in common goes to the narrow
     /// side of each product.
@@ -213,7 +213,7 @@ class Block {
                 h[d] *= common;
                 dhidden[r * dim + d] = common * gradient_[r * dim + d];
             }
-            k().axpy(h, ditems + labels[r] * dim, dim, -sum_[r] - excess_of(r));
+            k().axpy(h, ditems + labels[r] * dim, dim, -sum_[r] - excess_[r]);
         }
         products_.set_scaled(hidden_.data());
         for_chunks([&](std::int64_t first, std::int64_t n) { products_.items_gradient(first, n, ditems); });
@@ -224,7 +224,7 @@ class Block {
     Shape shape_;
     float scale_;
     Products products_;
-    std::vector<float> hidden_, gradient_, shift_, sum_;
+    std::vector<float> hidden_, gradient_, shift_, sum_, excess_;
 };
 
 struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
@@ -250,9 +250,9 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
 
   private:
     template <typename Products>
-    static double run_blocks(const Tensor& hidden, const Tensor& items, const std::vector<std::int32_t>& labels,
-                             const std::vector<float>& weights, double scale, double factor,
-                             const Tensor& dhidden, const Tensor& ditems) {
+    static double run_blocks(const Tensor& hidden, const Tensor& items,
+                             const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
+                             double scale, double factor, const Tensor& dhidden, const Tensor& ditems) {
         const std::int64_t tokens = hidden.size(0), dim = hidden.size(1), most = block_rows(items.size(0));
         Block<Products> block(items, weights, most, scale);
         double total = 0;

@@ -84,7 +84,7 @@ RowTable::RowTable(Tensor weight)
       moment1_(at::zeros_like(weight_)),
       moment2_(at::zeros_like(weight_)),
       average_(weight_.clone()),
-      touched_(static_cast<std::size_t>(weight_.size(0))) {}
+      touched_(at::zeros({weight_.size(0)}, at::kInt)) {}
 
 void RowTable::apply(const RowGradient& gradient, const kernels::AdamStep& step, std::int64_t now,
                      Workers& workers) {
@@ -104,7 +104,7 @@ void RowTable::apply(const RowGradient& gradient, const kernels::AdamStep& step,
 /// Makes up for the steps between the one that last touched a row and the one before `now`.
 void RowTable::catch_up(std::int64_t row, const kernels::AdamStep& step, std::int64_t now) {
     const std::int64_t dim = weight_.size(1), at = row * dim;
-    std::int32_t& touched = touched_[static_cast<std::size_t>(row)];
+    std::int32_t& touched = touched_.data_ptr<std::int32_t>()[row];
     const auto missed = static_cast<float>(now - 1 - touched);
     touched = static_cast<std::int32_t>(now);
     if (missed <= 0) return;
@@ -123,11 +123,12 @@ void RowTable::catch_up(std::int64_t row, const kernels::AdamStep& step, std::in
 
 Tensor RowTable::average(std::int64_t now, float rate) const {
     Tensor result = average_.clone();
-    const std::int64_t dim = weight_.size(1);
-    for (std::size_t row = 0; row < touched_.size(); ++row) {
-        const float approach = 1 - std::pow(1 - rate, static_cast<float>(now - touched_[row]));
-        float* average = result.data_ptr<float>() + static_cast<std::int64_t>(row) * dim;
-        const float* weight = weight_.data_ptr<float>() + static_cast<std::int64_t>(row) * dim;
+    const std::int64_t rows = weight_.size(0), dim = weight_.size(1);
+    for (std::int64_t row = 0; row < rows; ++row) {
+        const auto missed = static_cast<float>(now - touched_.data_ptr<std::int32_t>()[row]);
+        const float approach = 1 - std::pow(1 - rate, missed);
+        float* average = result.data_ptr<float>() + row * dim;
+        const float* weight = weight_.data_ptr<float>() + row * dim;
         for (std::int64_t d = 0; d < dim; ++d) average[d] += approach * (weight[d] - average[d]);
     }
     return result;

@@ -2,6 +2,8 @@
 // rows.
 #pragma once
 
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/kernels.hpp"
@@ -18,8 +20,8 @@ class Schedule {
     /// Moves to the next step, at `share` of the peak learning rate once the warm-up is over.
     kernels::AdamStep next(double share);
     std::int64_t step() const { return step_; }
-    /// Starts again at step 0.
-    void restart() { step_ = 0; }
+    /// Goes on after `step` steps.
+    void restart(std::int64_t step = 0) { step_ = step; }
 
   private:
     const Settings& settings_;
@@ -36,6 +38,15 @@ class DenseOptimizer {
     void apply(const std::vector<std::vector<at::Tensor>>& gradients, const kernels::AdamStep& step,
                Workers& workers);
     const std::vector<at::Tensor>& averages() const { return averages_; }
+    /// Calls visit(name, tensor) for all that a step changes beside the weights themselves.
+    template <typename Visit>
+    void for_each(const Visit& visit) {
+        for (std::size_t i = 0; i < weights_.size(); ++i)
+            if (weights_[i].defined())
+                for (auto [name, list] :
+                     {std::pair{"moment1.", &moments1_}, {"moment2.", &moments2_}, {"average.", &averages_}})
+                    visit(name + std::to_string(i), (*list)[i]);
+    }
 
   private:
     struct Piece {
@@ -66,6 +77,15 @@ class RowTable {
     const at::Tensor& weight() const { return weight_; }
     void apply(const RowGradient& gradient, const kernels::AdamStep& step, std::int64_t now,
                Workers& workers);
+    /// Calls visit(name, tensor) for all that a step changes.
+    template <typename Visit>
+    void for_each(const std::string& prefix, const Visit& visit) {
+        visit(prefix + "weight", weight_);
+        visit(prefix + "moment1", moment1_);
+        visit(prefix + "moment2", moment2_);
+        visit(prefix + "average", average_);
+        visit(prefix + "touched", touched_);
+    }
     /// The averaged table, brought up to `now`.
     at::Tensor average(std::int64_t now, float rate) const;
 
@@ -73,7 +93,7 @@ class RowTable {
     void catch_up(std::int64_t row, const kernels::AdamStep& step, std::int64_t now);
 
     at::Tensor weight_, moment1_, moment2_, average_;
-    std::vector<std::int32_t> touched_;  // the step that last updated a row
+    at::Tensor touched_;  // int32 [rows]: the step that last updated a row
 };
 
 }  // namespace seqrec::trainer

@@ -28,6 +28,9 @@ class Random {
         for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[below(i)]);
     }
 
+    /// All there is to know of what comes next.
+    std::uint64_t state() const { return state_; }
+
   private:
     std::uint64_t state_;
 };

@@ -41,6 +41,12 @@ std::int64_t choose_batch(const Dataset& data) {
 /// Past 50,000 items ranking each label among all of them costs more than it teaches.
 std::int64_t choose_sample(const Dataset& data) { return data.items() > 50000 ? 4096 : 0; }
 
+/// Validation ends a fresh training; one that starts from a trained model needs a fraction of what that took.
+std::int64_t choose_epochs(const nlohmann::json& earlier) {
+    if (earlier.is_null()) return 200;
+    return std::max<std::int64_t>(3, earlier.value("trained_epochs", std::int64_t{20}) * 15 / 100);
+}
+
 /// bfloat16 where the CPU multiplies it faster, unless told otherwise.
 bool choose_bfloat16(const std::string& precision) {
     const bool can = kernels::table().bfloat16 != nullptr;
@@ -58,12 +64,12 @@ T value_or(const nlohmann::json& options, const char* name, T otherwise) {
 
 }  // namespace
 
-Settings::Settings(const nlohmann::json& options, const Dataset& data)
+Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier)
     : dim(options.at("dim")),
       layers(options.at("layers")),
       heads(options.at("heads")),
       max_len(value_or(options, "max_len", choose_max_len(data))),
-      epochs(value_or<std::int64_t>(options, "epochs", 200)),
+      epochs(value_or(options, "epochs", choose_epochs(earlier))),
       batch_tokens(value_or(options, "batch_tokens", choose_batch(data))),
       sampled_items(value_or(options, "sampled_items", choose_sample(data))),
       seed(options.at("seed")),
@@ -75,8 +81,8 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data)
       learning_rate(options.at("learning_rate")),
       weight_decay(options.at("weight_decay")),
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
-      cool_down(options.at("cool_down")),
-      final_fit(options.at("final_fit")),
+      cool_down(value_or(options, "cool_down", earlier.is_null() ? 0.3 : 1.0)),
+      refit(options.at("holdout") == "refit"),
       bfloat16(choose_bfloat16(options.at("precision"))) {
     if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
 }
@@ -99,7 +105,7 @@ nlohmann::json Settings::to_json() const {
             {"patience", patience},
             {"max_seconds", max_seconds},
             {"cool_down", cool_down},
-            {"final_fit", final_fit},
+            {"holdout", refit ? "refit" : "keep"},
             {"precision", bfloat16 ? "bfloat16" : "float32"}};
 }
 

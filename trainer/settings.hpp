@@ -14,10 +14,11 @@ namespace seqrec::trainer {
 struct Settings {
     std::int64_t dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads, patience;
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
-    bool final_fit, bfloat16;
+    bool refit, bfloat16;
     double average = 0.999;  // decay of the moving average of the weights
 
-    Settings(const nlohmann::json& options, const Dataset& data);
+    /// `earlier`: the configuration of the model that the training starts from, null for a fresh start.
+    Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier);
     nlohmann::json to_json() const;
 };
 

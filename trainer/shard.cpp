@@ -97,12 +97,13 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
     const Tensor user_rows = gather(input.users.weight(), output.users.rows).requires_grad_();
 
     const Settings& settings = input.settings;
-    const Tensor hidden = model.forward(batch, {static_cast<float>(settings.dropout), batch->seed, settings.bfloat16});
+    const Tensor hidden =
+        model.forward(batch, {static_cast<float>(settings.dropout), batch->seed, settings.bfloat16});
     const Tensor wanted = unit_rows(add_rows(hidden, user_rows, batch, row_of_sequence));
     const Tensor candidates = sample ? model.item.index_select(0, index_of(sample->candidates)) : model.item;
-    const Tensor loss =
-        softmax_loss(wanted, unit_rows(candidates), sample ? sample->labels : batch->labels,
-                     sample ? sample->weights : std::vector<float>(), 1 / settings.temperature, label_weight, settings.bfloat16);
+    const Tensor loss = softmax_loss(wanted, unit_rows(candidates), sample ? sample->labels : batch->labels,
+                                     sample ? sample->weights : std::vector<float>(),
+                                     1 / settings.temperature, label_weight, settings.bfloat16);
 
     std::vector<Tensor> leaves = model.tensors();
     leaves.push_back(user_rows);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <exception>
 
 namespace seqrec::trainer {
 namespace {
@@ -25,7 +26,10 @@ void stop_on_signals() {
 }
 
 WriteGuard::WriteGuard() { writing = true; }
-WriteGuard::~WriteGuard() { writing = false; }
+WriteGuard::~WriteGuard() {
+    writing = false;
+    if (asked && std::uncaught_exceptions() == 0) ::_exit(128 + SIGTERM);  // asked after the last check
+}
 void WriteGuard::check() const {
     if (asked) throw Stopped{};
 }

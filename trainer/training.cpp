@@ -13,6 +13,8 @@ using at::Tensor;
 
 constexpr std::int64_t kValidationSteps = 40;  // that lie between two validations at least
 
+constexpr double kNegligible = 0.02;  // of the time: too little to tell whether it will be short
+
 constexpr double kFinalShare = 0.1;  // of the epochs, once more over everything
 
 /// Users ranked for early stopping: fewer where ranking one costs more.
@@ -52,25 +54,29 @@ std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
 
 }  // namespace
 
-Training::Training(const Dataset& data, const Settings& settings, Workers& workers, Reporter& reporter)
+Training::Training(const Dataset& data, const Settings& settings, Snapshot start, Random random,
+                   Workers& workers, Reporter& reporter, Checkpoint& checkpoint)
     : data_(data),
       settings_(settings),
       workers_(workers),
       reporter_(reporter),
-      random_(static_cast<std::uint64_t>(settings.seed)),
-      model_(settings, data.items(), random_),
+      checkpoint_(checkpoint),
+      random_(random),
+      model_(std::move(start.model)),
       optimizer_(dense_weights(model_, settings.sampled_items > 0)),
-      users_(at::zeros({data.users(), settings.dim}, at::kFloat)),
+      users_(std::move(start.users)),
       label_share_(shares(data.training_counts())),
       schedule_(settings),
-      planned_epochs_(settings.epochs),
       validation_users_(thin_out(data.evaluated(), validation_limit(data))),
       start_(std::chrono::steady_clock::now()) {
+    now_.planned_epochs = settings.epochs;
     if (settings.sampled_items > 0) items_.emplace(model_.item);
+    if (checkpoint.exists()) resume();
 }
 
+/// Of training, those before an interruption included.
 double Training::seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    return now_.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
 /// How much of the limit is used up, the time of what must follow included: the epoch's validation, two of
@@ -79,14 +85,16 @@ double Training::time_share() const {
     if (part_ == Part::All) return (seconds() - begun_seconds_) / (settings_.max_seconds - begun_seconds_);
     const auto all = static_cast<double>(data_.interactions());
     const double held_out = 2 * static_cast<double>(data_.evaluated().size());
-    const double fit = settings_.final_fit ? kFinalShare * all / (all - held_out) : 0;
-    return (step_seconds_ * fit + seconds() + 3 * validation_seconds_) / settings_.max_seconds;
+    const double fit = settings_.refit ? kFinalShare * all / (all - held_out) : 0;
+    return (now_.step_seconds * fit + seconds() + 3 * now_.validation_seconds) / settings_.max_seconds;
 }
 
-/// How much of the training is over: by epochs or by time, whichever ends it first.
+/// How much of the training is over: by epochs or by time, whichever ends it first. Time that is not short
+/// does not count, so that the learning rates are the same each time.
 double Training::share_done() const {
-    const double epochs = static_cast<double>(epoch_ - 1 - begun_) + epoch_share_;
-    return std::clamp(std::max(epochs / static_cast<double>(planned_epochs_), time_share()), 0.0, 1.0);
+    const double epochs = static_cast<double>(now_.epoch - 1 - begun_) + epoch_share_;
+    const double by_epochs = epochs / static_cast<double>(now_.planned_epochs), by_time = time_share();
+    return std::min(1.0, by_time < kNegligible ? by_epochs : std::max(by_epochs, by_time));
 }
 
 /// Of the peak learning rate: all of it until the cool-down, then falling to nothing.
@@ -96,12 +104,13 @@ double Training::learning_share() const {
 }
 
 void Training::run() {
-    while (epoch_ < planned_epochs_) {
+    while (now_.epoch < now_.planned_epochs) {
         run_epoch();
-        const bool last = epoch_ >= planned_epochs_ || out_of_time();
-        if (!last && schedule_.step() - validated_step_ < kValidationSteps) continue;
+        const bool last = now_.epoch >= now_.planned_epochs || out_of_time();
+        if (!last && schedule_.step() - now_.validated_step < kValidationSteps) continue;
         validate();
-        if (last || (without_gain_ >= settings_.patience && !cool_down())) break;
+        if (last || (now_.without_gain >= settings_.patience && !cool_down())) break;
+        if (checkpoint_.is_due()) save();
     }
     choose_user_scale();
 }
@@ -110,33 +119,34 @@ void Training::run() {
 /// improve once more. False when it is falling already.
 bool Training::cool_down() {
     if (learning_share() < 1 || settings_.cool_down == 0) return false;
-    const double planned = static_cast<double>(epoch_) / (1 - std::min(settings_.cool_down, 0.9));
-    planned_epochs_ = std::min(planned_epochs_, static_cast<std::int64_t>(std::ceil(planned)));
-    without_gain_ = 0;
-    return epoch_ < planned_epochs_;
+    const double planned = static_cast<double>(now_.epoch) / (1 - std::min(settings_.cool_down, 0.9));
+    now_.planned_epochs = std::min(now_.planned_epochs, static_cast<std::int64_t>(std::ceil(planned)));
+    now_.without_gain = 0;
+    return now_.epoch < now_.planned_epochs;
 }
 
 /// Trains the best weights a little further on everything, the held-out items included: what is served then
 /// knows them, while the metrics stay those of the model that did not.
 void Training::fit_all() {
-    if (!settings_.final_fit || data_.evaluated().empty()) return;
+    if (!settings_.refit || data_.evaluated().empty()) return;
     part_ = Part::All;
     model_ = best_.model;
     optimizer_ = DenseOptimizer(dense_weights(model_, items_.has_value()));
     if (items_) items_.emplace(model_.item);
     users_ = RowTable(best_users_);
-    final_epochs_ = std::max<std::int64_t>(1, std::llround(kFinalShare * static_cast<double>(best_epoch_)));
+    final_epochs_ =
+        std::max<std::int64_t>(1, std::llround(kFinalShare * static_cast<double>(now_.best_epoch)));
     schedule_.restart();
-    begun_ = epoch_;
+    begun_ = now_.epoch;
     begun_seconds_ = seconds();
-    planned_epochs_ = final_epochs_;
+    now_.planned_epochs = final_epochs_;
     for (std::int64_t i = 0; i < final_epochs_ && seconds() < settings_.max_seconds; ++i) run_epoch();
     best_ = averaged();
     best_.users = best_.users * user_scale_;
 }
 
 void Training::run_epoch() {
-    ++epoch_;
+    ++now_.epoch;
     const std::vector<Window> windows = cut_windows(data_, part_, settings_.max_len, random_);
     const std::vector<std::size_t> ends = cut_steps(windows, settings_.batch_tokens);
     const std::span<const Window> all(windows);
@@ -147,7 +157,7 @@ void Training::run_epoch() {
         const double loss = run_step(all.subspan(done, ends[step] - done));
         done = ends[step];
         total += loss;
-        epoch_loss_ = total / static_cast<double>(step + 1);
+        now_.epoch_loss = total / static_cast<double>(step + 1);
         epoch_share_ = static_cast<double>(step + 1) / static_cast<double>(ends.size());
         report(loss);
         if (out_of_time()) return;
@@ -168,9 +178,9 @@ double Training::run_step(std::span<const Window> windows) {
     });
     const double candidates = static_cast<double>(items_ ? outputs[0].items.rows.size() : data_.items());
     const double loss = update(outputs);
-    labels_ += labels;
-    flops_ += step_flops(settings_, windows, candidates);
-    step_seconds_ += seconds() - begin;
+    now_.labels += labels;
+    now_.flops += step_flops(settings_, windows, candidates);
+    now_.step_seconds += seconds() - begin;
     return loss;
 }
 
@@ -209,7 +219,7 @@ Snapshot Training::averaged() {
 
 nlohmann::json Training::validation_metrics(const Snapshot& snapshot) {
     const auto poll = [&](double share) {
-        reporter_.progress({{"phase", "evaluating"}, {"evaluated", share}, {"epoch", epoch_}});
+        reporter_.progress({{"phase", "evaluating"}, {"evaluated", share}, {"epoch", now_.epoch}});
     };
     return ranking_metrics(
         rank_held_out(data_, validation_users_, HeldOut::Validation, snapshot, workers_, poll).ranks);
@@ -224,9 +234,9 @@ void Training::choose_user_scale() {
         const Snapshot trial{best_.model, best_users_ * scale};
         const nlohmann::json metrics = validation_metrics(trial);
         if (scale == 0) clicks_only_ = metrics["ndcg@10"];
-        if (metrics["ndcg@10"].get<double>() <= best_ndcg_) continue;
-        best_ndcg_ = metrics["ndcg@10"];
-        best_metrics_ = metrics;
+        if (metrics["ndcg@10"].get<double>() <= now_.best_ndcg) continue;
+        now_.best_ndcg = metrics["ndcg@10"];
+        now_.best_metrics = metrics;
         best_.users = trial.users;
         user_scale_ = scale;
     }
@@ -235,52 +245,88 @@ void Training::choose_user_scale() {
 /// Ranks the validation items and keeps the weights if they are the best so far.
 void Training::validate() {
     const double begin = seconds();
-    validated_step_ = schedule_.step();
+    now_.validated_step = schedule_.step();
     Snapshot now = averaged();
     const nlohmann::json metrics = validation_metrics(now);
-    validation_seconds_ = seconds() - begin;
+    now_.validation_seconds = seconds() - begin;
     const double ndcg = validation_users_.empty() ? 0 : metrics["ndcg@10"].get<double>();
-    const bool better = validation_users_.empty() || ndcg > best_ndcg_;
+    const bool better = validation_users_.empty() || ndcg > now_.best_ndcg;
     if (better) {
         best_ = std::move(now);
-        best_ndcg_ = ndcg;
-        best_epoch_ = epoch_;
-        best_metrics_ = metrics;
+        now_.best_ndcg = ndcg;
+        now_.best_epoch = now_.epoch;
+        now_.best_metrics = metrics;
     }
-    without_gain_ = better ? 0 : without_gain_ + 1;
-    reporter_.event("epoch", {{"epoch", epoch_},
+    now_.without_gain = better ? 0 : now_.without_gain + 1;
+    reporter_.event("epoch", {{"epoch", now_.epoch},
                               {"step", schedule_.step()},
-                              {"loss", epoch_loss_},
+                              {"loss", now_.epoch_loss},
                               {"metrics", {{"hr@10", metrics["hr@10"]}, {"ndcg@10", metrics["ndcg@10"]}}},
                               {"seconds", seconds()}});
 }
 
 void Training::report(double loss) {
     const double done = share_done(), spent = seconds();
-    reporter_.progress({{"phase", "training"},
-                        {"percent", 100 * done},
-                        {"epoch", epoch_},
-                        {"step", schedule_.step()},
-                        {"loss", loss},
-                        {"labels_per_s", static_cast<double>(labels_) / std::max(step_seconds_, 1e-9)},
-                        {"eta_seconds", spent * (1 - done) / std::max(done, 1e-9)}});
+    reporter_.progress(
+        {{"phase", "training"},
+         {"percent", 100 * done},
+         {"epoch", now_.epoch},
+         {"step", schedule_.step()},
+         {"loss", loss},
+         {"labels_per_s", static_cast<double>(now_.labels) / std::max(now_.step_seconds, 1e-9)},
+         {"eta_seconds", spent * (1 - done) / std::max(done, 1e-9)}});
 }
 
 nlohmann::json Training::metrics() const {
     const double spent = seconds();
-    nlohmann::json metrics = {{"best_epoch", best_epoch_},
+    nlohmann::json metrics = {{"best_epoch", now_.best_epoch},
                               {"final_fit_epochs", final_epochs_},
-                              {"epochs", epoch_ - final_epochs_},
+                              {"epochs", now_.epoch - final_epochs_},
                               {"steps", schedule_.step()},
-                              {"labels", labels_},
-                              {"labels_per_s", static_cast<double>(labels_) / step_seconds_},
-                              {"gflops", flops_ / step_seconds_ / 1e9},
+                              {"labels", now_.labels},
+                              {"labels_per_s", static_cast<double>(now_.labels) / now_.step_seconds},
+                              {"gflops", now_.flops / now_.step_seconds / 1e9},
                               {"train_seconds", spent}};
     metrics["user_scale"] = user_scale_;
     metrics["valid_ndcg@10_clicks_only"] = clicks_only_;
     for (const char* name : {"hr@10", "ndcg@10"})
-        metrics[std::string("valid_") + name] = best_metrics_.value(name, nlohmann::json());
+        metrics[std::string("valid_") + name] = now_.best_metrics.value(name, nlohmann::json());
     return metrics;
+}
+
+/// Every tensor that a checkpoint holds; those of best_ only once there is one.
+std::vector<NamedTensor> Training::tensors() {
+    std::vector<NamedTensor> list;
+    const auto add = [&](const std::string& name, Tensor& tensor) { list.push_back({name, tensor}); };
+    model_.for_each(add);
+    optimizer_.for_each(add);
+    users_.for_each("users.", add);
+    if (items_) items_->for_each("items.", add);
+    if (now_.best_epoch == 0) return list;
+    best_.model.for_each([&](const std::string& name, Tensor& tensor) { add("best." + name, tensor); });
+    add("best.users", best_.users);
+    return list;
+}
+
+void Training::save() {
+    Standing standing = now_;
+    standing.seconds = seconds();
+    standing.step = schedule_.step();
+    standing.random = random_.state();
+    checkpoint_.write(standing, settings_.to_json(), tensors());
+}
+
+void Training::resume() {
+    const Checkpoint::Stored stored = checkpoint_.read(settings_.to_json());
+    now_ = stored.state.get<Standing>();
+    random_ = Random(now_.random);
+    schedule_.restart(now_.step);
+    if (now_.best_epoch > 0) {
+        best_ = {model_, users_.weight().clone()};
+        best_.model.for_each([](const std::string&, Tensor& tensor) { tensor = at::empty_like(tensor); });
+    }
+    for (const auto& [name, tensor] : tensors()) tensor.copy_(read_tensor(stored.file, name));
+    reporter_.warning("went on after epoch " + std::to_string(now_.epoch) + ", where it was interrupted");
 }
 
 }  // namespace seqrec::trainer

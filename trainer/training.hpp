@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "checkpoint.hpp"
 #include "evaluation.hpp"
 #include "metrics.hpp"
 #include "optimizer.hpp"
@@ -13,15 +14,35 @@
 
 namespace seqrec::trainer {
 
+/// How far a training has come: all of its state that is no tensor.
+/// 训练进度：除张量以外的全部状态。
+struct Standing {
+    std::int64_t epoch = 0, planned_epochs = 0, best_epoch = 0, without_gain = 0, labels = 0;
+    std::int64_t validated_step = 0;
+    double best_ndcg = -1, epoch_loss = 0;
+    double validation_seconds = 0, step_seconds = 0, flops = 0, seconds = 0;
+    nlohmann::json best_metrics = nlohmann::json::object();
+    // only in a checkpoint
+    std::int64_t step = 0;
+    std::uint64_t random = 0;
+
+    NLOHMANN_DEFINE_TYPE_INTRUSIVE(Standing, epoch, planned_epochs, best_epoch, without_gain, labels,
+                                   validated_step, best_ndcg, epoch_loss, validation_seconds, step_seconds,
+                                   flops, seconds, best_metrics, step, random)
+};
+
 /// Trains on every user's history but the last two items, keeps the weights that ranked the item before the
 /// last best, and stops when they no longer improve.
 /// 以每个用户除最后两个物品外的历史训练，保留在倒数第二个物品上排名最好的权重，不再提高时停止。
 class Training {
   public:
-    Training(const Dataset& data, const Settings& settings, Workers& workers, Reporter& reporter);
+    /// `start`: the weights to begin with. `checkpoint`: where to go on from when it holds something, and
+    /// what is kept up to date. start 为初始权重；checkpoint 若有内容则从中继续，并持续更新。
+    Training(const Dataset& data, const Settings& settings, Snapshot start, Random random, Workers& workers,
+             Reporter& reporter, Checkpoint& checkpoint);
 
     void run();
-    /// After run() and its evaluation: see `final_fit` in the options.
+    /// After run() and its evaluation: see `holdout` in the options.
     void fit_all();
 
     const Snapshot& best() const { return best_; }
@@ -33,8 +54,8 @@ class Training {
     double run_step(std::span<const Window> windows);
     double update(std::vector<ShardOutput>& outputs);
     void validate();
-    bool cool_down();
     nlohmann::json validation_metrics(const Snapshot& snapshot);
+    bool cool_down();
     void choose_user_scale();
     double seconds() const;
     double time_share() const;
@@ -43,11 +64,15 @@ class Training {
     double learning_share() const;
     Snapshot averaged();
     void report(double loss);
+    std::vector<NamedTensor> tensors();
+    void save();
+    void resume();
 
     const Dataset& data_;
     const Settings& settings_;
     Workers& workers_;
     Reporter& reporter_;
+    Checkpoint& checkpoint_;
     Random random_;
     Transformer model_;
     DenseOptimizer optimizer_;
@@ -56,23 +81,19 @@ class Training {
     std::vector<float> label_share_;
     Schedule schedule_;
     kernels::AdamStep last_step_{};
-    std::int64_t planned_epochs_;  // of the current part, which began after epoch begun_
     std::vector<std::int32_t> validation_users_;
 
-    Part part_ = Part::Training;
-    std::int64_t final_epochs_ = 0, begun_ = 0;
-    double begun_seconds_ = 0;
-    double epoch_share_ = 0;  // of the current epoch that is done
-    at::Tensor best_users_;  // before they were scaled
+    Standing now_;
     Snapshot best_;
-    nlohmann::json best_metrics_ = nlohmann::json::object();
     nlohmann::json clicks_only_;
-    double best_ndcg_ = -1, user_scale_ = 1;
-    std::int64_t epoch_ = 0, best_epoch_ = 0, without_gain_ = 0, labels_ = 0;
-    std::int64_t validated_step_ = 0;
-    double epoch_loss_ = 0, validation_seconds_ = 0;
-    double step_seconds_ = 0, flops_ = 0;
+    double user_scale_ = 1;
     std::chrono::steady_clock::time_point start_;
+    double epoch_share_ = 0;  // of the current epoch that is done
+
+    Part part_ = Part::Training;
+    at::Tensor best_users_;                      // before they were scaled
+    std::int64_t final_epochs_ = 0, begun_ = 0;  // epochs of the final fit, and those before it
+    double begun_seconds_ = 0;
 };
 
 }  // namespace seqrec::trainer

@@ -43,9 +43,9 @@ struct AdamStep {
 /// Widths that every table's panels divide.
 inline constexpr std::ptrdiff_t kPackMultiple = 32;
 
-/// Products of bfloat16 values, for CPUs that multiply them twice as fast. Two values that are neighbours along
-/// k make one 32-bit pair; matrices of pairs are addressed like matrices of floats, with k counting pairs.
-/// bfloat16 乘积：沿 k 相邻的两个值组成一个 32 位的对；按 float 矩阵的方式寻址，k 以对计。
+/// Products of bfloat16 values, for CPUs that multiply them twice as fast. Two values that are neighbours
+/// along k make one 32-bit pair; matrices of pairs are addressed like matrices of floats, with k counting
+/// pairs. bfloat16 乘积：沿 k 相邻的两个值组成一个 32 位的对；按 float 矩阵的方式寻址，k 以对计。
 struct Bfloat16 {
     /// As Table::gemm; A and B hold pairs, C is float32, and so are the sums.
     void (*gemm)(const Gemm&);
@@ -53,10 +53,11 @@ struct Bfloat16 {
     void (*pair_rows)(const float* x, std::ptrdiff_t rows, std::ptrdiff_t columns, float* to);
     /// [rows, columns] to pairs of columns 2j, 2j + 1, [rows, (columns + 1) / 2]; a missing column is 0.
     void (*pair_columns)(const float* x, std::ptrdiff_t rows, std::ptrdiff_t columns, float* to);
-    /// As Table::exp_column_sums, but x stays and the results go, as pairs of rows and as pairs of columns, to
+    /// As Table::exp_column_sums, but x stays and the results go, as pairs of rows and as pairs of columns,
+    /// to
     /// [(rows + 1) / 2, n] and [rows, n / 2].
-    void (*exp_pairs)(const float* x, const float* shift, const float* weight, float* sum, std::ptrdiff_t rows,
-                      std::ptrdiff_t n, float* along_rows, float* along_columns);
+    void (*exp_pairs)(const float* x, const float* shift, const float* weight, float* sum,
+                      std::ptrdiff_t rows, std::ptrdiff_t n, float* along_rows, float* along_columns);
 };
 
 struct Table {

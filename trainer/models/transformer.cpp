@@ -78,7 +78,9 @@ std::vector<Tensor> Transformer::tensors() {
 }
 
 Tensor Transformer::forward(const Batch& batch, Pass pass) const {
-    const auto multiply = [&](const Tensor& x, const Tensor& weight) { return product(x, weight, pass.bfloat16); };
+    const auto multiply = [&](const Tensor& x, const Tensor& weight) {
+        return product(x, weight, pass.bfloat16);
+    };
     const auto scale = std::sqrt(static_cast<float>(item.size(1)));
     Tensor x = embed(item, position, batch, scale, pass.mask(0));
     std::uint32_t layer = 1;

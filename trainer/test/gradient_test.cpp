@@ -58,6 +58,15 @@ TEST(Gradient, Product) {
         [](const auto& x) { return x[0].mm(x[1].t()); });
 }
 
+TEST(Gradient, Bfloat16Product) {
+    if (!kernels::table().bfloat16) GTEST_SKIP() << "no bfloat16 products on this CPU";
+    for (const auto& [rows, from, to] : {std::array{37, 24, 40}, {130, 600, 70}, {1, 7, 33}})
+        expect_equal(
+            {leaf({rows, from}, 1), leaf({to, from}, 2)},
+            [](const auto& x) { return product(x[0], x[1], true); },
+            [](const auto& x) { return x[0].mm(x[1].t()); }, 6e-3);
+}
+
 TEST(Gradient, DeepProduct) {
     expect_equal(
         {leaf({130, 600}, 1), leaf({70, 600}, 2)}, [](const auto& x) { return product(x[0], x[1]); },
@@ -136,7 +145,8 @@ TEST(Gradient, Attention) {
 }
 
 /// The whole loss against libtorch's cross-entropy in double precision.
-void expect_softmax_loss(std::int64_t tokens, std::int64_t items, double scale, bool sampled = false) {
+void expect_softmax_loss(std::int64_t tokens, std::int64_t items, double scale, bool sampled = false,
+                         bool bfloat16 = false) {
     Random random(4);
     std::vector<std::int32_t> labels(static_cast<std::size_t>(tokens));
     for (auto& label : labels)
@@ -151,14 +161,15 @@ void expect_softmax_loss(std::int64_t tokens, std::int64_t items, double scale, 
     expect_equal(
         {leaf({tokens, 64}, 1), leaf({items, 64}, 2)},
         [&](const auto& x) {
-            return softmax_loss(unit_rows(x[0]), unit_rows(x[1]), labels, weights, scale, 0.25);
+            return softmax_loss(unit_rows(x[0]), unit_rows(x[1]), labels, weights, scale, 0.25, bfloat16);
         },
         [&](const auto& x) {
             const Tensor h = x[0].to(at::kDouble), w = x[1].to(at::kDouble);
             const Tensor logits = (h / h.norm(2, 1, true)).mm((w / w.norm(2, 1, true)).t()) * scale;
             const Tensor picked = logits.gather(1, index(labels).unsqueeze(1));
             return ((logits + log_weights).logsumexp({1}).sum() - picked.sum()) * 0.25;
-        });
+        },
+        bfloat16 ? 1.5e-2 : 1e-5);
 }
 
 TEST(Gradient, SoftmaxLoss) {
@@ -169,6 +180,15 @@ TEST(Gradient, SoftmaxLoss) {
     expect_softmax_loss(150, 1000, 20, true);
     expect_softmax_loss(100, 500,
                         200);  // a scale whose exponentials need each row's own largest logit
+}
+
+TEST(Gradient, Bfloat16SoftmaxLoss) {
+    if (!kernels::table().bfloat16) GTEST_SKIP() << "no bfloat16 products on this CPU";
+    expect_softmax_loss(150, 1000, 20, false, true);
+    expect_softmax_loss(97, 61, 20, false, true);
+    expect_softmax_loss(1, 2, 20, false, true);
+    expect_softmax_loss(150, 1000, 20, true, true);
+    expect_softmax_loss(100, 500, 60, false, true);
 }
 
 /// The mean of many draws is the input: what dropout leaves is scaled up by what it removes.

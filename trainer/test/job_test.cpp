@@ -30,9 +30,17 @@ TEST(Job, LearnsAWalkAndReportsIt) {
         EXPECT_TRUE(metrics.at(name).is_number()) << name;
     EXPECT_TRUE(metrics.at("protocol").is_string());
     const json config = outcome.last("done").at("config");
-    for (const auto& [name, value] : config.items())
-        EXPECT_FALSE(value.is_null()) << name;
+    for (const auto& [name, value] : config.items()) EXPECT_FALSE(value.is_null()) << name;
     EXPECT_EQ(outcome.last("epoch").at("metrics").size(), 2u);
+}
+
+/// All bytes of the model that a job left in its folder.
+std::string weights(const TempFolder& folder) {
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    std::string all;
+    for (const auto& [name, tensor] : file.tensors())
+        all.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+    return all;
 }
 
 TEST(Job, SameSeedSameModel) {
@@ -41,18 +49,11 @@ TEST(Job, SameSeedSameModel) {
     const json options = {{"dim", 16}, {"epochs", 3}, {"threads", 2}, {"max_len", 20}};
     const auto a = testing::train(first, data, 40, options), b = testing::train(second, data, 40, options);
     EXPECT_EQ(a.last("done").at("metrics").at("ndcg@10"), b.last("done").at("metrics").at("ndcg@10"));
-    const auto weights = [](const TempFolder& folder) {
-        const SafetensorsFile file = SafetensorsFile::open(folder / "model");
-        std::string all;
-        for (const auto& [name, tensor] : file.tensors())
-            all.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-        return all;
-    };
-    EXPECT_EQ(weights(first), weights(second));
+    EXPECT_TRUE(weights(first) == weights(second));
     json reseeded = options;
     reseeded["seed"] = 2;
     testing::train(other, data, 40, reseeded);
-    EXPECT_NE(weights(first), weights(other));
+    EXPECT_FALSE(weights(first) == weights(other));
 }
 
 TEST(Job, SampledSoftmaxLearnsToo) {
@@ -126,21 +127,78 @@ TEST(Job, EndsAtMaxSeconds) {
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15));
 }
 
-TEST(Job, SigtermLeavesNoFile) {
-    const TempFolder folder;
-    testing::write_dataset(folder / "dataset", testing::walks(400, 300, 100), 300);
-    seqrec::testing::write_file(folder / "job", json{{"dataset", folder / "dataset"},
-                                                     {"model", folder / "model"},
-                                                     {"kind", "transformer"},
-                                                     {"options", {{"epochs", 100000}}}}
-                                                    .dump());
-    const std::string job = folder / "job";
+/// Starts a job on a dataset that is there already; returns the process.
+pid_t start_job(const TempFolder& folder, const json& job) {
+    const std::string path = folder / "job";
+    seqrec::testing::write_file(path, job.dump());
     const pid_t child = ::fork();
     if (child == 0) {
         if (!std::freopen("/dev/null", "w", stdout)) ::_exit(1);
-        ::execl(SEQREC_TRAINER, SEQREC_TRAINER, "train", job.c_str(), nullptr);
+        ::execl(SEQREC_TRAINER, SEQREC_TRAINER, "train", path.c_str(), nullptr);
         ::_exit(127);
     }
+    return child;
+}
+
+/// Waits until `path` exists, at most half a minute.
+bool appears(const std::string& path) {
+    for (int i = 0; i < 3000 && !std::filesystem::exists(path); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return std::filesystem::exists(path);
+}
+
+TEST(Job, GoesOnAfterAKillAsIfNothingHadHappened) {
+    for (const int sampled : {0, 20}) {
+        const TempFolder whole, interrupted;
+        const Sequences data = testing::walks(300, 60, 30);
+        const json options = {{"dim", 16}, {"epochs", 60}, {"threads", 2}, {"sampled_items", sampled}};
+        const auto expected = testing::train(whole, data, 60, options);
+        testing::write_dataset(interrupted / "dataset", data, 60);
+        const json job = {{"dataset", interrupted / "dataset"},
+                          {"model", interrupted / "model"},
+                          {"checkpoint", interrupted / "checkpoint"},
+                          {"kind", "transformer"},
+                          {"options", options}};
+        const pid_t child = start_job(interrupted, job);
+        ASSERT_TRUE(appears(interrupted / "checkpoint"));
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+        ASSERT_FALSE(std::filesystem::exists(interrupted / "model"));
+        const auto resumed =
+            testing::run_command(std::string(SEQREC_TRAINER) + " train " + (interrupted / "job"));
+        ASSERT_EQ(resumed.status, 0);
+        EXPECT_NE(resumed.last("warning").at("message").get<std::string>().find("interrupted"),
+                  std::string::npos);
+        EXPECT_EQ(resumed.last("done").at("metrics").at("ndcg@10"),
+                  expected.last("done").at("metrics").at("ndcg@10"));
+        EXPECT_TRUE(weights(interrupted) == weights(whole)) << "sampled " << sampled;
+    }
+}
+
+TEST(Job, RefusesTheCheckpointOfOtherSettings) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", testing::walks(300, 60, 30), 60);
+    json job = {{"dataset", folder / "dataset"},
+                {"model", folder / "model"},
+                {"checkpoint", folder / "checkpoint"},
+                {"kind", "transformer"},
+                {"options", {{"epochs", 40}, {"dim", 16}}}};
+    const std::string command = std::string(SEQREC_TRAINER) + " train " + (folder / "job");
+    seqrec::testing::write_file(folder / "job", job.dump());
+    ASSERT_EQ(testing::run_command(command).status, 0);
+    ASSERT_TRUE(std::filesystem::exists(folder / "checkpoint"));
+    job["options"]["dim"] = 24;
+    seqrec::testing::write_file(folder / "job", job.dump());
+    EXPECT_EQ(testing::run_command(command).last("error").at("sqlstate"), "22023");
+}
+
+TEST(Job, SigtermLeavesNoFile) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", testing::walks(400, 300, 100), 300);
+    const pid_t child = start_job(folder, {{"dataset", folder / "dataset"},
+                                           {"model", folder / "model"},
+                                           {"kind", "transformer"},
+                                           {"options", {{"epochs", 100000}}}});
     std::this_thread::sleep_for(std::chrono::seconds(2));
     const auto begin = std::chrono::steady_clock::now();
     ::kill(child, SIGTERM);

@@ -12,7 +12,7 @@ using seqrec::testing::TempFolder;
 float largest_difference(const std::string& path, int requests) {
     const SafetensorsFile file = SafetensorsFile::open(path);
     const Encoder encoder(file);
-    const Snapshot snapshot = read_model(path);
+    const Snapshot snapshot = read_model(file);
     Random random(5);
     float largest = 0;
     for (int i = 0; i < requests; ++i) {

@@ -1,0 +1,38 @@
+#include "checkpoint.hpp"
+
+#include <unistd.h>
+
+#include "core/error.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+constexpr char kFormat[] = "seqrec-checkpoint/1";
+constexpr int kShare = 50;
+
+}  // namespace
+
+bool Checkpoint::exists() const { return !path_.empty() && ::access(path_.c_str(), F_OK) == 0; }
+
+bool Checkpoint::is_due() const { return !path_.empty() && Clock::now() - written_ >= kShare * cost_; }
+
+void Checkpoint::write(const nlohmann::json& state, const nlohmann::json& settings,
+                       const std::vector<NamedTensor>& tensors) {
+    const Clock::time_point begin = Clock::now();
+    write_tensors(path_, {{"format", kFormat}, {"state", state.dump()}, {"settings", settings.dump()}}, tensors);
+    written_ = Clock::now();
+    cost_ = written_ - begin;
+}
+
+Checkpoint::Stored Checkpoint::read(const nlohmann::json& settings) const {
+    SafetensorsFile file = SafetensorsFile::open(path_);
+    if (file.meta("format") != kFormat)
+        throw Error(sqlstate::kDataCorrupted, "the checkpoint is not valid: its format is " + file.meta("format"));
+    if (file.meta("settings") != settings.dump())
+        throw Error(sqlstate::kInvalidParameter, "the checkpoint belongs to a training with other settings",
+                    "Resume with the same options, data and number of threads, or start again.");
+    auto state = nlohmann::json::parse(file.meta("state"));
+    return {std::move(file), std::move(state)};
+}
+
+}  // namespace seqrec::trainer
