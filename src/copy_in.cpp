@@ -85,6 +85,11 @@ void CopyRow::real(float value) {
     put(std::bit_cast<std::int32_t>(value));
 }
 
+void CopyRow::number(double value) {
+    put<std::int32_t>(sizeof value);
+    put(std::bit_cast<std::int64_t>(value));
+}
+
 void CopyRow::text(std::string_view value) {
     put(static_cast<std::int32_t>(value.size()));
     buffer_.append(value);

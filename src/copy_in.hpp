@@ -18,6 +18,7 @@ class CopyRow {
     void bigint(std::int64_t value);
     void integer(std::int32_t value);
     void real(float value);
+    void number(double value);
     void text(std::string_view value);
     void reals(std::span<const float> values);
 

@@ -30,7 +30,7 @@ void settle_interrupted_jobs(const char* model) {
     run_sql(
         "UPDATE seqrec.jobs j SET state = 'interrupted', finished_at = clock_timestamp(), "
         "       error = coalesce(error, 'the job''s worker is gone'), "
-        "       hint = coalesce(hint, 'Start the training again with seqrec_train.') "
+        "       hint = coalesce(hint, 'A later training of the model has begun.') "
         "WHERE model = $1 AND state IN ('queued', 'exporting', 'training', 'publishing') "
         "  AND seqrec.current_state(j) = 'interrupted'",
         {text_param(model)});
@@ -71,11 +71,51 @@ std::int64_t insert_job(const char* model, const char* kind, const char* source,
     return id;
 }
 
+const char* queue_again(std::int64_t id) {
+    const MemoryContext outside = CurrentMemoryContext;
+    const RoleScope scope = spi_enter();
+    // Out of the way first, so that what is left of the model's running jobs is somebody else's.
+    if (run_sql("UPDATE seqrec.jobs j SET state = 'interrupted' "
+                "WHERE job_id = $1 AND seqrec.current_state(j) = 'interrupted' RETURNING model",
+                {bigint_param(id)}) != 1)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("job " INT64_FORMAT " goes on already", id),
+                        errhint("Look at the view seqrec_jobs.")));
+    const char* model = MemoryContextStrdup(outside, spi_text(0, 1));
+    settle_interrupted_jobs(model);
+    refuse_second_training(model);
+    run_sql(
+        "UPDATE seqrec.jobs SET state = 'queued', phase = NULL, error = NULL, sqlstate = NULL, detail = NULL, "
+        "       hint = NULL, finished_at = NULL, queued_at = clock_timestamp() WHERE job_id = $1",
+        {bigint_param(id)});
+    spi_leave(scope);
+    return model;
+}
+
+bool give_up_interrupted_job(std::int64_t id) {
+    const RoleScope scope = spi_enter();
+    const auto rows = run_sql(
+        "UPDATE seqrec.jobs j SET state = 'cancelled', finished_at = clock_timestamp(), eta = NULL, "
+        "       error = 'the job was interrupted and given up', sqlstate = '57014', "
+        "       hint = 'Start the training again with seqrec_train.' "
+        "WHERE job_id = $1 AND seqrec.current_state(j) = 'interrupted'",
+        {bigint_param(id)});
+    spi_leave(scope);
+    return rows == 1;
+}
+
+bool can_go_on(std::int64_t id) {
+    return run_sql(
+               "SELECT FROM seqrec.jobs j WHERE job_id = $1 AND seqrec.current_state(j) = 'interrupted' "
+               "AND state <> 'interrupted'",
+               {bigint_param(id)}) == 1;
+}
+
 bool read_job(std::int64_t id, Job* job) {
     const MemoryContext context = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
     const bool found =
-        run_sql("SELECT model, kind, owner, source, options FROM seqrec.jobs WHERE job_id = $1",
+        run_sql("SELECT model, kind, owner, source, options, state, metrics - 'validation' "
+                "FROM seqrec.jobs WHERE job_id = $1",
                 {bigint_param(id)}) == 1;
     if (found)
         *job = {id,
@@ -83,7 +123,9 @@ bool read_job(std::int64_t id, Job* job) {
                 copy_out(spi_text(0, 2), context),
                 copy_out(spi_text(0, 3), context),
                 copy_out(spi_text(0, 4), context),
-                copy_out(spi_text(0, 5), context)};
+                copy_out(spi_text(0, 5), context),
+                copy_out(spi_text(0, 6), context),
+                copy_out(spi_text(0, 7), context)};
     spi_leave(scope);
     return found;
 }

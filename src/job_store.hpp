@@ -13,11 +13,21 @@ namespace seqrec {
 struct Job {
     std::int64_t id;
     char *model, *kind, *owner, *source, *options;
+    char* state;
+    char* export_metrics;  // what an earlier run of the job measured, "{}" when there was none
 };
 
 /// Inserts a queued job and returns its id; ERROR 55006 when the model is being trained already.
 /// 插入排队任务并返回任务号；模型正在训练时报错 55006。
 std::int64_t insert_job(const char* model, const char* kind, const char* source, const char* options);
+/// Queues an interrupted job once more and returns its model's name; ERROR 55006 when the model is being trained.
+/// 将被中断的任务重新排队并返回其模型名；模型正在训练时报错 55006。
+const char* queue_again(std::int64_t id);
+/// Writes down that an interrupted job will not go on; false when it was not interrupted.
+/// 记录被中断的任务不再继续；任务并非中断则返回 false。
+bool give_up_interrupted_job(std::int64_t id);
+/// Whether the job was interrupted and can go on. 任务是否被中断且可以继续。
+bool can_go_on(std::int64_t id);
 /// False when no such row is visible, as after a rollback. 行不可见（例如已回滚）时返回 false。
 bool read_job(std::int64_t id, Job* job);
 

@@ -47,6 +47,7 @@ struct Files {
         check_finite("item.embedding", {items, dim});
         check_finite("user.embedding", {users, dim});
         check_finite("item.popularity", {items});
+        (void)model.get<double>("user.seen_until", {users});
     }
 
     void check_finite(const char* name, const Shape& shape) const {
@@ -70,8 +71,7 @@ struct Files {
 };
 
 bool is_weight(const std::string& name) {
-    return name != "item.embedding" && name != "user.embedding" && name != "item.popularity" &&
-           !name.starts_with("pad.");
+    return !name.starts_with("item.") && !name.starts_with("user.") && !name.starts_with("pad.");
 }
 
 bool item_row(std::int64_t index, std::string& buffer, const void* state) {
@@ -89,10 +89,11 @@ bool item_row(std::int64_t index, std::string& buffer, const void* state) {
 bool user_row(std::int64_t index, std::string& buffer, const void* state) {
     const auto& files = *static_cast<const Files*>(state);
     if (index >= files.users) return false;
-    CopyRow row(buffer, 4);
+    CopyRow row(buffer, 5);
     row.bigint(files.model_id);
     row.integer(static_cast<std::int32_t>(index));
     row.text(files.id("user", index));
+    row.number(files.model.get<double>("user.seen_until", {files.users})[static_cast<std::size_t>(index)]);
     row.reals(files.row("user.embedding", index));
     return true;
 }

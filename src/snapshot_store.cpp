@@ -110,9 +110,11 @@ void add_item(TupleTableSlot* slot, void* state) {
 
 void add_user(TupleTableSlot* slot, void* state) {
     const std::string_view id = text_view(slot->tts_values[1]);
-    const std::span<const float> embedding = real_view(slot->tts_values[2]);
+    const double seen_until = DatumGetFloat8(slot->tts_values[2]);
+    const std::span<const float> embedding = real_view(slot->tts_values[3]);
     guarded([&] {
-        static_cast<SnapshotWriter*>(state)->user(DatumGetInt32(slot->tts_values[0]), id, embedding);
+        static_cast<SnapshotWriter*>(state)->user(DatumGetInt32(slot->tts_values[0]), id, embedding,
+                                                  seen_until);
     });
 }
 
@@ -132,7 +134,8 @@ void write_snapshot(std::int64_t model_id, const char* version, const char* path
         rows("SELECT name, part, data FROM seqrec.weights WHERE model_id = $1", add_weight_part);
         rows("SELECT idx, item_id, popularity, embedding FROM seqrec.items WHERE model_id = $1 ORDER BY idx",
              add_item);
-        rows("SELECT idx, user_id, embedding FROM seqrec.users WHERE model_id = $1 ORDER BY idx", add_user);
+        rows("SELECT idx, user_id, seen_until, embedding FROM seqrec.users WHERE model_id = $1 ORDER BY idx",
+             add_user);
         writer.commit(check_for_interrupts);
     });
     spi_leave(scope);

@@ -7,6 +7,7 @@
 
 #include "boundary.hpp"
 #include "catalog.hpp"
+#include "job_folder.hpp"
 #include "job_store.hpp"
 #include "ratings_table.hpp"
 #include "trainer_process.hpp"
@@ -75,6 +76,53 @@ void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
 const char* check_options(const char* kind, const char* options) {
     return guarded(
         [&] { return from_utf8(resolve_options(kind, nlohmann::json::parse(to_utf8(options))).dump()); });
+}
+
+/// The name or version that the options ask to start from, or null.
+const char* wanted_start(const char* options) {
+    return guarded([&]() -> const char* {
+        const auto init = nlohmann::json::parse(to_utf8(options)).at("init_from");
+        return init.is_null() ? nullptr : from_utf8(init.get<std::string>());
+    });
+}
+
+struct Earlier {
+    char *version, *config, *kind, *owner;
+};
+
+/// The active version of a name, or a version by its uuid, that the current user may take the weights of.
+Earlier find_earlier(const char* wanted, const char* kind) {
+    const MemoryContext outside = CurrentMemoryContext;
+    const RoleScope scope = spi_enter();
+    const auto rows = run_sql(
+        "SELECT version::text, config::text, kind, owner::text FROM seqrec.models "
+        "WHERE (name = $1 AND active) OR version::text = $1 ORDER BY version::text = $1 LIMIT 1",
+        {text_param(wanted)});
+    const auto keep = [&](int number) {
+        return rows == 1 ? MemoryContextStrdup(outside, spi_text(0, number)) : nullptr;
+    };
+    const Earlier earlier{keep(1), keep(2), keep(3), keep(4)};
+    spi_leave(scope);
+    if (rows != 1)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no model \"%s\" to start from", wanted),
+                        errhint("init_from names a model or a version of the view seqrec_models.")));
+    require_role(earlier.owner, psprintf("model \"%s\"", wanted));
+    if (strcmp(earlier.kind, kind) != 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("model \"%s\" is of kind \"%s\", not \"%s\"", wanted, earlier.kind, kind),
+                        errhint("A training can start only from a model of its own kind.")));
+    return earlier;
+}
+
+/// The options of a training that starts from an earlier model: its shape, and its version instead of a name
+/// that may mean another one tomorrow.
+const char* start_from(const Earlier& earlier, const char* kind, const char* options) {
+    return guarded([&] {
+        auto given = adopt_shape(nlohmann::json::parse(to_utf8(options)),
+                                 nlohmann::json::parse(to_utf8(earlier.config)));
+        given["init_from"] = earlier.version;
+        return from_utf8(resolve_options(kind, given).dump());
+    });
 }
 
 void check_model_name(const char* model) {
@@ -230,6 +278,8 @@ Datum seqrec_train(PG_FUNCTION_ARGS) {
     PreventCommandIfReadOnly("seqrec_train()");
     const TrainCall call = read_train_call(fcinfo);
     const char* options = check_options(call.kind, call.options);
+    if (const char* wanted = wanted_start(options))
+        options = start_from(find_earlier(wanted, call.kind), call.kind, call.options);
     refuse_side_tables(fcinfo, call.kind);
     const RatingsTable ratings =
         open_ratings(call.ratings, call.user_column, call.item_column, call.time_column);
@@ -248,9 +298,29 @@ Datum seqrec_cancel(PG_FUNCTION_ARGS) {
     const std::int64_t id = PG_GETARG_INT64(0);
     const JobRow row = read_job_row(id);
     const int process = is_over(row) ? 0 : job_process(id);
-    if (process == 0) PG_RETURN_BOOL(false);
+    if (process == 0) {
+        const bool given_up = give_up_interrupted_job(id);
+        if (given_up) remove_job_folder(id);
+        PG_RETURN_BOOL(given_up);
+    }
     // SIGINT is what pg_cancel_backend sends; SIGKILL is for the trainer alone, never for a server process.
     PG_RETURN_BOOL(kill(process, SIGINT) == 0);
+}
+
+PG_FUNCTION_INFO_V1(seqrec_resume);
+Datum seqrec_resume(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    PreventCommandIfReadOnly("seqrec_resume()");
+    const std::int64_t id = PG_GETARG_INT64(0);
+    const JobRow row = read_job_row(id);
+    if (strcmp(row.state, "interrupted") != 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("job " INT64_FORMAT " is not interrupted but %s", id, row.state),
+                        errhint("Only an interrupted job can go on.")));
+    check_login();
+    (void)trainer_path();
+    launch_worker(id, queue_again(id));
+    PG_RETURN_VOID();
 }
 
 PG_FUNCTION_INFO_V1(seqrec_wait);

@@ -83,7 +83,7 @@ void enter_state(const char* state) {
     report_activity(state);
 }
 
-/// False when the calling transaction rolled back, and with it the job.
+/// False when the calling transaction rolled back, and with it the order.
 bool wait_for_caller(const Order& order, Job* job) {
     report_activity("waiting for the transaction that called seqrec_train");
     StartTransactionCommand();
@@ -94,7 +94,7 @@ bool wait_for_caller(const Order& order, Job* job) {
     MemoryContextSwitchTo(job_memory);
     const bool found = read_job(order.job_id, job);
     end_transaction();
-    return found;
+    return found && strcmp(job->state, "queued") == 0;
 }
 
 /// Reads the table in one short READ ONLY transaction, with the memory that maintenance may use for its sort.
@@ -119,11 +119,37 @@ const char* run_export(const Job& job, const char* folder) {
     return metrics;
 }
 
-void write_job_file(const Job& job, const char* folder, const char* path) {
+/// The snapshot of the version that the options ask to start from, built when it is missing; null without one.
+const char* find_start(const Job& job) {
+    const char* version = guarded([&]() -> const char* {
+        const auto init = nlohmann::json::parse(to_utf8(job.options)).at("init_from");
+        return init.is_null() ? nullptr : palloc_copy(init.get<std::string>());
+    });
+    if (!version) return nullptr;
+    begin_transaction();
+    const RoleScope scope = spi_enter();
+    const auto rows =
+        run_sql("SELECT model_id FROM seqrec.models WHERE version::text = $1", {text_param(version)});
+    const std::int64_t model_id = rows == 1 ? spi_bigint(0, 1) : 0;
+    spi_leave(scope);
+    if (rows != 1)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("the model version to start from, %s, has been dropped", version),
+                        errhint("Call seqrec_train again with another init_from.")));
+    const Snapshot* snapshot = open_snapshot(model_id, version);  // makes sure that the file is there and whole
+    guarded([&] { delete snapshot; });
+    const char* path = MemoryContextStrdup(job_memory, snapshot_path(version));
+    end_transaction();
+    return path;
+}
+
+void write_job_file(const Job& job, const char* folder, const char* init, const char* path) {
     const char* text = guarded([&] {
         const std::string base(folder);
         const nlohmann::json value = {{"dataset", base + "/dataset.safetensors"},
                                       {"model", base + "/model.safetensors"},
+                                      {"checkpoint", base + "/checkpoint.safetensors"},
+                                      {"init", init ? init : ""},
                                       {"kind", job.kind},
                                       {"options", nlohmann::json::parse(job.options)}};
         return palloc_copy(value.dump());
@@ -186,7 +212,7 @@ void run_trainer(const Job& job, const char* folder) {
     enter_state("training");
     const char* job_path = psprintf("%s/job.json", folder);
     const char* log_path = psprintf("%s/trainer.log", folder);
-    write_job_file(job, folder, job_path);
+    write_job_file(job, folder, find_start(job), job_path);
     start_trainer(job_path, log_path);
     const MemoryContext per_line =
         AllocSetContextCreate(job_memory, "seqrec trainer line", ALLOCSET_DEFAULT_SIZES);
@@ -216,9 +242,9 @@ void run_job(const Order& order) {
     Job job{};
     if (!wait_for_caller(order, &job)) return;
     begin_transaction();
-    const char* folder = MemoryContextStrdup(job_memory, make_job_folder(job.id));
+    const char* folder = MemoryContextStrdup(job_memory, open_job_folder(job.id));
     end_transaction();
-    const char* metrics = run_export(job, folder);
+    const char* metrics = has_dataset(folder) ? job.export_metrics : run_export(job, folder);
     run_trainer(job, folder);
     run_publish(job, folder, metrics);
 }

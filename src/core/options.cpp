@@ -35,6 +35,8 @@ constexpr OptionSpec kTransformer[] = {
      "refit = train a little further on the held-out interactions before serving; keep = never"},
     {"precision", Text, 0, 0, "\"auto\"", "auto|float32|bfloat16",
      "what matrix products round their factors to; auto = bfloat16 where the CPU has it"},
+    {"init_from", Text, 0, 0, "null", "",
+     "model or version whose weights the training starts from, for a retraining on a grown table"},
     {"max_seconds", Real, 1, 31536000, "null", "", "longest training time, in seconds"},
 };
 
@@ -73,6 +75,7 @@ std::string expectation(const OptionSpec& spec) {
         case Boolean:
             return name + " is true or false.";
         case Text:
+            if (spec.choices.empty()) return name + " is a text.";
             return name + " is one of: " + std::string(spec.choices) + ".";
     }
     return name;
@@ -105,7 +108,7 @@ bool has_type(const OptionSpec& spec, const json& value) {
 json check_value(const OptionSpec& spec, const json& value) {
     const std::string name(spec.name);
     if (!has_type(spec, value)) refuse("option \"" + name + "\" has the wrong type", expectation(spec));
-    if (spec.type == Text && !is_choice(spec.choices, value.get_ref<const std::string&>()))
+    if (spec.type == Text && !spec.choices.empty() && !is_choice(spec.choices, value.get_ref<const std::string&>()))
         refuse("invalid value for option \"" + name + "\"", expectation(spec));
     if (spec.type == Integer || spec.type == Real) {
         const double number_value = value.get<double>();
@@ -132,6 +135,17 @@ std::span<const OptionSpec> option_specs(std::string_view kind) {
         names += (names.empty() ? "" : ", ") + std::string(known.name);
     }
     refuse("unknown model kind \"" + std::string(kind) + "\"", "Known kinds: " + names + ".");
+}
+
+json adopt_shape(json given, const json& config) {
+    for (const char* name : {"dim", "layers", "heads", "max_len"}) {
+        json& option = given[name];
+        if (option.is_null()) option = config.at(name);
+        if (option != config.at(name))
+            refuse("option \"" + std::string(name) + "\" differs from the model to start from",
+                   "Leave it out: it has " + config.at(name).dump() + ", and its weights can't change their shape.");
+    }
+    return given;
 }
 
 json resolve_options(std::string_view kind, const json& given) {

@@ -134,6 +134,7 @@ struct SnapshotWriter::Impl {
     SafetensorsWriter file{};
     std::map<std::string, Coverage, std::less<>> weights{};
     std::span<float> scale{}, popularity{};
+    std::span<double> seen_until{};
     State state = State::Declaring;
 
     void require(State wanted, const char* call) const {
@@ -160,6 +161,7 @@ SnapshotWriter::SnapshotWriter(const Size& size, const std::string& kind, const 
     impl_->file.declare<float>("item.scale", {size.items});
     impl_->file.declare<float>("item.popularity", {size.items});
     impl_->users.declare(impl_->file);
+    impl_->file.declare<double>("user.seen_until", {size.users});
 }
 
 void SnapshotWriter::weight(std::string name, DType dtype, Shape shape) {
@@ -177,6 +179,7 @@ void SnapshotWriter::create(const std::string& path) {
     impl_->users.map(impl_->file);
     impl_->scale = impl_->file.data<float>("item.scale");
     impl_->popularity = impl_->file.data<float>("item.popularity");
+    impl_->seen_until = impl_->file.data<double>("user.seen_until");
     for (auto& [name, coverage] : impl_->weights) coverage.size = impl_->file.bytes(name).size();
 }
 
@@ -202,9 +205,11 @@ void SnapshotWriter::item(std::int64_t index, std::string_view id, std::span<con
     impl_->popularity[static_cast<std::size_t>(index)] = popularity;
 }
 
-void SnapshotWriter::user(std::int64_t index, std::string_view id, std::span<const float> embedding) {
+void SnapshotWriter::user(std::int64_t index, std::string_view id, std::span<const float> embedding,
+                          double seen_until) {
     impl_->require(Impl::State::Filling, "user");
     impl_->users.add(index, id, embedding);
+    impl_->seen_until[static_cast<std::size_t>(index)] = seen_until;
 }
 
 void SnapshotWriter::commit(const Poll& poll) {

@@ -12,7 +12,8 @@
 namespace seqrec {
 
 /// One model version, mapped read-only: every process that opens it shares its pages. Beside the tensors of
-/// the model file it holds `item.scale` (F32 [I], 1/‖embedding‖) and the id indexes `item.id.*`, `user.id.*`.
+/// the model file it holds `item.scale` (F32 [I], 1/‖embedding‖) `user.seen_until` (F64
+/// [U]) and the id indexes `item.id.*`, `user.id.*`.
 /// metadata: `format` = `seqrec-snapshot/1`, `kind`, `config`, `version` (the model's uuid).
 /// 一个模型版本的只读映射，打开它的所有进程共享内存页。除模型文件的张量外，还含 item.scale 与 id 索引。
 class Snapshot {
@@ -70,10 +71,11 @@ class SnapshotWriter {
     /// 将张量的一部分复制到字节偏移 offset 处；放不下时抛出 Error（数据损坏）。
     void weight_part(std::string_view name, std::size_t offset, std::span<const std::byte> part);
     /// Rows in index order: ids are appended, so index must be 0, 1, 2, … (Error otherwise). `embedding` has
-    /// dim finite numbers, `popularity` is finite and not negative.
-    /// 按下标顺序给出行；embedding 为 dim 个有限数，popularity 有限且非负。
+    /// dim finite numbers, `popularity` is finite and not negative, `seen_until` is the time of the user's latest
+    /// interaction in training. 按下标顺序给出行；embedding 为 dim 个有限数，popularity
+    /// 有限且非负，seen_until 为该用户在训练数据中最后一次交互的时间。
     void item(std::int64_t index, std::string_view id, std::span<const float> embedding, float popularity);
-    void user(std::int64_t index, std::string_view id, std::span<const float> embedding);
+    void user(std::int64_t index, std::string_view id, std::span<const float> embedding, double seen_until);
     /// Builds the hash tables, checks that nothing is missing, writes the file under its name. `poll` is
     /// called while the tables are built. 构建哈希表，检查内容完整，以正式名称写出文件。建表期间调用 poll。
     void commit(const Poll& poll = {});

@@ -208,7 +208,7 @@ class SnapshotWriterTest : public SnapshotTest {
     static void fill_rows(SnapshotWriter& writer) {
         writer.item(0, "a", kTwo, 1);
         writer.item(1, "bc", kTwo, 2);
-        writer.user(0, "u", kTwo);
+        writer.user(0, "u", kTwo, 5);
     }
     void expect_nothing_left() { EXPECT_EQ(folder_.files(), 0u); }
 
@@ -219,7 +219,7 @@ class SnapshotWriterTest : public SnapshotTest {
 TEST_F(SnapshotWriterTest, WritesInAnyMixOfOrders) {
     SnapshotWriter writer = small();
     const auto bytes = std::as_bytes(std::span(kFour));
-    writer.user(0, "u", kTwo);
+    writer.user(0, "u", kTwo, 5);
     writer.weight_part("w", 8, bytes.subspan(8));
     writer.item(0, "a", kTwo, 1);
     writer.weight_part("w", 16, {});
@@ -299,8 +299,8 @@ TEST_F(SnapshotWriterTest, RefusesRowsOutOfOrder) {
     EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, 1); }), sqlstate::kDataCorrupted);
     writer.item(1, "bc", kTwo, 1);
     EXPECT_EQ(error_of([&] { writer.item(2, "", kTwo, 1); }), sqlstate::kDataCorrupted);
-    writer.user(0, "u", kTwo);
-    EXPECT_EQ(error_of([&] { writer.user(1, "", kTwo); }), sqlstate::kDataCorrupted);
+    writer.user(0, "u", kTwo, 5);
+    EXPECT_EQ(error_of([&] { writer.user(1, "", kTwo, 5); }), sqlstate::kDataCorrupted);
 }
 
 TEST_F(SnapshotWriterTest, RefusesRowsThatAreNotNumbers) {
@@ -309,7 +309,7 @@ TEST_F(SnapshotWriterTest, RefusesRowsThatAreNotNumbers) {
     EXPECT_EQ(error_of([&] { writer.item(0, "a", three, 1); }), sqlstate::kDataCorrupted);
     EXPECT_EQ(error_of([&] { writer.item(0, "a", {}, 1); }), sqlstate::kDataCorrupted);
     EXPECT_EQ(error_of([&] { writer.item(0, "a", nan, 1); }), sqlstate::kDataCorrupted);
-    EXPECT_EQ(error_of([&] { writer.user(0, "u", infinite); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.user(0, "u", infinite, 5); }), sqlstate::kDataCorrupted);
     for (const float popularity : {-1.0f, NAN, kInfinity})
         EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, popularity); }), sqlstate::kDataCorrupted);
     writer.item(0, "a", kTwo, 1);  // what was refused left no trace
@@ -333,7 +333,7 @@ TEST_F(SnapshotWriterTest, RefusesDuplicateIds) {
     fill_weight(writer);
     writer.item(0, "a", kTwo, 1);
     writer.item(1, "a", kTwo, 1);
-    writer.user(0, "u", kTwo);
+    writer.user(0, "u", kTwo, 5);
     std::string message;
     EXPECT_EQ(error_of([&] { writer.commit(); }, &message), sqlstate::kDataCorrupted);
     EXPECT_NE(message.find("duplicate id \"a\""), std::string::npos) << message;
@@ -365,7 +365,7 @@ TEST_F(SnapshotWriterTest, RefusesSizesOutOfRange) {
 TEST_F(SnapshotWriterTest, RefusesCallsOutOfOrder) {
     SnapshotWriter early({2, 1, 2, 3, 1}, "test", "{}", "v");
     EXPECT_EQ(error_of([&] { early.item(0, "a", kTwo, 1); }), sqlstate::kInternal);
-    EXPECT_EQ(error_of([&] { early.user(0, "a", kTwo); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { early.user(0, "a", kTwo, 5); }), sqlstate::kInternal);
     EXPECT_EQ(error_of([&] { early.weight_part("w", 0, {}); }), sqlstate::kInternal);
     EXPECT_EQ(error_of([&] { early.commit(); }), sqlstate::kInternal);
     SnapshotWriter writer = small();
@@ -375,7 +375,7 @@ TEST_F(SnapshotWriterTest, RefusesCallsOutOfOrder) {
     fill_rows(writer);
     writer.commit();
     EXPECT_EQ(error_of([&] { writer.commit(); }), sqlstate::kInternal);
-    EXPECT_EQ(error_of([&] { writer.user(0, "u", kTwo); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { writer.user(0, "u", kTwo, 5); }), sqlstate::kInternal);
 }
 
 TEST_F(SnapshotWriterTest, AnAbandonedWriterLeavesNothing) {

@@ -58,7 +58,7 @@ struct TinyModel {
         for (std::int32_t i = 0; i < items(); ++i)
             writer.item(i, item_id(i), item_embedding(i), popularity(i));
         for (std::int32_t u = 0; u < users(); ++u)
-            writer.user(u, user_id(u), user_vectors[static_cast<std::size_t>(u)]);
+            writer.user(u, user_id(u), user_vectors[static_cast<std::size_t>(u)], 5);
         writer.commit();
     }
 
