@@ -221,6 +221,30 @@ def older_version_activated():
     session.close()
 
 
+def started_from_an_earlier_model():
+    make_ratings("growing", users=200, length=8)
+    number = train("growing", "nightly", """'{"epochs": 30, "dim": 24, "heads": 2, "max_len": 20}'""")
+    sql(f"CALL seqrec_wait({number})")
+    version = sql("SELECT version FROM seqrec_models WHERE model = 'nightly'")
+    sql(
+        """INSERT INTO growing SELECT 'u' || u, 'i' || (u * 7 + g) % 70, timestamptz '2027-01-01' + make_interval(hours => u + g)
+           FROM generate_series(150, 220) u, generate_series(9, 12) g"""
+    )
+    again = train("growing", "nightly", """'{"init_from": "nightly"}'""")
+    sql(f"CALL seqrec_wait({again})")
+    assert json.loads(job(again, "options"))["init_from"] == version
+    config = json.loads(sql("SELECT config FROM seqrec_models WHERE model = 'nightly' AND active"))
+    assert (config["dim"], config["heads"], config["max_len"]) == (24, 2, 20), config
+    assert config["epochs"] < 30, config
+    # users 150 to 220 have two items that the earlier model does not know, and only they are evaluated
+    assert json.loads(job(again, "metrics"))["users_evaluated"] == 71, job(again, "metrics")
+    said = job(again, "warnings[1]")
+    assert "knows 60 of 70 items and 200 of 220 users; 71 of" in said, said
+    expect_error(f"SELECT seqrec_train('growing', options => '{{"init_from": "{version}", "dim": 64}}')", '"dim" differs', "22023")
+    expect_error("SELECT seqrec_train('growing', options => '{\"init_from\": \"nobody\"}')", "no model", "42704")
+    expect_error("SELECT seqrec_train('growing', options => '{\"init_from\": 7}')", "wrong type", "22023")
+
+
 def version_dropped():
     older = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default' AND NOT active")
     version = sql(f"SELECT version FROM seqrec_models WHERE model_id = {older}")
@@ -350,6 +374,7 @@ if __name__ == "__main__":
         no_old_snapshot_while_training,
         two_trainings_of_one_model,
         older_version_activated,
+        started_from_an_earlier_model,
         version_dropped,
         misbehaving_trainers,
         silent_trainer_cancelled,

@@ -129,6 +129,48 @@ def job_interrupted_by_crash():
     answers["first"] = sql(ASK)
 
 
+def interrupt(options):
+    """Crashes the server under a training that has a checkpoint; returns the job and its folder."""
+    number = sql(f"SELECT seqrec_train('ratings', 'resumed', options => {options})")
+    folder = os.path.join(os.path.dirname(snapshot_file()), f"job-{number}")
+    wait_for(lambda: os.path.exists(os.path.join(folder, "checkpoint.safetensors")), "the checkpoint")
+    assert sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}") == "training"
+    pg_ctl("restart", os.environ["PGDATA"], "-m", "immediate")
+    hint = sql(f"SELECT hint FROM seqrec_jobs WHERE job_id = {number} AND state = 'interrupted'")
+    assert f"seqrec_resume({number})" in hint, hint
+    return number, folder
+
+
+def job_resumed_after_crash():
+    options = """'{"epochs": 1500, "patience": 100000, "dim": 16, "max_len": 20, "threads": 2}'"""
+    metrics = "SELECT metrics - '{%s}'::text[] FROM seqrec_models WHERE active AND model = '%s'"
+    times = "export_seconds,export_rows_per_s,publish_seconds,publish_rows_per_s,train_seconds,labels_per_s,gflops"
+    whole = sql(f"SELECT seqrec_train('ratings', 'whole', options => {options})")
+    sql(f"CALL seqrec_wait({whole})")
+    number, folder = interrupt(options)
+    script(f"BEGIN;\nSELECT seqrec_resume({number});\nROLLBACK;")
+    assert sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}") == "interrupted", "resumed by a rollback"
+    sql(f"SELECT seqrec_resume({number})")
+    sql(f"CALL seqrec_wait({number})")
+    assert "went on after epoch" in sql(f"SELECT warnings[1] FROM seqrec_jobs WHERE job_id = {number}")
+    for answer in (metrics, "SELECT config FROM seqrec_models WHERE active AND '%s' <> '' AND model = '%s'"):
+        assert sql(answer % (times, "resumed")) == sql(answer % (times, "whole")), "another end than without interruption"
+    ask = "SELECT array_agg(r) FROM seqrec_recommend('u1', ARRAY['i1', 'i9'], 9, '%s') r"
+    assert sql(ask % "resumed") == sql(ask % "whole")
+    wait_for(lambda: not os.path.exists(folder), "the job's folder to go")
+    said = script(f"SELECT seqrec_resume({number});")
+    assert "is not interrupted but done" in said and "55000" in said, said
+
+
+def interrupted_job_given_up():
+    number, folder = interrupt("""'{"epochs": 100000, "patience": 100000, "dim": 16}'""")
+    assert os.path.exists(folder)
+    assert sql(f"SELECT seqrec_cancel({number})") == "t"
+    assert sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}") == "cancelled"
+    assert not os.path.exists(folder)
+    assert "cancelled" in script(f"SELECT seqrec_resume({number});")
+
+
 def dumped_and_restored():
     dump = os.path.join(os.environ["PGHOST"], "dump")
     subprocess.run(["pg_dump", "-Fc", "-f", dump], check=True)
@@ -214,6 +256,8 @@ if __name__ == "__main__":
         server_restarted,
         server_crashed,
         job_interrupted_by_crash,
+        job_resumed_after_crash,
+        interrupted_job_given_up,
         dumped_and_restored,
         dropped_database_leaves_nothing,
         standby_serves_and_follows,
