@@ -46,8 +46,10 @@ for name, shape in shapes.items():
     count = 1
     for length in shape: count *= length
     add(name, "F32", shape, (block * (count // 1024 + 1))[: 4 * count] if name != "item.popularity" else struct.pack("<f", 1) * count)
+users = shapes["user.embedding"][0]
+add("user.seen_until", "F64", [users], struct.pack("<d", 1) * users)
 for name, tensor in weights.items():
-    if name not in shapes and not name.startswith("pad."):
+    if not name.startswith(("item.", "user.", "pad.")):
         begin, end = tensor["data_offsets"]
         add(name, tensor["dtype"], tensor["shape"], blob[begin:end])
 text = json.dumps(entries).encode()

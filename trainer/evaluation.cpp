@@ -58,13 +58,13 @@ std::size_t encode_end(const Histories& histories, std::size_t begin) {
 class UserBlock {
   public:
     UserBlock(const Tensor& matrix, const Tensor& vectors, Histories histories,
-              std::vector<std::int32_t> targets)
+              std::vector<std::int32_t> targets, bool wants_best)
         : matrix_(matrix),
           vectors_(vectors),
           targets_(std::move(targets)),
           own_(targets_.size()),
           ahead_(targets_.size()),
-          best_(targets_.size()),
+          best_(wants_best ? targets_.size() : 0),
           scores_(targets_.size() * kItems) {
         for (const auto& history : histories) {
             seen_.emplace_back(history.begin(), history.end());
@@ -123,7 +123,7 @@ class UserBlock {
             auto seen = std::lower_bound(seen_[u].begin(), seen_[u].end(), first);
             for (; seen != seen_[u].end() && *seen < first + items; ++seen) row[*seen - first] = kExcluded;
             ahead_[u] += k().count_at_least(row, items, own_[u]);
-            for (std::int64_t i = 0; i < items; ++i)
+            for (std::int64_t i = 0; i < items && !best_.empty(); ++i)
                 if (row[i] > kExcluded) best_[u].add(row[i], first + i);
         }
     }
@@ -181,7 +181,7 @@ Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& user
                 targets.push_back(data.sequence(user)[histories.back().size()]);
             }
             const Tensor vectors = encode(snapshot, histories, part);
-            const UserBlock block(matrix, vectors, histories, targets);
+            const UserBlock block(matrix, vectors, histories, targets, which == HeldOut::Test);
             for (std::size_t u = 0; u < part.size(); ++u) ranking.ranks[begin + u] = block.rank(u);
             block.mark_best(shown);
             poll(static_cast<double>(end) / static_cast<double>(count));

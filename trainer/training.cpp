@@ -11,8 +11,8 @@ namespace {
 
 using at::Tensor;
 
+constexpr double kValidationShare = 0.1;         // of the arithmetic that may go into validation
 constexpr std::int64_t kValidationSteps = 40;  // that lie between two validations at least
-
 constexpr double kNegligible = 0.02;  // of the time: too little to tell whether it will be short
 
 constexpr double kFinalShare = 0.1;  // of the epochs, once more over everything
@@ -38,6 +38,24 @@ double step_flops(const Settings& settings, std::span<const Window> windows, dou
         pairs += length * length / 2;
     }
     return 6 * tokens * dim * (candidates + 12 * dim * layers) + 12 * pairs * dim * layers;
+}
+
+/// Steps between two validations, so that ranking takes its share of the arithmetic and no more. Counted and not
+/// timed, for the same course on every machine.
+std::int64_t validation_interval(const Dataset& data, const Settings& settings,
+                                 const std::vector<std::int32_t>& users) {
+    const auto dim = static_cast<double>(settings.dim), items = static_cast<double>(data.items());
+    double tokens = 0;
+    for (const std::int32_t user : users)
+        tokens += static_cast<double>(std::min<std::int64_t>(
+            settings.max_len, static_cast<std::int64_t>(data.sequence(user).size())));
+    const double per_layer = 12 * dim * dim;
+    const double ranking = 2 * (tokens * per_layer * static_cast<double>(settings.layers) +
+                                static_cast<double>(users.size()) * items * dim);
+    const double candidates = settings.sampled_items > 0 ? static_cast<double>(settings.sampled_items) : items;
+    const double step = 6 * static_cast<double>(settings.batch_tokens) *
+                        (candidates * dim + per_layer * static_cast<double>(settings.layers));
+    return std::max(kValidationSteps, static_cast<std::int64_t>(ranking / step / kValidationShare));
 }
 
 /// A shard a thread, but none so small that adding up gradients costs more than computing them.
@@ -68,6 +86,7 @@ Training::Training(const Dataset& data, const Settings& settings, Snapshot start
       label_share_(shares(data.training_counts())),
       schedule_(settings),
       validation_users_(thin_out(data.evaluated(), validation_limit(data))),
+      validation_interval_(validation_interval(data, settings, validation_users_)),
       start_(std::chrono::steady_clock::now()) {
     now_.planned_epochs = settings.epochs;
     if (settings.sampled_items > 0) items_.emplace(model_.item);
@@ -107,7 +126,7 @@ void Training::run() {
     while (now_.epoch < now_.planned_epochs) {
         run_epoch();
         const bool last = now_.epoch >= now_.planned_epochs || out_of_time();
-        if (!last && schedule_.step() - now_.validated_step < kValidationSteps) continue;
+        if (!last && schedule_.step() - now_.validated_step < validation_interval_) continue;
         validate();
         if (last || (now_.without_gain >= settings_.patience && !cool_down())) break;
         if (checkpoint_.is_due()) save();

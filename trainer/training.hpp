@@ -82,6 +82,7 @@ class Training {
     Schedule schedule_;
     kernels::AdamStep last_step_{};
     std::vector<std::int32_t> validation_users_;
+    std::int64_t validation_interval_;  // in steps
 
     Standing now_;
     Snapshot best_;
