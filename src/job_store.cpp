@@ -84,7 +84,8 @@ const char* queue_again(std::int64_t id) {
     settle_interrupted_jobs(model);
     refuse_second_training(model);
     run_sql(
-        "UPDATE seqrec.jobs SET state = 'queued', phase = NULL, error = NULL, sqlstate = NULL, detail = NULL, "
+        "UPDATE seqrec.jobs SET state = 'queued', phase = NULL, error = NULL, sqlstate = NULL, detail = "
+        "NULL, "
         "       hint = NULL, finished_at = NULL, queued_at = clock_timestamp() WHERE job_id = $1",
         {bigint_param(id)});
     spi_leave(scope);
@@ -113,10 +114,10 @@ bool can_go_on(std::int64_t id) {
 bool read_job(std::int64_t id, Job* job) {
     const MemoryContext context = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
-    const bool found =
-        run_sql("SELECT model, kind, owner, source, options, state, metrics - 'validation' "
-                "FROM seqrec.jobs WHERE job_id = $1",
-                {bigint_param(id)}) == 1;
+    const bool found = run_sql(
+                           "SELECT model, kind, owner, source, options, state, metrics - 'validation' "
+                           "FROM seqrec.jobs WHERE job_id = $1",
+                           {bigint_param(id)}) == 1;
     if (found)
         *job = {id,
                 copy_out(spi_text(0, 1), context),

@@ -20,8 +20,8 @@ struct Job {
 /// Inserts a queued job and returns its id; ERROR 55006 when the model is being trained already.
 /// 插入排队任务并返回任务号；模型正在训练时报错 55006。
 std::int64_t insert_job(const char* model, const char* kind, const char* source, const char* options);
-/// Queues an interrupted job once more and returns its model's name; ERROR 55006 when the model is being trained.
-/// 将被中断的任务重新排队并返回其模型名；模型正在训练时报错 55006。
+/// Queues an interrupted job once more and returns its model's name; ERROR 55006 when the model is being
+/// trained. 将被中断的任务重新排队并返回其模型名；模型正在训练时报错 55006。
 const char* queue_again(std::int64_t id);
 /// Writes down that an interrupted job will not go on; false when it was not interrupted.
 /// 记录被中断的任务不再继续；任务并非中断则返回 false。

@@ -104,8 +104,9 @@ Earlier find_earlier(const char* wanted, const char* kind) {
     const Earlier earlier{keep(1), keep(2), keep(3), keep(4)};
     spi_leave(scope);
     if (rows != 1)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no model \"%s\" to start from", wanted),
-                        errhint("init_from names a model or a version of the view seqrec_models.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no model \"%s\" to start from", wanted),
+                 errhint("init_from names a model or a version of the view seqrec_models.")));
     require_role(earlier.owner, psprintf("model \"%s\"", wanted));
     if (strcmp(earlier.kind, kind) != 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),

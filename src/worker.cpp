@@ -119,7 +119,8 @@ const char* run_export(const Job& job, const char* folder) {
     return metrics;
 }
 
-/// The snapshot of the version that the options ask to start from, built when it is missing; null without one.
+/// The snapshot of the version that the options ask to start from, built when it is missing; null without
+/// one.
 const char* find_start(const Job& job) {
     const char* version = guarded([&]() -> const char* {
         const auto init = nlohmann::json::parse(to_utf8(job.options)).at("init_from");
@@ -136,7 +137,8 @@ const char* find_start(const Job& job) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("the model version to start from, %s, has been dropped", version),
                         errhint("Call seqrec_train again with another init_from.")));
-    const Snapshot* snapshot = open_snapshot(model_id, version);  // makes sure that the file is there and whole
+    const Snapshot* snapshot =
+        open_snapshot(model_id, version);  // makes sure that the file is there and whole
     guarded([&] { delete snapshot; });
     const char* path = MemoryContextStrdup(job_memory, snapshot_path(version));
     end_transaction();

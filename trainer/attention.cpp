@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops.hpp"
+#include "plain_ops.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -168,6 +169,7 @@ struct Attention : torch::autograd::Function<Attention> {
 
 Tensor attention(const Tensor& qkv, const Tensor& bias, const Tensor& relative, const Batch& batch,
                  Mask mask) {
+    if (!qkv.is_cpu()) return plain::attention(qkv, bias, relative, batch, mask.rate);
     return Attention::apply(qkv, bias, relative, batch, mask);
 }
 

@@ -19,7 +19,8 @@ bool Checkpoint::is_due() const { return !path_.empty() && Clock::now() - writte
 void Checkpoint::write(const nlohmann::json& state, const nlohmann::json& settings,
                        const std::vector<NamedTensor>& tensors) {
     const Clock::time_point begin = Clock::now();
-    write_tensors(path_, {{"format", kFormat}, {"state", state.dump()}, {"settings", settings.dump()}}, tensors);
+    write_tensors(path_, {{"format", kFormat}, {"state", state.dump()}, {"settings", settings.dump()}},
+                  tensors);
     written_ = Clock::now();
     cost_ = written_ - begin;
 }
@@ -27,7 +28,8 @@ void Checkpoint::write(const nlohmann::json& state, const nlohmann::json& settin
 Checkpoint::Stored Checkpoint::read(const nlohmann::json& settings) const {
     SafetensorsFile file = SafetensorsFile::open(path_);
     if (file.meta("format") != kFormat)
-        throw Error(sqlstate::kDataCorrupted, "the checkpoint is not valid: its format is " + file.meta("format"));
+        throw Error(sqlstate::kDataCorrupted,
+                    "the checkpoint is not valid: its format is " + file.meta("format"));
     if (file.meta("settings") != settings.dump())
         throw Error(sqlstate::kInvalidParameter, "the checkpoint belongs to a training with other settings",
                     "Resume with the same options, data and number of threads, or start again.");

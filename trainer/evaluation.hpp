@@ -18,7 +18,7 @@ enum class HeldOut : std::uint8_t { Validation, Test };
 
 struct Ranking {
     std::vector<std::int64_t> ranks;  // one a user, 0 = best
-    double coverage = 0;  // share of all items that stand in somebody's ten best; test only
+    double coverage = 0;              // share of all items that stand in somebody's ten best; test only
 };
 
 /// Weights to evaluate: a model and its users' vectors, [U, dim].

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "plain_ops.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -268,6 +269,7 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
 
 Tensor softmax_loss(const Tensor& hidden, const Tensor& items, const std::vector<std::int32_t>& labels,
                     const std::vector<float>& weights, double scale, double factor, bool bfloat16) {
+    if (!hidden.is_cpu()) return plain::softmax_loss(hidden, items, labels, weights, scale, factor);
     return SoftmaxLoss::apply(hidden, items, labels, weights, scale, factor, bfloat16);
 }
 

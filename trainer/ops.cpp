@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "plain_ops.hpp"
+
 namespace seqrec::trainer {
 namespace {
 
@@ -254,22 +256,27 @@ struct UnitRows : torch::autograd::Function<UnitRows> {
 }  // namespace
 
 Tensor embed(const Tensor& items, const Tensor& positions, const Batch& batch, float scale, Mask mask) {
+    if (!items.is_cpu()) return plain::embed(items, positions, batch, scale, mask.rate);
     return Embed::apply(items, positions, batch, static_cast<double>(scale), mask);
 }
 Tensor product(const Tensor& x, const Tensor& weight, bool bfloat16) {
+    if (!x.is_cpu()) return plain::product(x, weight);
     return bfloat16 ? Bfloat16Product::apply(x, weight) : Product::apply(x, weight);
 }
 Tensor norm(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-    return Norm::apply(x, weight, bias);
+    return x.is_cpu() ? Norm::apply(x, weight, bias) : plain::norm(x, weight, bias);
 }
-Tensor bias_gelu(const Tensor& x, const Tensor& bias, Mask mask) { return BiasGelu::apply(x, bias, mask); }
+Tensor bias_gelu(const Tensor& x, const Tensor& bias, Mask mask) {
+    return x.is_cpu() ? BiasGelu::apply(x, bias, mask) : plain::bias_gelu(x, bias, mask.rate);
+}
 Tensor join(const Tensor& x, const Tensor& bias, const Tensor& residual, Mask mask) {
-    return Join::apply(x, bias, residual, mask);
+    return x.is_cpu() ? Join::apply(x, bias, residual, mask) : plain::join(x, bias, residual, mask.rate);
 }
 Tensor add_rows(const Tensor& hidden, const Tensor& rows, const Batch& batch,
                 const std::vector<std::int32_t>& row_of_sequence) {
+    if (!hidden.is_cpu()) return plain::add_rows(hidden, rows, batch, row_of_sequence);
     return AddRows::apply(hidden, rows, batch, row_of_sequence);
 }
-Tensor unit_rows(const Tensor& x) { return UnitRows::apply(x); }
+Tensor unit_rows(const Tensor& x) { return x.is_cpu() ? UnitRows::apply(x) : plain::unit_rows(x); }
 
 }  // namespace seqrec::trainer

@@ -1,7 +1,7 @@
 // Differentiable operations on packed sequences, each one pass of hand-written kernels forward and backward.
 //
-// T tokens in S sequences; all tensors are float32, contiguous and on the CPU. Masks are drawn again in the
-// backward pass from their seed.
+// T tokens in S sequences; all tensors are float32 and contiguous. Masks are drawn again in the backward pass
+// from their seed. Tensors that are not on the CPU go to plain_ops.cpp.
 #pragma once
 
 #include <memory>

@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "kernels/kernels.hpp"
+#include "torch.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -56,6 +57,16 @@ bool choose_bfloat16(const std::string& precision) {
     return can && precision != "float32";
 }
 
+/// A GPU where libtorch finds one, unless told otherwise.
+std::string choose_device(const std::string& device) {
+    const bool can = at::hasCUDA();
+    if (device == "cuda" && !can)
+        throw Error(
+            sqlstate::kFeatureNotSupported, "libtorch finds no GPU here",
+            "Leave device at auto, or build the trainer against a libtorch with CUDA (LIBTORCH=...).");
+    return can && device != "cpu" ? "cuda" : "cpu";
+}
+
 template <typename T>
 T value_or(const nlohmann::json& options, const char* name, T otherwise) {
     const auto found = options.find(name);
@@ -83,7 +94,9 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
       cool_down(value_or(options, "cool_down", earlier.is_null() ? 0.3 : 1.0)),
       refit(options.at("holdout") == "refit"),
-      bfloat16(choose_bfloat16(options.at("precision"))) {
+      bfloat16(choose_bfloat16(options.at("precision"))),
+      device(choose_device(options.at("device"))) {
+    if (device == "cuda") bfloat16 = false;
     if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
 }
 
@@ -106,6 +119,7 @@ nlohmann::json Settings::to_json() const {
             {"max_seconds", max_seconds},
             {"cool_down", cool_down},
             {"holdout", refit ? "refit" : "keep"},
+            {"device", device},
             {"precision", bfloat16 ? "bfloat16" : "float32"}};
 }
 

@@ -20,10 +20,15 @@ std::int32_t place_of(const Rows& rows, std::int32_t value) {
     return static_cast<std::int32_t>(std::lower_bound(rows.begin(), rows.end(), value) - rows.begin());
 }
 
-/// The model with its own leaf tensors over the same memory, so that shards share no autograd state.
-Transformer leaves_of(const Transformer& model) {
+/// A tensor with its own autograd state, over the same memory where that is the device's.
+Tensor leaf_of(const Tensor& tensor, at::Device device) {
+    return tensor.detach().to(device).requires_grad_();
+}
+
+/// The model in leaf tensors, so that shards share no autograd state.
+Transformer leaves_of(const Transformer& model, at::Device device) {
     Transformer copy = model;
-    copy.for_each([](const std::string&, Tensor& tensor) { tensor = tensor.detach().requires_grad_(); });
+    copy.for_each([&](const std::string&, Tensor& tensor) { tensor = leaf_of(tensor, device); });
     return copy;
 }
 
@@ -85,22 +90,25 @@ Tensor gather(const Tensor& table, const Rows& rows) {
 
 ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_weight) {
     ShardOutput output;
-    Transformer model = leaves_of(input.model);
+    const Settings& settings = input.settings;
+    const at::Device device(settings.device);
     std::optional<Sample> sample;
+    Transformer model = input.model;
     if (input.sampled > 0) {
         sample.emplace(input, packed);
-        model.item = gather(input.model.item, sample->rows).requires_grad_();
+        model.item = gather(input.model.item, sample->rows);
     }
+    model = leaves_of(model, device);
     const auto batch = std::make_shared<const Packed>(std::move(packed));
     Rows row_of_sequence;
     output.users.rows = distinct_users(*batch, row_of_sequence);
-    const Tensor user_rows = gather(input.users.weight(), output.users.rows).requires_grad_();
+    const Tensor user_rows = leaf_of(gather(input.users.weight(), output.users.rows), device);
 
-    const Settings& settings = input.settings;
     const Tensor hidden =
         model.forward(batch, {static_cast<float>(settings.dropout), batch->seed, settings.bfloat16});
     const Tensor wanted = unit_rows(add_rows(hidden, user_rows, batch, row_of_sequence));
-    const Tensor candidates = sample ? model.item.index_select(0, index_of(sample->candidates)) : model.item;
+    const Tensor candidates =
+        sample ? model.item.index_select(0, index_of(sample->candidates).to(device)) : model.item;
     const Tensor loss = softmax_loss(wanted, unit_rows(candidates), sample ? sample->labels : batch->labels,
                                      sample ? sample->weights : std::vector<float>(),
                                      1 / settings.temperature, label_weight, settings.bfloat16);
@@ -108,6 +116,7 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
     std::vector<Tensor> leaves = model.tensors();
     leaves.push_back(user_rows);
     output.dense = torch::autograd::grad({loss}, leaves);
+    for (Tensor& gradient : output.dense) gradient = gradient.to(at::kCPU);
     output.loss = loss.item<double>();
     output.users.values = output.dense.back();
     output.dense.pop_back();

@@ -11,9 +11,9 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kValidationShare = 0.1;         // of the arithmetic that may go into validation
+constexpr double kValidationShare = 0.1;       // of the arithmetic that may go into validation
 constexpr std::int64_t kValidationSteps = 40;  // that lie between two validations at least
-constexpr double kNegligible = 0.02;  // of the time: too little to tell whether it will be short
+constexpr double kNegligible = 0.02;           // of the time: too little to tell whether it will be short
 
 constexpr double kFinalShare = 0.1;  // of the epochs, once more over everything
 
@@ -40,19 +40,20 @@ double step_flops(const Settings& settings, std::span<const Window> windows, dou
     return 6 * tokens * dim * (candidates + 12 * dim * layers) + 12 * pairs * dim * layers;
 }
 
-/// Steps between two validations, so that ranking takes its share of the arithmetic and no more. Counted and not
-/// timed, for the same course on every machine.
+/// Steps between two validations, so that ranking takes its share of the arithmetic and no more. Counted and
+/// not timed, for the same course on every machine.
 std::int64_t validation_interval(const Dataset& data, const Settings& settings,
                                  const std::vector<std::int32_t>& users) {
     const auto dim = static_cast<double>(settings.dim), items = static_cast<double>(data.items());
     double tokens = 0;
     for (const std::int32_t user : users)
-        tokens += static_cast<double>(std::min<std::int64_t>(
-            settings.max_len, static_cast<std::int64_t>(data.sequence(user).size())));
+        tokens += static_cast<double>(
+            std::min<std::int64_t>(settings.max_len, static_cast<std::int64_t>(data.sequence(user).size())));
     const double per_layer = 12 * dim * dim;
     const double ranking = 2 * (tokens * per_layer * static_cast<double>(settings.layers) +
                                 static_cast<double>(users.size()) * items * dim);
-    const double candidates = settings.sampled_items > 0 ? static_cast<double>(settings.sampled_items) : items;
+    const double candidates =
+        settings.sampled_items > 0 ? static_cast<double>(settings.sampled_items) : items;
     const double step = 6 * static_cast<double>(settings.batch_tokens) *
                         (candidates * dim + per_layer * static_cast<double>(settings.layers));
     return std::max(kValidationSteps, static_cast<std::int64_t>(ranking / step / kValidationShare));
@@ -60,6 +61,7 @@ std::int64_t validation_interval(const Dataset& data, const Settings& settings,
 
 /// A shard a thread, but none so small that adding up gradients costs more than computing them.
 int shards_of(const Settings& settings) {
+    if (settings.device != "cpu") return 1;
     return static_cast<int>(std::clamp<std::int64_t>(settings.batch_tokens / 256, 1, settings.threads));
 }
 

@@ -15,9 +15,9 @@ struct WarmStart {
     std::int64_t known_items = 0, known_users = 0;
 };
 
-/// Reads a snapshot file and matches its ids with those of the dataset file. Errors: 22023 (the snapshot's shape
-/// is not that of `settings`), XX001, 58030.
-/// 读取快照文件，并按 id 与数据集对应。错误：22023（形状与 settings 不符）、XX001、58030。
+/// Reads a snapshot file and matches its ids with those of the dataset file. Errors: 22023 (the snapshot's
+/// shape is not that of `settings`), XX001, 58030. 读取快照文件，并按 id 与数据集对应。错误：22023（形状与
+/// settings 不符）、XX001、58030。
 WarmStart read_warm_start(const std::string& snapshot, const std::string& dataset, const Settings& settings,
                           Random& random);
 

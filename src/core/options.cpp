@@ -33,6 +33,8 @@ constexpr OptionSpec kTransformer[] = {
     {"patience", Integer, 1, 100000, "10", "", "validations without a better NDCG@10 before it stops"},
     {"holdout", Text, 0, 0, "\"refit\"", "refit|keep",
      "refit = train a little further on the held-out interactions before serving; keep = never"},
+    {"device", Text, 0, 0, "\"auto\"", "auto|cpu|cuda",
+     "where steps are computed; auto = a GPU when libtorch finds one"},
     {"precision", Text, 0, 0, "\"auto\"", "auto|float32|bfloat16",
      "what matrix products round their factors to; auto = bfloat16 where the CPU has it"},
     {"init_from", Text, 0, 0, "null", "",
@@ -108,7 +110,8 @@ bool has_type(const OptionSpec& spec, const json& value) {
 json check_value(const OptionSpec& spec, const json& value) {
     const std::string name(spec.name);
     if (!has_type(spec, value)) refuse("option \"" + name + "\" has the wrong type", expectation(spec));
-    if (spec.type == Text && !spec.choices.empty() && !is_choice(spec.choices, value.get_ref<const std::string&>()))
+    if (spec.type == Text && !spec.choices.empty() &&
+        !is_choice(spec.choices, value.get_ref<const std::string&>()))
         refuse("invalid value for option \"" + name + "\"", expectation(spec));
     if (spec.type == Integer || spec.type == Real) {
         const double number_value = value.get<double>();
@@ -143,7 +146,8 @@ json adopt_shape(json given, const json& config) {
         if (option.is_null()) option = config.at(name);
         if (option != config.at(name))
             refuse("option \"" + std::string(name) + "\" differs from the model to start from",
-                   "Leave it out: it has " + config.at(name).dump() + ", and its weights can't change their shape.");
+                   "Leave it out: it has " + config.at(name).dump() +
+                       ", and its weights can't change their shape.");
     }
     return given;
 }

@@ -33,9 +33,9 @@ std::span<const OptionSpec> option_specs(std::string_view kind);
 /// 对象），并返回填好默认值的完整对象。未知键、类型错误、超出范围均抛出带提示的 Error 22023。
 nlohmann::json resolve_options(std::string_view kind, const nlohmann::json& given);
 
-/// `given` with the options that decide the shape of the weights as `config`, the configuration of the model to
-/// start from, has them. Error 22023 when `given` asks for another shape.
-/// 以 config（起始模型的配置）补全 given 中决定权重形状的选项；given 要求其他形状则抛出 Error 22023。
+/// `given` with the options that decide the shape of the weights as `config`, the configuration of the model
+/// to start from, has them. Error 22023 when `given` asks for another shape. 以 config（起始模型的配置）补全
+/// given 中决定权重形状的选项；given 要求其他形状则抛出 Error 22023。
 nlohmann::json adopt_shape(nlohmann::json given, const nlohmann::json& config);
 
 }  // namespace seqrec

@@ -71,8 +71,8 @@ class SnapshotWriter {
     /// 将张量的一部分复制到字节偏移 offset 处；放不下时抛出 Error（数据损坏）。
     void weight_part(std::string_view name, std::size_t offset, std::span<const std::byte> part);
     /// Rows in index order: ids are appended, so index must be 0, 1, 2, … (Error otherwise). `embedding` has
-    /// dim finite numbers, `popularity` is finite and not negative, `seen_until` is the time of the user's latest
-    /// interaction in training. 按下标顺序给出行；embedding 为 dim 个有限数，popularity
+    /// dim finite numbers, `popularity` is finite and not negative, `seen_until` is the time of the user's
+    /// latest interaction in training. 按下标顺序给出行；embedding 为 dim 个有限数，popularity
     /// 有限且非负，seen_until 为该用户在训练数据中最后一次交互的时间。
     void item(std::int64_t index, std::string_view id, std::span<const float> embedding, float popularity);
     void user(std::int64_t index, std::string_view id, std::span<const float> embedding, double seen_until);

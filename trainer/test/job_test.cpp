@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <numeric>
 #include <thread>
 
 #include "shop.hpp"
@@ -65,6 +66,12 @@ TEST(Job, SampledSoftmaxLearnsToo) {
     EXPECT_GT(outcome.last("done").at("metrics").at("ndcg@10").get<double>(), 0.3);
 }
 
+std::vector<std::int32_t> one_of_each(std::int32_t items) {
+    std::vector<std::int32_t> sequence(static_cast<std::size_t>(items));
+    std::iota(sequence.begin(), sequence.end(), 0);
+    return sequence;
+}
+
 TEST(Job, FewDataTrainOrSayWhyNot) {
     struct Case {
         Sequences sequences;
@@ -79,6 +86,7 @@ TEST(Job, FewDataTrainOrSayWhyNot) {
         {{{0, 1, 2}}, 3, ""},
         {{{0, 1}, {1, 0}, {1}}, 2, ""},
         {testing::walks(1, 500, 400), 500, ""},
+        {{one_of_each(100000), one_of_each(100000)}, 100000, ""},
     };
     for (const Case& one : cases) {
         const TempFolder folder;
