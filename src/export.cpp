@@ -1,10 +1,10 @@
 #include "export.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +20,7 @@ extern "C" {
 #include "utils/date.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 }
 
 namespace seqrec {
@@ -29,45 +30,33 @@ constexpr double kSecondsToUnixEpoch =
     static_cast<double>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
 constexpr std::int64_t kRowsBetweenReports = 1 << 16;
 
-/// An id as text: short ones in place, long ones in the row's memory.
-struct IdText {
-    char digits[24];
-    const char* data;
-    std::size_t size;
-    std::string_view view() const { return {data, size}; }
-};
-
 struct Exporter {
     RatingsTable ratings;
     DatasetWriter writer;
-    std::string current_user;
+    std::string current_text;        // what current_user points to when ids are text
+    std::optional<Id> current_user;  // none before the first row
     std::int64_t skipped = 0;
     std::int64_t rows = 0;
     void (*on_progress)(std::int64_t rows);
 };
 
-void integer_text(std::int64_t value, IdText* text) {
-    text->data = text->digits;
-    text->size = static_cast<std::size_t>(
-        std::to_chars(text->digits, text->digits + sizeof text->digits, value).ptr - text->digits);
-}
-
-void id_text(const Column& column, Datum value, IdText* text) {
+/// The row's id; long text lies in the row's memory.
+Id id_of(const Column& column, Datum value) {
     switch (column.form) {
         case ColumnForm::Int2:
-            return integer_text(DatumGetInt16(value), text);
+            return std::int64_t{DatumGetInt16(value)};
         case ColumnForm::Int4:
-            return integer_text(DatumGetInt32(value), text);
+            return std::int64_t{DatumGetInt32(value)};
         case ColumnForm::Int8:
-            return integer_text(DatumGetInt64(value), text);
-        case ColumnForm::Uuid:
-            text->data = DatumGetCString(DirectFunctionCall1(uuid_out, value));
-            text->size = strlen(text->data);
-            return;
+            return std::int64_t{DatumGetInt64(value)};
+        case ColumnForm::Uuid: {
+            Uuid uuid;
+            memcpy(uuid.data(), DatumGetUUIDP(value)->data, uuid.size());
+            return uuid;
+        }
         default: {
             struct varlena* bytes = PG_DETOAST_DATUM_PACKED(value);
-            text->data = VARDATA_ANY(bytes);
-            text->size = VARSIZE_ANY_EXHDR(bytes);
+            return std::string_view(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
         }
     }
 }
@@ -97,6 +86,13 @@ double time_seconds(const Column& column, Datum value) {
     }
 }
 
+void begin_user(Exporter& exporter, const Id& user) {
+    exporter.writer.begin_user(user);
+    exporter.current_user = user;
+    if (const auto* text = std::get_if<std::string_view>(&user))
+        exporter.current_user = std::string_view(exporter.current_text = *text);
+}
+
 /// One row: PostgreSQL code fetches, then C++ stores.
 void export_row(TupleTableSlot* slot, void* state) {
     auto* exporter = static_cast<Exporter*>(state);
@@ -110,15 +106,11 @@ void export_row(TupleTableSlot* slot, void* state) {
         ++exporter->skipped;
         return;
     }
-    IdText user, item;
-    id_text(exporter->ratings.user, slot->tts_values[0], &user);
-    id_text(exporter->ratings.item, slot->tts_values[1], &item);
+    const Id user = id_of(exporter->ratings.user, slot->tts_values[0]);
+    const Id item = id_of(exporter->ratings.item, slot->tts_values[1]);
     guarded([&] {
-        if (exporter->writer.counts().users == 0 || exporter->current_user != user.view()) {
-            exporter->current_user = user.view();
-            exporter->writer.begin_user(user.view());
-        }
-        exporter->writer.interaction(item.view(), time);
+        if (exporter->current_user != user) begin_user(*exporter, user);
+        exporter->writer.interaction(item, time);
     });
 }
 
@@ -130,7 +122,7 @@ ExportCounts export_dataset(const RatingsTable& ratings, const char* folder,
     const char* query = export_query(ratings);
     SPI_connect();
     const ExportCounts counts = guarded([&] {
-        Exporter exporter{ratings, DatasetWriter(folder), {}, 0, 0, on_progress};
+        Exporter exporter{ratings, DatasetWriter(folder), {}, {}, 0, 0, on_progress};
         postgres([&] { for_each_row(query, nullptr, export_row, &exporter); });
         exporter.writer.write(std::string(folder) + "/dataset.safetensors");
         const DatasetWriter::Counts& written = exporter.writer.counts();

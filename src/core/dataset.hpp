@@ -1,12 +1,16 @@
 // The dataset file: interactions in user and time order, with the ids they came with.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
 #include "core/id_index.hpp"
@@ -14,27 +18,85 @@
 
 namespace seqrec {
 
-/// Ids in order of first appearance; grows by doubling. About 16 bytes an id beside its text.
-/// 按首次出现顺序编号的 id 表，倍增扩容；除文本外每个 id 约 16 字节。
+using Uuid = std::array<std::uint8_t, 16>;
+
+/// An id as a row holds it: numbers and uuids become text once, when they are new. Plain data; text belongs
+/// to the caller. 行中的 id；数字与 uuid 只在首次出现时转为文本。文本归调用者所有。
+using Id = std::variant<std::string_view, std::int64_t, Uuid>;
+static_assert(std::is_trivially_destructible_v<Id>);  // may live where PostgreSQL's errors jump past
+
+/// The id as the dataset file has it: decimal digits, a uuid's 36 characters, or the text itself.
+/// 数据集文件中的 id 文本：十进制数字、36 个字符的 uuid 或文本本身。
+std::string id_text(const Id& id);
+
+/// From keys of a fixed size, with their hashes, to indexes; grows by doubling, at most half full. A search
+/// reads one place in memory, where one by text reads three.
+/// 定长键（连同散列值）到下标的散列表，倍增扩容，至多半满；查找只访问一处内存。
+template <typename Key>
+class KeyMap {
+  public:
+    explicit KeyMap(const IdHashKey& hash_key) : hash_key_(hash_key) {}
+    /// The hash that the other functions take. 其余函数所需的散列值。
+    std::uint64_t hash(const Key& key) const;
+    /// The index of a key, or -1. 键的下标，没有则为 -1。
+    std::int32_t find(const Key& key, std::uint64_t hash) const;
+    /// Adds a key that is not there. 添加一个尚不存在的键。
+    void insert(const Key& key, std::uint64_t hash, std::int32_t index);
+    /// Asks the processor for the memory that find() will read. 预取 find() 将读取的内存。
+    void prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]); }
+
+  private:
+    struct Slot {
+        Key key;
+        std::uint32_t entry;  // index + 1, 0 = empty
+    };
+
+    std::size_t slot_of(const Key& key, std::uint64_t hash) const;
+    void grow();
+
+    IdHashKey hash_key_;
+    std::size_t size_ = 0;
+    std::vector<Slot> slots_ = std::vector<Slot>(16);
+};
+
+/// Ids in order of first appearance; grows by doubling. About 16 bytes an id beside its text, and 48 more
+/// when ids are numbers. 按首次出现顺序编号的 id 表，倍增扩容；除文本外每个 id 约 16 字节，数字 id 另加 48
+/// 字节。
 class IdMap {
   public:
+    /// A search that has begun: until it is finished, memory is on its way.
+    /// 已开始的查找；完成之前内存正在预取。
+    struct Search {
+        Id id;
+        std::uint64_t hash;
+    };
+
     IdMap();
-    /// The index of an id, new ones at the end. Error 54000 past 2^31 - 2 ids.
-    /// id 的下标，新的追加在末尾。超过 2^31 - 2 个时抛出 Error 54000。
-    std::int32_t index_of(std::string_view id);
+    /// The index of an id, new ones at the end. The same text is the same id, whatever it came as. Error
+    /// 54000 past 2^31 - 2 ids. id 的下标，新的追加在末尾；文本相同即为同一 id。超过 2^31 - 2 个时抛出 Error
+    /// 54000。
+    std::int32_t index_of(const Id& id) { return finish(begin(id)); }
+    /// index_of in two steps, so that searches can overlap. 将 index_of 分为两步，使多次查找得以重叠。
+    Search begin(const Id& id) const;
+    std::int32_t finish(const Search& search);
     std::int64_t size() const { return static_cast<std::int64_t>(offsets_.size()) - 1; }
     std::string_view id(std::int32_t index) const;
     std::span<const std::int64_t> offsets() const { return offsets_; }
     std::span<const char> bytes() const { return bytes_; }
 
   private:
+    std::int32_t index_of_text(std::string_view id, std::uint64_t hash);
+    template <typename Key>
+    std::int32_t index_of_key(KeyMap<Key>& map, const Key& key, std::uint64_t hash);
     void grow();
-    std::size_t slot_of(std::string_view id) const;
+    std::size_t slot_of(std::string_view id, std::uint64_t hash) const;
 
     IdHashKey key_;  // drawn anew each time: whoever chooses ids can't choose them to collide
     std::vector<std::int64_t> offsets_{0};
     std::vector<char> bytes_;
     std::vector<std::uint32_t> table_ = std::vector<std::uint32_t>(1024);  // index + 1, 0 = empty
+    KeyMap<std::int64_t> numbers_;
+    KeyMap<Uuid> uuids_;
 };
 
 /// A column whose length is not known yet, kept in an unnamed temporary file.
@@ -43,7 +105,14 @@ class SpoolColumn {
   public:
     explicit SpoolColumn(const std::string& folder);
     void append(const void* data, std::size_t size);
-    std::size_t size() const { return size_; }
+    /// Appends one value of plain data: what happens for every row. 追加一个值；每行都会调用。
+    template <typename T>
+    void put(T value) {
+        if (used_ + sizeof value > buffer_.size()) flush();
+        std::memcpy(buffer_.data() + used_, &value, sizeof value);
+        used_ += sizeof value;
+    }
+    std::size_t size() const { return written_ + used_; }
     /// Copies the whole column to `target`, which has size() bytes. 将整列复制到 target。
     void copy_to(std::span<std::byte> target);
 
@@ -51,8 +120,13 @@ class SpoolColumn {
     struct Close {
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
+
+    void write(const void* data, std::size_t size);
+    void flush();
+
     std::unique_ptr<std::FILE, Close> file_;
-    std::size_t size_ = 0;
+    std::vector<std::byte> buffer_ = std::vector<std::byte>(1 << 16);
+    std::size_t used_ = 0, written_ = 0;
 };
 
 /// Writes a dataset file from a stream of interactions sorted by user, then time. Only the items' ids are
@@ -68,17 +142,20 @@ class DatasetWriter {
     explicit DatasetWriter(const std::string& folder);
 
     /// Starts the next user; every user comes once. 开始下一个用户；每个用户只出现一次。
-    void begin_user(std::string_view id);
+    void begin_user(const Id& id);
     /// One interaction of the current user; `time` in seconds, or the number the table has.
     /// 当前用户的一次交互；time 为秒，或表中的原始数值。
-    void interaction(std::string_view item, double time);
+    void interaction(const Id& item, double time);
     const Counts& counts() const { return counts_; }
     /// Writes the file. Errors: 53100 on a full disk, 58030 on other I/O. 写出文件。
     void write(const std::string& path);
 
   private:
+    void finish_searches();
+
     Counts counts_{0, 0, 0};
     IdMap items_;
+    std::vector<IdMap::Search> searches_;  // of the last interactions' items
     SpoolColumn user_offsets_, user_id_offsets_, user_id_bytes_, event_items_, event_times_;
 };
 
