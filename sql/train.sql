@@ -25,6 +25,19 @@ CREATE TABLE as_uuid AS SELECT md5('u' || user_id)::uuid AS user_id, md5('i' || 
 CREATE TABLE as_numeric AS SELECT user_id::numeric, item_id::numeric, at::numeric AS timestamp FROM clicks;
 CREATE TABLE as_date AS SELECT user_id, item_id, date '2026-01-01' + at / 60 AS timestamp FROM clicks;
 CREATE TABLE as_real AS SELECT user_id, item_id, at::real AS timestamp FROM clicks;
+-- The lowest and the highest id of a type stand for 1 and 2.
+CREATE TABLE extreme_bigint AS
+SELECT CASE user_id WHEN 1 THEN -9223372036854775808 WHEN 2 THEN 9223372036854775807 ELSE -user_id END AS user_id,
+       CASE item_id WHEN 1 THEN -9223372036854775808 WHEN 2 THEN 9223372036854775807 ELSE -item_id END AS item_id, at AS timestamp FROM clicks;
+CREATE TABLE extreme_integer AS
+SELECT CASE user_id WHEN 1 THEN -2147483648 WHEN 2 THEN 2147483647 ELSE -user_id END::integer AS user_id,
+       CASE item_id WHEN 1 THEN -2147483648 WHEN 2 THEN 2147483647 ELSE -item_id END::integer AS item_id, at AS timestamp FROM clicks;
+CREATE TABLE extreme_smallint AS
+SELECT CASE user_id WHEN 1 THEN -32768 WHEN 2 THEN 32767 ELSE -user_id END::smallint AS user_id,
+       CASE item_id WHEN 1 THEN -32768 WHEN 2 THEN 32767 ELSE -item_id END::smallint AS item_id, at AS timestamp FROM clicks;
+CREATE TABLE extreme_uuid AS
+SELECT CASE user_id WHEN 1 THEN repeat('0', 32) WHEN 2 THEN repeat('f', 32) ELSE md5(user_id::text) END::uuid AS user_id,
+       CASE item_id WHEN 1 THEN repeat('0', 32) WHEN 2 THEN repeat('f', 32) ELSE md5(item_id::text) END::uuid AS item_id, at AS timestamp FROM clicks;
 CREATE TABLE with_nulls AS SELECT * FROM as_text;
 INSERT INTO with_nulls VALUES (NULL, 'i1', now()), ('u1', NULL, now()), ('u1', 'i1', NULL);
 CREATE TABLE "Odd ""name" AS SELECT * FROM as_text;
@@ -43,12 +56,46 @@ CALL train_and_show('as_uuid', NULL);
 CALL train_and_show('as_numeric', NULL);
 CALL train_and_show('as_date', NULL);
 CALL train_and_show('as_real', NULL);
+CALL train_and_show('extreme_bigint', NULL);
+CALL train_and_show('extreme_integer', NULL);
+CALL train_and_show('extreme_smallint', NULL);
+CALL train_and_show('extreme_uuid', NULL);
 CALL train_and_show('with_nulls', NULL);
 CALL train_and_show('"Odd ""name"', NULL);
 CALL train_and_show('partitioned', NULL);
 CALL train_and_show('a_view', NULL);
 CALL train_and_show('a_matview', NULL);
 
+-- Ids are the text that the type writes, and each has the interactions of its own.
+CREATE PROCEDURE compare_ids(relation regclass) LANGUAGE plpgsql AS $$
+DECLARE
+    model bigint := (SELECT model_id FROM seqrec_models m WHERE m.model = relation::text);
+    different bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT item_id::text, count(*)::real AS popularity FROM %s GROUP BY item_id) t
+                    FULL JOIN (SELECT item_id, popularity FROM seqrec.items WHERE model_id = %s) m USING (item_id, popularity)
+                    WHERE t IS NULL OR m IS NULL', relation, model) INTO different;
+    RAISE NOTICE '%: % items differ', relation, different;
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT user_id::text FROM %s) t
+                    FULL JOIN (SELECT user_id FROM seqrec.users WHERE model_id = %s) m USING (user_id)
+                    WHERE t IS NULL OR m IS NULL', relation, model) INTO different;
+    RAISE NOTICE '%: % users differ', relation, different;
+END $$;
+SET client_min_messages = notice;
+CALL compare_ids('as_text');
+CALL compare_ids('as_bigint');
+CALL compare_ids('as_smallint');
+CALL compare_ids('as_uuid');
+CALL compare_ids('as_numeric');
+CALL compare_ids('extreme_bigint');
+CALL compare_ids('extreme_integer');
+CALL compare_ids('extreme_smallint');
+CALL compare_ids('extreme_uuid');
+SET client_min_messages = warning;
+SELECT model, seqrec_recommend_info(user_id, model => model)->>'source' AS source
+FROM (VALUES ('extreme_bigint', '-9223372036854775808'), ('extreme_bigint', '9223372036854775807'),
+             ('extreme_integer', '-2147483648'), ('extreme_smallint', '32767'),
+             ('extreme_uuid', 'ffffffff-ffff-ffff-ffff-ffffffffffff')) t(model, user_id);
 -- What an answer looks like.
 SELECT count(*) AS rows, count(DISTINCT rank) AS ranks, min(rank), max(rank), bool_and(score BETWEEN -1 AND 1) AS cosine,
        bool_and(item_id NOT IN ('i1', 'i2')) AS not_clicked
@@ -106,5 +153,6 @@ SELECT seqrec_drop(model_id) FROM seqrec_models;
 SELECT * FROM seqrec_recommend('u1', '{}', 10, 'as_text');
 DROP MATERIALIZED VIEW a_matview;
 DROP TABLE clicks, as_text, as_varchar, as_bigint, as_smallint, as_uuid, as_numeric, as_date, as_real, with_nulls,
-    "Odd ""name", partitioned;
+    "Odd ""name", partitioned, extreme_bigint, extreme_integer, extreme_smallint, extreme_uuid;
 DROP PROCEDURE train_and_show;
+DROP PROCEDURE compare_ids;
