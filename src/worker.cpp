@@ -47,6 +47,7 @@ static_assert(sizeof(Order) <= BGW_EXTRALEN);
 
 MemoryContext job_memory;
 std::int64_t current_job = 0;
+bool has_begun = false;  // the order was not rolled back: what lies in the job's folder is this worker's
 
 void begin_transaction() {
     SetCurrentStatementStartTimestamp();
@@ -243,6 +244,7 @@ void run_publish(const Job& job, const char* folder, const char* export_metrics)
 void run_job(const Order& order) {
     Job job{};
     if (!wait_for_caller(order, &job)) return;
+    has_begun = true;
     begin_transaction();
     const char* folder = MemoryContextStrdup(job_memory, open_job_folder(job.id));
     end_transaction();
@@ -291,7 +293,7 @@ void run_job_and_record(const Order& order) {
         record_failure(error);
     }
     PG_END_TRY();
-    clean_up();
+    if (has_begun) clean_up();
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The operations of ops.hpp and the loss in libtorch's own terms: for devices that the kernels do not run on, and
-// what the kernels are tested against.
+// The operations of ops.hpp and the loss in libtorch's own terms: for devices that the kernels do not run on,
+// and what the kernels are tested against.
 #pragma once
 
 #include "ops.hpp"
