@@ -151,7 +151,7 @@ void write_job_file(const Job& job, const char* folder, const char* init, const 
         const std::string base(folder);
         const nlohmann::json value = {{"dataset", base + "/dataset.safetensors"},
                                       {"model", base + "/model.safetensors"},
-                                      {"checkpoint", base + "/checkpoint.safetensors"},
+                                      {"checkpoint", base + "/checkpoint"},
                                       {"init", init ? init : ""},
                                       {"kind", job.kind},
                                       {"options", nlohmann::json::parse(job.options)}};

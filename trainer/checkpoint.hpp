@@ -18,6 +18,7 @@ class Checkpoint {
     /// An empty path keeps nothing. path 为空则不保存。
     explicit Checkpoint(std::string path) : path_(std::move(path)) {}
 
+    bool is_wanted() const { return !path_.empty(); }
     bool exists() const;
     bool is_due() const;
     /// `state`: numbers; `settings` tells trainings apart. Errors: 53100 (disk full), 58030.

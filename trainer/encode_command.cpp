@@ -10,7 +10,7 @@ namespace seqrec::trainer {
 
 int run_encode(const std::string& model, const std::string& requests) try {
     at::set_num_threads(1);
-    const Snapshot snapshot = read_model(SafetensorsFile::open(model));
+    const Members members = read_model(SafetensorsFile::open(model));
     std::ifstream file(requests);
     const nlohmann::json asked = nlohmann::json::parse(file);
     std::vector<std::vector<std::int32_t>> clicks;
@@ -19,7 +19,7 @@ int run_encode(const std::string& model, const std::string& requests) try {
         clicks.push_back(request.at("clicks"));
         users.push_back(request.at("user"));
     }
-    const at::Tensor vectors = encode(snapshot, {clicks.begin(), clicks.end()}, users);
+    const at::Tensor vectors = encode(members, {clicks.begin(), clicks.end()}, users);
     nlohmann::json answer = nlohmann::json::array();
     for (std::int64_t row = 0; row < vectors.size(0); ++row) {
         const float* values = vectors.data_ptr<float>() + row * vectors.size(1);

@@ -22,23 +22,25 @@ std::span<const std::int32_t> history_of(const Dataset& data, std::int32_t user,
     return all.first(all.size() - (which == HeldOut::Test ? 1 : 2));
 }
 
-/// Encodes users [begin, end) of the lists into their rows of `result`.
+/// Encodes users [begin, end) of the lists into their rows of `result`, a member's slice of columns from
+/// `first` on; slices have the length 1 / sqrt(number of members).
 void encode_part(const Snapshot& snapshot, const Histories& histories, const std::vector<std::int32_t>& ids,
-                 std::size_t begin, std::size_t end, const Tensor& result) {
-    const std::int64_t dim = result.size(1);
+                 std::size_t begin, std::size_t end, const Tensor& result, std::int64_t first) {
+    const std::int64_t wide = result.size(1), dim = snapshot.model.item.size(1);
+    const float share = std::sqrt(static_cast<float>(wide / dim));
     const auto max_len = static_cast<std::size_t>(snapshot.model.position.size(0));
     auto batch = std::make_shared<Packed>();
     for (std::size_t i = begin; i < end; ++i)
         batch->append(histories[i].last(std::min(histories[i].size(), max_len)), ids[i]);
     const Tensor hidden = batch->tokens() > 0 ? snapshot.model.forward(batch, {}) : Tensor();
     for (std::size_t i = begin; i < end; ++i) {
-        float* row = result.data_ptr<float>() + static_cast<std::int64_t>(i) * dim;
+        float* row = result.data_ptr<float>() + static_cast<std::int64_t>(i) * wide + first;
         const std::int64_t last = batch->offsets[i - begin + 1];
         std::fill_n(row, dim, 0.0f);
         if (last > batch->offsets[i - begin])
             std::copy_n(hidden.data_ptr<float>() + (last - 1) * dim, dim, row);
         if (ids[i] >= 0) k().axpy(snapshot.users.data_ptr<float>() + ids[i] * dim, row, dim, 1);
-        const float length = std::sqrt(k().dot(row, row, dim));
+        const float length = share * std::sqrt(k().dot(row, row, dim));
         for (std::int64_t d = 0; d < dim && length > 0; ++d) row[d] /= length;
     }
 }
@@ -129,7 +131,7 @@ class UserBlock {
     }
 
     static constexpr std::int64_t kItems = 2048;
-    static constexpr float kExcluded = -3;  // below every cosine
+    static constexpr float kExcluded = -100;  // below every sum of cosines
     const Tensor &matrix_, &vectors_;
     std::vector<std::int32_t> targets_;
     std::vector<std::vector<std::int32_t>> seen_;
@@ -148,24 +150,31 @@ std::vector<std::int32_t> thin_out(const std::vector<std::int32_t>& users, std::
     return chosen;
 }
 
-Tensor encode(const Snapshot& snapshot, const Histories& histories, const std::vector<std::int32_t>& ids) {
+Tensor encode(const Members& members, const Histories& histories, const std::vector<std::int32_t>& ids) {
     const at::NoGradGuard no_gradients;
-    Tensor result = at::empty({static_cast<std::int64_t>(histories.size()), snapshot.model.item.size(1)});
+    const std::int64_t dim = members[0].model.item.size(1), count = static_cast<std::int64_t>(members.size());
+    Tensor result = at::empty({static_cast<std::int64_t>(histories.size()), count * dim});
     for (std::size_t begin = 0; begin < histories.size();) {
         const std::size_t end = encode_end(histories, begin);
-        encode_part(snapshot, histories, ids, begin, end, result);
+        for (std::int64_t m = 0; m < count; ++m)
+            encode_part(members[static_cast<std::size_t>(m)], histories, ids, begin, end, result, m * dim);
         begin = end;
     }
     return result;
 }
 
+Tensor item_directions(const Members& members) {
+    const at::NoGradGuard no_gradients;
+    if (members.size() == 1) return unit_rows(members[0].model.item);
+    std::vector<Tensor> slices;
+    for (const Snapshot& member : members) slices.push_back(unit_rows(member.model.item));
+    return at::cat(slices, 1);
+}
+
 Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& users, HeldOut which,
-                      const Snapshot& snapshot, Workers& workers, const std::function<void(double)>& poll) {
+                      const Members& members, Workers& workers, const std::function<void(double)>& poll) {
     const auto count = static_cast<std::int64_t>(users.size());
-    const Tensor matrix = [&] {
-        const at::NoGradGuard no_gradients;
-        return unit_rows(snapshot.model.item);
-    }();
+    const Tensor matrix = item_directions(members);
     Ranking ranking;
     ranking.ranks.resize(users.size());
     std::vector<std::atomic<bool>> shown(static_cast<std::size_t>(data.items()));
@@ -180,7 +189,7 @@ Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& user
                 histories.push_back(history_of(data, user, which));
                 targets.push_back(data.sequence(user)[histories.back().size()]);
             }
-            const Tensor vectors = encode(snapshot, histories, part);
+            const Tensor vectors = encode(members, histories, part);
             const UserBlock block(matrix, vectors, histories, targets, which == HeldOut::Test);
             for (std::size_t u = 0; u < part.size(); ++u) ranking.ranks[begin + u] = block.rank(u);
             block.mark_best(shown);

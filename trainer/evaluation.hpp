@@ -27,15 +27,21 @@ struct Snapshot {
     at::Tensor users;
 };
 
-/// Unit vectors of users after a history each, [n, dim]. `ids` holds -1 for an
-/// unknown user. 每个用户在其历史之后的单位向量 [n, dim]。
-at::Tensor encode(const Snapshot& snapshot, const std::vector<std::span<const std::int32_t>>& histories,
+/// Networks whose cosines are averaged; each has its own slice of the columns of what follows.
+using Members = std::vector<Snapshot>;
+
+/// Unit vectors of users after a history each, [n, members * dim]. `ids` holds -1 for an
+/// unknown user. 每个用户在其历史之后的单位向量 [n, members * dim]。
+at::Tensor encode(const Members& members, const std::vector<std::span<const std::int32_t>>& histories,
                   const std::vector<std::int32_t>& ids);
+/// The vectors that a user's vector is multiplied with, [items, members * dim], each member's slice of unit
+/// length. 与用户向量相乘的物品向量；每个成员的切片均为单位长度。
+at::Tensor item_directions(const Members& members);
 
 /// Ranks each user's held-out item among all items that the user has not seen before it. Ties count against
 /// the model. `poll(share)` is called as work gets done, from any thread.
 /// 在用户未看过的全部物品中对留出物品排名；同分按不利于模型计。
 Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& users, HeldOut which,
-                      const Snapshot& snapshot, Workers& workers, const std::function<void(double)>& poll);
+                      const Members& members, Workers& workers, const std::function<void(double)>& poll);
 
 }  // namespace seqrec::trainer

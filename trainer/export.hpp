@@ -12,11 +12,11 @@ namespace seqrec::trainer {
 /// until when each user was seen. Nothing appears under `path` when it fails or the process is told to stop
 /// meanwhile.
 /// 写出模型文件：权重，以及数据中每个物品的次数与每个用户的最后时间；失败或中途被要求停止时不会留下文件。
-void write_model(const std::string& path, Snapshot snapshot, const Dataset& data,
-                 const nlohmann::json& config, const nlohmann::json& metrics);
+void write_model(const std::string& path, Members members, const Dataset& data, const nlohmann::json& config,
+                 const nlohmann::json& metrics);
 
 /// The weights of a model or snapshot file; Error XX001 when it lacks one.
 /// 读取模型或快照文件中的权重；缺失则抛出 Error XX001。
-Snapshot read_model(const SafetensorsFile& file);
+Members read_model(const SafetensorsFile& file);
 
 }  // namespace seqrec::trainer

@@ -54,12 +54,16 @@ std::size_t test_limit(const Dataset& data) {
 }
 
 /// Test metrics of the model and of the baselines.
-json evaluate(const Dataset& data, const Snapshot& best, Workers& workers, Reporter& reporter) {
+json evaluate(const Dataset& data, const Members& best, Workers& workers, Reporter& reporter) {
     const std::vector<std::int32_t> users = thin_out(data.evaluated(), test_limit(data));
-    const Ranking ranking = rank_held_out(data, users, HeldOut::Test, best, workers, [&](double share) {
+    const auto poll = [&](double share) {
         reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
-    });
+    };
+    const Ranking ranking = rank_held_out(data, users, HeldOut::Test, best, workers, poll);
+    const json valid =
+        ranking_metrics(rank_held_out(data, users, HeldOut::Validation, best, workers, poll).ranks);
     json metrics = ranking_metrics(ranking.ranks);
+    for (const char* name : {"hr@10", "ndcg@10"}) metrics[std::string("valid_") + name] = valid[name];
     metrics["coverage@10"] = users.empty() ? json() : json(ranking.coverage);
     const BaselineRanks baselines = rank_baselines(data, users);
     const json popularity = ranking_metrics(baselines.popularity), markov = ranking_metrics(baselines.markov);
@@ -81,16 +85,18 @@ json earlier_config(const Job& job) {
     return json::parse(SafetensorsFile::open(job.init).meta("config"));
 }
 
-Snapshot fresh_start(const Dataset& data, const Settings& settings, Random& random) {
-    Snapshot start;
-    start.model = Transformer(settings, data.items(), random);
-    start.users = at::zeros({data.users(), settings.dim}, at::kFloat);
+Members fresh_start(const Dataset& data, const Settings& settings, Random& random) {
+    Members start(static_cast<std::size_t>(settings.members));
+    for (Snapshot& member : start) {
+        member.model = Transformer(settings, data.items(), random);
+        member.users = at::zeros({data.users(), settings.dim}, at::kFloat);
+    }
     return start;
 }
 
 /// The weights of the model that the job names; users are then evaluated only on what it does not know.
-Snapshot warm_start(const Job& job, Dataset& data, const Settings& settings, Random& random,
-                    Reporter& reporter) {
+Members warm_start(const Job& job, Dataset& data, const Settings& settings, Random& random,
+                   Reporter& reporter) {
     WarmStart start = read_warm_start(job.init, job.dataset, settings, random);
     const std::size_t before = data.evaluated().size();
     data.evaluate_only_after(start.seen_until);
@@ -101,7 +107,35 @@ Snapshot warm_start(const Job& job, Dataset& data, const Settings& settings, Ran
                          " of " + std::to_string(data.users()) + " users; " +
                          std::to_string(data.evaluated().size()) + " of " + std::to_string(before) +
                          " users have two new items to be evaluated on"}});
-    return std::move(start.weights);
+    return std::move(start.members);
+}
+
+/// What the turns of a job give: the weights that are measured, those that are served, and what was counted.
+struct Trained {
+    Members held_out, served;
+    json metrics = json::object();
+};
+
+/// Trains one member after the other; each starts from its own weights and draws its own random numbers.
+Trained train_members(const Job& job, const Dataset& data, const Settings& settings, Members start,
+                      Random& random, Workers& workers, Reporter& reporter) {
+    Trained trained;
+    Turn turn{0, settings.members};
+    for (; turn.number < turn.of; ++turn.number) {
+        std::string path = job.checkpoint;
+        if (!path.empty()) path.append(".").append(std::to_string(turn.number));
+        Checkpoint checkpoint(path);
+        Training training(data, settings, std::move(start[static_cast<std::size_t>(turn.number)]),
+                          Random(random.next()), turn, workers, reporter, checkpoint);
+        training.run();
+        trained.held_out.push_back(training.best());
+        training.fit_all();
+        trained.served.push_back(training.best());
+        trained.metrics = training.metrics(trained.metrics);
+        turn.epochs_before = trained.metrics["epochs"];
+        turn.seconds_before = trained.metrics["train_seconds"];
+    }
+    return trained;
 }
 
 void train(const std::string& path, Reporter& reporter) {
@@ -111,23 +145,19 @@ void train(const std::string& path, Reporter& reporter) {
     Dataset data(job.dataset);
     const Settings settings(options, data, earlier_config(job));
     Random random(static_cast<std::uint64_t>(settings.seed));
-    Snapshot start = job.init.empty() ? fresh_start(data, settings, random)
-                                      : warm_start(job, data, settings, random, reporter);
+    Members start = job.init.empty() ? fresh_start(data, settings, random)
+                                     : warm_start(job, data, settings, random, reporter);
     if (data.evaluated().empty())
         reporter.warning("no user has three different items, so nothing could be held out: metrics are null");
     Workers workers(static_cast<int>(settings.threads));
-    Checkpoint checkpoint(job.checkpoint);
-    Training training(data, settings, std::move(start), random, workers, reporter, checkpoint);
-    training.run();
-    const json held_out = evaluate(data, training.best(), workers, reporter);
-    training.fit_all();
-    json metrics = training.metrics();
-    metrics.update(held_out);
-    reporter.progress({{"phase", "writing"}});
+    Trained trained = train_members(job, data, settings, std::move(start), random, workers, reporter);
+    trained.metrics.update(evaluate(data, trained.held_out, workers, reporter));
+    for (const char* name : {"flops", "step_seconds"}) trained.metrics.erase(name);
     json config = settings.to_json();
-    config["trained_epochs"] = metrics["epochs"];
-    write_model(job.model, training.best(), data, config, metrics);
-    reporter.event("done", {{"metrics", metrics}, {"config", config}});
+    config["trained_epochs"] = trained.metrics["epochs"].get<std::int64_t>() / settings.members;
+    reporter.progress({{"phase", "writing"}});
+    write_model(job.model, std::move(trained.served), data, config, trained.metrics);
+    reporter.event("done", {{"metrics", trained.metrics}, {"config", config}});
 }
 
 int fail(Reporter& reporter, const char* state, const std::string& message, const std::string& hint) {

@@ -15,7 +15,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr std::int64_t kBlockBytes = 4 << 20;  // of logits: what a share of the last-level cache holds
-constexpr std::int64_t kItems = 60;            // items of a chunk, whose logits stay in the first-level cache
+constexpr std::int64_t kItems = 96;            // items of a chunk, whose logits stay in the first-level cache
 constexpr double kKnownShift = 40;  // up to this scale exp(logit - scale) can't vanish for all items
 
 const kernels::Table& k() { return kernels::table(); }
@@ -25,7 +25,7 @@ std::vector<float> floats(std::int64_t count) { return std::vector<float>(static
 /// Positions of a block: as many as keep its logits in cache, in whole panels of the matrix product.
 std::int64_t block_rows(std::int64_t items) {
     const std::int64_t fit = kBlockBytes / static_cast<std::int64_t>(sizeof(float)) / items;
-    return std::clamp<std::int64_t>(fit / kernels::kPackMultiple, 1, 3) * kernels::kPackMultiple;
+    return std::clamp<std::int64_t>(fit / kernels::kPackMultiple, 1, 4) * kernels::kPackMultiple;
 }
 
 /// What the products of a block are made of: `items` [count, dim] against `rows` positions. Logits lie

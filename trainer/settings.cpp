@@ -39,6 +39,9 @@ std::int64_t choose_batch(const Dataset& data) {
     return std::clamp<std::int64_t>(data.interactions() / 60, 512, 6400);
 }
 
+/// Two networks err differently, and their mean errs less; where rows are many, one costs enough.
+std::int64_t choose_members(const Dataset& data) { return data.users() + data.items() > 200000 ? 1 : 2; }
+
 /// Past 50,000 items ranking each label among all of them costs more than it teaches.
 std::int64_t choose_sample(const Dataset& data) { return data.items() > 50000 ? 4096 : 0; }
 
@@ -76,7 +79,8 @@ T value_or(const nlohmann::json& options, const char* name, T otherwise) {
 }  // namespace
 
 Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier)
-    : dim(options.at("dim")),
+    : members(value_or(options, "members", choose_members(data))),
+      dim(options.at("dim")),
       layers(options.at("layers")),
       heads(options.at("heads")),
       max_len(value_or(options, "max_len", choose_max_len(data))),
@@ -101,7 +105,8 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
 }
 
 nlohmann::json Settings::to_json() const {
-    return {{"dim", dim},
+    return {{"members", members},
+            {"dim", dim},
             {"layers", layers},
             {"heads", heads},
             {"max_len", max_len},

@@ -12,7 +12,8 @@ namespace seqrec::trainer {
 /// those that are null. 实际使用的选项：固定值来自 resolve_options，为 null
 /// 的由数据决定。
 struct Settings {
-    std::int64_t dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads, patience;
+    std::int64_t members, dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads,
+        patience;
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
     bool refit, bfloat16;
     std::string device;      // cpu or cuda

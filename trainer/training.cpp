@@ -74,10 +74,11 @@ std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
 
 }  // namespace
 
-Training::Training(const Dataset& data, const Settings& settings, Snapshot start, Random random,
+Training::Training(const Dataset& data, const Settings& settings, Snapshot start, Random random, Turn turn,
                    Workers& workers, Reporter& reporter, Checkpoint& checkpoint)
     : data_(data),
       settings_(settings),
+      turn_(turn),
       workers_(workers),
       reporter_(reporter),
       checkpoint_(checkpoint),
@@ -95,7 +96,7 @@ Training::Training(const Dataset& data, const Settings& settings, Snapshot start
     if (checkpoint.exists()) resume();
 }
 
-/// Of training, those before an interruption included.
+/// Of this turn, those before an interruption included.
 double Training::seconds() const {
     return now_.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
@@ -103,17 +104,20 @@ double Training::seconds() const {
 /// How much of the limit is used up, the time of what must follow included: the epoch's validation, two of
 /// choose_user_scale, fit_all.
 double Training::time_share() const {
-    if (part_ == Part::All) return (seconds() - begun_seconds_) / (settings_.max_seconds - begun_seconds_);
+    // An equal share of what the turns before have left.
+    const double limit =
+        (settings_.max_seconds - turn_.seconds_before) / static_cast<double>(turn_.of - turn_.number);
+    if (part_ == Part::All) return (seconds() - begun_seconds_) / std::max(limit - begun_seconds_, 1e-3);
     const auto all = static_cast<double>(data_.interactions());
     const double held_out = 2 * static_cast<double>(data_.evaluated().size());
     const double fit = settings_.refit ? kFinalShare * all / (all - held_out) : 0;
-    return (now_.step_seconds * fit + seconds() + 3 * now_.validation_seconds) / settings_.max_seconds;
+    return (now_.step_seconds * fit + seconds() + 3 * now_.validation_seconds) / limit;
 }
 
 /// How much of the training is over: by epochs or by time, whichever ends it first. Time that is not short
 /// does not count, so that the learning rates are the same each time.
 double Training::share_done() const {
-    const double epochs = static_cast<double>(now_.epoch - 1 - begun_) + epoch_share_;
+    const double epochs = static_cast<double>(now_.epoch - 1 - now_.begun) + epoch_share_;
     const double by_epochs = epochs / static_cast<double>(now_.planned_epochs), by_time = time_share();
     return std::min(1.0, by_time < kNegligible ? by_epochs : std::max(by_epochs, by_time));
 }
@@ -125,25 +129,42 @@ double Training::learning_share() const {
 }
 
 void Training::run() {
-    while (now_.epoch < now_.planned_epochs) {
+    while (!now_.finished && now_.epoch - now_.begun < now_.planned_epochs) {
         run_epoch();
-        const bool last = now_.epoch >= now_.planned_epochs || out_of_time();
+        const bool last = now_.epoch - now_.begun >= now_.planned_epochs || out_of_time();
         if (!last && schedule_.step() - now_.validated_step < validation_interval_) continue;
         validate();
         if (last || (now_.without_gain >= settings_.patience && !cool_down())) break;
         if (checkpoint_.is_due()) save();
     }
+    now_.finished = true;
+    if (turn_.of > 1 && checkpoint_.is_wanted()) save();
     choose_user_scale();
 }
 
-/// Validation no longer improves: plans the end so that the learning rate falls from now on, which makes it
-/// improve once more. False when it is falling already.
+/// Validation no longer improves: goes back to the best weights and plans the end so that the learning rate
+/// falls from there. False when it is falling already.
 bool Training::cool_down() {
-    if (learning_share() < 1 || settings_.cool_down == 0) return false;
-    const double planned = static_cast<double>(now_.epoch) / (1 - std::min(settings_.cool_down, 0.9));
-    now_.planned_epochs = std::min(now_.planned_epochs, static_cast<std::int64_t>(std::ceil(planned)));
+    if (now_.cooling || learning_share() < 1 || settings_.cool_down == 0) return false;
+    now_.cooling = true;
+    now_.begun = now_.epoch - now_.best_epoch;
+    const double planned = static_cast<double>(now_.best_epoch) / (1 - std::min(settings_.cool_down, 0.9));
+    now_.planned_epochs =
+        std::min(settings_.epochs - now_.begun, static_cast<std::int64_t>(std::ceil(planned)));
     now_.without_gain = 0;
-    return now_.epoch < now_.planned_epochs;
+    start_from(best_);
+    return now_.epoch - now_.begun < now_.planned_epochs;
+}
+
+/// Goes on from these weights, as if training had just begun.
+void Training::start_from(const Snapshot& weights) {
+    model_ = weights.model;
+    model_.for_each([](const std::string&, Tensor& tensor) { tensor = tensor.clone(); });
+    optimizer_ = DenseOptimizer(dense_weights(model_, items_.has_value()));
+    if (items_) items_.emplace(model_.item);
+    users_ = RowTable(weights.users.clone());
+    schedule_.restart();
+    now_.validated_step = 0;
 }
 
 /// Trains the best weights a little further on everything, the held-out items included: what is served then
@@ -151,17 +172,13 @@ bool Training::cool_down() {
 void Training::fit_all() {
     if (!settings_.refit || data_.evaluated().empty()) return;
     part_ = Part::All;
-    model_ = best_.model;
-    optimizer_ = DenseOptimizer(dense_weights(model_, items_.has_value()));
-    if (items_) items_.emplace(model_.item);
-    users_ = RowTable(best_users_);
+    start_from({best_.model, best_users_});
     final_epochs_ =
         std::max<std::int64_t>(1, std::llround(kFinalShare * static_cast<double>(now_.best_epoch)));
-    schedule_.restart();
-    begun_ = now_.epoch;
+    now_.begun = now_.epoch;
     begun_seconds_ = seconds();
     now_.planned_epochs = final_epochs_;
-    for (std::int64_t i = 0; i < final_epochs_ && seconds() < settings_.max_seconds; ++i) run_epoch();
+    for (std::int64_t i = 0; i < final_epochs_ && !out_of_time(); ++i) run_epoch();
     best_ = averaged();
     best_.users = best_.users * user_scale_;
 }
@@ -220,6 +237,7 @@ double Training::update(std::vector<ShardOutput>& outputs) {
     if (!std::isfinite(loss))
         throw Error(sqlstate::kInternal, "training diverged: the loss is not a finite number",
                     "Lower learning_rate or raise temperature.");
+    ++now_.steps;
     last_step_ = schedule_.next(part_ == Part::All ? 1 - share_done() : learning_share());
     optimizer_.apply(dense, last_step_, workers_);
     users_.apply(merge(users, settings_.dim), last_step_, schedule_.step(), workers_);
@@ -240,10 +258,11 @@ Snapshot Training::averaged() {
 
 nlohmann::json Training::validation_metrics(const Snapshot& snapshot) {
     const auto poll = [&](double share) {
-        reporter_.progress({{"phase", "evaluating"}, {"evaluated", share}, {"epoch", now_.epoch}});
+        reporter_.progress(
+            {{"phase", "evaluating"}, {"evaluated", share}, {"epoch", turn_.epochs_before + now_.epoch}});
     };
     return ranking_metrics(
-        rank_held_out(data_, validation_users_, HeldOut::Validation, snapshot, workers_, poll).ranks);
+        rank_held_out(data_, validation_users_, HeldOut::Validation, {snapshot}, workers_, poll).ranks);
 }
 
 /// Shortens the users' vectors, or drops them, when the validation items rank better so: the long-term
@@ -279,39 +298,43 @@ void Training::validate() {
         now_.best_metrics = metrics;
     }
     now_.without_gain = better ? 0 : now_.without_gain + 1;
-    reporter_.event("epoch", {{"epoch", now_.epoch},
+    reporter_.event("epoch", {{"epoch", turn_.epochs_before + now_.epoch},
                               {"step", schedule_.step()},
                               {"loss", now_.epoch_loss},
                               {"metrics", {{"hr@10", metrics["hr@10"]}, {"ndcg@10", metrics["ndcg@10"]}}},
-                              {"seconds", seconds()}});
+                              {"seconds", turn_.seconds_before + seconds()}});
 }
 
 void Training::report(double loss) {
-    const double done = share_done(), spent = seconds();
+    const double done = (static_cast<double>(turn_.number) + share_done()) / static_cast<double>(turn_.of);
+    const double spent = turn_.seconds_before + seconds();
     reporter_.progress(
         {{"phase", "training"},
          {"percent", 100 * done},
-         {"epoch", now_.epoch},
+         {"epoch", turn_.epochs_before + now_.epoch},
          {"step", schedule_.step()},
          {"loss", loss},
          {"labels_per_s", static_cast<double>(now_.labels) / std::max(now_.step_seconds, 1e-9)},
          {"eta_seconds", spent * (1 - done) / std::max(done, 1e-9)}});
 }
 
-nlohmann::json Training::metrics() const {
-    const double spent = seconds();
-    nlohmann::json metrics = {{"best_epoch", now_.best_epoch},
-                              {"final_fit_epochs", final_epochs_},
-                              {"epochs", now_.epoch - final_epochs_},
-                              {"steps", schedule_.step()},
-                              {"labels", now_.labels},
-                              {"labels_per_s", static_cast<double>(now_.labels) / now_.step_seconds},
-                              {"gflops", now_.flops / now_.step_seconds / 1e9},
-                              {"train_seconds", spent}};
-    metrics["user_scale"] = user_scale_;
-    metrics["valid_ndcg@10_clicks_only"] = clicks_only_;
-    for (const char* name : {"hr@10", "ndcg@10"})
-        metrics[std::string("valid_") + name] = now_.best_metrics.value(name, nlohmann::json());
+nlohmann::json Training::metrics(const nlohmann::json& before) const {
+    const auto with_before = [&](const char* name, auto own) {
+        return before.value(name, decltype(own){}) + own;
+    };
+    const double steps_took = with_before("step_seconds", now_.step_seconds);
+    nlohmann::json metrics = {{"best_epoch", turn_.epochs_before + now_.best_epoch},
+                              {"final_fit_epochs", with_before("final_fit_epochs", final_epochs_)},
+                              {"epochs", with_before("epochs", now_.epoch - final_epochs_)},
+                              {"steps", with_before("steps", now_.steps)},
+                              {"labels", with_before("labels", now_.labels)},
+                              {"flops", with_before("flops", now_.flops)},
+                              {"step_seconds", steps_took},
+                              {"train_seconds", turn_.seconds_before + seconds()},
+                              {"user_scale", user_scale_},
+                              {"valid_ndcg@10_clicks_only", clicks_only_}};
+    metrics["labels_per_s"] = metrics["labels"].get<double>() / steps_took;
+    metrics["gflops"] = metrics["flops"].get<double>() / steps_took / 1e9;
     return metrics;
 }
 

@@ -1,6 +1,7 @@
 #include "warm_start.hpp"
 
 #include <limits>
+#include <utility>
 
 #include "core/error.hpp"
 #include "core/id_index.hpp"
@@ -51,14 +52,15 @@ std::int64_t take_rows(const Tensor& fresh, const Tensor& earlier, const std::ve
     return known;
 }
 
-void check_shape(const Snapshot& earlier, const Settings& settings) {
-    const Transformer& model = earlier.model;
-    const bool same = model.item.size(1) == settings.dim && model.position.size(0) == settings.max_len &&
+void check_shape(const Members& earlier, const Settings& settings) {
+    const Transformer& model = earlier[0].model;
+    const bool same = static_cast<std::int64_t>(earlier.size()) == settings.members &&
+                      model.item.size(1) == settings.dim && model.position.size(0) == settings.max_len &&
                       static_cast<std::int64_t>(model.blocks.size()) == settings.layers &&
                       model.blocks[0].relative.size(0) == settings.heads;
     if (!same)
         throw Error(sqlstate::kInvalidParameter, "the model to start from has another shape",
-                    "Leave dim, layers, heads and max_len out; they are taken from it.");
+                    "Leave members, dim, layers, heads and max_len out; they are taken from it.");
 }
 
 std::vector<double> seen_until(const SafetensorsFile& file, const std::vector<std::int32_t>& rows) {
@@ -75,16 +77,21 @@ std::vector<double> seen_until(const SafetensorsFile& file, const std::vector<st
 WarmStart read_warm_start(const std::string& snapshot, const std::string& dataset, const Settings& settings,
                           Random& random) {
     const SafetensorsFile from = SafetensorsFile::open(snapshot), to = SafetensorsFile::open(dataset);
-    const Snapshot earlier = read_model(from);
+    Members earlier = read_model(from);
     check_shape(earlier, settings);
     const std::vector<std::int32_t> items = match(Ids(to, "item"), IdIndex(from, "item"));
     const std::vector<std::int32_t> users = match(Ids(to, "user"), IdIndex(from, "user"));
     WarmStart start;
-    start.weights.model = earlier.model;
-    start.weights.model.item = Transformer(settings, static_cast<std::int64_t>(items.size()), random).item;
-    start.weights.users = at::zeros({static_cast<std::int64_t>(users.size()), settings.dim}, at::kFloat);
-    start.known_items = take_rows(start.weights.model.item, earlier.model.item, items);
-    start.known_users = take_rows(start.weights.users, earlier.users, users);
+    for (Snapshot& member : earlier) {
+        Snapshot fresh;
+        fresh.model = std::move(member.model);
+        const Tensor known = std::exchange(
+            fresh.model.item, Transformer(settings, static_cast<std::int64_t>(items.size()), random).item);
+        fresh.users = at::zeros({static_cast<std::int64_t>(users.size()), settings.dim}, at::kFloat);
+        start.known_items = take_rows(fresh.model.item, known, items);
+        start.known_users = take_rows(fresh.users, member.users, users);
+        start.members.push_back(std::move(fresh));
+    }
     start.seen_until = seen_until(from, users);
     return start;
 }

@@ -10,7 +10,7 @@ namespace seqrec::trainer {
 
 /// An earlier model, its rows put in the order of a dataset. 按数据集顺序重排的早先模型。
 struct WarmStart {
-    Snapshot weights;                // new items: fresh rows; new users: zeros
+    Members members;                 // new items: fresh rows; new users: zeros
     std::vector<double> seen_until;  // per user: the latest interaction that the earlier model knew
     std::int64_t known_items = 0, known_users = 0;
 };

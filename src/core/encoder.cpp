@@ -183,9 +183,8 @@ struct Block {
     }
 };
 
-Block read_block(const SafetensorsFile& file, std::int64_t index, std::int64_t dim, std::int64_t heads,
+Block read_block(const SafetensorsFile& file, const std::string& at, std::int64_t dim, std::int64_t heads,
                  std::int64_t max_len) {
-    const std::string at = "block." + std::to_string(index) + ".";
     const auto row = [&](const char* name, std::int64_t size) { return row_of(file, at + name, size); };
     const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t columns) {
         return matrix_of(file, at + name, rows, columns);
@@ -212,57 +211,83 @@ std::int64_t whole(const nlohmann::json& config, const char* name) {
 }
 
 struct Config {
-    std::int64_t dim, layers, heads, max_len;
+    std::int64_t members, dim, layers, heads, max_len;
 
     explicit Config(const std::string& text) try {
         const auto config = nlohmann::json::parse(text);
+        members = whole(config, "members");
         dim = whole(config, "dim");
         layers = whole(config, "layers");
         heads = whole(config, "heads");
         max_len = whole(config, "max_len");
-        if (dim < 1 || dim > 65536 || layers < 1 || layers > 1024 || heads < 1 || dim % heads != 0 ||
-            max_len < 1 || max_len > 1024)
+        if (members < 1 || members > 64 || dim < 1 || dim > 65536 || layers < 1 || layers > 1024 ||
+            heads < 1 || dim % heads != 0 || max_len < 1 || max_len > 1024)
             corrupted("config is out of range");
     } catch (const nlohmann::json::exception& error) {
         corrupted(error.what());
     }
 };
 
-}  // namespace
-
-struct Encoder::Impl {
-    std::int64_t max_len;
-    ConstMatrix items, users, position;
+/// One of the networks whose cosines are averaged: it reads and writes its own slice of all embeddings.
+struct Member {
+    Eigen::Index first, dim;  // columns of the slice
+    ConstMatrix position;
     Norm norm;
     std::vector<Block> blocks;
 
-    Impl(const SafetensorsFile& file, const Config& config)
-        : max_len(config.max_len),
-          items(matrix_of(file, "item.embedding", -1, config.dim)),
-          users(matrix_of(file, "user.embedding", -1, config.dim)),
-          position(matrix_of(file, "position.embedding", config.max_len, config.dim)),
-          norm{row_of(file, "norm.weight", config.dim), row_of(file, "norm.bias", config.dim)} {
-        for (std::int64_t i = 0; i < config.layers; ++i)
-            blocks.push_back(read_block(file, i, config.dim, config.heads, config.max_len));
-    }
+    Member(const SafetensorsFile& file, const Config& config, std::int64_t index)
+        : Member(file, config, index, "member." + std::to_string(index) + ".") {}
 
-    /// Item vectors times sqrt(dim), plus positions counted from the oldest click.
-    Matrix embed(std::span<const std::int32_t> clicks) const {
-        const float scale = std::sqrt(static_cast<float>(items.cols()));
-        Matrix x(static_cast<Eigen::Index>(clicks.size()), items.cols());
+    /// Item vectors at their own lengths times sqrt(dim), plus positions counted from the oldest click.
+    Matrix embed(const ConstMatrix& items, const ConstMatrix& lengths, Eigen::Index member,
+                 std::span<const std::int32_t> clicks) const {
+        const float scale = std::sqrt(static_cast<float>(dim));
+        Matrix x(static_cast<Eigen::Index>(clicks.size()), dim);
         for (std::size_t i = 0; i < clicks.size(); ++i) {
             const auto at = static_cast<Eigen::Index>(i);
-            x.row(at) = items.row(clicks[i]) * scale + position.row(at);
+            x.row(at) = items.row(clicks[i]).segment(first, dim) * (scale * lengths(clicks[i], member)) +
+                        position.row(at);
         }
         return x;
     }
 
     /// The sequence's hidden state at its last click; the last block computes nothing else.
-    Row interest(std::span<const std::int32_t> clicks) const {
-        Matrix x = embed(clicks);
+    Row interest(Matrix x) const {
         for (std::size_t i = 0; i < blocks.size(); ++i)
             x = blocks[i](x, i + 1 == blocks.size() ? 1 : x.rows());
         return norm(x);
+    }
+
+  private:
+    Member(const SafetensorsFile& file, const Config& config, std::int64_t index, const std::string& at)
+        : first(index * config.dim),
+          dim(config.dim),
+          position(matrix_of(file, at + "position.embedding", config.max_len, dim)),
+          norm{row_of(file, at + "norm.weight", dim), row_of(file, at + "norm.bias", dim)} {
+        for (std::int64_t i = 0; i < config.layers; ++i)
+            blocks.push_back(
+                read_block(file, at + "block." + std::to_string(i) + ".", dim, config.heads, config.max_len));
+    }
+};
+
+void normalise(Eigen::Ref<Row> vector) {
+    const float length = vector.norm();
+    if (length > 0) vector /= length;
+}
+
+}  // namespace
+
+struct Encoder::Impl {
+    std::int64_t max_len;
+    ConstMatrix items, users, lengths;
+    std::vector<Member> members;
+
+    Impl(const SafetensorsFile& file, const Config& config)
+        : max_len(config.max_len),
+          items(matrix_of(file, "item.embedding", -1, config.members * config.dim)),
+          users(matrix_of(file, "user.embedding", -1, config.members * config.dim)),
+          lengths(matrix_of(file, "click.length", items.rows(), config.members)) {
+        for (std::int64_t i = 0; i < config.members; ++i) members.emplace_back(file, config, i);
     }
 };
 
@@ -285,10 +310,16 @@ void Encoder::encode(std::span<const std::int32_t> clicks, std::int32_t user, st
         if (item < 0 || item >= items()) throw Error(sqlstate::kInternal, "item index is out of range");
     Eigen::Map<Row> result(out.data(), dim());
     result.setZero();
-    if (!clicks.empty()) result = impl_->interest(clicks);
-    if (user >= 0) result += impl_->users.row(user);
-    const float length = result.norm();
-    if (length > 0) result /= length;
+    if (user >= 0) result = impl_->users.row(user);
+    for (std::size_t m = 0; m < impl_->members.size(); ++m) {
+        const Member& member = impl_->members[m];
+        auto slice = result.segment(member.first, member.dim);
+        if (!clicks.empty())
+            slice += member.interest(
+                member.embed(impl_->items, impl_->lengths, static_cast<Eigen::Index>(m), clicks));
+        normalise(slice);
+    }
+    normalise(result);
 }
 
 }  // namespace seqrec

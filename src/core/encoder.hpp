@@ -9,10 +9,10 @@
 
 namespace seqrec {
 
-/// The forward pass of a trained model over a model file or a snapshot, which must outlive it. Construction
-/// checks every shape (Error, data corrupted); encoding then allocates only scratch sized by max_len and dim.
-/// Safe to use from several threads.
-/// 训练好的模型在模型文件或快照上的前向计算；文件的生命周期须长于本对象。构造时检查所有形状（Error，数据损坏）。可多线程使用。
+/// The forward pass of a trained model, one network or several whose cosines are averaged, over a model file
+/// or a snapshot, which must outlive it. Construction checks every shape (Error, data corrupted); encoding
+/// then allocates only scratch sized by max_len and dim. Safe to use from several threads.
+/// 训练好的模型（一个网络，或取余弦平均的多个网络）在模型文件或快照上的前向计算；文件的生命周期须长于本对象。构造时检查所有形状（Error，数据损坏）。可多线程使用。
 class Encoder {
   public:
     explicit Encoder(const SafetensorsFile& file);

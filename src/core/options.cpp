@@ -13,6 +13,7 @@ using nlohmann::json;
 using enum OptionType;
 
 constexpr OptionSpec kTransformer[] = {
+    {"members", Integer, 1, 8, "null", "", "networks that are trained one after the other and averaged"},
     {"dim", Integer, 8, 1024, "64", "", "width of the embeddings; a multiple of 8 and of heads"},
     {"layers", Integer, 1, 16, "2", "", "Transformer blocks"},
     {"heads", Integer, 1, 16, "1", "", "attention heads"},
@@ -30,7 +31,7 @@ constexpr OptionSpec kTransformer[] = {
     {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},
     {"seed", Integer, 0, 9007199254740991.0, "1", "", "start of the random numbers"},
     {"threads", Integer, 0, 1024, "0", "", "threads of the trainer; 0 = all cores"},
-    {"patience", Integer, 1, 100000, "10", "", "validations without a better NDCG@10 before it stops"},
+    {"patience", Integer, 1, 100000, "5", "", "validations without a better NDCG@10 before it stops"},
     {"holdout", Text, 0, 0, "\"refit\"", "refit|keep",
      "refit = train a little further on the held-out interactions before serving; keep = never"},
     {"device", Text, 0, 0, "\"auto\"", "auto|cpu|cuda",
@@ -141,7 +142,7 @@ std::span<const OptionSpec> option_specs(std::string_view kind) {
 }
 
 json adopt_shape(json given, const json& config) {
-    for (const char* name : {"dim", "layers", "heads", "max_len"}) {
+    for (const char* name : {"members", "dim", "layers", "heads", "max_len"}) {
         json& option = given[name];
         if (option.is_null()) option = config.at(name);
         if (option != config.at(name))

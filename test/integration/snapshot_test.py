@@ -133,7 +133,7 @@ def interrupt(options):
     """Crashes the server under a training that has a checkpoint; returns the job and its folder."""
     number = sql(f"SELECT seqrec_train('ratings', 'resumed', options => {options})")
     folder = os.path.join(os.path.dirname(snapshot_file()), f"job-{number}")
-    wait_for(lambda: os.path.exists(os.path.join(folder, "checkpoint.safetensors")), "the checkpoint")
+    wait_for(lambda: os.path.exists(os.path.join(folder, "checkpoint.0")), "the checkpoint")
     assert sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}") == "training"
     pg_ctl("restart", os.environ["PGDATA"], "-m", "immediate")
     row = sql(f"SELECT state, hint FROM seqrec_jobs WHERE job_id = {number}")

@@ -156,10 +156,15 @@ bool appears(const std::string& path) {
 }
 
 TEST(Job, GoesOnAfterAKillAsIfNothingHadHappened) {
-    for (const int sampled : {0, 20}) {
+    struct Case {
+        int sampled;
+        const char* checkpoint;  // of the first or of the second member
+    };
+    for (const auto& [sampled, checkpoint] : {Case{0, "checkpoint.0"}, Case{20, "checkpoint.1"}}) {
         const TempFolder whole, interrupted;
         const Sequences data = testing::walks(300, 60, 30);
-        const json options = {{"dim", 16}, {"epochs", 60}, {"threads", 2}, {"sampled_items", sampled}};
+        const json options = {
+            {"dim", 16}, {"epochs", 60}, {"threads", 2}, {"sampled_items", sampled}, {"members", 2}};
         const auto expected = testing::train(whole, data, 60, options);
         testing::write_dataset(interrupted / "dataset", data, 60);
         const json job = {{"dataset", interrupted / "dataset"},
@@ -168,7 +173,7 @@ TEST(Job, GoesOnAfterAKillAsIfNothingHadHappened) {
                           {"kind", "transformer"},
                           {"options", options}};
         const pid_t child = start_job(interrupted, job);
-        ASSERT_TRUE(appears(interrupted / "checkpoint"));
+        ASSERT_TRUE(appears(interrupted / checkpoint));
         ::kill(child, SIGKILL);
         ::waitpid(child, nullptr, 0);
         ASSERT_FALSE(std::filesystem::exists(interrupted / "model"));
@@ -194,7 +199,7 @@ TEST(Job, RefusesTheCheckpointOfOtherSettings) {
     const std::string command = std::string(SEQREC_TRAINER) + " train " + (folder / "job");
     seqrec::testing::write_file(folder / "job", job.dump());
     ASSERT_EQ(testing::run_command(command).status, 0);
-    ASSERT_TRUE(std::filesystem::exists(folder / "checkpoint"));
+    ASSERT_TRUE(std::filesystem::exists(folder / "checkpoint.0"));
     job["options"]["dim"] = 24;
     seqrec::testing::write_file(folder / "job", job.dump());
     EXPECT_EQ(testing::run_command(command).last("error").at("sqlstate"), "22023");
