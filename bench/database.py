@@ -48,8 +48,10 @@ for name, shape in shapes.items():
     add(name, "F32", shape, (block * (count // 1024 + 1))[: 4 * count] if name != "item.popularity" else struct.pack("<f", 1) * count)
 users = shapes["user.embedding"][0]
 add("user.seen_until", "F64", [users], struct.pack("<d", 1) * users)
+items = shapes["item.popularity"][0]
+add("click.length", "F32", [items, 1], struct.pack("<f", 1) * items)
 for name, tensor in weights.items():
-    if not name.startswith(("item.", "user.", "pad.")):
+    if not name.startswith(("item.", "user.", "pad.", "click.")):
         begin, end = tensor["data_offsets"]
         add(name, tensor["dtype"], tensor["shape"], blob[begin:end])
 text = json.dumps(entries).encode()
@@ -114,7 +116,7 @@ def train_tiny(sql, folder):
     from testing import make_ratings
 
     make_ratings("tiny")
-    text = '{"epochs": 1, "dim": %d}' % DIM
+    text = '{"epochs": 1, "members": 1, "dim": %d}' % DIM
     keep = os.path.join(folder, "keep-trainer")
     bindir = os.popen(os.environ.get("PG_CONFIG", "pg_config") + " --bindir").read().strip()
     write_program(keep, f"#!/bin/sh\n{bindir}/seqrec-trainer \"$@\" || exit 1\ncp \"$(dirname \"$2\")/model.safetensors\" {folder}/tiny.safetensors\n")

@@ -14,19 +14,23 @@ using testing::error_of;
 using testing::TempFolder;
 
 struct Sizes {
-    std::int64_t items = 7, users = 3, dim = 8, layers = 2, heads = 2, max_len = 5;
+    std::int64_t items = 7, users = 3, dim = 8, layers = 2, heads = 2, max_len = 5, members = 1;
 };
 
 using Shapes = std::vector<std::pair<std::string, Shape>>;
 
 Shapes shapes_of(const Sizes& s) {
-    Shapes shapes = {{"item.embedding", {s.items, s.dim}},
-                     {"user.embedding", {s.users, s.dim}},
-                     {"position.embedding", {s.max_len, s.dim}},
-                     {"norm.weight", {s.dim}},
-                     {"norm.bias", {s.dim}}};
-    for (std::int64_t i = 0; i < s.layers; ++i) {
-        const std::string block = "block." + std::to_string(i) + ".";
+    Shapes shapes = {{"item.embedding", {s.items, s.members * s.dim}},
+                     {"user.embedding", {s.users, s.members * s.dim}},
+                     {"click.length", {s.items, s.members}}};
+    for (std::int64_t i = 0; i < s.members * s.layers; ++i) {
+        const std::string member = "member." + std::to_string(i / s.layers) + ".";
+        const std::string block = member + "block." + std::to_string(i % s.layers) + ".";
+        if (i % s.layers == 0) {
+            shapes.emplace_back(member + "position.embedding", Shape{s.max_len, s.dim});
+            shapes.emplace_back(member + "norm.weight", Shape{s.dim});
+            shapes.emplace_back(member + "norm.bias", Shape{s.dim});
+        }
         for (const auto& [name, shape] : Shapes{{"norm1.weight", {s.dim}},
                                                 {"norm1.bias", {s.dim}},
                                                 {"qkv.weight", {3 * s.dim, s.dim}},
@@ -51,7 +55,8 @@ void write_model(const std::string& path, const Sizes& sizes,
     Shapes shapes = shapes_of(sizes);
     if (change) change(shapes);
     SafetensorsWriter writer;
-    writer.set_metadata("config", "{\"dim\":" + std::to_string(sizes.dim) +
+    writer.set_metadata("config", "{\"members\":" + std::to_string(sizes.members) +
+                                      ",\"dim\":" + std::to_string(sizes.dim) +
                                       ",\"layers\":" + std::to_string(sizes.layers) +
                                       ",\"heads\":" + std::to_string(sizes.heads) +
                                       ",\"max_len\":" + std::to_string(sizes.max_len) + "}");
@@ -130,12 +135,30 @@ TEST(EncoderFile, EveryTensorIsChecked) {
 
 TEST(EncoderFile, BadConfigIsRefused) {
     const TempFolder folder;
-    const std::vector<Sizes> wrong = {{.dim = 0}, {.layers = 0}, {.heads = 3}, {.max_len = 0}};
+    const std::vector<Sizes> wrong = {{.dim = 0}, {.layers = 0}, {.heads = 3}, {.max_len = 0}, {.members = 0}};
     for (const Sizes& sizes : wrong) {
         write_model(folder / "wrong", sizes);
         const SafetensorsFile file = SafetensorsFile::open(folder / "wrong");
         EXPECT_EQ(error_of([&] { Encoder{file}; }), "XX001");
     }
+}
+
+/// Each member has its slice of the vector, of the same length as every other's.
+TEST(EncoderFile, MembersHaveEqualShares) {
+    const TempFolder folder;
+    write_model(folder / "model", {.members = 3});
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    const Encoder encoder(file);
+    ASSERT_EQ(encoder.dim(), 24);
+    for (const std::int32_t user : {-1, 1})
+        for (const std::vector<std::int32_t>& clicks :
+             {std::vector<std::int32_t>{}, std::vector<std::int32_t>{3, 1, 4}}) {
+            const std::vector<float> vector = encode(encoder, clicks, user);
+            const bool known = user >= 0 || !clicks.empty();
+            for (std::size_t m = 0; m < 3; ++m)
+                EXPECT_NEAR(length({vector.begin() + 8 * m, vector.begin() + 8 * (m + 1)}),
+                            known ? 1 / std::sqrt(3.0f) : 0, 1e-5);
+        }
 }
 
 /// Lengths and widths that fill no whole group of the products' rows and columns.

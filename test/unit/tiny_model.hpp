@@ -19,7 +19,7 @@ struct TinyModel {
 
     int dim = 8;
     std::string version = "00000000-0000-4000-8000-000000000001";
-    std::string config = R"({"dim": 8, "layers": 2, "heads": 2, "max_len": 6})";
+    std::string config = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})";
     std::vector<std::string> item_ids, user_ids;
     std::vector<std::vector<float>> item_vectors, user_vectors;
     std::vector<float> popularities;
@@ -77,9 +77,10 @@ struct TinyModel {
     }
 
     void fill_weights() {
-        add("position.embedding", {kMaxLen, dim});
+        add("click.length", {items(), 1});
+        add("member.0.position.embedding", {kMaxLen, dim});
         for (int layer = 0; layer < kLayers; ++layer) {
-            const std::string at = "block." + std::to_string(layer) + ".";
+            const std::string at = "member.0.block." + std::to_string(layer) + ".";
             for (const char* name :
                  {"norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias", "out.bias", "narrow.bias"})
                 add(at + name, {dim});
@@ -91,8 +92,8 @@ struct TinyModel {
             add(at + "wide.bias", {4 * dim});
             add(at + "narrow.weight", {dim, 4 * dim});
         }
-        add("norm.weight", {dim});
-        add("norm.bias", {dim});
+        add("member.0.norm.weight", {dim});
+        add("member.0.norm.bias", {dim});
     }
 
     static std::int64_t total_length(const std::vector<std::string>& ids) {
