@@ -19,6 +19,7 @@ from datasets import convert, read_csv, write_dataset, write_walks
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINER = ROOT / "build" / "seqrec-trainer"  # --trainer asks for another
+ONE_EPOCH = {"members": 1, "epochs": 1, "holdout": "keep"}
 
 
 def train(folder, dataset, options):
@@ -51,7 +52,7 @@ def against_reference(folder, data, args):
                           "--seconds", str(args.seconds)], capture_output=True, text=True, check=True)
     peer = json.loads(run.stdout.strip().splitlines()[-1])["labels_per_s"]
     convert("ml-1m", data / "ml-1m", folder / "dataset")
-    ours = train(folder, folder / "dataset", {"epochs": 1, "max_len": 200, "dim": 64, "layers": 2,
+    ours = train(folder, folder / "dataset", {**ONE_EPOCH, "max_len": 200, "dim": 64, "layers": 2,
                                               "sampled_items": 0, "threads": args.threads})
     return {"labels_per_s": ours["labels_per_s"], "peer_labels_per_s": peer, "ratio": ours["labels_per_s"] / peer,
             "target": 40, "step_gflops": ours["gflops"], "resident_mib": ours["resident_mib"]}
@@ -62,18 +63,22 @@ def against_hardware(folder, data, args):
     rates = json.loads(subprocess.run([TRAINER, "bench", str(args.threads)], capture_output=True, text=True,
                                       check=True).stdout)
     convert("ml-1m", data / "ml-1m", folder / "dataset")
-    step = train(folder, folder / "dataset", {"epochs": 1, "max_len": 200, "threads": args.threads})["gflops"]
+    steps = {precision: train(folder, folder / "dataset",
+                              {**ONE_EPOCH, "max_len": 200, "layers": 2, "threads": args.threads,
+                               "precision": precision})["gflops"]
+             for precision in (("float32", "bfloat16") if rates["bfloat16_loss_gflops"] else ("float32",))}
     peak = rates["libtorch_product_gflops"]
-    return {**rates, "step_gflops": step,
+    return {**rates, "step_gflops": steps,
             "loss_ratio": rates["loss_gflops"] / peak, "loss_target": 0.65,
-            "step_ratio": step / peak, "step_target": 0.40}
+            "bfloat16_loss_ratio": rates["bfloat16_loss_gflops"] and rates["bfloat16_loss_gflops"] / peak,
+            "step_ratio": {precision: step / peak for precision, step in steps.items()}, "step_target": 0.40}
 
 
 def against_padding(folder, data, args):
     """labels/s on Amazon Beauty against the same trainer when every sequence fills max_len = 50 positions: the same
     number of users, each with 53 items (two are held out, one has no label), of which the true labels count."""
     counts = convert("amazon-beauty", data / "amazon-beauty", folder / "dataset")
-    options = {"epochs": 2, "max_len": 50, "threads": args.threads}
+    options = {**ONE_EPOCH, "epochs": 2, "max_len": 50, "threads": args.threads}
     ours = train(folder, folder / "dataset", options)
     draw = random.Random(1)
     write_dataset(folder / "dataset", ((u, item, t) for u in range(counts["users"])
@@ -91,7 +96,7 @@ def against_scale(folder, data, args):
     for name, users, items, interactions in (("small", 100_000, 10_000, 2_000_000),
                                              ("large", 1_000_000, 1_000_000, 20_000_000)):
         write_walks(folder / "dataset", users, items, interactions // users, random.Random(1))
-        run = train(folder, folder / "dataset", {"epochs": 1, "max_seconds": args.seconds, "threads": args.threads})
+        run = train(folder, folder / "dataset", {**ONE_EPOCH, "max_seconds": args.seconds, "threads": args.threads})
         result[name] = {key: run[key] for key in ("labels_per_s", "gflops", "resident_mib", "users", "items",
                                                   "interactions")}
     result["ratio"] = result["large"]["labels_per_s"] / result["small"]["labels_per_s"]

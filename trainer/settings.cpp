@@ -21,17 +21,24 @@ std::int64_t choose_max_len(const Dataset& data) {
     return std::clamp<std::int64_t>((*at + 9) / 10 * 10, 10, 200);
 }
 
-/// 0.2 for users with long histories (mean 60 or more), 0.4 for short ones (mean 10 or less), by the
-/// logarithm between.
-double choose_dropout(const Dataset& data) {
+/// 0 for users with short histories (mean 10 or less), 1 for long ones (mean 60 or more), by the logarithm between.
+/// Long histories have more to learn from and more to learn.
+double length_share(const Dataset& data) {
     const double mean = static_cast<double>(data.interactions()) / static_cast<double>(data.users());
-    const double share = std::clamp(std::log(mean / 10) / std::log(6.0), 0.0, 1.0);
-    return std::round((0.4 - 0.2 * share) * 100) / 100;
+    return std::clamp(std::log(mean / 10) / std::log(6.0), 0.0, 1.0);
 }
 
-/// Ten minutes up to half a million interactions, twenty at one million, then in proportion.
+double rounded(double value, double digits) { return std::round(value * digits) / digits; }
+
+double choose_dropout(const Dataset& data) { return rounded(0.4 - 0.2 * length_share(data), 100); }
+
+std::int64_t choose_layers(const Dataset& data) { return length_share(data) < 0.5 ? 2 : 4; }
+
+double choose_learning_rate(const Dataset& data) { return rounded(0.004 + 0.004 * length_share(data), 10000); }
+
+/// Nine and a half minutes up to half a million interactions, nineteen at one million, then in proportion.
 double choose_seconds(const Dataset& data) {
-    return 600 * std::max(1.0, static_cast<double>(data.interactions()) / 500000);
+    return 570 * std::max(1.0, static_cast<double>(data.interactions()) / 500000);
 }
 
 /// Sixty steps an epoch, each of 512 to 6,400 clicks: small data need many steps more than smooth ones.
@@ -81,7 +88,7 @@ T value_or(const nlohmann::json& options, const char* name, T otherwise) {
 Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier)
     : members(value_or(options, "members", choose_members(data))),
       dim(options.at("dim")),
-      layers(options.at("layers")),
+      layers(value_or(options, "layers", choose_layers(data))),
       heads(options.at("heads")),
       max_len(value_or(options, "max_len", choose_max_len(data))),
       epochs(value_or(options, "epochs", choose_epochs(earlier))),
@@ -93,7 +100,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       dropout(value_or(options, "dropout", choose_dropout(data))),
       user_dropout(options.at("user_dropout")),
       temperature(options.at("temperature")),
-      learning_rate(options.at("learning_rate")),
+      learning_rate(value_or(options, "learning_rate", choose_learning_rate(data))),
       weight_decay(options.at("weight_decay")),
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
       cool_down(value_or(options, "cool_down", earlier.is_null() ? 0.3 : 1.0)),

@@ -15,7 +15,7 @@ using enum OptionType;
 constexpr OptionSpec kTransformer[] = {
     {"members", Integer, 1, 8, "null", "", "networks that are trained one after the other and averaged"},
     {"dim", Integer, 8, 1024, "64", "", "width of the embeddings; a multiple of 8 and of heads"},
-    {"layers", Integer, 1, 16, "2", "", "Transformer blocks"},
+    {"layers", Integer, 1, 16, "null", "", "Transformer blocks"},
     {"heads", Integer, 1, 16, "1", "", "attention heads"},
     {"max_len", Integer, 2, 1024, "null", "", "latest clicks the model looks at"},
     {"dropout", Real, 0, 0.9, "null", "", "dropout rate"},
@@ -25,7 +25,7 @@ constexpr OptionSpec kTransformer[] = {
     {"batch_tokens", Integer, 16, 1048576, "null", "", "clicks in one step"},
     {"sampled_items", Integer, 0, 1048576, "null", "",
      "items drawn to stand for the catalogue in one step; 0 = all items"},
-    {"learning_rate", Real, 1e-8, 1, "0.001", "", "AdamW's peak step size"},
+    {"learning_rate", Real, 1e-8, 1, "null", "", "AdamW's peak step size"},
     {"cool_down", Real, 0, 1, "null", "",
      "last share of the training, in which the learning rate falls to 0"},
     {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},
