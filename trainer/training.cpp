@@ -143,12 +143,12 @@ void Training::run() {
 }
 
 /// Validation no longer improves: goes back to the best weights and plans the end so that the learning rate
-/// falls from there. False when it is falling already.
+/// falls from there. False when that was done already, or is not wanted.
 bool Training::cool_down() {
-    if (now_.cooling || learning_share() < 1 || settings_.cool_down == 0) return false;
+    if (now_.cooling || settings_.cool_down == 0 || settings_.cool_down == 1) return false;
     now_.cooling = true;
     now_.begun = now_.epoch - now_.best_epoch;
-    const double planned = static_cast<double>(now_.best_epoch) / (1 - std::min(settings_.cool_down, 0.9));
+    const double planned = static_cast<double>(now_.best_epoch) / (1 - settings_.cool_down);
     now_.planned_epochs =
         std::min(settings_.epochs - now_.begun, static_cast<std::int64_t>(std::ceil(planned)));
     now_.without_gain = 0;

@@ -57,6 +57,21 @@ TEST(Job, SameSeedSameModel) {
     EXPECT_FALSE(weights(first) == weights(other));
 }
 
+/// What is served has seen the held-out items, unless it must not; the metrics are the same either way.
+TEST(Job, HeldOutItemsAreFittedAtTheEndUnlessKept) {
+    const TempFolder refit, keep;
+    const Sequences data = testing::walks(200, 40, 30);
+    json options = {{"dim", 16}, {"epochs", 12}, {"threads", 2}};
+    const json first = testing::train(refit, data, 40, options).last("done").at("metrics");
+    options["holdout"] = "keep";
+    const json second = testing::train(keep, data, 40, options).last("done").at("metrics");
+    EXPECT_GE(first.at("final_fit_epochs").get<int>(), 2);  // one a member
+    EXPECT_EQ(second.at("final_fit_epochs"), 0);
+    EXPECT_EQ(first.at("ndcg@10"), second.at("ndcg@10"));
+    EXPECT_EQ(first.at("valid_ndcg@10"), second.at("valid_ndcg@10"));
+    EXPECT_FALSE(weights(refit) == weights(keep));
+}
+
 TEST(Job, SampledSoftmaxLearnsToo) {
     const TempFolder folder;
     const auto outcome = testing::train(
