@@ -162,6 +162,7 @@ void Training::start_from(const Snapshot& weights) {
     model_.for_each([](const std::string&, Tensor& tensor) { tensor = tensor.clone(); });
     optimizer_ = DenseOptimizer(dense_weights(model_, items_.has_value()));
     if (items_) items_.emplace(model_.item);
+    users_ = RowTable(at::empty({0, settings_.dim}, at::kFloat));  // two large tables at once need not fit
     users_ = RowTable(weights.users.clone());
     schedule_.restart();
     now_.validated_step = 0;

@@ -93,15 +93,12 @@ struct Table {
     /// p := p * (dp - sum(p * dp)) for visible columns; dbias[j - i] += the result.
     void (*causal_softmax_backward)(float* p, const float* dp, std::ptrdiff_t rows, std::ptrdiff_t row_stride,
                                     std::ptrdiff_t first, float* dbias);
-    /// x := exp(x - shift) for n values; returns the sum.
-    float (*exp_sum)(float* x, std::ptrdiff_t n, float shift);
     /// x[i][t] := exp(x[i][t] - shift[t]) * weight[i] for `rows` rows of n (null: all 1); sum[t] += the
     /// results. n: a multiple of 16.
     void (*exp_column_sums)(float* x, const float* shift, const float* weight, float* sum,
                             std::ptrdiff_t rows, std::ptrdiff_t n);
     /// top[t] := max(top[t], x[i][t])
     void (*column_maxima)(const float* x, float* top, std::ptrdiff_t rows, std::ptrdiff_t n);
-    float (*maximum)(const float* x, std::ptrdiff_t n);
     float (*dot)(const float* x, const float* y, std::ptrdiff_t n);
     /// y += alpha * x
     void (*axpy)(const float* x, float* y, std::ptrdiff_t n, float alpha);
