@@ -46,8 +46,12 @@ std::int64_t choose_batch(const Dataset& data) {
     return std::clamp<std::int64_t>(data.interactions() / 60, 512, 6400);
 }
 
-/// Two networks err differently, and their mean errs less; where rows are many, one costs enough.
-std::int64_t choose_members(const Dataset& data) { return data.users() + data.items() > 200000 ? 1 : 2; }
+/// Networks err differently, and their mean errs less: three of two layers, two of four. Where rows are many, one costs
+/// enough.
+std::int64_t choose_members(const Dataset& data) {
+    if (data.users() + data.items() > 200000) return 1;
+    return choose_layers(data) == 2 ? 3 : 2;
+}
 
 /// Past 50,000 items ranking each label among all of them costs more than it teaches.
 std::int64_t choose_sample(const Dataset& data) { return data.items() > 50000 ? 4096 : 0; }

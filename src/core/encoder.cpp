@@ -29,58 +29,138 @@ struct Product {
     Eigen::Index y_row;
 };
 
-/// `rows` rows of y from row r on; sixteen columns at a time stay in registers while b is read in order.
-template <int rows>
-[[gnu::always_inline]] inline void multiply_rows(const Product& p, Eigen::Index r) {
-    constexpr Eigen::Index kWide = 16;
-    typedef float Wide __attribute__((vector_size(64)));
-    typedef float Loose __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float Wide __attribute__((vector_size(64)));
+typedef float Loose __attribute__((vector_size(64), aligned(4), may_alias));
+constexpr Eigen::Index kLanes = 16;
+
+/// A tile of y, `rows` rows from row r on and `wides` times sixteen columns from column j on, stays in registers
+/// while b is read in order.
+template <int rows, int wides>
+[[gnu::always_inline]] inline void multiply_tile(const Product& p, Eigen::Index r, Eigen::Index j) {
     const float* x = p.x + r * p.x_row;
-    float* y = p.y + r * p.y_row;
-    Eigen::Index j = 0;
-    for (; j + kWide <= p.columns; j += kWide) {
-        Wide sums[rows] = {};
-        for (Eigen::Index k = 0; k < p.depth; ++k) {
-            const Wide right = *reinterpret_cast<const Loose*>(p.b + k * p.b_row + j);
-#pragma GCC unroll 8
-            for (int i = 0; i < rows; ++i) sums[i] += x[i * p.x_row + k] * right;
-        }
-#pragma GCC unroll 8
-        for (int i = 0; i < rows; ++i) *reinterpret_cast<Loose*>(y + i * p.y_row + j) = sums[i];
+    Wide sums[rows][wides] = {};
+    for (Eigen::Index k = 0; k < p.depth; ++k) {
+        Wide right[wides];
+        for (int w = 0; w < wides; ++w)
+            right[w] = *reinterpret_cast<const Loose*>(p.b + k * p.b_row + j + w * kLanes);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 2
+            for (int w = 0; w < wides; ++w) sums[i][w] += x[i * p.x_row + k] * right[w];
     }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 2
+        for (int w = 0; w < wides; ++w)
+            *reinterpret_cast<Loose*>(p.y + (r + i) * p.y_row + j + w * kLanes) = sums[i][w];
+}
+
+template <int rows, int wides>
+[[gnu::always_inline]] inline void multiply_rows(const Product& p, Eigen::Index r) {
+    Eigen::Index j = 0;
+    for (; j + wides * kLanes <= p.columns; j += wides * kLanes) multiply_tile<rows, wides>(p, r, j);
+    for (; j + kLanes <= p.columns; j += kLanes) multiply_tile<rows, 1>(p, r, j);
     for (; j < p.columns; ++j)
-        for (int i = 0; i < rows; ++i) {
+        for (Eigen::Index i = r; i < r + rows; ++i) {
             float sum = 0;
-            for (Eigen::Index k = 0; k < p.depth; ++k) sum += x[i * p.x_row + k] * p.b[k * p.b_row + j];
-            y[i * p.y_row + j] = sum;
+            for (Eigen::Index k = 0; k < p.depth; ++k) sum += p.x[i * p.x_row + k] * p.b[k * p.b_row + j];
+            p.y[i * p.y_row + j] = sum;
         }
 }
 
+/// The last `left` rows, fewer than a whole tile has.
+template <int rows, int wides>
+[[gnu::always_inline]] inline void multiply_rest(const Product& p, Eigen::Index r, Eigen::Index left) {
+    if constexpr (rows > 0) {
+        if (left == rows)
+            multiply_rows<rows, wides>(p, r);
+        else
+            multiply_rest<rows - 1, wides>(p, r, left);
+    }
+}
+
+/// `rows` times `wides` sums at a time: as many as the registers hold beside what they are made of.
+template <int rows, int wides>
 [[gnu::always_inline]] inline void multiply_all(const Product& p) {
     Eigen::Index r = 0;
-    for (; r + 6 <= p.n; r += 6) multiply_rows<6>(p, r);
-    for (; r < p.n; ++r) multiply_rows<1>(p, r);
+    for (; r + rows <= p.n; r += rows) multiply_rows<rows, wides>(p, r);
+    multiply_rest<rows - 1, wides>(p, r, p.n - r);
 }
 
-void multiply_portable(const Product& p) { multiply_all(p); }
+/// e^x, relative error about 2e-7 on [-87, 88]: range reduction by powers of two, then the polynomial of Cephes' expf.
+[[gnu::always_inline]] inline Wide exp(Wide x) {
+    typedef std::int32_t Bits __attribute__((vector_size(64)));
+    const Wide zero{};
+    x = x < -87.3f ? zero - 87.3f : x;
+    x = x > 88.0f ? zero + 88.0f : x;
+    const Wide shifted = x * 1.44269504088896341f + 12582912.0f, n = shifted - 12582912.0f;
+    const Wide r = x - n * 0.693359375f - n * -2.12194440e-4f;
+    Wide p = zero + 1.9875691500e-4f;
+    for (const float c :
+         {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
+        p = p * r + c;
+    p = p * r * r + r + 1.0f;
+    return p * (Wide)(((Bits)shifted << 23) + (Bits)(zero + 1.0f));
+}
+
+/// The tanh form of GELU: x s(2 sqrt(2 / pi) (x + 0.044715 x^3)), s the logistic function.
+[[gnu::always_inline]] inline Wide gelu(Wide x) {
+    return x / (1 + exp(x * (-1.5957691216f - 0.0713548162726f * (x * x))));
+}
+
+/// x := gelu(x + bias) for `rows` rows of `columns`, a multiple of sixteen or the tail in a buffer of its own.
+[[gnu::always_inline]] inline void bias_gelu_all(float* x, const float* bias, Eigen::Index rows,
+                                                 Eigen::Index columns) {
+    for (Eigen::Index r = 0; r < rows; ++r, x += columns) {
+        Eigen::Index j = 0;
+        for (; j + kLanes <= columns; j += kLanes)
+            *reinterpret_cast<Loose*>(x + j) =
+                gelu(*reinterpret_cast<Loose*>(x + j) + *reinterpret_cast<const Loose*>(bias + j));
+        Wide tail{};
+        for (Eigen::Index i = j; i < columns; ++i) tail[i - j] = x[i] + bias[i];
+        if (j < columns) tail = gelu(tail);
+        for (Eigen::Index i = j; i < columns; ++i) x[i] = tail[i - j];
+    }
+}
+
+/// What nearly all the time of an encoding goes into. Eigen knows only the instructions that the whole program is
+/// built for: so the fastest that this CPU runs are picked here.
+struct Kernels {
+    void (*multiply)(const Product& p);
+    void (*bias_gelu)(float* x, const float* bias, Eigen::Index rows, Eigen::Index columns);
+};
+
+void multiply_portable(const Product& p) { multiply_all<4, 1>(p); }
+void bias_gelu_portable(float* x, const float* bias, Eigen::Index rows, Eigen::Index columns) {
+    bias_gelu_all(x, bias, rows, columns);
+}
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) void multiply_avx2(const Product& p) { multiply_all(p); }
-__attribute__((target("avx512f,avx2,fma"))) void multiply_avx512(const Product& p) { multiply_all(p); }
+#define SEQREC_AVX2 __attribute__((target("avx2,fma")))
+#define SEQREC_AVX512 __attribute__((target("avx512f,avx2,fma")))
+SEQREC_AVX2 void multiply_avx2(const Product& p) { multiply_all<6, 1>(p); }
+SEQREC_AVX2 void bias_gelu_avx2(float* x, const float* bias, Eigen::Index rows, Eigen::Index columns) {
+    bias_gelu_all(x, bias, rows, columns);
+}
+SEQREC_AVX512 void multiply_avx512(const Product& p) { multiply_all<10, 2>(p); }
+SEQREC_AVX512 void bias_gelu_avx512(float* x, const float* bias, Eigen::Index rows, Eigen::Index columns) {
+    bias_gelu_all(x, bias, rows, columns);
+}
 #endif
 
-/// The products are nearly all the time that an encoding takes, and Eigen knows only the instructions that
-/// the whole program is built for: so the fastest that this CPU runs is picked here.
-void multiply(const Product& p) {
+Kernels choose_kernels() {
 #if defined(__x86_64__)
-    static const auto fastest = __builtin_cpu_supports("avx512f") ? multiply_avx512
-                                : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-                                    ? multiply_avx2
-                                    : multiply_portable;
-    fastest(p);
-#else
-    multiply_portable(p);
+    if (__builtin_cpu_supports("avx512f")) return {multiply_avx512, bias_gelu_avx512};
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {multiply_avx2, bias_gelu_avx2};
 #endif
+    return {multiply_portable, bias_gelu_portable};
 }
+
+const Kernels& kernels() {
+    static const Kernels chosen = choose_kernels();
+    return chosen;
+}
+
+void multiply(const Product& p) { kernels().multiply(p); }
 
 /// x b for whole matrices. 矩阵乘积。
 Matrix product(const Matrix& x, const Matrix& b) {
@@ -130,11 +210,6 @@ struct Linear {
     }
 };
 
-/// The tanh form of GELU: x s(2 sqrt(2 / pi) (x + 0.044715 x^3)), s the logistic function.
-void gelu(Matrix& x) {
-    x = x.array() / (1 + (x.array() * (-1.5957691216f - 0.0713548162726f * x.array().square())).exp());
-}
-
 struct Block {
     static constexpr Eigen::Index kQueries = 48;  // whose keys are cut off together
 
@@ -176,8 +251,8 @@ struct Block {
     /// The block's output at the last `queries` positions of x.
     Matrix operator()(const Matrix& x, Eigen::Index queries) const {
         Matrix y = x.bottomRows(queries) + out(attend(norm1(x), queries));
-        Matrix inner = wide(norm2(y));
-        gelu(inner);
+        Matrix inner = product(norm2(y), wide.weight);
+        kernels().bias_gelu(inner.data(), wide.bias.data(), inner.rows(), inner.cols());
         y += narrow(inner);
         return y;
     }
