@@ -21,8 +21,8 @@ std::int64_t choose_max_len(const Dataset& data) {
     return std::clamp<std::int64_t>((*at + 9) / 10 * 10, 10, 200);
 }
 
-/// 0 for users with short histories (mean 10 or less), 1 for long ones (mean 60 or more), by the logarithm between.
-/// Long histories have more to learn from and more to learn.
+/// 0 for users with short histories (mean 10 or less), 1 for long ones (mean 60 or more), by the logarithm
+/// between. Long histories have more to learn from and more to learn.
 double length_share(const Dataset& data) {
     const double mean = static_cast<double>(data.interactions()) / static_cast<double>(data.users());
     return std::clamp(std::log(mean / 10) / std::log(6.0), 0.0, 1.0);
@@ -34,7 +34,9 @@ double choose_dropout(const Dataset& data) { return rounded(0.4 - 0.2 * length_s
 
 std::int64_t choose_layers(const Dataset& data) { return length_share(data) < 0.5 ? 2 : 4; }
 
-double choose_learning_rate(const Dataset& data) { return rounded(0.004 + 0.004 * length_share(data), 10000); }
+double choose_learning_rate(const Dataset& data) {
+    return rounded(0.004 + 0.004 * length_share(data), 10000);
+}
 
 /// Nine and a half minutes up to half a million interactions, nineteen at one million, then in proportion.
 double choose_seconds(const Dataset& data) {
@@ -46,8 +48,8 @@ std::int64_t choose_batch(const Dataset& data) {
     return std::clamp<std::int64_t>(data.interactions() / 60, 512, 6400);
 }
 
-/// Networks err differently, and their mean errs less: three of two layers, two of four. Where rows are many, one costs
-/// enough.
+/// Networks err differently, and their mean errs less: three of two layers, two of four. Where rows are many,
+/// one costs enough.
 std::int64_t choose_members(const Dataset& data) {
     if (data.users() + data.items() > 200000) return 1;
     return choose_layers(data) == 2 ? 3 : 2;

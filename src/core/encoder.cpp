@@ -33,8 +33,8 @@ typedef float Wide __attribute__((vector_size(64)));
 typedef float Loose __attribute__((vector_size(64), aligned(4), may_alias));
 constexpr Eigen::Index kLanes = 16;
 
-/// A tile of y, `rows` rows from row r on and `wides` times sixteen columns from column j on, stays in registers
-/// while b is read in order.
+/// A tile of y, `rows` rows from row r on and `wides` times sixteen columns from column j on, stays in
+/// registers while b is read in order.
 template <int rows, int wides>
 [[gnu::always_inline]] inline void multiply_tile(const Product& p, Eigen::Index r, Eigen::Index j) {
     const float* x = p.x + r * p.x_row;
@@ -87,7 +87,8 @@ template <int rows, int wides>
     multiply_rest<rows - 1, wides>(p, r, p.n - r);
 }
 
-/// e^x, relative error about 2e-7 on [-87, 88]: range reduction by powers of two, then the polynomial of Cephes' expf.
+/// e^x, relative error about 2e-7 on [-87, 88]: range reduction by powers of two, then the polynomial of
+/// Cephes' expf.
 [[gnu::always_inline]] inline Wide exp(Wide x) {
     typedef std::int32_t Bits __attribute__((vector_size(64)));
     const Wide zero{};
@@ -108,7 +109,8 @@ template <int rows, int wides>
     return x / (1 + exp(x * (-1.5957691216f - 0.0713548162726f * (x * x))));
 }
 
-/// x := gelu(x + bias) for `rows` rows of `columns`, a multiple of sixteen or the tail in a buffer of its own.
+/// x := gelu(x + bias) for `rows` rows of `columns`, a multiple of sixteen or the tail in a buffer of its
+/// own.
 [[gnu::always_inline]] inline void bias_gelu_all(float* x, const float* bias, Eigen::Index rows,
                                                  Eigen::Index columns) {
     for (Eigen::Index r = 0; r < rows; ++r, x += columns) {
@@ -123,8 +125,8 @@ template <int rows, int wides>
     }
 }
 
-/// What nearly all the time of an encoding goes into. Eigen knows only the instructions that the whole program is
-/// built for: so the fastest that this CPU runs are picked here.
+/// What nearly all the time of an encoding goes into. Eigen knows only the instructions that the whole
+/// program is built for: so the fastest that this CPU runs are picked here.
 struct Kernels {
     void (*multiply)(const Product& p);
     void (*bias_gelu)(float* x, const float* bias, Eigen::Index rows, Eigen::Index columns);
@@ -150,7 +152,8 @@ SEQREC_AVX512 void bias_gelu_avx512(float* x, const float* bias, Eigen::Index ro
 Kernels choose_kernels() {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f")) return {multiply_avx512, bias_gelu_avx512};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {multiply_avx2, bias_gelu_avx2};
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return {multiply_avx2, bias_gelu_avx2};
 #endif
     return {multiply_portable, bias_gelu_portable};
 }

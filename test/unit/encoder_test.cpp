@@ -55,11 +55,10 @@ void write_model(const std::string& path, const Sizes& sizes,
     Shapes shapes = shapes_of(sizes);
     if (change) change(shapes);
     SafetensorsWriter writer;
-    writer.set_metadata("config", "{\"members\":" + std::to_string(sizes.members) +
-                                      ",\"dim\":" + std::to_string(sizes.dim) +
-                                      ",\"layers\":" + std::to_string(sizes.layers) +
-                                      ",\"heads\":" + std::to_string(sizes.heads) +
-                                      ",\"max_len\":" + std::to_string(sizes.max_len) + "}");
+    writer.set_metadata(
+        "config", "{\"members\":" + std::to_string(sizes.members) + ",\"dim\":" + std::to_string(sizes.dim) +
+                      ",\"layers\":" + std::to_string(sizes.layers) + ",\"heads\":" +
+                      std::to_string(sizes.heads) + ",\"max_len\":" + std::to_string(sizes.max_len) + "}");
     for (const auto& [name, shape] : shapes) writer.declare<float>(name, shape);
     writer.create(path);
     std::mt19937 random(1);
@@ -135,7 +134,8 @@ TEST(EncoderFile, EveryTensorIsChecked) {
 
 TEST(EncoderFile, BadConfigIsRefused) {
     const TempFolder folder;
-    const std::vector<Sizes> wrong = {{.dim = 0}, {.layers = 0}, {.heads = 3}, {.max_len = 0}, {.members = 0}};
+    const std::vector<Sizes> wrong = {
+        {.dim = 0}, {.layers = 0}, {.heads = 3}, {.max_len = 0}, {.members = 0}};
     for (const Sizes& sizes : wrong) {
         write_model(folder / "wrong", sizes);
         const SafetensorsFile file = SafetensorsFile::open(folder / "wrong");

@@ -139,23 +139,28 @@ TEST_F(SnapshotTest, OpenRefusesMissingTensors) {
 }
 
 TEST_F(SnapshotTest, OpenRefusesConfigsThatDoNotFitTheWeights) {
-    for (const char* config : {"", "{", "[]", "{}", R"({"members": 1, "dim": "8", "layers": 2, "heads": 2, "max_len": 6})",
-                               R"({"dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
-                               R"({"members": 0, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
-                               R"({"members": 2, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
-                               R"({"members": 2, "dim": 4, "layers": 2, "heads": 2, "max_len": 6})",
-                               R"({"members": 1, "dim": 0, "layers": 2, "heads": 2, "max_len": 6})",
-                               R"({"members": 1, "dim": -8, "layers": 2, "heads": 2, "max_len": 6})",
-                               R"({"members": 1, "dim": 16, "layers": 2, "heads": 2, "max_len": 6})",
-                               R"({"members": 1, "dim": 4, "layers": 2, "heads": 2, "max_len": 6})",
-                               R"({"members": 1, "dim": 8, "layers": 0, "heads": 2, "max_len": 6})",
-                               R"({"members": 1, "dim": 8, "layers": 3, "heads": 2, "max_len": 6})",
-                               R"({"members": 1, "dim": 8, "layers": 1099511627776, "heads": 2, "max_len": 6})",
-                               R"({"members": 1, "dim": 8, "layers": 2, "heads": 0, "max_len": 6})",
-                               R"({"members": 1, "dim": 8, "layers": 2, "heads": 3, "max_len": 6})",
-                               R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 7})",
-                               R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": -1})",
-                               R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 9223372036854775807})"}) {
+    for (const char* config :
+         {"",
+          "{",
+          "[]",
+          "{}",
+          R"({"members": 1, "dim": "8", "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 0, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 2, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 2, "dim": 4, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 0, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": -8, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 16, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 4, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 0, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 3, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 1099511627776, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 0, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 3, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 7})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": -1})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 9223372036854775807})"}) {
         model_.config = config;
         model_.write(path_);
         EXPECT_EQ(error_of([&] { Snapshot::open(path_); }), sqlstate::kDataCorrupted) << config;
