@@ -29,7 +29,8 @@ Checkpoint::Stored Checkpoint::read(const nlohmann::json& settings) const {
     SafetensorsFile file = SafetensorsFile::open(path_);
     if (file.meta("format") != kFormat)
         throw Error(sqlstate::kDataCorrupted,
-                    "the checkpoint is not valid: its format is " + file.meta("format"));
+                    "the checkpoint is not valid: its format is " + file.meta("format"),
+                    "Give the job up with seqrec_cancel and start again with seqrec_train.");
     if (file.meta("settings") != settings.dump())
         throw Error(sqlstate::kInvalidParameter, "the checkpoint belongs to a training with other settings",
                     "Resume with the same options, data and number of threads, or start again.");

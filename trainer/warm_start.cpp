@@ -63,6 +63,16 @@ void check_shape(const Members& earlier, const Settings& settings) {
                     "Leave members, dim, layers, heads and max_len out; they are taken from it.");
 }
 
+/// Every row that an id of the snapshot can lead to is there.
+void check_rows(const SafetensorsFile& file, const Members& earlier) {
+    const std::int64_t users = IdIndex(file, "user").size();
+    (void)file.get<double>("user.seen_until", {users});
+    if (earlier[0].model.item.size(0) != IdIndex(file, "item").size() || earlier[0].users.size(0) != users)
+        throw Error(
+            sqlstate::kDataCorrupted, "the snapshot to start from is not valid: ids and vectors differ",
+            "Call seqrec_recommend on that model once; its snapshot is then checked and built again.");
+}
+
 std::vector<double> seen_until(const SafetensorsFile& file, const std::vector<std::int32_t>& rows) {
     const auto earlier = file.get<double>("user.seen_until", {-1});
     std::vector<double> seen;
@@ -79,6 +89,7 @@ WarmStart read_warm_start(const std::string& snapshot, const std::string& datase
     const SafetensorsFile from = SafetensorsFile::open(snapshot), to = SafetensorsFile::open(dataset);
     Members earlier = read_model(from);
     check_shape(earlier, settings);
+    check_rows(from, earlier);
     const std::vector<std::int32_t> items = match(Ids(to, "item"), IdIndex(from, "item"));
     const std::vector<std::int32_t> users = match(Ids(to, "user"), IdIndex(from, "user"));
     WarmStart start;
