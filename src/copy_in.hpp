@@ -21,10 +21,12 @@ class CopyRow {
     void number(double value);
     void text(std::string_view value);
     void reals(std::span<const float> values);
+    void integers(std::span<const std::int32_t> values);
 
   private:
     template <typename T>
     void put(T value);
+    void array(Oid element, std::size_t count);
     std::string& buffer_;
 };
 

@@ -8,10 +8,10 @@
 
 namespace seqrec::trainer {
 
-/// Writes a model file (docs/architecture.md): the weights, and of `data` how often each item occurs and
-/// until when each user was seen. Nothing appears under `path` when it fails or the process is told to stop
-/// meanwhile.
-/// 写出模型文件：权重，以及数据中每个物品的次数与每个用户的最后时间；失败或中途被要求停止时不会留下文件。
+/// Writes a model file (docs/architecture.md): the weights, and of `data` how often each item occurs, which
+/// items each user has seen and until when. Nothing appears under `path` when it fails or the process is told
+/// to stop meanwhile.
+/// 写出模型文件：权重，以及数据中每个物品的次数、每个用户看过的物品与最后时间；失败或中途被要求停止时不会留下文件。
 void write_model(const std::string& path, Members members, const Dataset& data, const nlohmann::json& config,
                  const nlohmann::json& metrics);
 

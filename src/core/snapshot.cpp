@@ -40,6 +40,17 @@ Snapshot::Snapshot(std::unique_ptr<const SafetensorsFile> file)
     item_embedding_ = file_->get<float>("item.embedding", {items_.size(), encoder_.dim()});
     item_scale_ = file_->get<float>("item.scale", {items_.size()});
     item_popularity_ = file_->get<float>("item.popularity", {items_.size()});
+    seen_offsets_ = file_->get<std::int64_t>("user.seen.offsets", {users_.size() + 1});
+    seen_items_ = file_->get<std::int32_t>("user.seen.items", {-1});
+}
+
+std::span<const std::int32_t> Snapshot::seen(std::int32_t user) const {
+    if (user < 0 || user >= users_.size()) invalid("no user " + std::to_string(user));
+    const auto at = static_cast<std::size_t>(user);
+    const std::int64_t begin = seen_offsets_[at], end = seen_offsets_[at + 1];
+    if (begin < 0 || begin > end || end > static_cast<std::int64_t>(seen_items_.size()))
+        invalid("the seen items of user " + std::to_string(user) + " leave the file");
+    return seen_items_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
 }
 
 namespace {
@@ -109,6 +120,43 @@ struct Rows {
     }
 };
 
+/// The items that the users have seen, list after list.
+struct SeenLists {
+    std::int64_t users, items, total;
+    std::size_t next = 0;
+    std::span<std::int64_t> offsets{};
+    std::span<std::int32_t> all{};
+
+    void declare(SafetensorsWriter& file) const {
+        file.declare<std::int64_t>("user.seen.offsets", {users + 1});
+        file.declare<std::int32_t>("user.seen.items", {total});
+    }
+
+    void map(SafetensorsWriter& file) {
+        offsets = file.data<std::int64_t>("user.seen.offsets");
+        all = file.data<std::int32_t>("user.seen.items");
+        offsets[0] = 0;
+    }
+
+    void check(std::span<const std::int32_t> seen) const {
+        if (seen.size() > all.size() - static_cast<std::size_t>(offsets[next]))
+            invalid("the lists of seen items are longer than declared");
+        if (!std::all_of(seen.begin(), seen.end(),
+                         [&](std::int32_t item) { return item >= 0 && item < items; }))
+            invalid("user " + std::to_string(next) + " has seen an item that is not there");
+    }
+
+    void add(std::span<const std::int32_t> seen) {
+        std::copy(seen.begin(), seen.end(), all.begin() + offsets[next]);
+        offsets[next + 1] = offsets[next] + static_cast<std::int64_t>(seen.size());
+        ++next;
+    }
+
+    void finish() const {
+        if (offsets[next] != total) invalid("the lists of seen items are shorter than declared");
+    }
+};
+
 /// 1 / the vector's length; 0 when it has none to speak of, so that its score is 0 and not NaN.
 float scale_of(std::span<const float> vector) {
     double square = 0;
@@ -121,7 +169,8 @@ void check(const SnapshotWriter::Size& size) {
     constexpr std::int64_t kMaxRows = std::numeric_limits<std::int32_t>::max();
     if (size.items < 0 || size.items > kMaxRows) invalid("number of items out of range");
     if (size.users < 0 || size.users > kMaxRows) invalid("number of users out of range");
-    if (size.dim < 1 || size.item_id_bytes < 0 || size.user_id_bytes < 0) invalid("size out of range");
+    if (size.dim < 1 || size.item_id_bytes < 0 || size.user_id_bytes < 0 || size.seen_items < 0)
+        invalid("size out of range");
 }
 
 }  // namespace
@@ -130,6 +179,7 @@ struct SnapshotWriter::Impl {
     enum class State : std::uint8_t { Declaring, Filling, Done };
 
     Rows items, users;
+    SeenLists seen;
     IdHashKey key;
     SafetensorsWriter file{};
     std::map<std::string, Coverage, std::less<>> weights{};
@@ -152,6 +202,7 @@ SnapshotWriter::SnapshotWriter(const Size& size, const std::string& kind, const 
     check(size);
     impl_ = std::make_unique<Impl>(Impl{{"item", size.items, size.dim, size.item_id_bytes},
                                         {"user", size.users, size.dim, size.user_id_bytes},
+                                        {size.users, size.items, size.seen_items},
                                         IdHashKey::of_version(version)});
     impl_->file.set_metadata("format", std::string(kFormat));
     impl_->file.set_metadata("kind", kind);
@@ -162,6 +213,7 @@ SnapshotWriter::SnapshotWriter(const Size& size, const std::string& kind, const 
     impl_->file.declare<float>("item.popularity", {size.items});
     impl_->users.declare(impl_->file);
     impl_->file.declare<double>("user.seen_until", {size.users});
+    impl_->seen.declare(impl_->file);
 }
 
 void SnapshotWriter::weight(std::string name, DType dtype, Shape shape) {
@@ -180,6 +232,7 @@ void SnapshotWriter::create(const std::string& path) {
     impl_->scale = impl_->file.data<float>("item.scale");
     impl_->popularity = impl_->file.data<float>("item.popularity");
     impl_->seen_until = impl_->file.data<double>("user.seen_until");
+    impl_->seen.map(impl_->file);
     for (auto& [name, coverage] : impl_->weights) coverage.size = impl_->file.bytes(name).size();
 }
 
@@ -206,9 +259,11 @@ void SnapshotWriter::item(std::int64_t index, std::string_view id, std::span<con
 }
 
 void SnapshotWriter::user(std::int64_t index, std::string_view id, std::span<const float> embedding,
-                          double seen_until) {
+                          double seen_until, std::span<const std::int32_t> seen) {
     impl_->require(Impl::State::Filling, "user");
+    impl_->seen.check(seen);
     impl_->users.add(index, id, embedding);
+    impl_->seen.add(seen);
     impl_->seen_until[static_cast<std::size_t>(index)] = seen_until;
 }
 
@@ -218,6 +273,7 @@ void SnapshotWriter::commit(const Poll& poll) {
         if (!coverage.whole()) invalid("weight \"" + name + "\" has parts missing or given twice");
     impl_->items.finish(impl_->file, impl_->key, poll);
     impl_->users.finish(impl_->file, impl_->key, poll);
+    impl_->seen.finish();
     impl_->file.commit();
     impl_->state = Impl::State::Done;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -75,7 +76,11 @@ TEST_F(SnapshotTest, HoldsWhatWasWritten) {
         EXPECT_EQ(snapshot.items().id(i), model_.item_id(i));
         EXPECT_EQ(snapshot.items().find(model_.item_id(i)), i);
     }
-    for (std::int32_t u = 0; u < model_.users(); ++u) EXPECT_EQ(snapshot.users().find(model_.user_id(u)), u);
+    for (std::int32_t u = 0; u < model_.users(); ++u) {
+        EXPECT_EQ(snapshot.users().find(model_.user_id(u)), u);
+        const auto seen = snapshot.seen(u);
+        EXPECT_EQ(std::vector(seen.begin(), seen.end()), model_.seen[static_cast<std::size_t>(u)]);
+    }
     for (const auto& [name, values] : model_.weights())
         EXPECT_EQ(snapshot.file().tensor(name).bytes.size(), values.size() * sizeof(float)) << name;
 }
@@ -130,9 +135,9 @@ TEST_F(SnapshotTest, OpenRefusesWhatIsNoSnapshot) {
 }
 
 TEST_F(SnapshotTest, OpenRefusesMissingTensors) {
-    for (const std::string name :
-         {"item.embedding", "item.id.bytes", "item.id.hash", "item.id.offsets", "item.popularity",
-          "item.scale", "user.embedding", "user.id.bytes", "user.id.hash", "user.id.offsets"})
+    for (const std::string name : {"item.embedding", "item.id.bytes", "item.id.hash", "item.id.offsets",
+                                   "item.popularity", "item.scale", "user.embedding", "user.id.bytes",
+                                   "user.id.hash", "user.id.offsets", "user.seen.offsets", "user.seen.items"})
         EXPECT_EQ(open_error_after("\"" + name + "\"", "\"" + std::string(name.size(), 'x') + "\""),
                   sqlstate::kDataCorrupted)
             << name;
@@ -185,11 +190,32 @@ TEST_F(SnapshotTest, OpenRefusesTensorsOfOtherShapes) {
 TEST_F(SnapshotTest, OpenRefusesRowsThatDifferInNumber) {
     model_.write(path_);
     for (const std::string_view shortened :
-         {"", "item.id.offsets", "user.id.offsets", "item.scale", "item.popularity"}) {
+         {"", "item.id.offsets", "user.id.offsets", "item.scale", "item.popularity", "user.seen.offsets"}) {
         rewrite_with_one_less_in(shortened);
         EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "rewritten"); }),
                   shortened.empty() ? "" : sqlstate::kDataCorrupted)
             << shortened;
+    }
+}
+
+/// Opening does not look at the lists; asking for one finds that it is damaged, and the others still answer.
+TEST_F(SnapshotTest, ASeenListThatLeavesTheFileIsRefused) {
+    model_.write(path_);
+    const std::string bytes = read_file(path_);
+    const Snapshot whole = Snapshot::open(path_);
+    for (const std::int32_t user : {-1, 5, INT32_MIN, INT32_MAX})
+        EXPECT_EQ(error_of([&] { whole.seen(user); }), sqlstate::kDataCorrupted) << user;
+    const auto offsets = whole.file().tensor("user.seen.offsets").bytes;
+    const std::size_t at =
+        bytes.find(std::string_view(reinterpret_cast<const char*>(offsets.data()), offsets.size_bytes()));
+    for (const std::int64_t offset : {std::int64_t{-1}, std::int64_t{1000}, INT64_MIN, INT64_MAX}) {
+        std::string damaged = bytes;
+        std::memcpy(damaged.data() + at + 2 * sizeof offset, &offset, sizeof offset);
+        write_file(folder_ / "damaged", damaged);
+        const Snapshot snapshot = Snapshot::open(folder_ / "damaged");
+        for (const std::int32_t user : {1, 2})
+            EXPECT_EQ(error_of([&] { snapshot.seen(user); }), sqlstate::kDataCorrupted) << user << offset;
+        EXPECT_EQ(snapshot.seen(4).size(), 4u);
     }
 }
 
@@ -205,8 +231,8 @@ TEST_F(SnapshotTest, OpenRefusesEveryTruncatedFile) {
 class SnapshotWriterTest : public SnapshotTest {
   protected:
     /// A writer of two items "a", "bc" and one user "u", dim 2, one weight "w" of 4 floats; no real model.
-    SnapshotWriter small(std::int64_t item_bytes = 3) {
-        SnapshotWriter writer({2, 1, 2, item_bytes, 1}, "test", "{}", "v");
+    SnapshotWriter small(std::int64_t item_bytes = 3, std::int64_t seen_items = 0) {
+        SnapshotWriter writer({2, 1, 2, item_bytes, 1, seen_items}, "test", "{}", "v");
         writer.weight("w", DType::F32, {2, 2});
         writer.create(path_);
         return writer;
@@ -217,7 +243,7 @@ class SnapshotWriterTest : public SnapshotTest {
     static void fill_rows(SnapshotWriter& writer) {
         writer.item(0, "a", kTwo, 1);
         writer.item(1, "bc", kTwo, 2);
-        writer.user(0, "u", kTwo, 5);
+        writer.user(0, "u", kTwo, 5, {});
     }
     void expect_nothing_left() { EXPECT_EQ(folder_.files(), 0u); }
 
@@ -228,7 +254,7 @@ class SnapshotWriterTest : public SnapshotTest {
 TEST_F(SnapshotWriterTest, WritesInAnyMixOfOrders) {
     SnapshotWriter writer = small();
     const auto bytes = std::as_bytes(std::span(kFour));
-    writer.user(0, "u", kTwo, 5);
+    writer.user(0, "u", kTwo, 5, {});
     writer.weight_part("w", 8, bytes.subspan(8));
     writer.item(0, "a", kTwo, 1);
     writer.weight_part("w", 16, {});
@@ -308,8 +334,8 @@ TEST_F(SnapshotWriterTest, RefusesRowsOutOfOrder) {
     EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, 1); }), sqlstate::kDataCorrupted);
     writer.item(1, "bc", kTwo, 1);
     EXPECT_EQ(error_of([&] { writer.item(2, "", kTwo, 1); }), sqlstate::kDataCorrupted);
-    writer.user(0, "u", kTwo, 5);
-    EXPECT_EQ(error_of([&] { writer.user(1, "", kTwo, 5); }), sqlstate::kDataCorrupted);
+    writer.user(0, "u", kTwo, 5, {});
+    EXPECT_EQ(error_of([&] { writer.user(1, "", kTwo, 5, {}); }), sqlstate::kDataCorrupted);
 }
 
 TEST_F(SnapshotWriterTest, RefusesRowsThatAreNotNumbers) {
@@ -318,7 +344,7 @@ TEST_F(SnapshotWriterTest, RefusesRowsThatAreNotNumbers) {
     EXPECT_EQ(error_of([&] { writer.item(0, "a", three, 1); }), sqlstate::kDataCorrupted);
     EXPECT_EQ(error_of([&] { writer.item(0, "a", {}, 1); }), sqlstate::kDataCorrupted);
     EXPECT_EQ(error_of([&] { writer.item(0, "a", nan, 1); }), sqlstate::kDataCorrupted);
-    EXPECT_EQ(error_of([&] { writer.user(0, "u", infinite, 5); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.user(0, "u", infinite, 5, {}); }), sqlstate::kDataCorrupted);
     for (const float popularity : {-1.0f, NAN, kInfinity})
         EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, popularity); }), sqlstate::kDataCorrupted);
     writer.item(0, "a", kTwo, 1);  // what was refused left no trace
@@ -337,19 +363,34 @@ TEST_F(SnapshotWriterTest, RefusesIdsOfAnotherLengthThanDeclared) {
     expect_nothing_left();
 }
 
+TEST_F(SnapshotWriterTest, RefusesSeenItemsThatAreNotThereOrNotDeclared) {
+    SnapshotWriter writer = small(3, 3);
+    fill_weight(writer);
+    writer.item(0, "a", kTwo, 1);
+    writer.item(1, "bc", kTwo, 1);
+    const auto user_error = [&](std::vector<std::int32_t> seen) {
+        return error_of([&] { writer.user(0, "u", kTwo, 5, seen); });
+    };
+    for (const std::int32_t item : {-1, 2, INT32_MIN, INT32_MAX})
+        EXPECT_EQ(user_error({1, item}), sqlstate::kDataCorrupted) << item;
+    EXPECT_EQ(user_error({0, 1, 0, 1}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(user_error({1, 0}), "");  // what was refused left no trace
+    EXPECT_EQ(error_of([&] { writer.commit(); }), sqlstate::kDataCorrupted);
+}
+
 TEST_F(SnapshotWriterTest, RefusesDuplicateIds) {
     SnapshotWriter writer = small(2);
     fill_weight(writer);
     writer.item(0, "a", kTwo, 1);
     writer.item(1, "a", kTwo, 1);
-    writer.user(0, "u", kTwo, 5);
+    writer.user(0, "u", kTwo, 5, {});
     std::string message;
     EXPECT_EQ(error_of([&] { writer.commit(); }, &message), sqlstate::kDataCorrupted);
     EXPECT_NE(message.find("duplicate id \"a\""), std::string::npos) << message;
 }
 
 TEST_F(SnapshotWriterTest, RefusesNamesThatAreTaken) {
-    SnapshotWriter writer({0, 0, 8, 0, 0}, "test", "{}", "v");
+    SnapshotWriter writer({0, 0, 8, 0, 0, 0}, "test", "{}", "v");
     writer.weight("w", DType::F32, {1});
     for (const char* name : {"w", "item.embedding", "user.id.hash", "pad.0", "__metadata__"})
         EXPECT_EQ(error_of([&] { writer.weight(name, DType::F32, {1}); }), sqlstate::kDataCorrupted) << name;
@@ -360,21 +401,23 @@ TEST_F(SnapshotWriterTest, RefusesSizesOutOfRange) {
         return error_of([&] { SnapshotWriter(size, "test", "{}", "v").create(path_); }) ==
                sqlstate::kDataCorrupted;
     };
-    EXPECT_FALSE(refused({0, 0, 1, 0, 0}));
-    EXPECT_TRUE(refused({-1, 0, 1, 0, 0}));
-    EXPECT_TRUE(refused({0, std::int64_t{1} << 31, 1, 0, 0}));
-    EXPECT_TRUE(refused({0, 0, 0, 0, 0}));
-    EXPECT_TRUE(refused({0, 0, 1, -1, 0}));
-    EXPECT_TRUE(refused({0, 0, 1, 0, INT64_MAX}));
-    EXPECT_TRUE(refused({1 << 30, 0, INT64_MAX, 0, 0}));
-    EXPECT_TRUE(refused({1 << 30, 1 << 30, std::int64_t{1} << 31, 0, 0}));
+    EXPECT_FALSE(refused({0, 0, 1, 0, 0, 0}));
+    EXPECT_TRUE(refused({-1, 0, 1, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, std::int64_t{1} << 31, 1, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 0, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, -1, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, 0, INT64_MAX, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, 0, 0, -1}));
+    EXPECT_TRUE(refused({0, 0, 1, 0, 0, INT64_MAX}));
+    EXPECT_TRUE(refused({1 << 30, 0, INT64_MAX, 0, 0, 0}));
+    EXPECT_TRUE(refused({1 << 30, 1 << 30, std::int64_t{1} << 31, 0, 0, 0}));
     expect_nothing_left();
 }
 
 TEST_F(SnapshotWriterTest, RefusesCallsOutOfOrder) {
-    SnapshotWriter early({2, 1, 2, 3, 1}, "test", "{}", "v");
+    SnapshotWriter early({2, 1, 2, 3, 1, 0}, "test", "{}", "v");
     EXPECT_EQ(error_of([&] { early.item(0, "a", kTwo, 1); }), sqlstate::kInternal);
-    EXPECT_EQ(error_of([&] { early.user(0, "a", kTwo, 5); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { early.user(0, "a", kTwo, 5, {}); }), sqlstate::kInternal);
     EXPECT_EQ(error_of([&] { early.weight_part("w", 0, {}); }), sqlstate::kInternal);
     EXPECT_EQ(error_of([&] { early.commit(); }), sqlstate::kInternal);
     SnapshotWriter writer = small();
@@ -384,7 +427,7 @@ TEST_F(SnapshotWriterTest, RefusesCallsOutOfOrder) {
     fill_rows(writer);
     writer.commit();
     EXPECT_EQ(error_of([&] { writer.commit(); }), sqlstate::kInternal);
-    EXPECT_EQ(error_of([&] { writer.user(0, "u", kTwo, 5); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { writer.user(0, "u", kTwo, 5, {}); }), sqlstate::kInternal);
 }
 
 TEST_F(SnapshotWriterTest, AnAbandonedWriterLeavesNothing) {
