@@ -147,31 +147,118 @@ CREATE FUNCTION seqrec_recommend(
     user_id text,
     clicks text[] DEFAULT NULL,
     k integer DEFAULT 10,
-    model text DEFAULT 'default'
+    model text DEFAULT 'default',
+    exclude text[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT true,
+    candidates text[] DEFAULT NULL,
+    min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id text, score real)
-LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_recommend_text';
-COMMENT ON FUNCTION seqrec_recommend(text, text[], integer, text) IS
-'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now / 根据最近点击（最早的在前）给出用户接下来最可能想要的 k 个物品；clicks 为 NULL 时读取该用户自己的最新记录';
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_recommend_text';
+COMMENT ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) IS
+'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now; items of exclude, and with exclude_seen those clicked or had in training, are left out; candidates, when given, are the only items answered / 根据最近点击（最早的在前）给出用户接下来最可能想要的 k 个物品；clicks 为 NULL 时读取该用户自己的最新记录；不返回 exclude 中的物品，exclude_seen 时也不返回已点击或训练数据中已有的物品；给出 candidates 时只在其中选择';
 
 CREATE FUNCTION seqrec_recommend(
     user_id bigint,
     clicks bigint[] DEFAULT NULL,
     k integer DEFAULT 10,
-    model text DEFAULT 'default'
+    model text DEFAULT 'default',
+    exclude bigint[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT true,
+    candidates bigint[] DEFAULT NULL,
+    min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id bigint, score real)
-LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_recommend_bigint';
-COMMENT ON FUNCTION seqrec_recommend(bigint, bigint[], integer, text) IS
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_recommend_bigint';
+COMMENT ON FUNCTION seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real) IS
 'seqrec_recommend for tables whose ids are integers / 用于整数标识的 seqrec_recommend';
 
 CREATE FUNCTION seqrec_recommend_info(
     user_id text,
     clicks text[] DEFAULT NULL,
     k integer DEFAULT 10,
-    model text DEFAULT 'default'
+    model text DEFAULT 'default',
+    exclude text[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT true,
+    candidates text[] DEFAULT NULL,
+    min_score real DEFAULT NULL
 ) RETURNS jsonb
-LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_recommend_info(text, text[], integer, text) IS
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real) IS
 'a recommendation with what it was computed from: source, model version, unknown ids / 推荐结果及其依据：来源、模型版本、未知标识';
+
+CREATE FUNCTION seqrec_recommend_batch(
+    user_ids text[],
+    clicks jsonb DEFAULT NULL,
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude text[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT true,
+    candidates text[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS TABLE (request integer, user_id text, rank integer, item_id text, score real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 1000 COST 100000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real) IS
+'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids, or null for the user''s own latest rows, for each user; request counts user_ids from 1 / 一次扫描为多个用户推荐；clicks 为数组，每个用户对应一个标识数组，null 表示该用户自己的最新记录；request 为 user_ids 中的序号，从 1 开始';
+
+CREATE FUNCTION seqrec_recommend_all(
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude text[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT true,
+    candidates text[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS TABLE (user_id text, rank integer, item_id text, score real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 100000 COST 10000000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION seqrec_recommend_all(integer, text, text[], boolean, text[], real) IS
+'recommendations for every user of a model, from what each had when the model was trained / 为模型中的每个用户推荐，依据训练时的记录';
+
+CREATE FUNCTION seqrec_similar_items(item_id text, k integer DEFAULT 10, model text DEFAULT 'default')
+RETURNS TABLE (rank integer, similar_item_id text, score real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_similar_items_text';
+COMMENT ON FUNCTION seqrec_similar_items(text, integer, text) IS
+'the k items nearest to an item by cosine; none when the model does not know it / 与某物品余弦最近的 k 个物品；模型不认识时为空';
+
+CREATE FUNCTION seqrec_similar_items(item_id bigint, k integer DEFAULT 10, model text DEFAULT 'default')
+RETURNS TABLE (rank integer, similar_item_id bigint, score real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_similar_items_bigint';
+COMMENT ON FUNCTION seqrec_similar_items(bigint, integer, text) IS
+'seqrec_similar_items for tables whose ids are integers / 用于整数标识的 seqrec_similar_items';
+
+CREATE FUNCTION seqrec_score(user_id text, clicks text[], item_ids text[], model text DEFAULT 'default')
+RETURNS TABLE (item_id text, score real, probability real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 100 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_score_text';
+COMMENT ON FUNCTION seqrec_score(text, text[], text[], text) IS
+'scores given items for a user, best first; probability: of each when one of these items is taken next; NULL for items the model does not know / 为给定物品计分，从高到低；probability 为下一个取自这些物品时各自的概率；模型不认识的物品为 NULL';
+
+CREATE FUNCTION seqrec_score(user_id bigint, clicks bigint[], item_ids bigint[], model text DEFAULT 'default')
+RETURNS TABLE (item_id bigint, score real, probability real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 100 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_score_bigint';
+COMMENT ON FUNCTION seqrec_score(bigint, bigint[], bigint[], text) IS
+'seqrec_score for tables whose ids are integers / 用于整数标识的 seqrec_score';
+
+CREATE FUNCTION seqrec_score(user_id text, clicks text[], item_id text, model text DEFAULT 'default') RETURNS real
+LANGUAGE c STABLE PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'seqrec_score_one_text';
+COMMENT ON FUNCTION seqrec_score(text, text[], text, text) IS
+'an item''s score for a user, for ORDER BY over any join or filter: the user''s vector is computed once a query; NULL for an item the model does not know / 某物品对某用户的得分，可用于任意查询的 ORDER BY：用户向量每个查询只计算一次；模型不认识的物品为 NULL';
+
+CREATE FUNCTION seqrec_score(user_id bigint, clicks bigint[], item_id bigint, model text DEFAULT 'default') RETURNS real
+LANGUAGE c STABLE PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'seqrec_score_one_bigint';
+COMMENT ON FUNCTION seqrec_score(bigint, bigint[], bigint, text) IS
+'seqrec_score of one item for tables whose ids are integers / 用于整数标识的单物品 seqrec_score';
+
+CREATE FUNCTION seqrec_user_embedding(user_id text, clicks text[] DEFAULT NULL, model text DEFAULT 'default') RETURNS real[]
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION seqrec_user_embedding(text, text[], text) IS
+'the unit vector that items are scored with for a user and clicks; zeros when neither is known / 为某用户及其点击计分所用的单位向量；均未知时全为零';
+
+CREATE FUNCTION seqrec_item_embedding(item_id text, model text DEFAULT 'default') RETURNS real[]
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION seqrec_item_embedding(text, text) IS
+'an item''s unit vector; NULL when the model does not know it / 物品的单位向量；模型不认识时为 NULL';
+
+CREATE FUNCTION seqrec_unknown_items(clicks text[], model text DEFAULT 'default') RETURNS text[]
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION seqrec_unknown_items(text[], text) IS
+'which of the given items a model does not know / 给定物品中模型不认识的';
 
 -- Versions.
 
@@ -244,14 +331,22 @@ SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, m.owner, m.crea
        m.n_users, m.n_items, m.config, m.source
 FROM seqrec.models m
 WHERE seqrec.visible_to_me(m.owner)
-   OR has_function_privilege('@extschema@.seqrec_recommend(text, text[], integer, text)', 'EXECUTE');
+   OR has_function_privilege('@extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real)', 'EXECUTE');
 COMMENT ON VIEW seqrec_models IS 'model versions that the current user may see / 当前用户可见的模型版本';
 
 -- Nothing is for everybody: EXECUTE on the functions is granted by the DBA.
 
 REVOKE ALL ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb),
-    seqrec_cancel(bigint), seqrec_resume(bigint), seqrec_recommend(text, text[], integer, text),
-    seqrec_recommend(bigint, bigint[], integer, text), seqrec_recommend_info(text, text[], integer, text),
-    seqrec_activate(bigint), seqrec_drop(bigint) FROM PUBLIC;
+    seqrec_cancel(bigint), seqrec_resume(bigint), seqrec_activate(bigint), seqrec_drop(bigint),
+    seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real),
+    seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real),
+    seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real),
+    seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real),
+    seqrec_recommend_all(integer, text, text[], boolean, text[], real),
+    seqrec_similar_items(text, integer, text), seqrec_similar_items(bigint, integer, text),
+    seqrec_score(text, text[], text[], text), seqrec_score(bigint, bigint[], bigint[], text),
+    seqrec_score(text, text[], text, text), seqrec_score(bigint, bigint[], bigint, text),
+    seqrec_user_embedding(text, text[], text), seqrec_item_embedding(text, text),
+    seqrec_unknown_items(text[], text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA seqrec TO PUBLIC;
 GRANT SELECT ON seqrec_jobs, seqrec_job_log, seqrec_models TO PUBLIC;

@@ -94,8 +94,9 @@ SEQREC_AVX2 void run_avx2(const std::uint8_t* values, const float* scale, std::s
 
 SEQREC_VNNI inline std::uint16_t finish_vnni(__m512i dots, const float* scale, const CodeQuery& query,
                                              float least, float* upper) {
-    const __m512 inner = _mm512_fmadd_ps(_mm512_set1_ps(query.step), _mm512_cvtepi32_ps(dots),
-                                         _mm512_set1_ps(query.slack));
+    typedef int Ints __attribute__((vector_size(64)));
+    const __m512 exact = __builtin_convertvector(reinterpret_cast<Ints>(dots), __m512);
+    const __m512 inner = _mm512_fmadd_ps(_mm512_set1_ps(query.step), exact, _mm512_set1_ps(query.slack));
     const __m512 bound = _mm512_fmadd_ps(_mm512_loadu_ps(scale), inner, _mm512_set1_ps(query.margin));
     _mm512_storeu_ps(upper, bound);
     return _mm512_cmp_ps_mask(bound, _mm512_set1_ps(least), _CMP_GE_OQ);

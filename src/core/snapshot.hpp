@@ -4,15 +4,19 @@
 #include <memory>
 #include <string>
 
+#include "core/codes.hpp"
 #include "core/encoder.hpp"
 #include "core/id_index.hpp"
+#include "core/lists.hpp"
 #include "core/poll.hpp"
 #include "core/safetensors.hpp"
+#include "core/top_k.hpp"
 
 namespace seqrec {
 
 /// One model version, mapped read-only: every process that opens it shares its pages. Beside the tensors of
-/// the model file it holds `item.scale` (F32 [I], 1/‖embedding‖) and the id indexes `item.id.*`, `user.id.*`.
+/// the model file it holds `item.scale` (F32 [I], 1/‖embedding‖), the id indexes `item.id.*`, `user.id.*`, and
+/// the rows in one byte a number: `code.*`.
 /// metadata: `format` = `seqrec-snapshot/1`, `kind`, `config`, `version` (the model's uuid).
 /// 一个模型版本的只读映射，打开它的所有进程共享内存页。除模型文件的张量外，还含 item.scale 与 id 索引。
 class Snapshot {
@@ -26,9 +30,11 @@ class Snapshot {
     const Encoder& encoder() const { return encoder_; }
     const IdIndex& items() const { return items_; }
     const IdIndex& users() const { return users_; }
-    std::span<const float> item_embedding() const { return item_embedding_; }
-    std::span<const float> item_scale() const { return item_scale_; }
+    const Rows& rows() const { return rows_; }
+    const Codes& codes() const { return codes_; }
+    const Lists& lists() const { return lists_; }
     std::span<const float> item_popularity() const { return item_popularity_; }
+    double popularity_total() const { return popularity_total_; }
     int dim() const { return encoder_.dim(); }
     /// The items that a user interacted with in training, each once, the latest last. Error (data corrupted)
     /// for no user of the model and when the list leaves the file; the indexes may be anything.
@@ -42,7 +48,11 @@ class Snapshot {
     std::unique_ptr<const SafetensorsFile> file_;
     Encoder encoder_;
     IdIndex items_, users_;
-    std::span<const float> item_embedding_, item_scale_, item_popularity_;
+    Rows rows_;
+    Codes codes_;
+    Lists lists_;
+    std::span<const float> item_popularity_;
+    double popularity_total_;
     std::span<const std::int64_t> seen_offsets_;
     std::span<const std::int32_t> seen_items_;
 };
@@ -63,6 +73,7 @@ class SnapshotWriter {
         std::int64_t items, users, dim;
         std::int64_t item_id_bytes, user_id_bytes;  // total length of the ids
         std::int64_t seen_items;                    // total length of the users' lists
+        std::int64_t lists = 0;                     // of the index; 0 = no index
     };
 
     SnapshotWriter(const Size& size, const std::string& kind, const std::string& config,

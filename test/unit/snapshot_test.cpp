@@ -69,7 +69,7 @@ TEST_F(SnapshotTest, HoldsWhatWasWritten) {
     EXPECT_EQ(snapshot.file().meta("version"), model_.version);
     EXPECT_EQ(snapshot.file().meta("kind"), "transformer");
     for (std::int32_t i = 0; i < model_.items(); ++i) {
-        const auto row = snapshot.item_embedding().subspan(static_cast<std::size_t>(i * model_.dim),
+        const auto row = snapshot.rows().matrix.subspan(static_cast<std::size_t>(i * model_.dim),
                                                            static_cast<std::size_t>(model_.dim));
         EXPECT_EQ(std::vector<float>(row.begin(), row.end()), model_.item_embedding(i));
         EXPECT_EQ(snapshot.item_popularity()[static_cast<std::size_t>(i)], model_.popularity(i));
@@ -91,7 +91,7 @@ TEST_F(SnapshotTest, ScaleIsOneOverTheLength) {
     for (std::int32_t i = 0; i < model_.items(); ++i) {
         double square = 0;
         for (const float x : model_.item_embedding(i)) square += static_cast<double>(x) * x;
-        EXPECT_FLOAT_EQ(snapshot.item_scale()[static_cast<std::size_t>(i)],
+        EXPECT_FLOAT_EQ(snapshot.rows().unit[static_cast<std::size_t>(i)],
                         static_cast<float>(1 / std::sqrt(square)));
     }
 }
@@ -102,9 +102,9 @@ TEST_F(SnapshotTest, AVectorWithoutLengthHasScaleZero) {
                                   std::numeric_limits<float>::denorm_min());
     model_.write(path_);
     const Snapshot snapshot = Snapshot::open(path_);
-    EXPECT_EQ(snapshot.item_scale()[0], 0);
-    EXPECT_EQ(snapshot.item_scale()[1], 0);
-    EXPECT_GT(snapshot.item_scale()[2], 0);
+    EXPECT_EQ(snapshot.rows().unit[0], 0);
+    EXPECT_EQ(snapshot.rows().unit[1], 0);
+    EXPECT_GT(snapshot.rows().unit[2], 0);
 }
 
 TEST_F(SnapshotTest, TheSameContentGivesTheSameBytes) {
@@ -124,7 +124,7 @@ TEST_F(SnapshotTest, MovesWithItsParts) {
     EXPECT_EQ(second.items().find(model_.item_id(3)), 3);
     std::vector<float> vector(static_cast<std::size_t>(second.dim()));
     second.encoder().encode({}, 0, vector);
-    EXPECT_EQ(second.item_scale().size(), static_cast<std::size_t>(model_.items()));
+    EXPECT_EQ(second.rows().unit.size(), static_cast<std::size_t>(model_.items()));
 }
 
 TEST_F(SnapshotTest, OpenRefusesWhatIsNoSnapshot) {
