@@ -172,6 +172,11 @@ LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION seqrec_recommend_info(text, text[], integer, text) IS
 'a recommendation with what it was computed from: source, model version, unknown ids / 推荐结果及其依据：来源、模型版本、未知标识';
 
+CREATE FUNCTION seqrec_prewarm(model text DEFAULT 'default') RETURNS bigint
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED COST 100000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION seqrec_prewarm(text) IS
+'reads the snapshot of a model into memory, checks every byte and returns how many there are; a missing or damaged one is built again / 将模型的快照读入内存并检查每个字节，返回字节数；缺失或损坏时重新生成';
+
 -- Versions.
 
 CREATE FUNCTION seqrec_activate(model_id bigint) RETURNS void
@@ -251,6 +256,6 @@ COMMENT ON VIEW seqrec_models IS 'model versions that the current user may see /
 REVOKE ALL ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb),
     seqrec_cancel(bigint), seqrec_resume(bigint), seqrec_recommend(text, text[], integer, text),
     seqrec_recommend(bigint, bigint[], integer, text), seqrec_recommend_info(text, text[], integer, text),
-    seqrec_activate(bigint), seqrec_drop(bigint) FROM PUBLIC;
+    seqrec_prewarm(text), seqrec_activate(bigint), seqrec_drop(bigint) FROM PUBLIC;
 GRANT USAGE ON SCHEMA seqrec TO PUBLIC;
 GRANT SELECT ON seqrec_jobs, seqrec_job_log, seqrec_models TO PUBLIC;
