@@ -1,5 +1,7 @@
 # make            builds everything into build/: the extension, the trainer, the sidecar
 # make install    extension where PG_CONFIG says, seqrec-trainer and seqrec-http into its --bindir
+# make sanitize   builds the unit tests with the address and undefined-behaviour sanitizers and runs them
+# make fuzz       builds the fuzzer of the snapshot reader (clang) and runs it for FUZZ_SECONDS, default 60
 # make installcheck   runs the SQL tests against the running server
 #
 # Variables: PG_CONFIG (which PostgreSQL), LIBTORCH (a downloaded libtorch 2.x instead of the system's)
@@ -42,6 +44,34 @@ $(CMAKE_TARGETS): cmake-build ;
 cmake-build: build/cmake/CMakeCache.txt
 	cmake --build build/cmake --parallel $(or $(JOBS),2)
 
+# --- the same sources under sanitizers; products in build/sanitize and build/fuzz ---
+CORE_SOURCES = $(wildcard src/core/*.cpp)
+SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/unit/*.cpp))
+SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -isystem /usr/include/eigen3 -Wno-psabi \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_SECONDS ?= 60
+
+build/sanitize/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(SANITIZE_FLAGS) -MMD -MP -c $< -o $@
+
+build/sanitize/seqrec-unit-tests: $(SANITIZED)
+	$(CXX) $(SANITIZE_FLAGS) -o $@ $^ -lgtest_main -lgtest -lpthread
+
+-include $(SANITIZED:.o=.d)
+
+sanitize: build/sanitize/seqrec-unit-tests
+	$< --gtest_brief=1
+
+build/fuzz/snapshot: test/fuzz/snapshot_fuzz.cpp $(CORE_SOURCES) $(wildcard src/core/*.hpp test/unit/*.hpp)
+	@mkdir -p build/fuzz/corpus
+	clang++ $(SANITIZE_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.cpp,$^)
+
+fuzz: build/fuzz/snapshot
+	SEQREC_FUZZ_SEED=build/fuzz/corpus/valid $< -runs=0
+	$< -dict=test/fuzz/snapshot.dict -max_len=65536 -rss_limit_mb=2048 -max_total_time=$(FUZZ_SECONDS) \
+		-artifact_prefix=build/fuzz/ build/fuzz/corpus
+
 install: install-programs
 install-programs: all
 	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)' '$(DESTDIR)$(bindir)'
@@ -52,4 +82,4 @@ uninstall: uninstall-programs
 uninstall-programs:
 	rm -f '$(DESTDIR)$(pkglibdir)/seqrec.so' '$(DESTDIR)$(bindir)/seqrec-trainer' '$(DESTDIR)$(bindir)/seqrec-http'
 
-.PHONY: cmake-build install-programs uninstall-programs
+.PHONY: sanitize fuzz cmake-build install-programs uninstall-programs

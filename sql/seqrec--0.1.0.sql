@@ -260,6 +260,11 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION seqrec_unknown_items(text[], text) IS
 'which of the given items a model does not know / 给定物品中模型不认识的';
 
+CREATE FUNCTION seqrec_prewarm(model text DEFAULT 'default') RETURNS bigint
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED COST 100000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION seqrec_prewarm(text) IS
+'reads the snapshot of a model into memory, checks every byte and returns how many there are; a missing or damaged one is built again / 将模型的快照读入内存并检查每个字节，返回字节数；缺失或损坏时重新生成';
+
 -- Versions.
 
 CREATE FUNCTION seqrec_activate(model_id bigint) RETURNS void
@@ -347,6 +352,6 @@ REVOKE ALL ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regc
     seqrec_score(text, text[], text[], text), seqrec_score(bigint, bigint[], bigint[], text),
     seqrec_score(text, text[], text, text), seqrec_score(bigint, bigint[], bigint, text),
     seqrec_user_embedding(text, text[], text), seqrec_item_embedding(text, text),
-    seqrec_unknown_items(text[], text) FROM PUBLIC;
+    seqrec_unknown_items(text[], text), seqrec_prewarm(text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA seqrec TO PUBLIC;
 GRANT SELECT ON seqrec_jobs, seqrec_job_log, seqrec_models TO PUBLIC;

@@ -83,6 +83,17 @@ bool is_current(const ServingModel& model) {
            (model.only_in_transaction == 0 || model.only_in_transaction == local_transaction());
 }
 
+/// Looks once a statement whether the file is the one that was mapped. A file that is gone is no change: what
+/// was mapped stays whole.
+bool file_is_unchanged(ServingModel& model) {
+    const TimestampTz statement = GetCurrentStatementStartTimestamp();
+    if (model.checked == statement) return true;
+    const std::optional<FileState> now = FileState::of(model.path.c_str());
+    if (now && now != model.found) return false;
+    model.checked = statement;
+    return true;
+}
+
 void forget(std::string_view name) {
     for (auto& model : known)
         if (model->name == name) retired.push_back({std::move(model), local_transaction()});
@@ -97,7 +108,29 @@ void free_retired() {
     });
 }
 
-/// Looks the name up and maps its snapshot when it is another version than before.
+/// Maps a version's snapshot in place of the name's earlier one.
+ServingModel* open_version(const char* name, const ActiveRow& row) {
+    const char* path = snapshot_path(row.version);
+    bool is_private = false;
+    const Snapshot* snapshot = open_snapshot(row.model_id, row.version, &is_private);
+    forget(name);
+    return guarded([&] {
+        std::unique_ptr<const Snapshot> owned(snapshot);
+        known.push_back(std::make_unique<ServingModel>());
+        ServingModel& fresh = *known.back();
+        fresh.name = name;
+        fresh.version = row.version;
+        fresh.owner = row.owner;
+        fresh.source = row.source;
+        fresh.model_id = row.model_id;
+        fresh.snapshot = std::move(owned);
+        fresh.path = path;
+        fresh.found = is_private ? FileState::of(path) : fresh.snapshot->file().mapped().state();
+        return &fresh;
+    });
+}
+
+/// Looks the name up and maps its snapshot when it is another version than before, or a file that changed.
 ServingModel& look_up(std::string_view wanted) {
     const char* name = pnstrdup(wanted.data(), wanted.size());
     const MemoryContext context = CurrentMemoryContext;
@@ -117,26 +150,25 @@ ServingModel& look_up(std::string_view wanted) {
                          name)));
     }
     ServingModel* model = find(name);
-    if (!model || model->model_id != row.model_id) {
-        const Snapshot* snapshot = open_snapshot(row.model_id, row.version);
-        forget(name);
-        model = guarded([&] {
-            std::unique_ptr<const Snapshot> owned(snapshot);
-            known.push_back(std::make_unique<ServingModel>());
-            ServingModel& fresh = *known.back();
-            fresh.name = name;
-            fresh.version = row.version;
-            fresh.owner = row.owner;
-            fresh.source = row.source;
-            fresh.model_id = row.model_id;
-            fresh.snapshot = std::move(owned);
-            return &fresh;
-        });
-    }
+    if (!model || model->model_id != row.model_id || !file_is_unchanged(*model))
+        model = open_version(name, row);
     // An answer about the past holds while the transaction's one snapshot does, else for this call only.
     model->generation = lasting || IsolationUsesXactSnapshot() ? seen : 0;
     model->only_in_transaction = lasting ? 0 : local_transaction();
     return *model;
+}
+
+bool is_whole(const Snapshot& snapshot) {
+    return guarded([&] {
+        snapshot.file().mapped().read_ahead();
+        try {
+            snapshot.verify(check_for_interrupts);
+        } catch (const Error& error) {
+            if (error.sqlstate == sqlstate::kDataCorrupted) return false;
+            throw;
+        }
+        return true;
+    });
 }
 
 }  // namespace
@@ -144,7 +176,18 @@ ServingModel& look_up(std::string_view wanted) {
 ServingModel& serving_model(const char* name, std::size_t length) {
     const std::string_view wanted(name, length);
     ServingModel* model = find(wanted);
-    return model && is_current(*model) ? *model : look_up(wanted);
+    return model && is_current(*model) && file_is_unchanged(*model) ? *model : look_up(wanted);
+}
+
+std::int64_t prewarm(const char* name, std::size_t length) {
+    ServingModel* model = &serving_model(name, length);
+    if (!is_whole(*model->snapshot)) {
+        distrust_snapshot(model->version.c_str());
+        model->model_id = 0;  // no version: the next look-up opens anew
+        model->generation = 0;
+        model = &serving_model(name, length);
+    }
+    return model->snapshot->file().mapped().state().size;
 }
 
 void watch_active_models() { CacheRegisterRelcacheCallback(note_change, (Datum)0); }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/snapshot.hpp"
@@ -20,6 +21,9 @@ struct ServingModel {
     std::string name, version, owner, source;
     std::int64_t model_id = 0;
     std::unique_ptr<const Snapshot> snapshot;
+    std::string path;                   // where the snapshot's file is, or would be
+    std::optional<FileState> found;     // what was there when it was opened
+    TimestampTz checked = 0;            // start of the statement that last looked whether it still is
     SPIPlanPtr history = nullptr;       // prepared by history.cpp
     Oid history_relation = InvalidOid;  // the ratings table it reads
 
@@ -35,6 +39,11 @@ struct ServingModel {
 /// none. The reference is good until the next call. 当前数据库快照所见的启用版本；没有则报错
 /// 42704。引用在下次调用前有效。
 ServingModel& serving_model(const char* name, std::size_t length);
+
+/// Reads the active version's whole snapshot into memory and verifies it again, whatever its stamp says; a
+/// damaged one is built again. Returns its size. 将启用版本的整个快照读入内存并重新校验，不依赖校验标记；
+/// 损坏时重建。返回其大小。
+std::int64_t prewarm(const char* name, std::size_t length);
 
 /// Listens for activations; called once when the library is loaded. 监听版本切换；加载时调用一次。
 void watch_active_models();

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <ctime>
 #include <string>
 #include <vector>
@@ -13,15 +15,18 @@
 #include "catalog.hpp"
 #include "row_receiver.hpp"
 #include "settings.hpp"
+#include "snapshot_stamp.hpp"
 
 extern "C" {
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/file_perm.h"
+#include "common/file_utils.h"
 #include "storage/fd.h"
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 }
 
 namespace seqrec {
@@ -29,6 +34,8 @@ namespace {
 
 constexpr std::uint16_t kBuildLockClass = 1517;  // beside the job locks
 constexpr const char* kSuffix = ".safetensors";
+constexpr const char* kTemporary = ".tmp.";  // and the writer's process id
+constexpr const char* kPrivateFolder = "base/" PG_TEMP_FILES_DIR;
 constexpr std::time_t kSweepAge = 3600;  // a publish that has not committed yet is younger
 
 struct ModelRow {
@@ -125,11 +132,11 @@ void add_user(TupleTableSlot* slot, void* state) {
 }
 
 /// The whole file, streamed out of the tables.
-void write_snapshot(std::int64_t model_id, const char* version, const char* path) {
+FileState write_snapshot(std::int64_t model_id, const char* version, const char* path) {
     const RoleScope scope = spi_enter();
     const ModelRow model = read_model_row(model_id);
     const ParamListInfo params = model_parameter(model_id);
-    guarded([&] {
+    const FileState state = guarded([&] {
         SnapshotWriter writer(model.size, model.kind, model.config, version);
         const auto rows = [&](const char* sql, RowFunction row) {
             postgres([&] { for_each_row(sql, params, row, &writer); });
@@ -144,38 +151,131 @@ void write_snapshot(std::int64_t model_id, const char* version, const char* path
             "SELECT idx, user_id, seen_until, embedding, seen FROM seqrec.users WHERE model_id = $1 "
             "ORDER BY idx",
             add_user);
-        writer.commit(check_for_interrupts);
+        return writer.commit(check_for_interrupts);
     });
     spi_leave(scope);
+    return state;
 }
 
-/// Opens a file; null when it is missing or not a valid snapshot of this version.
-const Snapshot* try_open(const char* path, const char* version) {
-    if (access(path, F_OK) != 0) return nullptr;
+bool is_there(const char* path) { return access(path, F_OK) == 0; }
+
+/// What to do with a file that nobody has read whole since the server started.
+enum class Unverified { Leave, Verify };
+
+const Snapshot* open_checked(const char* path, const char* version, Unverified unverified) {
+    auto opened = std::make_unique<const Snapshot>(Snapshot::open(path));
+    if (opened->file().meta("version") != version)
+        throw Error(sqlstate::kDataCorrupted, "snapshot of another model version");
+    const FileState& state = opened->file().mapped().state();
+    if (has_stamp(path, state)) return opened.release();
+    if (unverified == Unverified::Leave) return nullptr;
+    opened->verify(check_for_interrupts);
+    if (FileState::of(path) != state)
+        throw Error(sqlstate::kDataCorrupted, "the file changed while it was read");
+    leave_stamp(path, state);
+    return opened.release();
+}
+
+void warn_damaged(const char* path, const Error& error) {
+    const char* reason = palloc_copy(error.what());
+    postgres([&] {
+        ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED),
+                          errmsg("snapshot file \"%s\" is damaged and is built again", path),
+                          errdetail("%s", reason)));
+    });
+}
+
+/// Opens a file; null when it is missing, not a valid snapshot of this version, or unverified and left alone.
+const Snapshot* try_open(const char* path, const char* version, Unverified unverified) {
+    if (!is_there(path)) return nullptr;
     return guarded([&]() -> const Snapshot* {
         try {
-            auto opened = std::make_unique<const Snapshot>(Snapshot::open(path));
-            if (opened->file().meta("version") != version)
-                throw Error(sqlstate::kDataCorrupted, "snapshot of another model version");
-            return opened.release();
+            return open_checked(path, version, unverified);
         } catch (const Error& error) {
+            if (!is_there(path)) return nullptr;  // it went meanwhile
             if (error.sqlstate != sqlstate::kDataCorrupted) throw;
-            const char* reason = palloc_copy(error.what());
-            postgres([&] {
-                ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED),
-                                  errmsg("snapshot file \"%s\" is damaged and is built again", path),
-                                  errdetail("%s", reason)));
-            });
+            if (unverified == Unverified::Verify) warn_damaged(path, error);
             return nullptr;
         }
     });
+}
+
+/// Makes the folder when it is missing; when it returns false, errno says why.
+bool make_folder(const char* folder) {
+    struct stat status;
+    return stat(folder, &status) == 0 || pg_mkdir_p(pstrdup(folder), pg_dir_create_mode) == 0;
+}
+
+/// The same of a folder that must take a new file.
+bool can_write(const char* folder) {
+    return make_folder(folder) && access(psprintf("%s/.", folder), R_OK | W_OK | X_OK) == 0;
+}
+
+const char* folder_path() { return psprintf("%s/%u", settings::directory, MyDatabaseId); }
+
+/// A copy for this session alone, for when the folder can't be written. It has no name, so that it goes with
+/// its last mapping; one left by a crash is removed with the server's other temporary files.
+const Snapshot* open_private_copy(std::int64_t model_id, const char* version) {
+    ereport(
+        WARNING,
+        (errcode(ERRCODE_IO_ERROR),
+         errmsg("folder \"%s\" can't be written: this session makes a snapshot of its own", folder_path()),
+         errdetail("%m"), errhint("seqrec.directory must name a folder that the server may write.")));
+    (void)MakePGDirectory(kPrivateFolder);
+    const char* path = psprintf("%s/%s%d.seqrec", kPrivateFolder, PG_TEMP_FILE_PREFIX, MyProcPid);
+    (void)write_snapshot(model_id, version, path);
+    return guarded([&]() -> const Snapshot* {
+        struct Remover {
+            const char* path;
+            ~Remover() { unlink(path); }
+        } const remover{path};
+        return std::make_unique<const Snapshot>(Snapshot::open(path)).release();
+    });
+}
+
+/// Whether the process that was writing a temporary file is gone.
+bool is_abandoned(const char* name, const struct stat& status) {
+    const char* temporary = strstr(name, kTemporary);
+    if (!temporary) return false;
+    const int writer = std::atoi(temporary + strlen(kTemporary));
+    return status.st_mtime < timestamptz_to_time_t(PgStartTime) ||
+           (writer > 0 && kill(writer, 0) != 0 && errno == ESRCH);
+}
+
+/// Removes what crashed builds of a version left, while this process holds the lock on building it.
+void remove_abandoned(const char* path) {
+    const char* folder = folder_path();
+    const char* name = strrchr(path, '/') + 1;
+    DIR* directory = AllocateDir(folder);
+    while (const struct dirent* entry = ReadDir(directory, folder)) {
+        const char* other = psprintf("%s/%s", folder, entry->d_name);
+        struct stat status;
+        if (strncmp(entry->d_name, name, strlen(name)) == 0 && stat(other, &status) == 0 &&
+            is_abandoned(entry->d_name, status))
+            unlink(other);
+    }
+    FreeDir(directory);
+}
+
+/// Builds the file of a version while this process holds the lock on it.
+const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* path) {
+    remove_abandoned(path);
+    build_snapshot(model_id, version);
+    const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
+    if (!snapshot)
+        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                        errmsg("snapshot file \"%s\" can't be used although it was just built", path)));
+    return snapshot;
 }
 
 std::vector<std::string> pending_removals;
 
 void remove_pending(XactEvent event, void*) {
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT)
-        for (const std::string& path : pending_removals) unlink(path.c_str());
+        for (const std::string& path : pending_removals) {
+            unlink(path.c_str());
+            unlink((path + kStampSuffix).c_str());
+        }
     if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT &&
         event != XACT_EVENT_PRE_PREPARE)
         pending_removals.clear();
@@ -185,15 +285,24 @@ bool model_version_exists(const char* version) {
     return run_sql("SELECT 1 FROM seqrec.models WHERE version::text = $1", {text_param(version)}, true) == 1;
 }
 
+/// A snapshot without a version, a stamp without a snapshot, a temporary file without a writer.
+bool is_leftover(const char* folder, const char* name, const struct stat& status) {
+    const char* suffix = strstr(name, kSuffix);
+    if (!suffix) return false;
+    const char* rest = suffix + strlen(kSuffix);
+    if (strcmp(rest, kStampSuffix) == 0)
+        return !is_there(psprintf("%s/%s", folder, pnstrdup(name, static_cast<Size>(rest - name))));
+    if (is_abandoned(name, status)) return true;
+    if (status.st_mtime > std::time(nullptr) - kSweepAge) return false;
+    return *rest != '\0' || !model_version_exists(pnstrdup(name, static_cast<Size>(suffix - name)));
+}
+
 void sweep_versions(const char* folder) {
     DIR* directory = AllocateDir(folder);
     while (const struct dirent* entry = ReadDir(directory, folder)) {
         const char* path = psprintf("%s/%s", folder, entry->d_name);
-        const char* suffix = strstr(entry->d_name, kSuffix);
         struct stat status;
-        if (!suffix || stat(path, &status) != 0 || status.st_mtime > std::time(nullptr) - kSweepAge) continue;
-        const char* version = pnstrdup(entry->d_name, static_cast<Size>(suffix - entry->d_name));
-        if (suffix[strlen(kSuffix)] != '\0' || !model_version_exists(version)) unlink(path);
+        if (stat(path, &status) == 0 && is_leftover(folder, entry->d_name, status)) unlink(path);
     }
     FreeDir(directory);
 }
@@ -213,10 +322,8 @@ void sweep_dropped_databases() {
 }  // namespace
 
 const char* database_folder() {
-    const char* folder = psprintf("%s/%u", settings::directory, MyDatabaseId);
-    struct stat status;
-    if (stat(folder, &status) == 0) return folder;
-    if (pg_mkdir_p(pstrdup(folder), pg_dir_create_mode) != 0)
+    const char* folder = folder_path();
+    if (!make_folder(folder))
         ereport(ERROR, (errcode_for_file_access(), errmsg("could not create folder \"%s\": %m", folder),
                         errhint("seqrec.directory must name a folder that the server may write.")));
     return folder;
@@ -226,28 +333,32 @@ const char* snapshot_path(const char* version) {
     return psprintf("%s/%u/%s%s", settings::directory, MyDatabaseId, version, kSuffix);
 }
 
-const Snapshot* open_snapshot(std::int64_t model_id, const char* version) {
+const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* is_private) {
     const char* path = snapshot_path(version);
-    if (const Snapshot* snapshot = try_open(path, version)) return snapshot;
+    if (const Snapshot* snapshot = try_open(path, version, Unverified::Leave)) return snapshot;
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(model_id >> 32),
                          static_cast<std::uint32_t>(model_id), kBuildLockClass);
     (void)LockAcquire(&tag, ExclusiveLock, false, false);
-    const Snapshot* snapshot = try_open(path, version);
-    if (!snapshot) {  // nobody built it while this process waited
-        build_snapshot(model_id, version);
-        snapshot = try_open(path, version);
+    const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
+    if (!snapshot) {  // nobody built it meanwhile
+        const bool writable = can_write(folder_path());
+        snapshot = writable ? rebuild(model_id, version, path) : open_private_copy(model_id, version);
+        if (is_private) *is_private = !writable;
     }
-    if (!snapshot)
-        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                        errmsg("snapshot file \"%s\" can't be used although it was just built", path)));
     LockRelease(&tag, ExclusiveLock, false);
     return snapshot;
 }
 
 void build_snapshot(std::int64_t model_id, const char* version) {
     (void)database_folder();
-    write_snapshot(model_id, version, snapshot_path(version));
+    const char* path = snapshot_path(version);
+    const FileState state = write_snapshot(model_id, version, path);
+    guarded([&] { leave_stamp(path, state); });
+}
+
+void distrust_snapshot(const char* version) {
+    unlink(psprintf("%s%s", snapshot_path(version), kStampSuffix));
 }
 
 void remove_snapshot_at_commit(const char* version) {

@@ -1,7 +1,8 @@
-// The SQL functions over model versions: seqrec_activate, seqrec_drop.
+// The SQL functions over model versions: seqrec_activate, seqrec_drop, seqrec_prewarm.
 #include "boundary.hpp"
 #include "catalog.hpp"
 #include "publish.hpp"
+#include "serving_model.hpp"
 
 extern "C" {
 #include "utils/builtins.h"
@@ -36,6 +37,12 @@ Version find_version(std::int64_t model_id) {
 }  // namespace seqrec
 
 extern "C" {
+
+PG_FUNCTION_INFO_V1(seqrec_prewarm);
+Datum seqrec_prewarm(PG_FUNCTION_ARGS) {
+    text* name = PG_GETARG_TEXT_PP(0);
+    PG_RETURN_INT64(seqrec::prewarm(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)));
+}
 
 PG_FUNCTION_INFO_V1(seqrec_activate);
 Datum seqrec_activate(PG_FUNCTION_ARGS) {

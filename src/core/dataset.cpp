@@ -1,6 +1,7 @@
 #include "core/dataset.hpp"
 
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -230,9 +231,8 @@ void DatasetWriter::write(const std::string& path) {
     event_times_.copy_to(writer.bytes("event.time"));
     user_id_offsets_.copy_to(writer.bytes("user.id.offsets"));
     user_id_bytes_.copy_to(writer.bytes("user.id.bytes"));
-    std::memcpy(writer.bytes("item.id.offsets").data(), items_.offsets().data(),
-                items_.offsets().size_bytes());
-    std::memcpy(writer.bytes("item.id.bytes").data(), items_.bytes().data(), items_.bytes().size_bytes());
+    std::ranges::copy(std::as_bytes(items_.offsets()), writer.bytes("item.id.offsets").begin());
+    std::ranges::copy(std::as_bytes(items_.bytes()), writer.bytes("item.id.bytes").begin());
     writer.commit(Durability::Scratch);  // a job that is interrupted starts again
 }
 

@@ -37,16 +37,33 @@ void sync_folder_of(const std::string& path) {
     if (directory.value >= 0) ::fsync(directory.value);
 }
 
+FileState state_of(const struct stat& status) {
+    const auto ns = [](const timespec& time) {
+        return time.tv_sec * std::int64_t{1000000000} + time.tv_nsec;
+    };
+    return {status.st_dev, status.st_ino, status.st_size, ns(status.st_mtim), ns(status.st_ctim)};
+}
+
+FileState state_of(int descriptor, const std::string& path) {
+    struct stat status;
+    if (::fstat(descriptor, &status) != 0) fail("could not read the size of file", path, errno);
+    return state_of(status);
+}
+
 }  // namespace
+
+std::optional<FileState> FileState::of(const char* path) {
+    struct stat status;
+    if (::stat(path, &status) != 0) return std::nullopt;
+    return state_of(status);
+}
 
 MappedFile::MappedFile(const std::string& path) {
     const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
     if (file.value < 0) fail("could not open file", path, errno);
-    struct stat status;
-    if (::fstat(file.value, &status) != 0) fail("could not read the size of file", path, errno);
-    size_ = static_cast<std::size_t>(status.st_size);
-    if (size_ == 0) return;
-    address_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.value, 0);
+    state_ = state_of(file.value, path);
+    if (size() == 0) return;
+    address_ = ::mmap(nullptr, size(), PROT_READ, MAP_SHARED, file.value, 0);
     if (address_ == MAP_FAILED) {
         address_ = nullptr;
         fail("could not map file", path, errno);
@@ -54,16 +71,36 @@ MappedFile::MappedFile(const std::string& path) {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : address_(std::exchange(other.address_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : address_(std::exchange(other.address_, nullptr)), state_(std::exchange(other.state_, {})) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     std::swap(address_, other.address_);
-    std::swap(size_, other.size_);
+    std::swap(state_, other.state_);
     return *this;
 }
 
 MappedFile::~MappedFile() {
-    if (address_) ::munmap(address_, size_);
+    if (address_) ::munmap(address_, size());
+}
+
+void MappedFile::read_ahead() const {
+    if (address_) (void)::madvise(address_, size(), MADV_WILLNEED);
+}
+
+void MappedFile::populate(std::size_t begin, std::size_t length) const {
+#ifdef MADV_POPULATE_READ
+    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t skipped = begin % page;
+    if (length == 0) return;
+    if (::madvise(static_cast<char*>(address_) + (begin - skipped), length + skipped, MADV_POPULATE_READ) ==
+            0 ||
+        errno == EINVAL)  // a kernel before 5.14
+        return;
+    if (errno == EFAULT || errno == EIO || errno == EHWPOISON)
+        throw Error(sqlstate::kDataCorrupted, "a part of the file can't be read");
+#else
+    (void)begin, (void)length;
+#endif
 }
 
 NewFile::NewFile(const std::string& path, std::size_t size)
@@ -97,14 +134,16 @@ NewFile& NewFile::operator=(NewFile&& other) noexcept {
 
 NewFile::~NewFile() { abandon(); }
 
-void NewFile::commit(Durability durability) {
+FileState NewFile::commit(Durability durability) {
     const bool durable = durability == Durability::Durable;
     if (durable && (::msync(address_, size_, MS_SYNC) != 0 || ::fsync(descriptor_) != 0))
         fail("could not write file", temporary_, errno);
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("could not rename file", temporary_, errno);
     temporary_.clear();
+    const FileState state = state_of(descriptor_, path_);  // a new name is a change
     abandon();
     if (durable) sync_folder_of(path_);
+    return state;
 }
 
 void NewFile::abandon() noexcept {

@@ -2,10 +2,24 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 namespace seqrec {
+
+/// What tells one state of a file from another: whoever replaces, changes or cuts it changes this, and nobody
+/// can set `changed_ns` back. 区分文件的不同状态：替换、修改或截断都会改变它，changed_ns 无法被改回。
+struct FileState {
+    std::uint64_t device = 0, inode = 0;
+    std::int64_t size = 0, modified_ns = 0, changed_ns = 0;
+
+    bool operator==(const FileState&) const = default;
+    /// The state of what is at `path` now; none when nothing can be seen there.
+    /// path 处文件的当前状态；看不到文件则为空。
+    static std::optional<FileState> of(const char* path);
+};
 
 /// A whole file mapped read-only and shared. Movable. 整个文件的只读共享映射。可移动。
 class MappedFile {
@@ -17,11 +31,21 @@ class MappedFile {
     MappedFile& operator=(MappedFile&& other) noexcept;
     ~MappedFile();
 
-    std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(address_), size_}; }
+    std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(address_), size()}; }
+    /// The state of the file when it was mapped. 映射时文件的状态。
+    const FileState& state() const { return state_; }
+    /// Has the kernel read the whole file, without waiting for it. 让内核预读整个文件，不等待完成。
+    void read_ahead() const;
+    /// Brings `length` bytes from `begin` into memory and maps them; Error XX001 when they can't be read,
+    /// where touching them would be a SIGBUS. 将一段内容读入内存并建立映射；无法读取时抛出 Error
+    /// XX001，而不是在访问时触发 SIGBUS。
+    void populate(std::size_t begin, std::size_t length) const;
 
   private:
+    std::size_t size() const { return static_cast<std::size_t>(state_.size); }
+
     void* address_ = nullptr;
-    std::size_t size_ = 0;
+    FileState state_;
 };
 
 /// Whether a file must survive a crash of the machine. 文件是否须在机器崩溃后仍然完好。
@@ -40,9 +64,10 @@ class NewFile {
     ~NewFile();
 
     std::span<std::byte> bytes() const { return {static_cast<std::byte*>(address_), size_}; }
-    /// Gives the file its final name; a durable one is flushed to disk before, and its folder after.
-    /// 重命名为最终路径；Durable 时先刷盘，随后对目录 fsync。
-    void commit(Durability durability = Durability::Durable);
+    /// Gives the file its final name; a durable one is flushed to disk before, and its folder after. Returns
+    /// the state of the file under that name. 重命名为最终路径；Durable 时先刷盘，随后对目录
+    /// fsync。返回重命名后文件的状态。
+    FileState commit(Durability durability = Durability::Durable);
 
   private:
     void abandon() noexcept;

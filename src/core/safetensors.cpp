@@ -1,5 +1,9 @@
 #include "core/safetensors.hpp"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -16,6 +20,8 @@ static_assert(std::endian::native == std::endian::little,
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kMaxData = std::size_t{1} << 62;  // room for sums that can't overflow
 constexpr std::size_t kMaxHeader = 100u << 20;          // the limit of the reference implementation
+constexpr std::size_t kBlock = 1 << 20;                 // what one checksum covers
+constexpr const char* kChecksum = "checksum";
 
 struct TypeInfo {
     DType dtype;
@@ -69,6 +75,15 @@ Tensor parse_tensor(const std::string& name, const json& entry, std::span<const 
     return {dtype, shape, bytes};
 }
 
+std::uint64_t hash_of(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+std::size_t block_count(std::size_t size) { return (size + kBlock - 1) / kBlock; }
+
+std::span<const std::byte> block(std::span<const std::byte> data, std::size_t number) {
+    const std::size_t begin = number * kBlock;
+    return data.subspan(begin, std::min(kBlock, data.size() - begin));
+}
+
 }  // namespace
 
 std::size_t element_size(DType dtype) { return kTypes[static_cast<std::size_t>(dtype)].size; }
@@ -91,7 +106,8 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
     if (header_size > kMaxHeader || header_size > all.size() - sizeof header_size)
         corrupted("header length out of range");
     const char* text = reinterpret_cast<const char*>(all.data()) + sizeof header_size;
-    const std::span<const std::byte> data = all.subspan(sizeof header_size + header_size);
+    result.data_start_ = sizeof header_size + header_size;
+    const std::span<const std::byte> data = all.subspan(result.data_start_);
     try {
         const json header = json::parse(text, text + header_size);
         for (const auto& [name, entry] : header.items()) {
@@ -128,6 +144,26 @@ const Tensor& SafetensorsFile::checked(std::string_view name, DType dtype, const
     return found;
 }
 
+void SafetensorsFile::verify(const Poll& poll) const {
+    const std::span<const std::uint64_t> wanted = get<std::uint64_t>(kChecksum, {-1});
+    const std::span<const std::byte> all = file_.bytes();
+    if (std::as_bytes(wanted).data() + wanted.size_bytes() != all.data() + all.size())
+        corrupted("the checksum is not the end of the file");
+    const std::span<const std::byte> header = all.first(data_start_);
+    const std::span<const std::byte> data =
+        all.subspan(data_start_, all.size() - data_start_ - wanted.size_bytes());
+    if (wanted.size() != 1 + block_count(data.size())) corrupted("the checksum has another length");
+    file_.populate(0, data_start_);
+    file_.populate(data_start_ + data.size(), wanted.size_bytes());
+    if (hash_of(header) != wanted[0]) corrupted("the header does not match its checksum");
+    for (std::size_t i = 0; i + 1 < wanted.size(); ++i) {
+        if (poll) poll();
+        file_.populate(data_start_ + i * kBlock, block(data, i).size());
+        if (hash_of(block(data, i)) != wanted[i + 1])
+            corrupted("MiB " + std::to_string(i) + " of the data does not match its checksum");
+    }
+}
+
 void SafetensorsWriter::declare(std::string name, DType dtype, Shape shape) {
     slots_.push_back({std::move(name), dtype, std::move(shape)});
 }
@@ -139,8 +175,11 @@ std::string SafetensorsWriter::layout() {
     const auto entry = [](std::string_view dtype, const Shape& shape, std::size_t begin, std::size_t end) {
         return json{{"dtype", dtype}, {"shape", shape}, {"data_offsets", {begin, end}}};
     };
+    if (with_checksum_) slots_.push_back({kChecksum, DType::U64, {}});
     for (Slot& slot : slots_) {
         slot.begin = align_up(at);
+        if (with_checksum_ && &slot == &slots_.back())
+            slot.shape = {static_cast<std::int64_t>(1 + block_count(slot.begin))};
         if (slot.begin != at)
             header["pad." + std::to_string(pads++)] =
                 entry("U8", {static_cast<std::int64_t>(slot.begin - at)}, at, slot.begin);
@@ -170,6 +209,20 @@ std::span<std::byte> SafetensorsWriter::bytes(std::string_view name) {
     throw Error(sqlstate::kInternal, "tensor \"" + std::string(name) + "\" was not declared");
 }
 
-void SafetensorsWriter::commit(Durability durability) { file_.commit(durability); }
+void SafetensorsWriter::fill_checksum(const Poll& poll) {
+    const std::span<std::uint64_t> sums = data<std::uint64_t>(kChecksum);
+    const std::span<const std::byte> all = file_.bytes();
+    const std::span<const std::byte> covered = all.subspan(data_start_, slots_.back().begin);
+    sums[0] = hash_of(all.first(data_start_));
+    for (std::size_t i = 0; i + 1 < sums.size(); ++i) {
+        if (poll) poll();
+        sums[i + 1] = hash_of(block(covered, i));
+    }
+}
+
+FileState SafetensorsWriter::commit(Durability durability, const Poll& poll) {
+    if (with_checksum_) fill_checksum(poll);
+    return file_.commit(durability);
+}
 
 }  // namespace seqrec

@@ -15,6 +15,7 @@
 
 #include "core/error.hpp"
 #include "core/mapped_file.hpp"
+#include "core/poll.hpp"
 
 namespace seqrec {
 
@@ -88,11 +89,19 @@ class SafetensorsFile {
     }
 
     std::size_t size() const { return file_.bytes().size(); }
+    const MappedFile& mapped() const { return file_; }
+
+    /// Reads the whole file and compares it with its tensor `checksum`; Error (data corrupted) when a byte
+    /// differs or the tensor is missing. `poll` is called every MiB.
+    /// 读取整个文件并与其中的 checksum 张量比对；有任何字节不同或缺少该张量时抛出
+    /// Error（数据损坏）。每 MiB 调用一次 poll。
+    void verify(const Poll& poll = {}) const;
 
   private:
     const Tensor& checked(std::string_view name, DType dtype, const Shape& shape) const;
 
     MappedFile file_;
+    std::size_t data_start_ = 0;
     std::map<std::string, Tensor, std::less<>> tensors_;
     std::map<std::string, std::string, std::less<>> metadata_;
 };
@@ -112,6 +121,10 @@ class SafetensorsWriter {
         declare(std::move(name), dtype_of<T>, std::move(shape));
     }
 
+    /// Ends the file with the tensor `checksum` (U64): XXH3 of the header, then of each MiB of data before
+    /// it. commit fills it in. 文件以 checksum 张量结尾：文件头与其前每 MiB 数据的 XXH3，由 commit 填写。
+    void end_with_checksum() { with_checksum_ = true; }
+
     /// Reserves the file next to its final path and maps it for writing. 在目标路径旁预留并映射文件以供写入。
     void create(const std::string& path);
 
@@ -122,8 +135,9 @@ class SafetensorsWriter {
         return {reinterpret_cast<T*>(raw.data()), raw.size() / sizeof(T)};
     }
 
-    /// Flushes to disk and renames to the final path. 刷盘并重命名为最终路径。
-    void commit(Durability durability = Durability::Durable);
+    /// Flushes to disk and renames to the final path; `poll` is called every MiB of a checksum. Returns the
+    /// file's state. 刷盘并重命名为最终路径；计算校验和时每 MiB 调用一次 poll。返回文件的状态。
+    FileState commit(Durability durability = Durability::Durable, const Poll& poll = {});
 
   private:
     struct Slot {
@@ -133,8 +147,10 @@ class SafetensorsWriter {
         std::size_t begin = 0, end = 0;
     };
     std::string layout();
+    void fill_checksum(const Poll& poll);
 
     std::vector<Slot> slots_;
+    bool with_checksum_ = false;
     std::map<std::string, std::string> metadata_;
     NewFile file_;
     std::size_t data_start_ = 0;

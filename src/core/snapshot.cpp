@@ -273,7 +273,7 @@ struct SnapshotWriter::Impl {
 
     bool is_ours(std::string_view name) const {
         return name.starts_with("item.") || name.starts_with("user.") || name.starts_with("pad.") ||
-               name.starts_with("code.") || name.starts_with("__");
+               name.starts_with("code.") || name.starts_with("__") || name == "checksum";
     }
 };
 
@@ -289,6 +289,7 @@ SnapshotWriter::SnapshotWriter(const Size& size, const std::string& kind, const 
     impl_->file.set_metadata("kind", kind);
     impl_->file.set_metadata("config", config);
     impl_->file.set_metadata("version", version);
+    impl_->file.end_with_checksum();
     impl_->items.declare(impl_->file);
     impl_->file.declare<float>("item.scale", {size.items});
     impl_->file.declare<float>("item.popularity", {size.items});
@@ -350,7 +351,7 @@ void SnapshotWriter::user(std::int64_t index, std::string_view id, std::span<con
     impl_->seen_until[static_cast<std::size_t>(index)] = seen_until;
 }
 
-void SnapshotWriter::commit(const Poll& poll) {
+FileState SnapshotWriter::commit(const Poll& poll) {
     impl_->require(Impl::State::Filling, "commit");
     for (auto& [name, coverage] : impl_->weights)
         if (!coverage.whole()) invalid("weight \"" + name + "\" has parts missing or given twice");
@@ -360,8 +361,9 @@ void SnapshotWriter::commit(const Poll& poll) {
     impl_->codes.fill(impl_->file, impl_->lists, impl_->items.embedding, impl_->scale, poll);
     impl_->file.data<double>("item.popularity.total")[0] =
         std::accumulate(impl_->popularity.begin(), impl_->popularity.end(), 0.0);
-    impl_->file.commit();
+    const FileState state = impl_->file.commit(Durability::Durable, poll);
     impl_->state = Impl::State::Done;
+    return state;
 }
 
 SnapshotWriter::SnapshotWriter(SnapshotWriter&&) noexcept = default;

@@ -26,6 +26,10 @@ class Snapshot {
     /// 打开并检查快照文件，耗时与物品数、用户数无关，行内数据在使用时检查。错误：58030（无法打开）、XX001（快照无效）。
     static Snapshot open(const std::string& path);
 
+    /// Reads the whole file and checks every byte: Error (data corrupted) when one is not as it was written.
+    /// 读取整个文件并检查每个字节：与写入时不同则抛出 Error（数据损坏）。
+    void verify(const Poll& poll = {}) const { file_->verify(poll); }
+
     const SafetensorsFile& file() const { return *file_; }
     const Encoder& encoder() const { return encoder_; }
     const IdIndex& items() const { return items_; }
@@ -96,9 +100,10 @@ class SnapshotWriter {
     void item(std::int64_t index, std::string_view id, std::span<const float> embedding, float popularity);
     void user(std::int64_t index, std::string_view id, std::span<const float> embedding, double seen_until,
               std::span<const std::int32_t> seen);
-    /// Builds the hash tables, checks that nothing is missing, writes the file under its name. `poll` is
-    /// called while the tables are built. 构建哈希表，检查内容完整，以正式名称写出文件。建表期间调用 poll。
-    void commit(const Poll& poll = {});
+    /// Builds the hash tables, codes and checksums, checks that nothing is missing, writes the file under its
+    /// name. `poll` is called meanwhile. Returns the file's state.
+    /// 构建哈希表、编码与校验和，检查内容完整，以正式名称写出文件，期间调用 poll。返回文件的状态。
+    FileState commit(const Poll& poll = {});
 
   private:
     struct Impl;

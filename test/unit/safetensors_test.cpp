@@ -12,6 +12,7 @@ namespace seqrec {
 namespace {
 
 using testing::error_of;
+using testing::read_file;
 using testing::safetensors_bytes;
 using testing::TempFolder;
 using testing::write_file;
@@ -186,6 +187,90 @@ TEST_F(Safetensors, AsksForTensorsByTypeAndShape) {
     EXPECT_EQ(error_of([&] { file.get<std::int32_t>("a", {2, 3}); }), sqlstate::kDataCorrupted);
     EXPECT_EQ(error_of([&] { file.get<float>("b", {2, 3}); }), sqlstate::kDataCorrupted);
     EXPECT_EQ(error_of([&] { file.meta("format"); }), sqlstate::kDataCorrupted);
+}
+
+TEST_F(Safetensors, ChecksumsCoverEveryMebibyte) {
+    for (const std::int64_t size : {0, 1, 1 << 20, (1 << 20) + 1, (5 << 20) - 64}) {
+        SafetensorsWriter writer;
+        writer.declare<std::uint8_t>("a", {size});
+        writer.end_with_checksum();
+        writer.create(path_);
+        int polls = 0;
+        const FileState state = writer.commit(Durability::Scratch, [&] { ++polls; });
+        const SafetensorsFile file = SafetensorsFile::open(path_);
+        EXPECT_EQ(file.mapped().state(), state);
+        file.verify([&] { ++polls; });
+        const std::int64_t blocks = (size + (1 << 20) - 1) / (1 << 20);
+        EXPECT_EQ(polls, 2 * blocks);
+        EXPECT_EQ(file.get<std::uint64_t>("checksum", {-1}).size(), static_cast<std::size_t>(1 + blocks));
+    }
+}
+
+TEST_F(Safetensors, VerifyNoticesAnyChange) {
+    const auto verify_error = [&] { return error_of([&] { SafetensorsFile::open(path_).verify(); }); };
+    SafetensorsWriter writer;
+    writer.set_metadata("word", "right");
+    writer.declare<std::uint8_t>("a", {(2 << 20) + 5});
+    writer.end_with_checksum();
+    writer.create(path_);
+    writer.commit();
+    EXPECT_EQ(verify_error(), "");
+    const std::string whole = read_file(path_);
+    std::string other = whole;
+    write_file(path_, other.replace(other.find("right"), 5, "wrong"));
+    EXPECT_EQ(verify_error(), sqlstate::kDataCorrupted);
+    for (const std::size_t from_end : {1, 24, 48, 1000, (1 << 20) + 1000, (2 << 20)}) {
+        other = whole;
+        other[other.size() - from_end] ^= 1;
+        write_file(path_, other);
+        EXPECT_EQ(verify_error(), sqlstate::kDataCorrupted) << from_end;
+    }
+    write_file(path_, whole + '\0');
+    EXPECT_EQ(verify_error(), sqlstate::kDataCorrupted);
+    write_file(path_, whole);
+    EXPECT_EQ(verify_error(), "");
+}
+
+TEST_F(Safetensors, VerifyNeedsAChecksum) {
+    SafetensorsWriter writer;
+    writer.declare<float>("a", {2});
+    writer.create(path_);
+    writer.commit();
+    EXPECT_EQ(error_of([&] { SafetensorsFile::open(path_).verify(); }), sqlstate::kDataCorrupted);
+}
+
+TEST_F(Safetensors, VerifyStopsWhenToldTo) {
+    SafetensorsWriter writer;
+    writer.declare<std::uint8_t>("a", {3 << 20});
+    writer.end_with_checksum();
+    writer.create(path_);
+    writer.commit();
+    const SafetensorsFile file = SafetensorsFile::open(path_);
+    EXPECT_EQ(error_of([&] { file.verify([] { throw Error("57014", "canceled"); }); }), "57014");
+}
+
+/// A file that is cut while it is mapped is an error when its lost part is verified, not a bus error.
+TEST_F(Safetensors, VerifySurvivesAFileThatIsCut) {
+    SafetensorsWriter writer;
+    writer.declare<std::uint8_t>("a", {3 << 20});
+    writer.end_with_checksum();
+    writer.create(path_);
+    writer.commit();
+    const SafetensorsFile file = SafetensorsFile::open(path_);
+    std::filesystem::resize_file(path_, 1 << 20);
+    EXPECT_EQ(error_of([&] { file.mapped().populate(2 << 20, 4096); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { file.verify(); }), sqlstate::kDataCorrupted);
+}
+
+TEST_F(Safetensors, AFileStateTellsChangesApart) {
+    EXPECT_EQ(FileState::of(path_.c_str()), std::nullopt);
+    write_file(path_, "one");
+    const std::optional<FileState> first = FileState::of(path_.c_str());
+    EXPECT_EQ(FileState::of(path_.c_str()), first);
+    EXPECT_EQ(MappedFile(path_).state(), first);
+    std::filesystem::rename(path_, path_ + ".away");
+    write_file(path_, "one");
+    EXPECT_NE(FileState::of(path_.c_str()), first) << "another file of the same content";
 }
 
 TEST(DTypes, NamesAndSizesAgree) {
