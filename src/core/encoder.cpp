@@ -1,5 +1,5 @@
-// The forward pass of trainer/models/transformer.cpp: what is read from the file, and how its networks make one
-// vector. The two are held together by trainer/test/parity_test.cpp.
+// The forward pass of trainer/models/transformer.cpp: what is read from the file, and how its networks make
+// one vector. The two are held together by trainer/test/parity_test.cpp.
 #include "core/encoder.hpp"
 
 #include <algorithm>
@@ -186,7 +186,8 @@ void Encoder::encode(std::span<const std::int32_t> clicks, std::int32_t user, st
     for (const std::int32_t item : clicks)
         if (item < 0 || item >= items()) throw Error(sqlstate::kInternal, "item index is out of range");
     std::fill(out.begin(), out.end(), 0.0f);
-    if (user >= 0) std::copy_n(impl_->users.data() + static_cast<std::size_t>(user) * width, width, out.data());
+    if (user >= 0)
+        std::copy_n(impl_->users.data() + static_cast<std::size_t>(user) * width, width, out.data());
     if (!clicks.empty()) impl_->add_interest(clicks, out, impl_->networks(precision));
     for (std::size_t m = 0; m < impl_->members.size(); ++m) normalise(out.subspan(m * dim, dim));
     normalise(out);

@@ -19,9 +19,9 @@ enum class Precision : std::uint8_t {
 };
 
 /// The forward pass of a trained model, one network or several whose cosines are averaged, over a model file
-/// or a snapshot, which must outlive it. Construction checks every shape (Error, data corrupted) and copies the
-/// networks' weights into the order in which this CPU's kernels read them; encoding then allocates only scratch
-/// sized by the number of clicks and dim. Safe to use from several threads.
+/// or a snapshot, which must outlive it. Construction checks every shape (Error, data corrupted) and copies
+/// the networks' weights into the order in which this CPU's kernels read them; encoding then allocates only
+/// scratch sized by the number of clicks and dim. Safe to use from several threads.
 /// 训练好的模型（一个网络，或取余弦平均的多个网络）在模型文件或快照上的前向计算；文件的生命周期须长于本对象。构造时检查所有形状（Error，数据损坏），
 /// 并按当前 CPU 内核的读取顺序复制网络权重；之后编码只分配临时内存。可多线程使用。
 class Encoder {

@@ -2,7 +2,8 @@
 //
 // Products of a whole network take their right side packed: panels of as many columns as a tile of registers
 // is wide, each in the order in which the tile reads it. Their left side are "values": float, or bfloat16
-// where the CPU multiplies pairs of those (AVX512-BF16). Sums, layer norms and the softmax are float32 always.
+// where the CPU multiplies pairs of those (AVX512-BF16). Sums, layer norms and the softmax are float32
+// always.
 //
 // Rows of values and of float results start a multiple of kRowStep elements apart, because tiles write whole
 // panels; what lies beyond a row's columns is written as zeros.

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
+
+#include "core/dot_product.hpp"
 
 namespace seqrec {
 namespace {
@@ -44,11 +47,12 @@ float score_scale(std::ptrdiff_t width) { return 1.44269504f / std::sqrt(static_
 }  // namespace
 
 Workspace::Workspace(const EncoderKernels& kernels, const NetworkSizes& sizes, std::size_t positions)
-    : length(static_cast<std::ptrdiff_t>(positions)), row(row_of(sizes.dim)), wide_row(row_of(4 * sizes.dim)) {
+    : length(static_cast<std::ptrdiff_t>(positions)),
+      row(row_of(sizes.dim)),
+      wide_row(row_of(4 * sizes.dim)) {
     const std::ptrdiff_t values = length * row * kernels.value_size;
-    const std::ptrdiff_t both = folds(sizes.dim, sizes.heads)
-                                    ? 0
-                                    : length * row_of(2 * sizes.dim) * kernels.value_size;
+    const std::ptrdiff_t both =
+        folds(sizes.dim, sizes.heads) ? 0 : length * row_of(2 * sizes.dim) * kernels.value_size;
     std::byte* stream = nullptr;
     const std::pair<std::byte**, std::ptrdiff_t> parts[] = {
         {&stream, length * row * static_cast<std::ptrdiff_t>(sizeof(float))},
@@ -115,9 +119,9 @@ void Network::join_attention(const BlockWeights& weights, Block& block) const {
 }
 
 /// The attention of a single head with half the products of a position. A key k = K y + b meets a query q
-/// only as q k = (K^T q) y + q b, and what is the same for all keys, q b, changes no softmax; weights that add
-/// up to 1 may average the y instead of the values v = V y + c: out(v) = (O V) y + O c + bias. So the query
-/// becomes K^T Q, the output O V, and keys and values are the normed positions themselves.
+/// only as q k = (K^T q) y + q b, and what is the same for all keys, q b, changes no softmax; weights that
+/// add up to 1 may average the y instead of the values v = V y + c: out(v) = (O V) y + O c + bias. So the
+/// query becomes K^T Q, the output O V, and keys and values are the normed positions themselves.
 void Network::fold_attention(const BlockWeights& weights, Block& block) const {
     const auto dim = static_cast<std::size_t>(dim_);
     const float* query = weights.qkv_weight.data();
@@ -127,10 +131,9 @@ void Network::fold_attention(const BlockWeights& weights, Block& block) const {
     kernels_->square_product(key, 1, dim_, query, dim_, product.floats());
     block.query = linear_of(folded, weighted_rows(weights.qkv_bias.first(dim), key, dim), score_scale(dim_));
     kernels_->square_product(weights.out_weight.data(), dim_, 1, value, dim_, product.floats());
-    std::vector<float> bias(weights.out_bias.begin(), weights.out_bias.end());
-    const std::span<const float> value_bias = weights.qkv_bias.last(dim);
-    for (std::size_t i = 0; i < dim; ++i)
-        for (std::size_t k = 0; k < dim; ++k) bias[i] += weights.out_weight[i * dim + k] * value_bias[k];
+    std::vector<float> bias(dim);
+    dot_products(weights.out_weight.data(), dim, dim, weights.qkv_bias.last(dim).data(), bias.data());
+    std::transform(bias.begin(), bias.end(), weights.out_bias.begin(), bias.begin(), std::plus());
     block.out = linear_of(folded, bias);
 }
 
