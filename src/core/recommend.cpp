@@ -57,7 +57,7 @@ std::int32_t find_user(const Snapshot& snapshot, std::string_view user) {
 std::vector<float> user_vector(const Snapshot& snapshot, std::span<const std::int32_t> clicks,
                                std::int32_t user, bool exact) {
     std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
-    snapshot.encoder().encode(clicks, user, vector);
+    snapshot.encoder().encode(clicks, user, vector, exact ? Precision::Exact : Precision::Fast);
     if (!std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); }))
         throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
     return vector;
