@@ -8,7 +8,7 @@
 
 EXTENSION = seqrec
 DATA = $(wildcard sql/seqrec--*.sql)
-REGRESS = install train_errors train privileges
+REGRESS = install train_errors train serving privileges
 REGRESS_OPTS = --inputdir=. --outputdir=build/regress
 EXTRA_CLEAN = build
 

@@ -43,9 +43,8 @@ IdArray id_array(Datum argument, Oid type, const char* name, int limit, Nulls nu
     if (count > limit)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many %s: %d", name, count),
                         errhint("At most %d may be given.", limit)));
-    IdArray result{static_cast<std::string_view*>(
-                       palloc_extended(sizeof(std::string_view) * static_cast<Size>(count + 1),
-                                       MCXT_ALLOC_HUGE)),
+    IdArray result{static_cast<std::string_view*>(palloc_extended(
+                       sizeof(std::string_view) * static_cast<Size>(count + 1), MCXT_ALLOC_HUGE)),
                    0};
     for (int i = 0; i < count; ++i)
         if (!is_null[i] || nulls == Nulls::Kept)
@@ -68,8 +67,8 @@ Datum id_datum(std::string_view id, Oid type) {
 Datum reals_datum(std::span<const float> values) {
     Datum* elements = static_cast<Datum*>(palloc(sizeof(Datum) * values.size()));
     for (std::size_t i = 0; i < values.size(); ++i) elements[i] = Float4GetDatum(values[i]);
-    return PointerGetDatum(construct_array(elements, static_cast<int>(values.size()), FLOAT4OID, sizeof(float),
-                                           true, TYPALIGN_INT));
+    return PointerGetDatum(construct_array(elements, static_cast<int>(values.size()), FLOAT4OID,
+                                           sizeof(float), true, TYPALIGN_INT));
 }
 
 int read_k(FunctionCallInfo fcinfo, int number) {
@@ -100,8 +99,8 @@ Wish read_wish(FunctionCallInfo fcinfo, int first, Oid type) {
     wish.candidates_given = !PG_ARGISNULL(first + 4);
     if (wish.candidates_given)
         wish.candidates = id_array(PG_GETARG_DATUM(first + 4), type, "candidates", kMostIds);
-    wish.min_score = PG_ARGISNULL(first + 5) ? -std::numeric_limits<float>::infinity()
-                                             : PG_GETARG_FLOAT4(first + 5);
+    wish.min_score =
+        PG_ARGISNULL(first + 5) ? -std::numeric_limits<float>::infinity() : PG_GETARG_FLOAT4(first + 5);
     if (std::isnan(wish.min_score))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("min_score must be a number")));
     return wish;

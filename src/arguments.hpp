@@ -41,9 +41,9 @@ Datum id_datum(std::string_view id, Oid type);
 /// real[] of the values. 由数值构造 real[]。
 Datum reals_datum(std::span<const float> values);
 
-inline constexpr int kMostItems = 10000;        ///< k; a longer list is a ranking of the catalogue
-inline constexpr int kMostClicks = 100000;      ///< only the last max_len count
-inline constexpr int kMostIds = 10000000;       ///< of exclude, candidates and lists to be scored
+inline constexpr int kMostItems = 10000;    ///< k; a longer list is a ranking of the catalogue
+inline constexpr int kMostClicks = 100000;  ///< only the last max_len count
+inline constexpr int kMostIds = 10000000;   ///< of exclude, candidates and lists to be scored
 
 /// What is wanted, from SQL. SQL 参数中的请求内容。
 struct Wish {

@@ -78,8 +78,8 @@ void forget_dropped_table(ServingModel& model) {
 
 /// The last result's ids in reverse: the query gives the latest first.
 IdArray copy_oldest_first(MemoryContext context, int count) {
-    IdArray result{static_cast<std::string_view*>(MemoryContextAlloc(
-                       context, sizeof(std::string_view) * static_cast<Size>(count + 1))),
+    IdArray result{static_cast<std::string_view*>(
+                       MemoryContextAlloc(context, sizeof(std::string_view) * static_cast<Size>(count + 1))),
                    count};
     for (int i = 0; i < count; ++i)
         result.ids[i] = MemoryContextStrdup(context, spi_text(static_cast<std::uint64_t>(count - 1 - i), 1));

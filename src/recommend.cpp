@@ -53,8 +53,7 @@ bool wants_history(const SqlAsker& asker) { return !asker.clicks_given && asker.
 void begin(const Wish& wish, std::span<SqlAsker> askers) {
     for (SqlAsker& asker : askers)
         if (wants_history(asker))
-            asker.clicks =
-                read_history(serving_model(wish.model.data(), wish.model.size()), asker.user);
+            asker.clicks = read_history(serving_model(wish.model.data(), wish.model.size()), asker.user);
     ServingModel& model = serving_model(wish.model.data(), wish.model.size());
     guarded([&] {
         work.model = &model;
@@ -92,8 +91,7 @@ Datum recommend_rows(FunctionCallInfo fcinfo, Oid type) {
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     int rank = 0;
     for (const ScoredItem& item : work.answers.front().items) {
-        Datum values[3] = {Int32GetDatum(++rank),
-                           id_datum(work.model->snapshot->items().id(item.item), type),
+        Datum values[3] = {Int32GetDatum(++rank), id_datum(work.model->snapshot->items().id(item.item), type),
                            Float4GetDatum(item.score)};
         bool nulls[3] = {};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
@@ -145,8 +143,8 @@ IdArray json_ids(JsonbIterator** iterator, int count) {
     if (count > kMostClicks)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many clicks: %d", count),
                         errhint("At most %d may be given.", kMostClicks)));
-    IdArray ids{static_cast<std::string_view*>(palloc(sizeof(std::string_view) * static_cast<Size>(count + 1))),
-                0};
+    IdArray ids{
+        static_cast<std::string_view*>(palloc(sizeof(std::string_view) * static_cast<Size>(count + 1))), 0};
     JsonbValue value;
     while (JsonbIteratorNext(iterator, &value, true) == WJB_ELEM)
         if (value.type != jbvNull) ids.ids[ids.count++] = json_id(value);

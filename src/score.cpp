@@ -80,8 +80,7 @@ void fill_probabilities(const Snapshot& snapshot, bool personal) {
                         : static_cast<double>(item.score);
     };
     for (const Scored& item : scored) total += weight(item);
-    for (Scored& item : scored)
-        item.probability = total > 0 ? static_cast<float>(weight(item) / total) : 0;
+    for (Scored& item : scored) item.probability = total > 0 ? static_cast<float>(weight(item) / total) : 0;
 }
 
 /// Fills `scored`, best first, unknown items last.
@@ -203,8 +202,7 @@ Datum similar_rows(FunctionCallInfo fcinfo, Oid type) {
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     int rank = 0;
     for (const ScoredItem& neighbour : found) {
-        Datum values[3] = {Int32GetDatum(++rank),
-                           id_datum(model.snapshot->items().id(neighbour.item), type),
+        Datum values[3] = {Int32GetDatum(++rank), id_datum(model.snapshot->items().id(neighbour.item), type),
                            Float4GetDatum(neighbour.score)};
         bool nulls[3] = {};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
@@ -268,8 +266,8 @@ Datum seqrec_unknown_items(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const IdArray ids = id_array(PG_GETARG_DATUM(0), TEXTOID, "clicks", kMostIds);
     const ServingModel& model = model_named(read_model(fcinfo, 1));
-    Datum* unknown = static_cast<Datum*>(palloc_extended(sizeof(Datum) * static_cast<Size>(ids.count + 1),
-                                                         MCXT_ALLOC_HUGE));
+    Datum* unknown = static_cast<Datum*>(
+        palloc_extended(sizeof(Datum) * static_cast<Size>(ids.count + 1), MCXT_ALLOC_HUGE));
     int count = 0;
     for (const std::string_view id : ids.view()) {
         CHECK_FOR_INTERRUPTS();

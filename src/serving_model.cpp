@@ -65,7 +65,9 @@ bool read_active_row(const char* name, MemoryContext context, ActiveRow* row) {
 /// Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and what
 /// it sees must not be remembered beyond it: the invalidation that would correct it has come already.
 bool still_active(const char* name, std::int64_t model_id) {
-    PushActiveSnapshot(GetLatestSnapshot());
+    // In parallel mode the latest snapshot is not to be had; a table without a cache gets a fresh one for
+    // catalogs.
+    PushActiveSnapshot(IsInParallelMode() ? GetCatalogSnapshot(models_table) : GetLatestSnapshot());
     const auto rows = run_sql("SELECT 1 FROM seqrec.models WHERE name = $1 AND active AND model_id = $2",
                               {text_param(name), bigint_param(model_id)}, true);
     PopActiveSnapshot();

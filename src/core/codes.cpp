@@ -41,8 +41,8 @@ void run_portable(const std::uint8_t* values, const float* scale, std::size_t gr
         for (const std::int32_t& chunk : query.chunks) {
             const auto* bytes = reinterpret_cast<const std::int8_t*>(&chunk);
             for (std::size_t r = 0; r < kGroupRows; ++r, values += 4)
-                dots[r] += values[0] * bytes[0] + values[1] * bytes[1] + values[2] * bytes[2] +
-                           values[3] * bytes[3];
+                dots[r] +=
+                    values[0] * bytes[0] + values[1] * bytes[1] + values[2] * bytes[2] + values[3] * bytes[3];
         }
         mask[g] = 0;
         for (std::size_t r = 0; r < kGroupRows; ++r) {
@@ -64,12 +64,10 @@ SEQREC_AVX2 inline __m256i pair_sums(__m256i a, __m256i b) {
 SEQREC_AVX2 inline unsigned finish_avx2(__m256i dots, const float* scale, const CodeQuery& query, float least,
                                         float* upper) {
     const __m256 exact = _mm256_cvtepi32_ps(_mm256_sub_epi32(dots, _mm256_set1_epi32(query.bias)));
-    const __m256 inner =
-        _mm256_fmadd_ps(_mm256_set1_ps(query.step), exact, _mm256_set1_ps(query.slack));
+    const __m256 inner = _mm256_fmadd_ps(_mm256_set1_ps(query.step), exact, _mm256_set1_ps(query.slack));
     const __m256 bound = _mm256_fmadd_ps(_mm256_loadu_ps(scale), inner, _mm256_set1_ps(query.margin));
     _mm256_storeu_ps(upper, bound);
-    return static_cast<unsigned>(
-        _mm256_movemask_ps(_mm256_cmp_ps(bound, _mm256_set1_ps(least), _CMP_GE_OQ)));
+    return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(bound, _mm256_set1_ps(least), _CMP_GE_OQ)));
 }
 
 /// AVX2's own product of bytes saturates, so they become sixteen bits first.
@@ -102,7 +100,8 @@ SEQREC_VNNI inline std::uint16_t finish_vnni(__m512i dots, const float* scale, c
     return _mm512_cmp_ps_mask(bound, _mm512_set1_ps(least), _CMP_GE_OQ);
 }
 
-/// Four sums a group, so that they overlap; memory is read strictly in order, which is what prefetchers follow.
+/// Four sums a group, so that they overlap; memory is read strictly in order, which is what prefetchers
+/// follow.
 SEQREC_VNNI void run_vnni(const std::uint8_t* values, const float* scale, std::size_t groups,
                           const CodeQuery& query, float least, float* upper, std::uint16_t* mask) {
     const std::size_t chunks = query.chunks.size();
@@ -116,8 +115,7 @@ SEQREC_VNNI void run_vnni(const std::uint8_t* values, const float* scale, std::s
                 sums[i] = _mm512_dpbusd_epi32(sums[i], _mm512_loadu_si512(values + i * 64),
                                               _mm512_set1_epi32(bytes[c + i]));
         for (; c < chunks; ++c, values += 64)
-            sums[0] =
-                _mm512_dpbusd_epi32(sums[0], _mm512_loadu_si512(values), _mm512_set1_epi32(bytes[c]));
+            sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_loadu_si512(values), _mm512_set1_epi32(bytes[c]));
         const __m512i dots =
             _mm512_add_epi32(_mm512_add_epi32(sums[0], sums[1]), _mm512_add_epi32(sums[2], sums[3]));
         mask[g] = finish_vnni(dots, scale + g * kGroupRows, query, least, upper + g * kGroupRows);
@@ -161,8 +159,8 @@ float encode_rows(std::span<const float> matrix, std::span<const float> unit, st
         const float scale = largest(row) * unit[item] / kLargest;
         if (!(scale > 0)) continue;
         codes.scale[slot] = scale;
-        std::uint8_t* out = codes.values.data() + slot / kGroupRows * kGroupRows * codes.depth +
-                            slot % kGroupRows * 4;
+        std::uint8_t* out =
+            codes.values.data() + slot / kGroupRows * kGroupRows * codes.depth + slot % kGroupRows * 4;
         error = std::max(error, encode_row(row, unit[item], scale, out));
     }
     return static_cast<float>(error * 1.0001);

@@ -39,8 +39,8 @@ struct CodesToFill {
 constexpr std::size_t code_depth(std::size_t dim) { return (dim + 3) / 4 * 4; }
 
 /// Encodes rows of `matrix` [items, dim], each times its `unit` factor (1 / length), in the order that
-/// `codes.item` gives; returns Codes::error. 按 codes.item 的顺序对矩阵各行（乘以 unit，即 1 / 长度）编码，返回
-/// Codes::error。
+/// `codes.item` gives; returns Codes::error. 按 codes.item 的顺序对矩阵各行（乘以 unit，即 1 /
+/// 长度）编码，返回 Codes::error。
 float encode_rows(std::span<const float> matrix, std::span<const float> unit, std::size_t dim,
                   const CodesToFill& codes, const Poll& poll);
 

@@ -26,7 +26,8 @@ std::vector<std::int32_t> Lists::nearest(std::span<const float> query, std::int6
     // A longer answer reaches further out: the radius of a ball of k points grows slower than k.
     const double more = std::sqrt(std::max(1.0, static_cast<double>(k) / 10));
     const auto first = static_cast<std::size_t>(std::clamp<std::int64_t>(
-        wanted_probes > 0 ? wanted_probes : static_cast<std::int64_t>(std::ceil(more * static_cast<double>(probes))),
+        wanted_probes > 0 ? wanted_probes
+                          : static_cast<std::int64_t>(std::ceil(more * static_cast<double>(probes))),
         1, size()));
     std::vector<std::int32_t> order(count);
     std::iota(order.begin(), order.end(), 0);
@@ -35,7 +36,8 @@ std::vector<std::int32_t> Lists::nearest(std::span<const float> query, std::int6
         return x > y || (x == y && a < b);
     };
     std::size_t sorted = first, taken = 0;
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(sorted), order.end(), nearer);
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(sorted), order.end(),
+                      nearer);
     // The last group of a list may be filled up with as few as one row.
     for (std::int64_t held = 0; taken < count && (taken < first || held < rows); ++taken) {
         if (taken == sorted) {

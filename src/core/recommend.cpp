@@ -190,9 +190,8 @@ std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepar
             searches.emplace_back(snapshot_.codes(), asker->vector, asker->filter, wanted());
         scan_all(snapshot_.codes(), searches, askers.size() > 1 ? kBatchBytes : kScanBytes, poll_);
         for (std::size_t i = 0; i < askers.size(); ++i)
-            results.push_back(searches[i].undecided()
-                                  ? exact(*askers[i])
-                                  : std::move(searches[i]).best(snapshot_.rows(), poll_));
+            results.push_back(searches[i].undecided() ? exact(*askers[i])
+                                                      : std::move(searches[i]).best(snapshot_.rows(), poll_));
     }
     for (auto& result : results)
         for (ScoredItem& item : result) item.score = std::clamp(item.score, -1.0f, 1.0f);  // rounding

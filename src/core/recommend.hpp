@@ -32,13 +32,13 @@ struct Asker {
 
 /// What is wanted, the same for all askers of a batch. 想要什么；同一批请求共用。
 struct Request {
-    std::int64_t k;               ///< how many items, >= 1
-    Ids exclude{};                ///< ids that must not be returned; unknown ones don't matter
+    std::int64_t k;                   ///< how many items, >= 1
+    Ids exclude{};                    ///< ids that must not be returned; unknown ones don't matter
     std::optional<Ids> candidates{};  ///< when given, no other items are returned
-    bool exclude_seen = true;     ///< nor are items clicked, nor those the user had when the model was trained
+    bool exclude_seen = true;  ///< nor are items clicked, nor those the user had when the model was trained
     float min_score = -std::numeric_limits<float>::infinity();
-    bool exact = false;           ///< scan in float32, encode in float32, use no index
-    std::int32_t probes = 0;      ///< lists of the index to read; 0: as many as the model was measured with
+    bool exact = false;       ///< scan in float32, encode in float32, use no index
+    std::int32_t probes = 0;  ///< lists of the index to read; 0: as many as the model was measured with
 };
 
 /// The answer to one asker. 对一个请求者的回答。
@@ -51,8 +51,8 @@ struct Answer {
 
 /// Answers askers of one request over one snapshot. An item clicked twice counts where it was clicked last.
 /// Scores: cosine in [-1, 1]; for Source::Popular the item's share of all (recent) interactions, in [0, 1]. A
-/// user whose vector is zero (never trained) and who comes without clicks gets Source::Popular, with user_known
-/// true. k < 1 gives no items. Error (data corrupted) when the snapshot turns out to be damaged.
+/// user whose vector is zero (never trained) and who comes without clicks gets Source::Popular, with
+/// user_known true. k < 1 gives no items. Error (data corrupted) when the snapshot turns out to be damaged.
 /// 在一个快照上以同一请求回答多个请求者。重复点击以最后一次为准。得分为余弦；热门回退时为该物品在全部（近期）交互中的占比。
 /// 向量全零（从未训练）且没有点击的用户得到 Source::Popular，user_known 仍为 true。快照损坏时抛出
 /// Error（数据损坏）。

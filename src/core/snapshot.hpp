@@ -15,10 +15,10 @@
 namespace seqrec {
 
 /// One model version, mapped read-only: every process that opens it shares its pages. Beside the tensors of
-/// the model file it holds `item.scale` (F32 [I], 1/‖embedding‖), the id indexes `item.id.*`, `user.id.*`, and
-/// the rows in one byte a number: `code.*`.
-/// metadata: `format` = `seqrec-snapshot/1`, `kind`, `config`, `version` (the model's uuid).
-/// 一个模型版本的只读映射，打开它的所有进程共享内存页。除模型文件的张量外，还含 item.scale 与 id 索引。
+/// the model file it holds `item.scale` (F32 [I], 1/‖embedding‖), the id indexes `item.id.*`, `user.id.*`,
+/// and the rows in one byte a number: `code.*`. metadata: `format` = `seqrec-snapshot/1`, `kind`, `config`,
+/// `version` (the model's uuid). 一个模型版本的只读映射，打开它的所有进程共享内存页。除模型文件的张量外，还含
+/// item.scale 与 id 索引。
 class Snapshot {
   public:
     /// Opens and checks a snapshot file, in time that does not grow with the number of items and users: what

@@ -33,9 +33,7 @@ void offer_block(Best& best, const ItemFilter& filter, std::size_t first, std::s
     }
 }
 
-[[noreturn]] void sizes_differ() {
-    throw Error(sqlstate::kInternal, "sizes of a top-k scan do not agree");
-}
+[[noreturn]] void sizes_differ() { throw Error(sqlstate::kInternal, "sizes of a top-k scan do not agree"); }
 
 void check(const ItemFilter& filter, std::size_t items) {
     if (items > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()) ||
@@ -53,12 +51,14 @@ void check(const Rows& rows, std::size_t dim) {
 
 void Rows::score(std::span<const std::int32_t> items, std::span<const float> query,
                  std::span<float> out) const {
-    const std::size_t dim = query.size(), step = std::max<std::size_t>(1, 8192 / std::max<std::size_t>(dim, 1));
+    const std::size_t dim = query.size(),
+                      step = std::max<std::size_t>(1, 8192 / std::max<std::size_t>(dim, 1));
     std::vector<float> copies(std::min(step, items.size()) * dim);  // the copies' cache misses overlap
     for (std::size_t at = 0; at < items.size(); at += step) {
         const auto some = items.subspan(at, std::min(step, items.size() - at));
         for (std::size_t i = 0; i < some.size(); ++i)
-            std::copy_n(matrix.data() + static_cast<std::size_t>(some[i]) * dim, dim, copies.data() + i * dim);
+            std::copy_n(matrix.data() + static_cast<std::size_t>(some[i]) * dim, dim,
+                        copies.data() + i * dim);
         dot_products(copies.data(), some.size(), dim, query.data(), out.data() + at);
         for (std::size_t i = 0; i < some.size(); ++i) out[at + i] *= unit[static_cast<std::size_t>(some[i])];
     }
@@ -95,8 +95,8 @@ std::vector<ScoredItem> top_k(std::span<const float> scores, const ItemFilter& f
 }
 
 std::vector<ScoredItem> top_k_of(std::span<const std::int32_t> items, const Rows& rows,
-                                 std::span<const float> query, const ItemFilter& filter,
-                                 const Wanted& wanted, const Poll& poll) {
+                                 std::span<const float> query, const ItemFilter& filter, const Wanted& wanted,
+                                 const Poll& poll) {
     Best best(wanted.k, filter.items(), wanted.min_score);
     std::array<float, kBlock> scores;
     for (std::size_t at = 0; at < items.size() && !best.wants_none(); at += kBlock) {

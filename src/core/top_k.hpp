@@ -28,11 +28,11 @@ struct Rows {
     void score(std::span<const std::int32_t> items, std::span<const float> query, std::span<float> out) const;
 };
 
-/// The (at most) k best items that the filter admits, best first, ties by smaller index. A score that is not a
-/// number is never returned. One pass, exact, in memory for min(k, items) results; `poll` is called every few
-/// thousand rows. Error (internal) when the sizes do not agree.
-/// 过滤器允许的物品中得分最高的至多 k 个，从高到低，同分时下标小者在前。不返回
-/// NaN；精确的单遍扫描，内存只与 min(k, 物品数) 有关；每几千行调用一次 poll。尺寸不符抛出 Error（内部错误）。
+/// The (at most) k best items that the filter admits, best first, ties by smaller index. A score that is not
+/// a number is never returned. One pass, exact, in memory for min(k, items) results; `poll` is called every
+/// few thousand rows. Error (internal) when the sizes do not agree. 过滤器允许的物品中得分最高的至多 k
+/// 个，从高到低，同分时下标小者在前。不返回 NaN；精确的单遍扫描，内存只与 min(k, 物品数)
+/// 有关；每几千行调用一次 poll。尺寸不符抛出 Error（内部错误）。
 std::vector<ScoredItem> top_k(const Rows& rows, std::span<const float> query, const ItemFilter& filter,
                               const Wanted& wanted, const Poll& poll);
 
@@ -43,7 +43,7 @@ std::vector<ScoredItem> top_k(std::span<const float> scores, const ItemFilter& f
 
 /// The k best of a short list. 短列表中的前 k 个。
 std::vector<ScoredItem> top_k_of(std::span<const std::int32_t> items, const Rows& rows,
-                                 std::span<const float> query, const ItemFilter& filter,
-                                 const Wanted& wanted, const Poll& poll);
+                                 std::span<const float> query, const ItemFilter& filter, const Wanted& wanted,
+                                 const Poll& poll);
 
 }  // namespace seqrec

@@ -63,7 +63,8 @@ struct Catalogue {
         std::vector<float> query(dim);
         double squares = 0;
         for (std::size_t j = 0; j < dim; ++j) {
-            query[j] = matrix[near * dim + j] * unit[near] + 0.3f * normal(engine) / std::sqrt(static_cast<float>(dim));
+            query[j] = matrix[near * dim + j] * unit[near] +
+                       0.3f * normal(engine) / std::sqrt(static_cast<float>(dim));
             squares += query[j] * query[j];
         }
         for (float& x : query) x /= static_cast<float>(std::sqrt(squares));
@@ -135,7 +136,8 @@ TEST(Search, AllowListsAndLeastScores) {
 TEST(Search, EqualItemsComeInOrderOfTheirIndexes) {
     Catalogue catalogue(2000, 16, 9);
     for (std::size_t i = 0; i < 2000; ++i)
-        std::copy_n(catalogue.matrix.begin(), 16, catalogue.matrix.begin() + static_cast<std::ptrdiff_t>(i * 16));
+        std::copy_n(catalogue.matrix.begin(), 16,
+                    catalogue.matrix.begin() + static_cast<std::ptrdiff_t>(i * 16));
     std::shuffle(catalogue.slot_item.begin(), catalogue.slot_item.end(), catalogue.engine);
     catalogue.encode();
     const ItemFilter filter(2000);
@@ -152,7 +154,8 @@ TEST(Search, GivesUpOnACatalogueOfCopies) {
     std::vector<float> query(catalogue.matrix.begin(), catalogue.matrix.begin() + 4);
     for (float& x : query) x *= catalogue.unit[0];
     for (std::size_t i = 0; i < 600000; ++i)
-        std::copy_n(catalogue.matrix.begin(), 4, catalogue.matrix.begin() + static_cast<std::ptrdiff_t>(i * 4));
+        std::copy_n(catalogue.matrix.begin(), 4,
+                    catalogue.matrix.begin() + static_cast<std::ptrdiff_t>(i * 4));
     catalogue.encode();
     Search undecided(codes, query, filter, {10});
     undecided.scan(0, codes.groups());
@@ -233,8 +236,10 @@ TEST(Codes, KernelsAgree) {
     for (const CodeKernel& kernel : code_kernels()) {
         std::vector<float>& upper = results.emplace_back(codes.scale.size());
         std::vector<std::uint16_t> mask(codes.groups());
-        kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), coded, 0, upper.data(), mask.data());
-        for (std::size_t i = 0; i < upper.size(); ++i) EXPECT_NEAR(upper[i], results[0][i], 1e-6) << kernel.name;
+        kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), coded, 0, upper.data(),
+                   mask.data());
+        for (std::size_t i = 0; i < upper.size(); ++i)
+            EXPECT_NEAR(upper[i], results[0][i], 1e-6) << kernel.name;
     }
 }
 
@@ -258,8 +263,8 @@ TEST(Lists, NearestFirstAndAsManyAsAsked) {
 TEST(Lists, GoOnUntilThereAreRowsEnough) {
     const FourLists four;
     const std::vector<float> query{0.8f, 0.6f};
-    EXPECT_EQ(four.lists.nearest(query, 1, 10, 17), (Items{0}));          // two groups: 17 to 32 rows
-    EXPECT_EQ(four.lists.nearest(query, 1, 10, 18), (Items{0, 1, 3}));    // list 1 is empty
+    EXPECT_EQ(four.lists.nearest(query, 1, 10, 17), (Items{0}));        // two groups: 17 to 32 rows
+    EXPECT_EQ(four.lists.nearest(query, 1, 10, 18), (Items{0, 1, 3}));  // list 1 is empty
     EXPECT_EQ(four.lists.nearest(query, 1, 10, 1000), (Items{0, 1, 3, 2}));
 }
 

@@ -70,7 +70,7 @@ TEST_F(SnapshotTest, HoldsWhatWasWritten) {
     EXPECT_EQ(snapshot.file().meta("kind"), "transformer");
     for (std::int32_t i = 0; i < model_.items(); ++i) {
         const auto row = snapshot.rows().matrix.subspan(static_cast<std::size_t>(i * model_.dim),
-                                                           static_cast<std::size_t>(model_.dim));
+                                                        static_cast<std::size_t>(model_.dim));
         EXPECT_EQ(std::vector<float>(row.begin(), row.end()), model_.item_embedding(i));
         EXPECT_EQ(snapshot.item_popularity()[static_cast<std::size_t>(i)], model_.popularity(i));
         EXPECT_EQ(snapshot.items().id(i), model_.item_id(i));

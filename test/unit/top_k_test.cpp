@@ -116,7 +116,8 @@ TEST(TopK, AgreesWithSorting) {
         for (float& score : scores)
             score = static_cast<float>(std::uniform_int_distribution<int>(0, levels)(engine));
         Items every_seventh;
-        for (std::size_t i = 0; i < scores.size(); i += 7) every_seventh.push_back(static_cast<std::int32_t>(i));
+        for (std::size_t i = 0; i < scores.size(); i += 7)
+            every_seventh.push_back(static_cast<std::int32_t>(i));
         ItemFilter excluded(static_cast<std::int64_t>(scores.size()));
         excluded.exclude(every_seventh);
         for (std::size_t i = 3; i < scores.size(); i += 11) scores[i] = NAN;
@@ -207,9 +208,7 @@ TEST(TopKScan, PollsEveryFewThousandRowsAndMayBeStopped) {
     const auto stop = [&] {
         if (--polls == 2) throw Error("57014", "canceled");
     };
-    EXPECT_EQ(error_of([&] {
-                  top_k(catalogue.rows(), catalogue.query, ItemFilter(20000), {10}, stop);
-              }),
+    EXPECT_EQ(error_of([&] { top_k(catalogue.rows(), catalogue.query, ItemFilter(20000), {10}, stop); }),
               "57014");
     EXPECT_EQ(polls, 2);
 }
@@ -218,7 +217,8 @@ TEST(TopKScan, SizesThatDoNotAgreeAreRefused) {
     const Catalogue catalogue(10, 4);
     const auto refused = [&](std::size_t matrix, std::size_t scale, std::size_t query, std::int64_t set) {
         return error_of([&] {
-                   top_k(Rows{std::span(catalogue.matrix).first(matrix), std::span(catalogue.scale).first(scale)},
+                   top_k(Rows{std::span(catalogue.matrix).first(matrix),
+                              std::span(catalogue.scale).first(scale)},
                          std::span(catalogue.query).first(query), ItemFilter(set), {1}, {});
                }) == sqlstate::kInternal;
     };
