@@ -12,6 +12,7 @@ namespace seqrec {
 namespace {
 
 constexpr float kLargest = 127;
+constexpr std::size_t kAhead = 8192;  // bytes
 // Rounding of float32 sums of products of unit vectors, in the exact scores and in the bounds themselves.
 constexpr float kRounding = 1e-5f;
 
@@ -109,11 +110,15 @@ SEQREC_VNNI void run_vnni(const std::uint8_t* values, const float* scale, std::s
     for (std::size_t g = 0; g < groups; ++g) {
         __m512i sums[4] = {_mm512_set1_epi32(-query.bias)};
         std::size_t c = 0;
-        for (; c + 4 <= chunks; c += 4, values += 256)
+        for (; c + 4 <= chunks; c += 4, values += 256) {
+#pragma GCC unroll 4
+            for (std::size_t i = 0; i < 4; ++i)
+                _mm_prefetch(reinterpret_cast<const char*>(values) + kAhead + i * 64, _MM_HINT_T0);
 #pragma GCC unroll 4
             for (std::size_t i = 0; i < 4; ++i)
                 sums[i] = _mm512_dpbusd_epi32(sums[i], _mm512_loadu_si512(values + i * 64),
                                               _mm512_set1_epi32(bytes[c + i]));
+        }
         for (; c < chunks; ++c, values += 64)
             sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_loadu_si512(values), _mm512_set1_epi32(bytes[c]));
         const __m512i dots =
