@@ -2,9 +2,9 @@
 //
 //     seqrec-bench-large-model train JOB.json
 //
-// Items lie as items do, in groups of groups of very different sizes; nothing is learned. The encoder is that of
-// a model of one member that was trained before, tiny.safetensors in the folder of this program (a copy of it:
-// bench/stand_in.py).
+// Items lie as items do, in groups of groups of very different sizes; nothing is learned. The encoder is that
+// of a model of one member that was trained before, tiny.safetensors in the folder of this program (a copy of
+// it: bench/stand_in.py).
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -38,7 +38,8 @@ class Draw {
     /// Nearly normal: the sum of four uniform numbers; mean 0, variance 1.
     float normal() {
         const std::uint64_t x = bits();
-        const auto sum = static_cast<float>((x & 0xffff) + (x >> 16 & 0xffff) + (x >> 32 & 0xffff) + (x >> 48));
+        const auto sum =
+            static_cast<float>((x & 0xffff) + (x >> 16 & 0xffff) + (x >> 32 & 0xffff) + (x >> 48));
         return (sum - 2 * 65535.0f) * (1.7320508f / 65536.0f);
     }
 
@@ -51,11 +52,13 @@ void normalise(std::span<float> row) {
     for (float& x : row) x /= length;
 }
 
-/// Genres, groups within them (one for 100 items), items within those: each a little away from the larger one.
-/// Group g of G has a share of the items that falls like (g + 100)^-0.8; groups follow genres like g^-0.5.
+/// Genres, groups within them (one for 100 items), items within those: each a little away from the larger
+/// one. Group g of G has a share of the items that falls like (g + 100)^-0.8; groups follow genres like
+/// g^-0.5.
 class Catalogue {
   public:
-    Catalogue(std::int64_t items, std::size_t dim) : dim_(dim), ends_(static_cast<std::size_t>(items / 100 + 1)) {
+    Catalogue(std::int64_t items, std::size_t dim)
+        : dim_(dim), ends_(static_cast<std::size_t>(items / 100 + 1)) {
         centres_.resize(ends_.size() * dim);
         double sum = 0;
         for (std::size_t g = 0; g < ends_.size(); ++g) {
@@ -134,7 +137,8 @@ void write(const nlohmann::json& job, const SafetensorsFile& tiny) {
     for (std::int64_t item = 0; item < items; ++item)
         catalogue.fill(item, matrix.subspan(static_cast<std::size_t>(item) * width, width));
     const auto lengths = tiny.get<float>("click.length", {-1, 1});
-    const float length = std::accumulate(lengths.begin(), lengths.end(), 0.0f) / static_cast<float>(lengths.size());
+    const float length =
+        std::accumulate(lengths.begin(), lengths.end(), 0.0f) / static_cast<float>(lengths.size());
     std::ranges::fill(out.data<float>("click.length"), length);
     const auto popularity = out.data<float>("item.popularity");
     for (const std::int32_t item : events) ++popularity[static_cast<std::size_t>(item)];
@@ -162,9 +166,14 @@ int main(int count, char** arguments) {
     }
     try {
         const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-        write(nlohmann::json::parse(std::ifstream(arguments[2])), SafetensorsFile::open(folder / "tiny.safetensors"));
+        write(nlohmann::json::parse(std::ifstream(arguments[2])),
+              SafetensorsFile::open(folder / "tiny.safetensors"));
     } catch (const std::exception& error) {
-        std::printf("%s\n", nlohmann::json{{"event", "error"}, {"sqlstate", "XX000"}, {"message", error.what()}, {"hint", ""}}.dump().c_str());
+        std::printf(
+            "%s\n",
+            nlohmann::json{{"event", "error"}, {"sqlstate", "XX000"}, {"message", error.what()}, {"hint", ""}}
+                .dump()
+                .c_str());
         return 1;
     }
     std::puts("{\"event\": \"done\"}");
