@@ -45,7 +45,8 @@ struct ModelRow {
 
 ModelRow read_model_row(std::int64_t model_id) {
     const auto rows = run_sql(
-        "SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen "
+        "SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen, "
+        "       coalesce((m.config->>'lists')::bigint, 0) "
         "FROM seqrec.models m, "
         "     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes "
         "              FROM seqrec.items WHERE model_id = m.model_id) i, "
@@ -61,7 +62,7 @@ ModelRow read_model_row(std::int64_t model_id) {
     return {spi_text(0, 1),
             spi_text(0, 2),
             {spi_bigint(0, 4), spi_bigint(0, 6), spi_bigint(0, 3), spi_bigint(0, 5), spi_bigint(0, 7),
-             spi_bigint(0, 8)}};
+             spi_bigint(0, 8), spi_bigint(0, 9)}};
 }
 
 ParamListInfo model_parameter(std::int64_t model_id) {
@@ -114,9 +115,10 @@ void add_item(TupleTableSlot* slot, void* state) {
     const std::string_view id = text_view(slot->tts_values[1]);
     const float popularity = DatumGetFloat4(slot->tts_values[2]);
     const std::span<const float> embedding = real_view(slot->tts_values[3]);
+    const std::int32_t list = slot->tts_isnull[4] ? -1 : DatumGetInt32(slot->tts_values[4]);
     guarded([&] {
         static_cast<SnapshotWriter*>(state)->item(DatumGetInt32(slot->tts_values[0]), id, embedding,
-                                                  popularity);
+                                                  popularity, list);
     });
 }
 
@@ -145,8 +147,10 @@ FileState write_snapshot(std::int64_t model_id, const char* version, const char*
              declare_weight);
         writer.create(path);
         rows("SELECT name, part, data FROM seqrec.weights WHERE model_id = $1", add_weight_part);
-        rows("SELECT idx, item_id, popularity, embedding FROM seqrec.items WHERE model_id = $1 ORDER BY idx",
-             add_item);
+        rows(
+            "SELECT idx, item_id, popularity, embedding, list FROM seqrec.items WHERE model_id = $1 "
+            "ORDER BY idx",
+            add_item);
         rows(
             "SELECT idx, user_id, seen_until, embedding, seen FROM seqrec.users WHERE model_id = $1 "
             "ORDER BY idx",
