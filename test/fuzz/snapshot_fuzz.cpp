@@ -3,13 +3,14 @@
 // It needs clang and is no part of the default build. From the root of the repository:
 //
 //   mkdir -p build/fuzz/corpus
-//   clang++ -std=c++20 -O1 -g -Isrc -I/usr/include/eigen3 -fsanitize=fuzzer,address,undefined
-//       -fno-sanitize-recover=all src/core/*.cpp test/fuzz/snapshot_fuzz.cpp -o build/fuzz/snapshot
+//   clang++ -std=c++20 -O1 -g -Isrc -DSEQREC_PORTABLE -fsanitize=fuzzer,address,undefined
+//       -fno-sanitize-recover=all src/core/*.cpp src/core/kernels/portable.cpp test/fuzz/snapshot_fuzz.cpp
+//       -o build/fuzz/snapshot
 //   SEQREC_FUZZ_SEED=build/fuzz/corpus/valid build/fuzz/snapshot -runs=0
 //   build/fuzz/snapshot -dict=test/fuzz/snapshot.dict -max_len=65536 -rss_limit_mb=2048 build/fuzz/corpus
 //
-// (the second command on one line). With SEQREC_FUZZ_SEED it first writes a valid snapshot there, without
-// which no fuzzer finds its way past the header.
+// (the second command, of three lines, on one). With SEQREC_FUZZ_SEED it first writes a valid snapshot there,
+// without which no fuzzer finds its way past the header.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -84,7 +84,8 @@ class ReferenceNetwork {
         Rows y(x.size(), Vector(bias.begin(), bias.end()));
         for (std::size_t r = 0; r < x.size(); ++r)
             for (std::size_t o = 0; o < bias.size(); ++o)
-                for (std::size_t i = 0; i < x[r].size(); ++i) y[r][o] += x[r][i] * matrix[o * x[r].size() + i];
+                for (std::size_t i = 0; i < x[r].size(); ++i)
+                    y[r][o] += x[r][i] * matrix[o * x[r].size() + i];
         return y;
     }
 
