@@ -20,7 +20,7 @@ include $(PGXS)
 
 # --- the extension: PostgreSQL's own flags and linker line, products in build/ ---
 OBJECTS = $(patsubst src/%.cpp,build/extension/%.o,$(wildcard src/*.cpp))
-EXTENSION_CPPFLAGS = $(CPPFLAGS) -Isrc -I/usr/include/eigen3 -MMD -MP
+EXTENSION_CPPFLAGS = $(CPPFLAGS) -Isrc -MMD -MP
 EXTENSION_CXXFLAGS = $(CXXFLAGS) $(CFLAGS_SL) -std=c++20 -O2 -Wall -Wextra -Wno-register
 
 build/extension/%.o: src/%.cpp
@@ -34,7 +34,8 @@ build/seqrec.so: $(OBJECTS) build/libseqrec_core.a src/exports.map
 -include $(OBJECTS:.o=.d)
 
 # --- everything without a PostgreSQL server header: CMake underneath ---
-CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http build/seqrec-unit-tests
+CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http build/seqrec-unit-tests \
+	build/seqrec-encoder-bench
 
 build/cmake/CMakeCache.txt:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release -DPG_CONFIG=$(PG_CONFIG) $(if $(LIBTORCH),-DCMAKE_PREFIX_PATH=$(LIBTORCH))
