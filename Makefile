@@ -46,9 +46,9 @@ cmake-build: build/cmake/CMakeCache.txt
 	cmake --build build/cmake --parallel $(or $(JOBS),2)
 
 # --- the same sources under sanitizers; products in build/sanitize and build/fuzz ---
-CORE_SOURCES = $(wildcard src/core/*.cpp)
+CORE_SOURCES = $(wildcard src/core/*.cpp) src/core/kernels/portable.cpp
 SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/unit/*.cpp))
-SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -isystem /usr/include/eigen3 -Wno-psabi \
+SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -DSEQREC_PORTABLE -Wno-psabi \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_SECONDS ?= 60
 

@@ -19,6 +19,7 @@
 
 extern "C" {
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "common/file_perm.h"
 #include "common/file_utils.h"
@@ -26,6 +27,7 @@ extern "C" {
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
 
@@ -261,6 +263,17 @@ void remove_abandoned(const char* path) {
     FreeDir(directory);
 }
 
+/// Whether a version exists by now, whatever this transaction's snapshot sees.
+bool exists_now(std::int64_t model_id) {
+    const RoleScope scope = spi_enter();
+    PushActiveSnapshot(GetLatestSnapshot());
+    const auto rows =
+        run_sql("SELECT 1 FROM seqrec.models WHERE model_id = $1", {bigint_param(model_id)}, true);
+    PopActiveSnapshot();
+    spi_leave(scope);
+    return rows == 1;
+}
+
 /// Builds the file of a version while this process holds the lock on it.
 const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* path) {
     remove_abandoned(path);
@@ -269,6 +282,13 @@ const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* 
     if (!snapshot)
         ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                         errmsg("snapshot file \"%s\" can't be used although it was just built", path)));
+    // Dropped since this transaction's snapshot: what is mapped is all that is needed of it.
+    if (!exists_now(model_id)) {
+        unlink(path);
+        distrust_snapshot(version);
+    }
+    // A standby has no training that sweeps; what its primary dropped goes when a new version comes.
+    if (RecoveryInProgress()) sweep_snapshots();
     return snapshot;
 }
 
@@ -276,10 +296,7 @@ std::vector<std::string> pending_removals;
 
 void remove_pending(XactEvent event, void*) {
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT)
-        for (const std::string& path : pending_removals) {
-            unlink(path.c_str());
-            unlink((path + kStampSuffix).c_str());
-        }
+        for (const std::string& path : pending_removals) unlink(path.c_str());
     if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT &&
         event != XACT_EVENT_PRE_PREPARE)
         pending_removals.clear();
@@ -370,7 +387,10 @@ void remove_snapshot_at_commit(const char* version) {
     if (!registered) RegisterXactCallback(remove_pending, nullptr);
     registered = true;
     const char* path = snapshot_path(version);
-    guarded([&] { pending_removals.emplace_back(path); });
+    guarded([&] {
+        pending_removals.emplace_back(path);
+        pending_removals.emplace_back(std::string(path) + kStampSuffix);
+    });
 }
 
 void sweep_snapshots() {
