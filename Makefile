@@ -20,7 +20,7 @@ include $(PGXS)
 
 # --- the extension: PostgreSQL's own flags and linker line, products in build/ ---
 OBJECTS = $(patsubst src/%.cpp,build/extension/%.o,$(wildcard src/*.cpp))
-EXTENSION_CPPFLAGS = $(CPPFLAGS) -Isrc -I/usr/include/eigen3 -MMD -MP
+EXTENSION_CPPFLAGS = $(CPPFLAGS) -Isrc -MMD -MP
 EXTENSION_CXXFLAGS = $(CXXFLAGS) $(CFLAGS_SL) -std=c++20 -O2 -Wall -Wextra -Wno-register
 
 build/extension/%.o: src/%.cpp
@@ -34,7 +34,8 @@ build/seqrec.so: $(OBJECTS) build/libseqrec_core.a src/exports.map
 -include $(OBJECTS:.o=.d)
 
 # --- everything without a PostgreSQL server header: CMake underneath ---
-CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http build/seqrec-unit-tests
+CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http build/seqrec-unit-tests \
+	build/seqrec-encoder-bench
 
 build/cmake/CMakeCache.txt:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release -DPG_CONFIG=$(PG_CONFIG) $(if $(LIBTORCH),-DCMAKE_PREFIX_PATH=$(LIBTORCH))
@@ -45,9 +46,9 @@ cmake-build: build/cmake/CMakeCache.txt
 	cmake --build build/cmake --parallel $(or $(JOBS),2)
 
 # --- the same sources under sanitizers; products in build/sanitize and build/fuzz ---
-CORE_SOURCES = $(wildcard src/core/*.cpp)
+CORE_SOURCES = $(wildcard src/core/*.cpp) src/core/kernels/portable.cpp
 SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/unit/*.cpp))
-SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -isystem /usr/include/eigen3 -Wno-psabi \
+SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -DSEQREC_PORTABLE -Wno-psabi \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_SECONDS ?= 60
 

@@ -1,6 +1,6 @@
 // Writes a large model in seconds, in the place of seqrec-trainer:
 //
-//     seqrec-bench-large-model train JOB.json
+//     seqrec-large-model train JOB.json
 //
 // Items lie as items do, in groups of groups of very different sizes; nothing is learned. The encoder is that
 // of a model of one member that was trained before, tiny.safetensors in the folder of this program (a copy of

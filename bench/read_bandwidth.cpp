@@ -1,6 +1,6 @@
 // How fast one thread reads a tensor of a mapped file, the same bytes that serving reads:
 //
-//     seqrec-bench-read-bandwidth FILE TENSOR PASSES
+//     seqrec-read-bench FILE TENSOR PASSES
 //
 // prints one JSON object: bytes, which loads, and the best and the median time of the passes, in
 // microseconds.

@@ -72,7 +72,7 @@ def use_large_model():
     folder = os.environ["PGHOST"]
     if not os.path.exists(os.path.join(folder, "tiny.safetensors")):
         train_tiny(sql, folder, layers=2, max_len=200)
-    program = shutil.copy(ROOT / "build" / "seqrec-bench-large-model", folder)
+    program = shutil.copy(ROOT / "build" / "seqrec-large-model", folder)
     os.chmod(program, 0o755)
     set_trainer(program)
 
@@ -207,7 +207,7 @@ def inside_us(questions, model, repeats=10):
 
 def read_once(path):
     """The time in which one thread reads the eight-bit rows of a snapshot."""
-    program = ROOT / "build" / "seqrec-bench-read-bandwidth"
+    program = ROOT / "build" / "seqrec-read-bench"
     return json.loads(subprocess.run([program, path, "code.values", "100"], capture_output=True, text=True, check=True).stdout)
 
 

@@ -70,6 +70,8 @@ void CopyRow::put(T value) {
 
 CopyRow::CopyRow(std::string& buffer, std::int16_t fields) : buffer_(buffer) { put(fields); }
 
+void CopyRow::null() { put<std::int32_t>(-1); }
+
 void CopyRow::bigint(std::int64_t value) {
     put<std::int32_t>(sizeof value);
     put(value);

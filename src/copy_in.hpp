@@ -15,6 +15,7 @@ namespace seqrec {
 class CopyRow {
   public:
     CopyRow(std::string& buffer, std::int16_t fields);
+    void null();
     void bigint(std::int64_t value);
     void integer(std::int32_t value);
     void real(float value);

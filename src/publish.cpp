@@ -49,6 +49,7 @@ struct Files {
         check_finite("item.popularity", {items});
         (void)model.get<double>("user.seen_until", {users});
         check_seen();
+        check_lists();
     }
 
     void check_finite(const char* name, const Shape& shape) const {
@@ -69,6 +70,17 @@ struct Files {
                          [&](std::int32_t item) { return item >= 0 && item < items; }))
             throw Error(sqlstate::kDataCorrupted,
                         "the trained user.seen.items name items that are not there");
+    }
+
+    void check_lists() const {
+        const auto lists = nlohmann::json::parse(model.meta("config")).value("lists", std::int64_t{0});
+        if ((lists > 0) != model.contains("item.list"))
+            throw Error(sqlstate::kDataCorrupted, "the trainer wrote half of an index");
+        if (lists <= 0) return;
+        check_finite("list.centroid", {lists, dim});
+        const auto list = model.get<std::int32_t>("item.list", {items});
+        if (!std::all_of(list.begin(), list.end(), [&](std::int32_t of) { return of >= 0 && of < lists; }))
+            throw Error(sqlstate::kDataCorrupted, "the trained item.list names lists that are not there");
     }
 
     std::string_view id(const char* prefix, std::int64_t index) const {
@@ -99,12 +111,17 @@ bool is_weight(const std::string& name) {
 bool item_row(std::int64_t index, std::string& buffer, const void* state) {
     const auto& files = *static_cast<const Files*>(state);
     if (index >= files.items) return false;
-    CopyRow row(buffer, 5);
+    CopyRow row(buffer, 6);
     row.bigint(files.model_id);
     row.integer(static_cast<std::int32_t>(index));
     row.text(files.id("item", index));
     row.real(files.model.get<float>("item.popularity", {files.items})[static_cast<std::size_t>(index)]);
     row.reals(files.row("item.embedding", index));
+    if (files.model.contains("item.list"))
+        row.integer(
+            files.model.get<std::int32_t>("item.list", {files.items})[static_cast<std::size_t>(index)]);
+    else
+        row.null();
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "active_version.hpp"
 #include "boundary.hpp"
 #include "catalog.hpp"
 #include "snapshot_store.hpp"
@@ -45,35 +46,6 @@ std::uint32_t local_transaction() {
 #endif
 }
 
-struct ActiveRow {
-    std::int64_t model_id;
-    char *version, *owner, *source;
-};
-
-/// The active row of a name in the active snapshot; false when there is none.
-bool read_active_row(const char* name, MemoryContext context, ActiveRow* row) {
-    if (run_sql("SELECT model_id, version, owner, source FROM seqrec.models WHERE name = $1 AND active",
-                {text_param(name)}, true) != 1)
-        return false;
-    row->model_id = spi_bigint(0, 1);
-    row->version = MemoryContextStrdup(context, spi_text(0, 2));
-    row->owner = MemoryContextStrdup(context, spi_text(0, 3));
-    row->source = MemoryContextStrdup(context, spi_text(0, 4));
-    return true;
-}
-
-/// Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and what
-/// it sees must not be remembered beyond it: the invalidation that would correct it has come already.
-bool still_active(const char* name, std::int64_t model_id) {
-    // In parallel mode the latest snapshot is not to be had; a table without a cache gets a fresh one for
-    // catalogs.
-    PushActiveSnapshot(IsInParallelMode() ? GetCatalogSnapshot(models_table) : GetLatestSnapshot());
-    const auto rows = run_sql("SELECT 1 FROM seqrec.models WHERE name = $1 AND active AND model_id = $2",
-                              {text_param(name), bigint_param(model_id)}, true);
-    PopActiveSnapshot();
-    return rows == 1;
-}
-
 ServingModel* find(std::string_view name) {
     for (const auto& model : known)
         if (model->name == name) return model.get();
@@ -103,6 +75,7 @@ void forget(std::string_view name) {
 }
 
 void free_retired() {
+    if (retired.empty()) return;
     std::erase_if(retired, [](const Retired& old) {
         if (old.transaction == local_transaction()) return false;
         if (old.model->history) SPI_freeplan(old.model->history);
@@ -111,7 +84,7 @@ void free_retired() {
 }
 
 /// Maps a version's snapshot in place of the name's earlier one.
-ServingModel* open_version(const char* name, const ActiveRow& row) {
+ServingModel* open_version(const char* name, const ActiveVersion& row) {
     const char* path = snapshot_path(row.version);
     bool is_private = false;
     const Snapshot* snapshot = open_snapshot(row.model_id, row.version, &is_private);
@@ -135,16 +108,10 @@ ServingModel* open_version(const char* name, const ActiveRow& row) {
 /// Looks the name up and maps its snapshot when it is another version than before, or a file that changed.
 ServingModel& look_up(std::string_view wanted) {
     const char* name = pnstrdup(wanted.data(), wanted.size());
-    const MemoryContext context = CurrentMemoryContext;
-    free_retired();
     models_table = catalog_table("models");
     const std::uint64_t seen = generation;  // a change during the look-up makes the next call look again
-    const RoleScope scope = spi_enter();
-    ActiveRow row{};
-    const bool found = read_active_row(name, context, &row);
-    const bool lasting = found && still_active(name, row.model_id);
-    spi_leave(scope);
-    if (!found) {
+    const ActiveVersion* row = find_active_version(name, GetActiveSnapshot());
+    if (!row) {
         forget(name);
         ereport(ERROR,
                 (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
@@ -152,8 +119,12 @@ ServingModel& look_up(std::string_view wanted) {
                          name)));
     }
     ServingModel* model = find(name);
-    if (!model || model->model_id != row.model_id || !file_is_unchanged(*model))
-        model = open_version(name, row);
+    if (!model || model->model_id != row->model_id || !file_is_unchanged(*model))
+        model = open_version(name, *row);
+    // Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and
+    // what it sees must not be remembered beyond it: the invalidation that would correct it has come already.
+    const ActiveVersion* latest = find_active_version(name, GetLatestSnapshot());
+    const bool lasting = latest && latest->model_id == row->model_id;
     // An answer about the past holds while the transaction's one snapshot does, else for this call only.
     model->generation = lasting || IsolationUsesXactSnapshot() ? seen : 0;
     model->only_in_transaction = lasting ? 0 : local_transaction();
@@ -177,6 +148,8 @@ bool is_whole(const Snapshot& snapshot) {
 
 ServingModel& serving_model(const char* name, std::size_t length) {
     const std::string_view wanted(name, length);
+    free_retired();  // here, and not at the next change: a deleted file keeps its disk space while it is
+                     // mapped
     ServingModel* model = find(wanted);
     return model && is_current(*model) && file_is_unchanged(*model) ? *model : look_up(wanted);
 }

@@ -19,6 +19,7 @@
 
 extern "C" {
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "common/file_perm.h"
 #include "common/file_utils.h"
@@ -26,6 +27,7 @@ extern "C" {
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
 
@@ -45,7 +47,8 @@ struct ModelRow {
 
 ModelRow read_model_row(std::int64_t model_id) {
     const auto rows = run_sql(
-        "SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen "
+        "SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen, "
+        "       coalesce((m.config->>'lists')::bigint, 0) "
         "FROM seqrec.models m, "
         "     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes "
         "              FROM seqrec.items WHERE model_id = m.model_id) i, "
@@ -61,7 +64,7 @@ ModelRow read_model_row(std::int64_t model_id) {
     return {spi_text(0, 1),
             spi_text(0, 2),
             {spi_bigint(0, 4), spi_bigint(0, 6), spi_bigint(0, 3), spi_bigint(0, 5), spi_bigint(0, 7),
-             spi_bigint(0, 8)}};
+             spi_bigint(0, 8), spi_bigint(0, 9)}};
 }
 
 ParamListInfo model_parameter(std::int64_t model_id) {
@@ -114,9 +117,10 @@ void add_item(TupleTableSlot* slot, void* state) {
     const std::string_view id = text_view(slot->tts_values[1]);
     const float popularity = DatumGetFloat4(slot->tts_values[2]);
     const std::span<const float> embedding = real_view(slot->tts_values[3]);
+    const std::int32_t list = slot->tts_isnull[4] ? -1 : DatumGetInt32(slot->tts_values[4]);
     guarded([&] {
         static_cast<SnapshotWriter*>(state)->item(DatumGetInt32(slot->tts_values[0]), id, embedding,
-                                                  popularity);
+                                                  popularity, list);
     });
 }
 
@@ -145,8 +149,10 @@ FileState write_snapshot(std::int64_t model_id, const char* version, const char*
              declare_weight);
         writer.create(path);
         rows("SELECT name, part, data FROM seqrec.weights WHERE model_id = $1", add_weight_part);
-        rows("SELECT idx, item_id, popularity, embedding FROM seqrec.items WHERE model_id = $1 ORDER BY idx",
-             add_item);
+        rows(
+            "SELECT idx, item_id, popularity, embedding, list FROM seqrec.items WHERE model_id = $1 "
+            "ORDER BY idx",
+            add_item);
         rows(
             "SELECT idx, user_id, seen_until, embedding, seen FROM seqrec.users WHERE model_id = $1 "
             "ORDER BY idx",
@@ -257,6 +263,17 @@ void remove_abandoned(const char* path) {
     FreeDir(directory);
 }
 
+/// Whether a version exists by now, whatever this transaction's snapshot sees.
+bool exists_now(std::int64_t model_id) {
+    const RoleScope scope = spi_enter();
+    PushActiveSnapshot(GetLatestSnapshot());
+    const auto rows =
+        run_sql("SELECT 1 FROM seqrec.models WHERE model_id = $1", {bigint_param(model_id)}, true);
+    PopActiveSnapshot();
+    spi_leave(scope);
+    return rows == 1;
+}
+
 /// Builds the file of a version while this process holds the lock on it.
 const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* path) {
     remove_abandoned(path);
@@ -265,6 +282,13 @@ const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* 
     if (!snapshot)
         ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                         errmsg("snapshot file \"%s\" can't be used although it was just built", path)));
+    // Dropped since this transaction's snapshot: what is mapped is all that is needed of it.
+    if (!exists_now(model_id)) {
+        unlink(path);
+        distrust_snapshot(version);
+    }
+    // A standby has no training that sweeps; what its primary dropped goes when a new version comes.
+    if (RecoveryInProgress()) sweep_snapshots();
     return snapshot;
 }
 
@@ -272,10 +296,7 @@ std::vector<std::string> pending_removals;
 
 void remove_pending(XactEvent event, void*) {
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT)
-        for (const std::string& path : pending_removals) {
-            unlink(path.c_str());
-            unlink((path + kStampSuffix).c_str());
-        }
+        for (const std::string& path : pending_removals) unlink(path.c_str());
     if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT &&
         event != XACT_EVENT_PRE_PREPARE)
         pending_removals.clear();
@@ -366,7 +387,10 @@ void remove_snapshot_at_commit(const char* version) {
     if (!registered) RegisterXactCallback(remove_pending, nullptr);
     registered = true;
     const char* path = snapshot_path(version);
-    guarded([&] { pending_removals.emplace_back(path); });
+    guarded([&] {
+        pending_removals.emplace_back(path);
+        pending_removals.emplace_back(std::string(path) + kStampSuffix);
+    });
 }
 
 void sweep_snapshots() {

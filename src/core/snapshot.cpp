@@ -246,7 +246,7 @@ void check(const SnapshotWriter::Size& size) {
     constexpr std::int64_t kMaxRows = std::numeric_limits<std::int32_t>::max();
     if (size.items < 0 || size.items > kMaxRows) invalid("number of items out of range");
     if (size.users < 0 || size.users > kMaxRows) invalid("number of users out of range");
-    if (size.lists < 0 || size.lists > kMaxRows) invalid("number of lists out of range");
+    if (size.lists < 0 || size.lists > size.items) invalid("number of lists out of range");
     if (size.dim < 1 || size.item_id_bytes < 0 || size.user_id_bytes < 0 || size.seen_items < 0)
         invalid("size out of range");
 }
@@ -333,13 +333,17 @@ void SnapshotWriter::weight_part(std::string_view name, std::size_t offset, std:
 }
 
 void SnapshotWriter::item(std::int64_t index, std::string_view id, std::span<const float> embedding,
-                          float popularity) {
+                          float popularity, std::int32_t list) {
     impl_->require(Impl::State::Filling, "item");
+    const bool indexed = impl_->codes.lists > 0;
+    if (indexed ? list < 0 || list >= impl_->codes.lists : list != -1)
+        invalid("item " + std::to_string(index) + " is in a list that is not there");
     if (!(std::isfinite(popularity) && popularity >= 0))
         invalid("popularity of item " + std::to_string(index) + " is out of range");
     impl_->items.add(index, id, embedding);
     impl_->scale[static_cast<std::size_t>(index)] = scale_of(embedding);
     impl_->popularity[static_cast<std::size_t>(index)] = popularity;
+    if (indexed) impl_->lists.push_back(list);
 }
 
 void SnapshotWriter::user(std::int64_t index, std::string_view id, std::span<const float> embedding,

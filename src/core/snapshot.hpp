@@ -94,10 +94,13 @@ class SnapshotWriter {
     void weight_part(std::string_view name, std::size_t offset, std::span<const std::byte> part);
     /// Rows in index order: ids are appended, so index must be 0, 1, 2, … (Error otherwise). `embedding` has
     /// dim finite numbers, `popularity` is finite and not negative, `seen_until` is the time of the user's
-    /// latest interaction in training, `seen` the items of those interactions, each in [0, items).
+    /// latest interaction in training, `seen` the items of those interactions, each in [0, items), `list` the
+    /// item's list of the index, -1 for all items without one.
     /// 按下标顺序给出行；embedding 为 dim 个有限数，popularity 有限且非负，seen_until
-    /// 为该用户在训练数据中最后一次交互的时间，seen 为交互过的物品，均在 [0, items) 内。
-    void item(std::int64_t index, std::string_view id, std::span<const float> embedding, float popularity);
+    /// 为该用户在训练数据中最后一次交互的时间，seen 为交互过的物品，均在 [0, items) 内，list
+    /// 为物品所属的索引列表，没有索引时均为 -1。
+    void item(std::int64_t index, std::string_view id, std::span<const float> embedding, float popularity,
+              std::int32_t list);
     void user(std::int64_t index, std::string_view id, std::span<const float> embedding, double seen_until,
               std::span<const std::int32_t> seen);
     /// Builds the hash tables, codes and checksums, checks that nothing is missing, writes the file under its

@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 """Snapshots: the tables are the truth, and every way to a model gives the same answer."""
 
+import contextlib
 import glob
+import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -13,6 +16,8 @@ from testing import Session, main, make_ratings, psql, script, sql, wait_for
 
 ASK = "SELECT string_agg(item_id || '=' || score, ' ' ORDER BY rank) FROM seqrec_recommend('u1', ARRAY['i1', 'i9', 'i4'], 20)"
 OPTIONS = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
+ACTIVE = "SELECT model_id FROM seqrec_models WHERE model = 'default' AND active"
+DAMAGED = "is damaged and is built again"
 answers = {}
 
 
@@ -39,10 +44,59 @@ def expect_same_answer():
     assert sql(ASK) == answers["first"], "another answer"
 
 
+def stamp_file():
+    return snapshot_file() + ".verified"
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write_in_place(path, data):
+    """Changes a file without replacing it: whoever has it mapped sees the change."""
+    with open(path, "r+b") as file:
+        file.write(data)
+        file.truncate(len(data))
+
+
+def places(snapshot):
+    """A byte in the middle of every tensor and of the header, and the last one of the file."""
+    start = 8 + struct.unpack("<Q", snapshot[:8])[0]
+    header = json.loads(snapshot[8:start])
+    found = {"header": snapshot.index(b"seqrec-snapshot/"), "config": snapshot.index(b"config") + 30, "last byte": len(snapshot) - 1}
+    for name, tensor in header.items():
+        begin, end = tensor.get("data_offsets", (0, 0))
+        if end > begin and not name.startswith("member."):
+            found[name] = start + (begin + end) // 2
+    return found
+
+
+def flipped(snapshot, at):
+    return snapshot[:at] + bytes([snapshot[at] ^ 16]) + snapshot[at + 1 :]
+
+
+def copy_version(model_id):
+    """A version of the same content, without the time that a training takes."""
+    number = sql("SELECT nextval('seqrec.models_model_id_seq')")
+    new = f"jsonb_build_object('model_id', {number})"
+    fresh = "jsonb_build_object('version', gen_random_uuid(), 'active', false)"
+    sql(
+        f"INSERT INTO seqrec.models SELECT (jsonb_populate_record(m, {new} || {fresh})).* FROM seqrec.models m WHERE model_id = {model_id};"
+        + ";".join(
+            f"INSERT INTO seqrec.{table} SELECT (jsonb_populate_record(t, {new})).* FROM seqrec.{table} t WHERE model_id = {model_id}"
+            for table in ("weights", "items", "users")
+        )
+    )
+    return number
+
+
 def published_warm():
     number = sql(f"SELECT seqrec_train('ratings', options => {OPTIONS})")
     sql(f"CALL seqrec_wait({number})")
     assert os.path.getsize(snapshot_file()) > 0
+    assert os.path.exists(stamp_file()), "who publishes knows that the file is whole"
+    assert sql("SHOW shared_preload_libraries") == ""
     answers["first"] = sql(ASK)
     assert len(answers["first"].split()) == 20
 
@@ -76,6 +130,63 @@ def file_damaged():
     assert open(path, "rb").read() == whole, "the same tables gave another file"
 
 
+def bits_flipped():
+    """A flipped bit anywhere is noticed: by a new connection, and by one that has the file mapped."""
+    path = snapshot_file()
+    whole = read(path)
+    session = Session()
+    assert session.run(ASK + ";") == answers["first"]
+    for name, at in places(whole).items():
+        for ask in (script, session.run):
+            write_in_place(path, flipped(whole, at))
+            said = ask(ASK + ";")
+            assert answers["first"] in said, f"{name}: {said}"
+            assert DAMAGED in said, f"{name}: {said}"
+            assert read(path) == whole, name
+    assert session.run(ASK + ";") == answers["first"], "a warning without a reason"
+    session.close()
+
+
+def damaged_under_a_connection():
+    path = snapshot_file()
+    whole = read(path)
+    session = Session()
+    assert session.run(ASK + ";") == answers["first"]
+    for damage in (b"", whole[:100], whole[: len(whole) // 2], whole[:-1], whole + b"\0", b"\xff" * len(whole)):
+        write_in_place(path, damage)
+        said = session.run(ASK + ";")
+        assert answers["first"] in said and DAMAGED in said, said
+        assert read(path) == whole
+    os.utime(path)  # touched, but whole: verified again, and no reason to complain
+    assert session.run(ASK + ";") == answers["first"]
+    session.close()
+
+
+def verified_once():
+    """Others trust the stamp of whoever read the file; a lost or old stamp is no trust."""
+    stamp, first = stamp_file(), read(stamp_file())
+    expect_same_answer()
+    assert read(stamp) == first
+    os.utime(snapshot_file())
+    expect_same_answer()
+    second = read(stamp)
+    assert second != first, "a touched file kept its stamp"
+    os.unlink(stamp)
+    expect_same_answer()
+    assert read(stamp) == second
+    write_in_place(stamp, b"not a stamp")
+    expect_same_answer()
+    assert read(stamp) == second
+
+
+def prewarmed():
+    assert int(sql("SELECT seqrec_prewarm()")) == os.path.getsize(snapshot_file())
+    os.unlink(snapshot_file())
+    assert int(sql("SELECT seqrec_prewarm('default')")) == os.path.getsize(snapshot_file()), "not built"
+    said = script("SELECT seqrec_prewarm('nobody');")
+    assert "42704" in said, said
+
+
 def snapshot_of_another_version():
     number = sql(f"SELECT seqrec_train('ratings', model => 'other', options => {OPTIONS})")
     sql(f"CALL seqrec_wait({number})")
@@ -100,14 +211,41 @@ def many_build_at_once():
 
 
 def server_restarted():
+    before = read(stamp_file())
     pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
     expect_same_answer()
+    assert read(stamp_file()) != before, "a restarted server trusts what an earlier one read"
 
 
 def server_crashed():
     os.unlink(snapshot_file())
     pg_ctl("restart", os.environ["PGDATA"], "-m", "immediate")
     expect_same_answer()
+
+
+def stopped_during_a_build():
+    """The server dies while a file is being built: nothing half is served, nothing is left."""
+    make_ratings("large", users=20000, items=20000, length=3)
+    number = sql("""SELECT seqrec_train('large', 'large', options => '{"epochs": 1, "members": 1, "dim": 32, "holdout": "keep"}')""")
+    sql(f"CALL seqrec_wait({number})")
+    version = sql("SELECT version FROM seqrec_models WHERE model = 'large'")
+    path = os.path.join(os.path.dirname(snapshot_file()), version + ".safetensors")
+    ask = ASK.replace("20)", "20, 'large')")
+    answer, whole = sql(ask), read(path)
+    os.unlink(path)
+    builder = subprocess.Popen(["psql", "-Xqc", ask], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 30
+    while not glob.glob(path + ".tmp.*") and not os.path.exists(path) and time.monotonic() < until:
+        time.sleep(0.0002)
+    pg_ctl("stop", os.environ["PGDATA"], "-m", "immediate")
+    builder.wait(30)
+    assert glob.glob(path + ".tmp.*") and not os.path.exists(path), "the build was over too early for this test"
+    pg_ctl("start", os.environ["PGDATA"])
+    assert sql(ask) == answer
+    assert read(path) == whole
+    assert not glob.glob(path + ".tmp.*"), "the dead builder's file is still there"
+    sql("SELECT seqrec_drop(model_id) FROM seqrec_models WHERE model = 'large'; DROP TABLE large")
+    assert not glob.glob(path + "*"), "a dropped version left a file"
 
 
 def job_interrupted_by_crash():
@@ -216,6 +354,7 @@ def standby_serves_and_follows():
         assert ask(ASK) == answers["first"], "the standby answers otherwise"
         refused = psql("-h", folder, "-c", "SELECT seqrec_train('ratings')")
         assert "during recovery" in refused.stderr and "25006" in refused.stderr, refused.stderr
+        assert int(ask("SELECT seqrec_prewarm()")) > 0
         which = "SELECT seqrec_recommend_info('u1', ARRAY['i1'])->>'model_id'"
         older = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default'")
         before = ask(which)
@@ -228,21 +367,131 @@ def standby_serves_and_follows():
         pg_ctl("stop", data, "-m", "fast")
 
 
+@contextlib.contextmanager
+def read_only(folder):
+    os.chmod(folder, 0o500)
+    try:
+        yield
+    finally:
+        os.chmod(folder, 0o700)
+
+
 def folder_not_writable():
-    """No snapshot can be built: an error that says so, and no wrong answer."""
+    """Sessions make snapshots of their own, with a warning, and no answer is wrong."""
+    path, whole = snapshot_file(), read(snapshot_file())
+    session = Session()
+    for damage in (None, flipped(whole, len(whole) // 2)):
+        if damage:
+            write_in_place(path, damage)
+        else:
+            os.unlink(path)
+        with read_only(os.path.dirname(path)):
+            said = session.run(ASK + ";")
+            assert answers["first"] in said and "makes a snapshot of its own" in said, said
+            assert session.run(ASK + ";") == answers["first"], "one copy is enough"
+            said = script(ASK + ";")
+            assert answers["first"] in said and "makes a snapshot of its own" in said, said
+        assert not glob.glob(os.path.join(os.environ["PGDATA"], "base", "pgsql_tmp", "*seqrec*"))
+        said = script(ASK + ";")
+        assert said.strip().endswith(answers["first"]) and (DAMAGED in said) == bool(damage), said
+        assert read(path) == whole
+        assert session.run(ASK + ";") == answers["first"]
+    with read_only(os.path.dirname(path)):  # nobody can leave a stamp, everybody verifies
+        os.utime(path)
+        for _ in range(2):
+            assert script(ASK + ";").strip() == answers["first"]
+        assert session.run(ASK + ";") == answers["first"]
+    session.close()
+
+
+def folder_is_no_folder():
     path = snapshot_file()
     folder = os.path.dirname(path)
-    os.unlink(path)
     os.rename(folder, folder + ".away")
     with open(folder, "w", encoding="utf-8"):
         pass
     try:
         said = script(ASK + ";")
-        assert "ERROR" in said and "could not" in said, said
+        assert answers["first"] in said and "makes a snapshot of its own" in said, said
     finally:
         os.unlink(folder)
         os.rename(folder + ".away", folder)
     expect_same_answer()
+
+
+def past_versions_answer():
+    """REPEATABLE READ keeps its version, activated away and dropped, mapped before or not."""
+    active, first = sql(ACTIVE), answers["first"]
+    older = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default'")
+    mapped, unmapped = Session(), Session()
+    sql(f"SELECT seqrec_activate({copy_version(active)})")
+    for session in (mapped, unmapped):
+        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ;")
+        session.run("SELECT count(*) FROM seqrec_models;")
+    assert mapped.run(ASK + ";") == first
+    dropped = sql(ACTIVE)
+    sql(f"SELECT seqrec_activate({older})")
+    other = sql(ASK)
+    assert other != first
+    assert mapped.run(ASK + ";") == first
+    sql(f"SELECT seqrec_drop({dropped})")
+    for _ in range(3):
+        assert mapped.run(ASK + ";") == first, "the transaction's version changed"
+        assert unmapped.run(ASK + ";") == first, "the transaction's version changed"
+    for session in (mapped, unmapped):
+        session.run("COMMIT;")
+        assert session.run(ASK + ";") == other, "the past was remembered"
+        session.close()
+    sql(f"SELECT seqrec_activate({active})")
+
+
+def switched_under_load():
+    """Versions come, answer and go while four sessions ask: no error, and always one version's answer."""
+    old = sql(ACTIVE)
+    other = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default'")
+    sql(f"SELECT seqrec_activate({other})")
+    expected = {answers["first"], sql(ASK)}
+    assert len(expected) == 2
+    got, stop = [], threading.Event()
+
+    def keep_asking():
+        session = Session()
+        while not stop.is_set():
+            got.append(session.run(ASK + ";"))
+        session.close()
+
+    threads = [threading.Thread(target=keep_asking) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    previous, until = None, time.monotonic() + 4
+    while time.monotonic() < until:
+        for source in (old, other):
+            copy = copy_version(source)
+            sql(f"SELECT seqrec_activate({copy})")
+            if previous:
+                sql(f"SELECT seqrec_drop({previous})")
+            previous = copy
+    sql(f"SELECT seqrec_activate({old}); SELECT seqrec_drop({previous})")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(got) == expected, [answer for answer in got if answer not in expected][:3]
+    expect_same_answer()
+
+
+def no_shared_memory_taken():
+    """A container's 64 MB of /dev/shm are none of seqrec's business: a session maps nothing there."""
+    session = Session()
+    pid = session.run("SELECT pg_backend_pid();")
+
+    def mapped_there():
+        return [line.split()[-1] for line in read(f"/proc/{pid}/maps").decode().splitlines() if "/dev/shm" in line]
+
+    before = mapped_there()
+    assert session.run(ASK + ";") == answers["first"]
+    assert session.run("SELECT seqrec_prewarm();")
+    assert mapped_there() == before
+    session.close()
 
 
 if __name__ == "__main__":
@@ -254,10 +503,15 @@ if __name__ == "__main__":
         new_connections_agree,
         file_deleted,
         file_damaged,
+        bits_flipped,
+        damaged_under_a_connection,
+        verified_once,
+        prewarmed,
         snapshot_of_another_version,
         many_build_at_once,
         server_restarted,
         server_crashed,
+        stopped_during_a_build,
         job_interrupted_by_crash,
         job_resumed_after_crash,
         interrupted_job_given_up,
@@ -265,4 +519,8 @@ if __name__ == "__main__":
         dropped_database_leaves_nothing,
         standby_serves_and_follows,
         folder_not_writable,
+        folder_is_no_folder,
+        past_versions_answer,
+        switched_under_load,
+        no_shared_memory_taken,
     )

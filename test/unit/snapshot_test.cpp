@@ -135,10 +135,11 @@ TEST_F(SnapshotTest, OpenRefusesWhatIsNoSnapshot) {
 }
 
 TEST_F(SnapshotTest, OpenRefusesMissingTensors) {
+    const std::string quote = "\"";
     for (const std::string name : {"item.embedding", "item.id.bytes", "item.id.hash", "item.id.offsets",
                                    "item.popularity", "item.scale", "user.embedding", "user.id.bytes",
                                    "user.id.hash", "user.id.offsets", "user.seen.offsets", "user.seen.items"})
-        EXPECT_EQ(open_error_after("\"" + name + "\"", "\"" + std::string(name.size(), 'x') + "\""),
+        EXPECT_EQ(open_error_after(quote + name + quote, quote + std::string(name.size(), 'x') + quote),
                   sqlstate::kDataCorrupted)
             << name;
 }
@@ -261,8 +262,8 @@ class SnapshotWriterTest : public SnapshotTest {
         writer.weight_part("w", 0, std::as_bytes(std::span(kFour)));
     }
     static void fill_rows(SnapshotWriter& writer) {
-        writer.item(0, "a", kTwo, 1);
-        writer.item(1, "bc", kTwo, 2);
+        writer.item(0, "a", kTwo, 1, -1);
+        writer.item(1, "bc", kTwo, 2, -1);
         writer.user(0, "u", kTwo, 5, {});
     }
     void expect_nothing_left() { EXPECT_EQ(folder_.files(), 0u); }
@@ -276,10 +277,10 @@ TEST_F(SnapshotWriterTest, WritesInAnyMixOfOrders) {
     const auto bytes = std::as_bytes(std::span(kFour));
     writer.user(0, "u", kTwo, 5, {});
     writer.weight_part("w", 8, bytes.subspan(8));
-    writer.item(0, "a", kTwo, 1);
+    writer.item(0, "a", kTwo, 1, -1);
     writer.weight_part("w", 16, {});
     writer.weight_part("w", 0, bytes.first(8));
-    writer.item(1, "bc", kTwo, 2);
+    writer.item(1, "bc", kTwo, 2, -1);
     int polls = 0;
     writer.commit([&] { ++polls; });
     EXPECT_GE(polls, 3);
@@ -304,8 +305,8 @@ TEST_F(SnapshotWriterTest, RefusesIncompleteContent) {
     EXPECT_EQ(commit_error([](SnapshotWriter& w) { fill_weight(w); }), sqlstate::kDataCorrupted);
     EXPECT_EQ(commit_error([](SnapshotWriter& w) {
                   fill_weight(w);
-                  w.item(0, "a", kTwo, 1);
-                  w.item(1, "bc", kTwo, 2);
+                  w.item(0, "a", kTwo, 1, -1);
+                  w.item(1, "bc", kTwo, 2, -1);
               }),
               sqlstate::kDataCorrupted);
     expect_nothing_left();
@@ -349,11 +350,11 @@ TEST_F(SnapshotWriterTest, RefusesRowsOutOfOrder) {
     SnapshotWriter writer = small();
     for (const std::int64_t index :
          {std::int64_t{1}, std::int64_t{-1}, std::int64_t{2}, INT64_MIN, INT64_MAX})
-        EXPECT_EQ(error_of([&] { writer.item(index, "a", kTwo, 1); }), sqlstate::kDataCorrupted) << index;
-    writer.item(0, "a", kTwo, 1);
-    EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, 1); }), sqlstate::kDataCorrupted);
-    writer.item(1, "bc", kTwo, 1);
-    EXPECT_EQ(error_of([&] { writer.item(2, "", kTwo, 1); }), sqlstate::kDataCorrupted);
+        EXPECT_EQ(error_of([&] { writer.item(index, "a", kTwo, 1, -1); }), sqlstate::kDataCorrupted) << index;
+    writer.item(0, "a", kTwo, 1, -1);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, 1, -1); }), sqlstate::kDataCorrupted);
+    writer.item(1, "bc", kTwo, 1, -1);
+    EXPECT_EQ(error_of([&] { writer.item(2, "", kTwo, 1, -1); }), sqlstate::kDataCorrupted);
     writer.user(0, "u", kTwo, 5, {});
     EXPECT_EQ(error_of([&] { writer.user(1, "", kTwo, 5, {}); }), sqlstate::kDataCorrupted);
 }
@@ -361,13 +362,13 @@ TEST_F(SnapshotWriterTest, RefusesRowsOutOfOrder) {
 TEST_F(SnapshotWriterTest, RefusesRowsThatAreNotNumbers) {
     SnapshotWriter writer = small();
     const float three[] = {1, 2, 3}, nan[] = {1, NAN}, infinite[] = {-kInfinity, 1};
-    EXPECT_EQ(error_of([&] { writer.item(0, "a", three, 1); }), sqlstate::kDataCorrupted);
-    EXPECT_EQ(error_of([&] { writer.item(0, "a", {}, 1); }), sqlstate::kDataCorrupted);
-    EXPECT_EQ(error_of([&] { writer.item(0, "a", nan, 1); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", three, 1, -1); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", {}, 1, -1); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", nan, 1, -1); }), sqlstate::kDataCorrupted);
     EXPECT_EQ(error_of([&] { writer.user(0, "u", infinite, 5, {}); }), sqlstate::kDataCorrupted);
     for (const float popularity : {-1.0f, NAN, kInfinity})
-        EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, popularity); }), sqlstate::kDataCorrupted);
-    writer.item(0, "a", kTwo, 1);  // what was refused left no trace
+        EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, popularity, -1); }), sqlstate::kDataCorrupted);
+    writer.item(0, "a", kTwo, 1, -1);  // what was refused left no trace
 }
 
 TEST_F(SnapshotWriterTest, RefusesIdsOfAnotherLengthThanDeclared) {
@@ -386,8 +387,8 @@ TEST_F(SnapshotWriterTest, RefusesIdsOfAnotherLengthThanDeclared) {
 TEST_F(SnapshotWriterTest, RefusesSeenItemsThatAreNotThereOrNotDeclared) {
     SnapshotWriter writer = small(3, 3);
     fill_weight(writer);
-    writer.item(0, "a", kTwo, 1);
-    writer.item(1, "bc", kTwo, 1);
+    writer.item(0, "a", kTwo, 1, -1);
+    writer.item(1, "bc", kTwo, 1, -1);
     const auto user_error = [&](std::vector<std::int32_t> seen) {
         return error_of([&] { writer.user(0, "u", kTwo, 5, seen); });
     };
@@ -398,11 +399,26 @@ TEST_F(SnapshotWriterTest, RefusesSeenItemsThatAreNotThereOrNotDeclared) {
     EXPECT_EQ(error_of([&] { writer.commit(); }), sqlstate::kDataCorrupted);
 }
 
+/// Either every item is in one of the lists that were declared, or none is in any.
+TEST_F(SnapshotWriterTest, RefusesListsThatAreNotThere) {
+    for (const std::int64_t lists : {0, 1, 2}) {
+        SnapshotWriter writer({2, 1, 2, 3, 1, 0, lists}, "test", "{}", "v");
+        writer.create(path_);
+        const auto list_error = [&](std::int32_t list) {
+            return error_of([&] { writer.item(0, "a", kTwo, 1, list); });
+        };
+        for (const std::int32_t list : {-2, INT32_MIN, INT32_MAX, static_cast<std::int32_t>(lists)})
+            EXPECT_EQ(list_error(list), sqlstate::kDataCorrupted) << lists << " " << list;
+        EXPECT_EQ(list_error(lists == 0 ? 0 : -1), sqlstate::kDataCorrupted) << lists;
+        EXPECT_EQ(list_error(static_cast<std::int32_t>(lists) - 1), "") << lists;
+    }
+}
+
 TEST_F(SnapshotWriterTest, RefusesDuplicateIds) {
     SnapshotWriter writer = small(2);
     fill_weight(writer);
-    writer.item(0, "a", kTwo, 1);
-    writer.item(1, "a", kTwo, 1);
+    writer.item(0, "a", kTwo, 1, -1);
+    writer.item(1, "a", kTwo, 1, -1);
     writer.user(0, "u", kTwo, 5, {});
     std::string message;
     EXPECT_EQ(error_of([&] { writer.commit(); }, &message), sqlstate::kDataCorrupted);
@@ -428,6 +444,10 @@ TEST_F(SnapshotWriterTest, RefusesSizesOutOfRange) {
     EXPECT_TRUE(refused({0, 0, 1, -1, 0, 0}));
     EXPECT_TRUE(refused({0, 0, 1, 0, INT64_MAX, 0}));
     EXPECT_TRUE(refused({0, 0, 1, 0, 0, -1}));
+    EXPECT_FALSE(refused({2, 0, 1, 0, 0, 0, 2}));
+    EXPECT_TRUE(refused({2, 0, 1, 0, 0, 0, 3}));
+    EXPECT_TRUE(refused({2, 0, 1, 0, 0, 0, -1}));
+    EXPECT_TRUE(refused({2, 0, 1, 0, 0, 0, INT64_MAX}));
     EXPECT_TRUE(refused({0, 0, 1, 0, 0, INT64_MAX}));
     EXPECT_TRUE(refused({1 << 30, 0, INT64_MAX, 0, 0, 0}));
     EXPECT_TRUE(refused({1 << 30, 1 << 30, std::int64_t{1} << 31, 0, 0, 0}));
@@ -436,7 +456,7 @@ TEST_F(SnapshotWriterTest, RefusesSizesOutOfRange) {
 
 TEST_F(SnapshotWriterTest, RefusesCallsOutOfOrder) {
     SnapshotWriter early({2, 1, 2, 3, 1, 0}, "test", "{}", "v");
-    EXPECT_EQ(error_of([&] { early.item(0, "a", kTwo, 1); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { early.item(0, "a", kTwo, 1, -1); }), sqlstate::kInternal);
     EXPECT_EQ(error_of([&] { early.user(0, "a", kTwo, 5, {}); }), sqlstate::kInternal);
     EXPECT_EQ(error_of([&] { early.weight_part("w", 0, {}); }), sqlstate::kInternal);
     EXPECT_EQ(error_of([&] { early.commit(); }), sqlstate::kInternal);

@@ -60,7 +60,7 @@ struct TinyModel {
         for (const auto& [name, values] : weights_)
             writer.weight_part(name, 0, std::as_bytes(std::span(values)));
         for (std::int32_t i = 0; i < items(); ++i)
-            writer.item(i, item_id(i), item_embedding(i), popularity(i));
+            writer.item(i, item_id(i), item_embedding(i), popularity(i), -1);
         for (std::int32_t u = 0; u < users(); ++u)
             writer.user(u, user_id(u), user_vectors[static_cast<std::size_t>(u)], 5,
                         seen[static_cast<std::size_t>(u)]);
