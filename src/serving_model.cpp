@@ -123,7 +123,9 @@ ServingModel& look_up(std::string_view wanted) {
         model = open_version(name, *row);
     // Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and
     // what it sees must not be remembered beyond it: the invalidation that would correct it has come already.
-    const ActiveVersion* latest = find_active_version(name, GetLatestSnapshot());
+    // In parallel mode the latest snapshot is not to be had; a table without a cache gets a fresh one of catalogs.
+    const ActiveVersion* latest = find_active_version(
+        name, IsInParallelMode() ? GetCatalogSnapshot(models_table) : GetLatestSnapshot());
     const bool lasting = latest && latest->model_id == row->model_id;
     // An answer about the past holds while the transaction's one snapshot does, else for this call only.
     model->generation = lasting || IsolationUsesXactSnapshot() ? seen : 0;
