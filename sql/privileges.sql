@@ -8,7 +8,7 @@ CREATE ROLE seqrec_bob LOGIN;
 CREATE ROLE seqrec_asks LOGIN;
 GRANT CREATE ON SCHEMA public TO seqrec_alice, seqrec_bob;
 GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate, seqrec_drop TO seqrec_alice, seqrec_bob;
-GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text) TO seqrec_alice, seqrec_bob, seqrec_asks;
+GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) TO seqrec_alice, seqrec_bob, seqrec_asks;
 CREATE TABLE secret (user_id text, item_id text, timestamp int);
 INSERT INTO secret VALUES ('u', 'i', 1), ('u', 'j', 2);
 

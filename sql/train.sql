@@ -96,6 +96,20 @@ SELECT model, seqrec_recommend_info(user_id, model => model)->>'source' AS sourc
 FROM (VALUES ('extreme_bigint', '-9223372036854775808'), ('extreme_bigint', '9223372036854775807'),
              ('extreme_integer', '-2147483648'), ('extreme_smallint', '32767'),
              ('extreme_uuid', 'ffffffff-ffff-ffff-ffff-ffffffffffff')) t(model, user_id);
+-- What each user has seen: each item once, in the order of the last interaction with it.
+CREATE TABLE repeated AS
+SELECT u AS user_id, (u * 7 + g * g) % 12 AS item_id, g AS timestamp FROM generate_series(1, 120) u, generate_series(1, 8) g;
+CALL train_and_show('repeated', NULL);
+WITH expected AS (
+    SELECT user_id::text, array_agg(item_id::text ORDER BY last) AS items
+    FROM (SELECT user_id, item_id, max(timestamp) AS last FROM repeated GROUP BY user_id, item_id) latest GROUP BY user_id
+), stored AS (
+    SELECT u.user_id, (SELECT array_agg(i.item_id ORDER BY s.place) FROM unnest(u.seen) WITH ORDINALITY s(idx, place)
+                       JOIN seqrec.items i USING (idx) WHERE i.model_id = u.model_id) AS items
+    FROM seqrec.users u JOIN seqrec_models m USING (model_id) WHERE m.model = 'repeated'
+)
+SELECT count(*) AS users, count(*) FILTER (WHERE e.items = s.items) AS same, min(cardinality(s.items)) AS items
+FROM expected e FULL JOIN stored s USING (user_id);
 -- What an answer looks like.
 SELECT count(*) AS rows, count(DISTINCT rank) AS ranks, min(rank), max(rank), bool_and(score BETWEEN -1 AND 1) AS cosine,
        bool_and(item_id NOT IN ('i1', 'i2')) AS not_clicked

@@ -70,6 +70,8 @@ void CopyRow::put(T value) {
 
 CopyRow::CopyRow(std::string& buffer, std::int16_t fields) : buffer_(buffer) { put(fields); }
 
+void CopyRow::null() { put<std::int32_t>(-1); }
+
 void CopyRow::bigint(std::int64_t value) {
     put<std::int32_t>(sizeof value);
     put(value);
@@ -95,15 +97,29 @@ void CopyRow::text(std::string_view value) {
     buffer_.append(value);
 }
 
-void CopyRow::reals(std::span<const float> values) {
-    const auto count = static_cast<std::int32_t>(values.size());
-    put<std::int32_t>(20 + 8 * count);
-    put<std::int32_t>(1);          // dimensions
-    put<std::int32_t>(0);          // no nulls
-    put<std::int32_t>(FLOAT4OID);  // element type
-    put(count);
+/// What comes before the elements, of four bytes each, of an array.
+void CopyRow::array(Oid element, std::size_t count) {
+    constexpr std::size_t kMost = MaxAllocSize / 8;  // what COPY reads as one field
+    if (count > kMost) throw Error(sqlstate::kFeatureNotSupported, "an array is too long for a table");
+    const auto length = static_cast<std::int32_t>(count);
+    const std::int32_t dimensions = length > 0 ? 1 : 0;
+    put<std::int32_t>(12 + 8 * dimensions + 8 * length);
+    put(dimensions);
+    put<std::int32_t>(0);  // no nulls
+    put(static_cast<std::int32_t>(element));
+    if (dimensions == 0) return;
+    put(length);
     put<std::int32_t>(1);  // lower bound
+}
+
+void CopyRow::reals(std::span<const float> values) {
+    array(FLOAT4OID, values.size());
     for (const float value : values) real(value);
+}
+
+void CopyRow::integers(std::span<const std::int32_t> values) {
+    array(INT4OID, values.size());
+    for (const std::int32_t value : values) integer(value);
 }
 
 void copy_into(Oid relation, MakeRow make_row, const void* state) {

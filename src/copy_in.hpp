@@ -15,16 +15,19 @@ namespace seqrec {
 class CopyRow {
   public:
     CopyRow(std::string& buffer, std::int16_t fields);
+    void null();
     void bigint(std::int64_t value);
     void integer(std::int32_t value);
     void real(float value);
     void number(double value);
     void text(std::string_view value);
     void reals(std::span<const float> values);
+    void integers(std::span<const std::int32_t> values);
 
   private:
     template <typename T>
     void put(T value);
+    void array(Oid element, std::size_t count);
     std::string& buffer_;
 };
 

@@ -31,29 +31,29 @@ Oid parameter_type(ColumnForm form) {
     }
 }
 
-bool parse_bigint(IdSlice text, Datum* value) {
+bool parse_bigint(std::string_view text, Datum* value) {
     std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data, text.data + text.size, number);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     *value = Int64GetDatum(number);
-    return error == std::errc() && end == text.data + text.size;
+    return error == std::errc() && end == text.data() + text.size();
 }
 
 /// A uuid in its canonical form, which is the form the model knows it by.
-bool parse_uuid(IdSlice text, Datum* value) {
-    if (text.size != 36) return false;
-    for (std::size_t i = 0; i < text.size; ++i) {
+bool parse_uuid(std::string_view text, Datum* value) {
+    if (text.size() != 36) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
         const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? text.data[i] != '-' : !isxdigit(static_cast<unsigned char>(text.data[i]))) return false;
+        if (dash ? text[i] != '-' : !isxdigit(static_cast<unsigned char>(text[i]))) return false;
     }
-    *value = DirectFunctionCall1(uuid_in, CStringGetDatum(pnstrdup(text.data, text.size)));
+    *value = DirectFunctionCall1(uuid_in, CStringGetDatum(pnstrdup(text.data(), text.size())));
     return true;
 }
 
 /// The user's id as the plan's parameter; false when no row can have it.
-bool user_parameter(Oid type, IdSlice user, Datum* value) {
+bool user_parameter(Oid type, std::string_view user, Datum* value) {
     if (type == INT8OID) return parse_bigint(user, value);
     if (type == UUIDOID) return parse_uuid(user, value);
-    *value = PointerGetDatum(cstring_to_text_with_len(user.data, static_cast<int>(user.size)));
+    *value = PointerGetDatum(cstring_to_text_with_len(user.data(), static_cast<int>(user.size())));
     return true;
 }
 
@@ -77,19 +77,18 @@ void forget_dropped_table(ServingModel& model) {
 }
 
 /// The last result's ids in reverse: the query gives the latest first.
-IdSlice* copy_oldest_first(MemoryContext context, int count) {
-    auto* ids =
-        static_cast<IdSlice*>(MemoryContextAlloc(context, sizeof(IdSlice) * static_cast<Size>(count + 1)));
-    for (int i = 0; i < count; ++i) {
-        const char* id = MemoryContextStrdup(context, spi_text(static_cast<std::uint64_t>(count - 1 - i), 1));
-        ids[i] = {id, strlen(id)};
-    }
-    return ids;
+IdArray copy_oldest_first(MemoryContext context, int count) {
+    IdArray result{static_cast<std::string_view*>(
+                       MemoryContextAlloc(context, sizeof(std::string_view) * static_cast<Size>(count + 1))),
+                   count};
+    for (int i = 0; i < count; ++i)
+        result.ids[i] = MemoryContextStrdup(context, spi_text(static_cast<std::uint64_t>(count - 1 - i), 1));
+    return result;
 }
 
 }  // namespace
 
-IdSlice* read_history(ServingModel& model, IdSlice user, int* count) {
+IdArray read_history(ServingModel& model, std::string_view user) {
     const MemoryContext outside = CurrentMemoryContext;
     const Oid owner = get_role_oid(model.owner.c_str(), true);
     if (!OidIsValid(owner))
@@ -102,14 +101,14 @@ IdSlice* read_history(ServingModel& model, IdSlice user, int* count) {
     forget_dropped_table(model);
     if (!model.history) prepare(model);
     Datum values[2] = {(Datum)0, Int32GetDatum(model.snapshot->encoder().max_len())};
-    *count = 0;
+    int count = 0;
     if (user_parameter(SPI_getargtypeid(model.history, 0), user, &values[0])) {
         const int code = SPI_execute_plan(model.history, values, nullptr, true, 0);
         if (code != SPI_OK_SELECT)
             elog(ERROR, "could not read a user's history: %s", SPI_result_code_string(code));
-        *count = static_cast<int>(SPI_processed);
+        count = static_cast<int>(SPI_processed);
     }
-    IdSlice* ids = copy_oldest_first(outside, *count);
+    const IdArray ids = copy_oldest_first(outside, count);
     SPI_finish();
     leave(scope);
     return ids;

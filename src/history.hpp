@@ -2,20 +2,15 @@
 // PostgreSQL code: may ereport.
 #pragma once
 
+#include "arguments.hpp"
 #include "serving_model.hpp"
 
 namespace seqrec {
-
-/// One id in palloc'd memory. 一个 id。
-struct IdSlice {
-    const char* data;
-    std::size_t size;
-};
 
 /// The user's latest items, oldest first, at most max_len of the model. Read with the rights of the model's
 /// owner, who published the model; a user id that the column's type can't hold has no rows.
 /// 用户最近的物品，最早的在前，至多为模型的 max_len 个。以模型所有者的权限读取；列类型无法表示的用户 id
 /// 视为没有记录。
-IdSlice* read_history(ServingModel& model, IdSlice user, int* count);
+IdArray read_history(ServingModel& model, std::string_view user);
 
 }  // namespace seqrec

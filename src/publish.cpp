@@ -48,6 +48,8 @@ struct Files {
         check_finite("user.embedding", {users, dim});
         check_finite("item.popularity", {items});
         (void)model.get<double>("user.seen_until", {users});
+        check_seen();
+        check_lists();
     }
 
     void check_finite(const char* name, const Shape& shape) const {
@@ -55,6 +57,30 @@ struct Files {
         if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
             throw Error(sqlstate::kDataCorrupted, std::string("the trained ") + name + " is not finite",
                         "Try a smaller learning_rate.");
+    }
+
+    void check_seen() const {
+        const auto offsets = model.get<std::int64_t>("user.seen.offsets", {users + 1});
+        const auto seen = model.get<std::int32_t>("user.seen.items", {-1});
+        if (offsets.front() != 0 || offsets.back() != static_cast<std::int64_t>(seen.size()) ||
+            !std::is_sorted(offsets.begin(), offsets.end()))
+            throw Error(sqlstate::kDataCorrupted,
+                        "the trained user.seen.offsets do not span user.seen.items");
+        if (!std::all_of(seen.begin(), seen.end(),
+                         [&](std::int32_t item) { return item >= 0 && item < items; }))
+            throw Error(sqlstate::kDataCorrupted,
+                        "the trained user.seen.items name items that are not there");
+    }
+
+    void check_lists() const {
+        const auto lists = nlohmann::json::parse(model.meta("config")).value("lists", std::int64_t{0});
+        if ((lists > 0) != model.contains("item.list"))
+            throw Error(sqlstate::kDataCorrupted, "the trainer wrote half of an index");
+        if (lists <= 0) return;
+        check_finite("list.centroid", {lists, dim});
+        const auto list = model.get<std::int32_t>("item.list", {items});
+        if (!std::all_of(list.begin(), list.end(), [&](std::int32_t of) { return of >= 0 && of < lists; }))
+            throw Error(sqlstate::kDataCorrupted, "the trained item.list names lists that are not there");
     }
 
     std::string_view id(const char* prefix, std::int64_t index) const {
@@ -68,6 +94,14 @@ struct Files {
         return model.get<float>(name, {-1, dim})
             .subspan(static_cast<std::size_t>(index * dim), static_cast<std::size_t>(dim));
     }
+
+    std::span<const std::int32_t> seen(std::int64_t user) const {
+        const auto offsets = model.get<std::int64_t>("user.seen.offsets", {users + 1});
+        const std::int64_t begin = offsets[static_cast<std::size_t>(user)],
+                           end = offsets[static_cast<std::size_t>(user + 1)];
+        return model.get<std::int32_t>("user.seen.items", {-1})
+            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    }
 };
 
 bool is_weight(const std::string& name) {
@@ -77,24 +111,30 @@ bool is_weight(const std::string& name) {
 bool item_row(std::int64_t index, std::string& buffer, const void* state) {
     const auto& files = *static_cast<const Files*>(state);
     if (index >= files.items) return false;
-    CopyRow row(buffer, 5);
+    CopyRow row(buffer, 6);
     row.bigint(files.model_id);
     row.integer(static_cast<std::int32_t>(index));
     row.text(files.id("item", index));
     row.real(files.model.get<float>("item.popularity", {files.items})[static_cast<std::size_t>(index)]);
     row.reals(files.row("item.embedding", index));
+    if (files.model.contains("item.list"))
+        row.integer(
+            files.model.get<std::int32_t>("item.list", {files.items})[static_cast<std::size_t>(index)]);
+    else
+        row.null();
     return true;
 }
 
 bool user_row(std::int64_t index, std::string& buffer, const void* state) {
     const auto& files = *static_cast<const Files*>(state);
     if (index >= files.users) return false;
-    CopyRow row(buffer, 5);
+    CopyRow row(buffer, 6);
     row.bigint(files.model_id);
     row.integer(static_cast<std::int32_t>(index));
     row.text(files.id("user", index));
     row.number(files.model.get<double>("user.seen_until", {files.users})[static_cast<std::size_t>(index)]);
     row.reals(files.row("user.embedding", index));
+    row.integers(files.seen(index));
     return true;
 }
 

@@ -1,20 +1,19 @@
-// The SQL functions that serve: fetch arguments, compute in core/, build rows.
+// The SQL functions that recommend: fetch arguments, compute in core/, build rows.
 #include "core/recommend.hpp"
 
-#include <charconv>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "arguments.hpp"
 #include "boundary.hpp"
 #include "history.hpp"
 #include "serving_model.hpp"
 
 extern "C" {
-#include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 }
@@ -22,167 +21,212 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-constexpr int kMostItems = 10000;    // k; a longer list is a ranking of the catalogue
-constexpr int kMostClicks = 100000;  // only the last max_len count
-
-/// The arguments of a call, as text, in the call's memory.
-struct Call {
-    IdSlice user;
-    IdSlice* clicks;
-    int click_count;
+/// Who asks, from SQL; clicks that are not given are the user's own latest rows.
+struct SqlAsker {
+    std::string_view user;
+    IdArray clicks;
     bool clicks_given;
-    int k;
-    const char* model;
-    std::size_t model_length;
 };
 
-/// A call's answer, kept until its rows are built. Static, so that no destructor is skipped when building
-/// them fails.
-struct Result {
+/// Answers until their rows are built. Static, so that no destructor is skipped when building them fails.
+struct Work {
     ServingModel* model;
-    std::vector<std::string_view> clicks;
-    Answer answer;
-    bool from_history;
+    Request request;
+    Poll poll = check_for_interrupts;
+    std::unique_ptr<const Recommender> recommender;
+    std::vector<Answer> answers;
 };
-Result result;
+Work work;
 
-IdSlice bigint_slice(std::int64_t value) {
-    char* digits = static_cast<char*>(palloc(24));
-    return {digits, static_cast<std::size_t>(std::to_chars(digits, digits + 24, value).ptr - digits)};
+SqlAsker read_asker(FunctionCallInfo fcinfo, Oid type) {
+    SqlAsker asker{};
+    if (!PG_ARGISNULL(0)) asker.user = any_id(PG_GETARG_DATUM(0), type);
+    asker.clicks_given = !PG_ARGISNULL(1);
+    if (asker.clicks_given) asker.clicks = id_array(PG_GETARG_DATUM(1), type, "clicks", kMostClicks);
+    return asker;
 }
 
-IdSlice text_slice(Datum value) {
-    struct varlena* text = PG_DETOAST_DATUM_PACKED(value);
-    return {VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text)};
-}
+bool wants_history(const SqlAsker& asker) { return !asker.clicks_given && asker.user.data(); }
 
-IdSlice id_slice(Datum value, Oid type) {
-    return type == INT8OID ? bigint_slice(DatumGetInt64(value)) : text_slice(value);
-}
-
-/// The elements of the clicks array that are not NULL.
-void read_clicks(ArrayType* array, Oid type, Call* call) {
-    Datum* values;
-    bool* nulls;
-    int count;
-    if (ARR_NDIM(array) > 1)
-        ereport(ERROR,
-                (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("clicks must be a one-dimensional array"),
-                 errhint("Give the ids of the items, oldest first: ARRAY['a', 'b'].")));
-    if (type == INT8OID)
-        deconstruct_array(array, INT8OID, sizeof(std::int64_t), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values,
-                          &nulls, &count);
-    else
-        deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
-    if (count > kMostClicks)
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many clicks: %d", count),
-                        errhint("At most %d may be given; only the latest matter.", kMostClicks)));
-    call->clicks = static_cast<IdSlice*>(palloc(sizeof(IdSlice) * static_cast<Size>(count + 1)));
-    call->click_count = 0;
-    for (int i = 0; i < count; ++i)
-        if (!nulls[i]) call->clicks[call->click_count++] = id_slice(values[i], type);
-}
-
-Call read_call(FunctionCallInfo fcinfo, Oid type) {
-    Call call{};
-    if (!PG_ARGISNULL(0)) call.user = id_slice(PG_GETARG_DATUM(0), type);
-    call.clicks_given = !PG_ARGISNULL(1);
-    if (call.clicks_given) read_clicks(PG_GETARG_ARRAYTYPE_P(1), type, &call);
-    if (PG_ARGISNULL(2) || PG_ARGISNULL(3))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("k and model must not be NULL")));
-    call.k = PG_GETARG_INT32(2);
-    if (call.k < 1 || call.k > kMostItems)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("k is %d", call.k),
-                        errhint("k is the number of items wanted, from 1 to %d.", kMostItems)));
-    const IdSlice model = text_slice(PG_GETARG_DATUM(3));
-    call.model = model.data;
-    call.model_length = model.size;
-    return call;
-}
-
-std::string_view view(IdSlice slice) { return {slice.data, slice.size}; }
-
-/// Fills `result`. Its views point into the call's memory and the snapshot.
-void answer(Call& call) {
-    const bool from_history = !call.clicks_given && call.user.data;
-    if (from_history)
-        call.clicks =
-            read_history(serving_model(call.model, call.model_length), call.user, &call.click_count);
-    ServingModel& model = serving_model(call.model, call.model_length);
+/// Reads the histories that are wanted, then opens the model: a view over the ratings may have called
+/// seqrec_recommend itself, and another version may be active since.
+void begin(const Wish& wish, std::span<SqlAsker> askers) {
+    for (SqlAsker& asker : askers)
+        if (wants_history(asker))
+            asker.clicks = read_history(serving_model(wish.model.data(), wish.model.size()), asker.user);
+    ServingModel& model = serving_model(wish.model.data(), wish.model.size());
     guarded([&] {
-        result.model = &model;
-        result.from_history = from_history;
-        result.clicks.clear();
-        for (int i = 0; i < call.click_count; ++i) result.clicks.push_back(view(call.clicks[i]));
-        result.answer =
-            recommend(*model.snapshot, {view(call.user), result.clicks, call.k}, check_for_interrupts);
+        work.model = &model;
+        work.request = wish.request();
+        work.answers.clear();
+        work.recommender = std::make_unique<const Recommender>(*model.snapshot, work.request, work.poll);
+    });
+}
+
+/// Fills work.answers for some of the askers.
+void answer(std::span<const SqlAsker> askers) {
+    guarded([&] {
+        std::vector<Asker> plain;
+        for (const SqlAsker& asker : askers) plain.push_back({asker.user, asker.clicks.view()});
+        work.answers = work.recommender->answer(plain);
     });
 }
 
 /// A popular list instead of a personal one is never silent.
 void tell_fallback() {
-    if (result.answer.source == Source::Popular)
+    if (work.answers.front().source == Source::Popular)
         ereport(
             NOTICE,
             (errmsg("neither the user nor any click is known to model \"%s\": the most popular items answer",
-                    result.model->name.c_str()),
+                    work.model->name.c_str()),
              errhint("seqrec_recommend_info() tells this in a column.")));
 }
 
-Datum bigint_item(std::string_view id) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), value);
-    if (error != std::errc() || end != id.data() + id.size())
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("item id \"%s\" is not a bigint", pnstrdup(id.data(), id.size())),
-                        errhint("Call seqrec_recommend with the user's id as text.")));
-    return Int64GetDatum(value);
-}
-
-Datum item_datum(std::string_view id, Oid type) {
-    if (type == INT8OID) return bigint_item(id);
-    return PointerGetDatum(cstring_to_text_with_len(id.data(), static_cast<int>(id.size())));
-}
-
-void put_rows(FunctionCallInfo fcinfo, Oid type) {
+Datum recommend_rows(FunctionCallInfo fcinfo, Oid type) {
+    SqlAsker asker = read_asker(fcinfo, type);
+    begin(read_wish(fcinfo, 2, type), std::span(&asker, 1));
+    answer(std::span(&asker, 1));
+    tell_fallback();
     InitMaterializedSRF(fcinfo, 0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     int rank = 0;
-    for (const ScoredItem& item : result.answer.items) {
-        Datum values[3] = {Int32GetDatum(++rank),
-                           item_datum(result.model->snapshot->items().id(item.item), type),
+    for (const ScoredItem& item : work.answers.front().items) {
+        Datum values[3] = {Int32GetDatum(++rank), id_datum(work.model->snapshot->items().id(item.item), type),
                            Float4GetDatum(item.score)};
         bool nulls[3] = {};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
     }
-}
-
-Datum recommend_rows(FunctionCallInfo fcinfo, Oid type) {
-    Call call = read_call(fcinfo, type);
-    answer(call);
-    tell_fallback();
-    put_rows(fcinfo, type);
     return (Datum)0;
 }
 
-nlohmann::json describe_result() {
-    const Snapshot& snapshot = *result.model->snapshot;
+nlohmann::json describe(const SqlAsker& asker, const Answer& answer) {
+    const Snapshot& snapshot = *work.model->snapshot;
     nlohmann::json items = nlohmann::json::array(), unknown = nlohmann::json::array();
-    for (const ScoredItem& item : result.answer.items)
+    for (const ScoredItem& item : answer.items)
         items.push_back({{"rank", items.size() + 1},
                          {"item_id", to_utf8(snapshot.items().id(item.item))},
                          {"score", item.score}});
-    for (const std::uint32_t position : result.answer.unknown_clicks)
-        unknown.push_back(to_utf8(result.clicks[position]));
-    const bool own_history = result.from_history && result.answer.source == Source::Clicks;
-    return {{"model", to_utf8(result.model->name)},
-            {"model_id", result.model->model_id},
-            {"version", result.model->version},
-            {"source", own_history ? "history" : source_name(result.answer.source)},
-            {"fallback", result.answer.source == Source::Popular},
-            {"user_known", result.answer.user_known},
+    for (const std::uint32_t position : answer.unknown_clicks)
+        unknown.push_back(to_utf8(asker.clicks.ids[position]));
+    const bool own_history = wants_history(asker) && answer.source == Source::Clicks;
+    return {{"model", to_utf8(work.model->name)},
+            {"model_id", work.model->model_id},
+            {"version", work.model->version},
+            {"source", own_history ? "history" : source_name(answer.source)},
+            {"fallback", answer.source == Source::Popular},
+            {"user_known", answer.user_known},
             {"unknown_items", unknown},
             {"items", items}};
+}
+
+// --- batches ---
+
+constexpr int kMostAskers = 1000000;
+constexpr std::size_t kBlock = 512;  // askers whose answers wait for their rows at a time
+
+[[noreturn]] void clicks_misshapen() {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("clicks must be an array with one array of ids or null for each user"),
+                    errhint("For example '[[\"a\", \"b\"], null]'; null means the user's own latest rows.")));
+}
+
+std::string_view json_id(const JsonbValue& value) {
+    if (value.type == jbvString)
+        return {value.val.string.val, static_cast<std::size_t>(value.val.string.len)};
+    if (value.type == jbvNumeric)
+        return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
+    clicks_misshapen();
+}
+
+/// The ids up to the end of an array of which the iterator has just entered.
+IdArray json_ids(JsonbIterator** iterator, int count) {
+    if (count > kMostClicks)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many clicks: %d", count),
+                        errhint("At most %d may be given.", kMostClicks)));
+    IdArray ids{
+        static_cast<std::string_view*>(palloc(sizeof(std::string_view) * static_cast<Size>(count + 1))), 0};
+    JsonbValue value;
+    while (JsonbIteratorNext(iterator, &value, true) == WJB_ELEM)
+        if (value.type != jbvNull) ids.ids[ids.count++] = json_id(value);
+    return ids;
+}
+
+/// The clicks of all askers; nothing else may be in the document.
+void read_clicks(Jsonb* clicks, std::span<SqlAsker> askers) {
+    if (!JB_ROOT_IS_ARRAY(clicks) || JB_ROOT_IS_SCALAR(clicks)) clicks_misshapen();
+    if (JB_ROOT_COUNT(clicks) != askers.size())
+        ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+                        errmsg("there are %zu users but clicks of %u", askers.size(), JB_ROOT_COUNT(clicks)),
+                        errhint("Give one array of clicks, or null, for each user.")));
+    JsonbIterator* iterator = JsonbIteratorInit(&clicks->root);
+    JsonbValue value;
+    (void)JsonbIteratorNext(&iterator, &value, false);  // into the outer array
+    for (SqlAsker& asker : askers) {
+        const JsonbIteratorToken token = JsonbIteratorNext(&iterator, &value, false);
+        if (token == WJB_ELEM && value.type == jbvNull) continue;
+        if (token != WJB_BEGIN_ARRAY) clicks_misshapen();
+        asker.clicks_given = true;
+        asker.clicks = json_ids(&iterator, value.val.array.nElems);
+    }
+}
+
+std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
+    if (PG_ARGISNULL(0))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("user_ids must not be NULL")));
+    const IdArray users = id_array(PG_GETARG_DATUM(0), TEXTOID, "user_ids", kMostAskers, Nulls::Kept);
+    auto* askers = static_cast<SqlAsker*>(palloc0(sizeof(SqlAsker) * static_cast<Size>(users.count + 1)));
+    for (int i = 0; i < users.count; ++i) askers[i].user = users.ids[i];
+    const std::span<SqlAsker> all(askers, static_cast<std::size_t>(users.count));
+    if (!PG_ARGISNULL(1)) read_clicks(PG_GETARG_JSONB_P(1), all);
+    return all;
+}
+
+const char* source_of(const SqlAsker& asker, const Answer& answer) {
+    if (wants_history(asker) && answer.source == Source::Clicks) return "history";
+    return source_name(answer.source).data();
+}
+
+/// The rows of one asker of a batch.
+void put_batch_rows(ReturnSetInfo* info, std::size_t request, const SqlAsker& asker, const Answer& answer) {
+    const Datum user = asker.user.data() ? id_datum(asker.user, TEXTOID) : (Datum)0;
+    const Datum source = CStringGetTextDatum(source_of(asker, answer));
+    int rank = 0;
+    for (const ScoredItem& item : answer.items) {
+        Datum values[6] = {Int32GetDatum(static_cast<std::int32_t>(request)),
+                           user,
+                           Int32GetDatum(++rank),
+                           id_datum(work.model->snapshot->items().id(item.item), TEXTOID),
+                           Float4GetDatum(item.score),
+                           source};
+        bool nulls[6] = {false, !asker.user.data()};
+        tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+    }
+}
+
+/// The rows of one user of the model.
+void put_user_rows(ReturnSetInfo* info, std::int32_t user, const Answer& answer) {
+    const Snapshot& snapshot = *work.model->snapshot;
+    const Datum id = id_datum(snapshot.users().id(user), TEXTOID);
+    int rank = 0;
+    for (const ScoredItem& item : answer.items) {
+        Datum values[4] = {id, Int32GetDatum(++rank), id_datum(snapshot.items().id(item.item), TEXTOID),
+                           Float4GetDatum(item.score)};
+        bool nulls[4] = {};
+        tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+    }
+}
+
+/// Runs `put` with memory of its own, so that a batch's rows need no more than one block's.
+template <typename Put>
+void in_scratch_memory(MemoryContext scratch, Put put) {
+    const MemoryContext before = MemoryContextSwitchTo(scratch);
+    put();
+    MemoryContextSwitchTo(before);
+    MemoryContextReset(scratch);
+}
+
+MemoryContext make_scratch() {
+    return AllocSetContextCreate(CurrentMemoryContext, "seqrec rows", ALLOCSET_DEFAULT_SIZES);
 }
 
 }  // namespace
@@ -199,9 +243,48 @@ Datum seqrec_recommend_bigint(PG_FUNCTION_ARGS) { return seqrec::recommend_rows(
 PG_FUNCTION_INFO_V1(seqrec_recommend_info);
 Datum seqrec_recommend_info(PG_FUNCTION_ARGS) {
     using namespace seqrec;
-    Call call = read_call(fcinfo, TEXTOID);
-    answer(call);
-    const char* text = guarded([] { return from_utf8(describe_result().dump()); });
+    SqlAsker asker = read_asker(fcinfo, TEXTOID);
+    begin(read_wish(fcinfo, 2, TEXTOID), std::span(&asker, 1));
+    answer(std::span(&asker, 1));
+    const char* text = guarded([&] { return from_utf8(describe(asker, work.answers.front()).dump()); });
     PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}
+
+PG_FUNCTION_INFO_V1(seqrec_recommend_batch);
+Datum seqrec_recommend_batch(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    const std::span<SqlAsker> askers = read_askers(fcinfo);
+    begin(read_wish(fcinfo, 2, TEXTOID), askers);
+    InitMaterializedSRF(fcinfo, 0);
+    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    const MemoryContext scratch = make_scratch();
+    for (std::size_t at = 0; at < askers.size(); at += kBlock) {
+        const auto block = askers.subspan(at, Min(kBlock, askers.size() - at));
+        answer(block);
+        in_scratch_memory(scratch, [&] {
+            for (std::size_t i = 0; i < block.size(); ++i)
+                put_batch_rows(info, at + i + 1, block[i], work.answers[i]);
+        });
+    }
+    return (Datum)0;
+}
+
+PG_FUNCTION_INFO_V1(seqrec_recommend_all);
+Datum seqrec_recommend_all(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    begin(read_wish(fcinfo, 0, TEXTOID), {});
+    InitMaterializedSRF(fcinfo, 0);
+    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    const MemoryContext scratch = make_scratch();
+    const auto users = static_cast<std::int32_t>(work.model->snapshot->users().size());
+    for (std::int32_t at = 0, count; at < users; at += count) {
+        count = Min(64, users - at);
+        guarded([&] { work.answers = work.recommender->answer_users(at, count); });
+        in_scratch_memory(scratch, [&] {
+            for (std::int32_t i = 0; i < count; ++i)
+                put_user_rows(info, at + i, work.answers[static_cast<std::size_t>(i)]);
+        });
+    }
+    return (Datum)0;
 }
 }

@@ -15,6 +15,8 @@ char* directory = nullptr;
 int trainer_memory = 0;
 int trainer_nice = 10;
 int keep_versions = 5;
+bool exact = false;
+int probes = 0;
 
 void define() {
     // Paths are SIGHUP settings: whoever may set them decides which program the server starts.
@@ -33,6 +35,14 @@ void define() {
     DefineCustomIntVariable("seqrec.keep_versions", "Versions of a model that publishing a new one keeps.",
                             "The active version is always kept. 0 keeps all.", &keep_versions, 5, 0, 10000,
                             PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("seqrec.exact", "Computes recommendations in float32 throughout.",
+                             "Encoder and scan then use neither narrower numbers nor an index; slower, for "
+                             "comparison.",
+                             &exact, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("seqrec.probes", "Lists of a model's index that a recommendation reads.",
+                            "0 means as many as the model was measured with. More is slower and finds more.",
+                            &probes, 0, 0, std::numeric_limits<int>::max(), PGC_USERSET, 0, nullptr, nullptr,
+                            nullptr);
     MarkGUCPrefixReserved("seqrec");
 }
 

@@ -47,14 +47,15 @@ struct ModelRow {
 
 ModelRow read_model_row(std::int64_t model_id) {
     const auto rows = run_sql(
-        "SELECT m.kind, m.config, m.dim::bigint, "
-        "       (SELECT count(*) FROM seqrec.items WHERE model_id = m.model_id), "
-        "       (SELECT coalesce(sum(octet_length(item_id)), 0)::bigint FROM seqrec.items WHERE model_id = "
-        "m.model_id), "
-        "       (SELECT count(*) FROM seqrec.users WHERE model_id = m.model_id), "
-        "       (SELECT coalesce(sum(octet_length(user_id)), 0)::bigint FROM seqrec.users WHERE model_id = "
-        "m.model_id) "
-        "FROM seqrec.models m WHERE m.model_id = $1",
+        "SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen, "
+        "       coalesce((m.config->>'lists')::bigint, 0) "
+        "FROM seqrec.models m, "
+        "     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes "
+        "              FROM seqrec.items WHERE model_id = m.model_id) i, "
+        "     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(user_id)), 0)::bigint AS bytes, "
+        "                     coalesce(sum(cardinality(seen)), 0)::bigint AS seen "
+        "              FROM seqrec.users WHERE model_id = m.model_id) u "
+        "WHERE m.model_id = $1",
         {bigint_param(model_id)}, true);
     if (rows != 1)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -62,7 +63,8 @@ ModelRow read_model_row(std::int64_t model_id) {
                         errhint("It may have been dropped. The view seqrec_models shows what there is.")));
     return {spi_text(0, 1),
             spi_text(0, 2),
-            {spi_bigint(0, 4), spi_bigint(0, 6), spi_bigint(0, 3), spi_bigint(0, 5), spi_bigint(0, 7)}};
+            {spi_bigint(0, 4), spi_bigint(0, 6), spi_bigint(0, 3), spi_bigint(0, 5), spi_bigint(0, 7),
+             spi_bigint(0, 8), spi_bigint(0, 9)}};
 }
 
 ParamListInfo model_parameter(std::int64_t model_id) {
@@ -76,14 +78,18 @@ std::string_view text_view(Datum value) {
     return {VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)};
 }
 
-std::span<const float> real_view(Datum value) {
+/// The elements of an array without NULLs; an empty one has no dimension.
+template <typename T>
+std::span<const T> array_view(Datum value, Oid element) {
     ArrayType* array = DatumGetArrayTypeP(value);
-    if (ARR_NDIM(array) != 1 || ARR_HASNULL(array) || ARR_ELEMTYPE(array) != FLOAT4OID)
+    if (ARR_NDIM(array) > 1 || ARR_HASNULL(array) || ARR_ELEMTYPE(array) != element)
         ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                        errmsg("an embedding in seqrec's tables is not a plain real[]")));
-    return {reinterpret_cast<const float*>(ARR_DATA_PTR(array)),
-            static_cast<std::size_t>(ARR_DIMS(array)[0])};
+                        errmsg("an array in seqrec's tables is not a plain %s", format_type_be(element))));
+    return {reinterpret_cast<const T*>(ARR_DATA_PTR(array)),
+            static_cast<std::size_t>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)))};
 }
+
+std::span<const float> real_view(Datum value) { return array_view<float>(value, FLOAT4OID); }
 
 void declare_weight(TupleTableSlot* slot, void* state) {
     const std::string_view name = text_view(slot->tts_values[0]);
@@ -111,9 +117,10 @@ void add_item(TupleTableSlot* slot, void* state) {
     const std::string_view id = text_view(slot->tts_values[1]);
     const float popularity = DatumGetFloat4(slot->tts_values[2]);
     const std::span<const float> embedding = real_view(slot->tts_values[3]);
+    const std::int32_t list = slot->tts_isnull[4] ? -1 : DatumGetInt32(slot->tts_values[4]);
     guarded([&] {
         static_cast<SnapshotWriter*>(state)->item(DatumGetInt32(slot->tts_values[0]), id, embedding,
-                                                  popularity);
+                                                  popularity, list);
     });
 }
 
@@ -121,9 +128,10 @@ void add_user(TupleTableSlot* slot, void* state) {
     const std::string_view id = text_view(slot->tts_values[1]);
     const double seen_until = DatumGetFloat8(slot->tts_values[2]);
     const std::span<const float> embedding = real_view(slot->tts_values[3]);
+    const auto seen = array_view<std::int32_t>(slot->tts_values[4], INT4OID);
     guarded([&] {
         static_cast<SnapshotWriter*>(state)->user(DatumGetInt32(slot->tts_values[0]), id, embedding,
-                                                  seen_until);
+                                                  seen_until, seen);
     });
 }
 
@@ -141,10 +149,14 @@ FileState write_snapshot(std::int64_t model_id, const char* version, const char*
              declare_weight);
         writer.create(path);
         rows("SELECT name, part, data FROM seqrec.weights WHERE model_id = $1", add_weight_part);
-        rows("SELECT idx, item_id, popularity, embedding FROM seqrec.items WHERE model_id = $1 ORDER BY idx",
-             add_item);
-        rows("SELECT idx, user_id, seen_until, embedding FROM seqrec.users WHERE model_id = $1 ORDER BY idx",
-             add_user);
+        rows(
+            "SELECT idx, item_id, popularity, embedding, list FROM seqrec.items WHERE model_id = $1 "
+            "ORDER BY idx",
+            add_item);
+        rows(
+            "SELECT idx, user_id, seen_until, embedding, seen FROM seqrec.users WHERE model_id = $1 "
+            "ORDER BY idx",
+            add_user);
         return writer.commit(check_for_interrupts);
     });
     spi_leave(scope);

@@ -24,13 +24,12 @@ void check_offsets(std::span<const std::int64_t> offsets, std::size_t total) {
 
 }  // namespace
 
-Dataset::Dataset(const std::string& path) {
-    const SafetensorsFile file = SafetensorsFile::open(path);
-    if (file.meta("format") != "seqrec-dataset/1") corrupted("format is " + file.meta("format"));
-    const auto offsets = file.get<std::int64_t>("user.offsets", {-1});
-    const auto items = file.get<std::int32_t>("event.item", {-1});
-    items_ = static_cast<std::int64_t>(file.get<std::int64_t>("item.id.offsets", {-1}).size()) - 1;
-    const auto times = file.get<double>("event.time", {static_cast<std::int64_t>(items.size())});
+Dataset::Dataset(const std::string& path) : file_(SafetensorsFile::open(path)) {
+    if (file_.meta("format") != "seqrec-dataset/1") corrupted("format is " + file_.meta("format"));
+    const auto offsets = file_.get<std::int64_t>("user.offsets", {-1});
+    const auto items = file_.get<std::int32_t>("event.item", {-1});
+    items_ = static_cast<std::int64_t>(file_.get<std::int64_t>("item.id.offsets", {-1}).size()) - 1;
+    const auto times = file_.get<double>("event.time", {static_cast<std::int64_t>(items.size())});
     rows_ = static_cast<std::int64_t>(items.size());
     check_offsets(offsets, items.size());
     for (const std::int32_t item : items)
@@ -91,6 +90,24 @@ std::vector<float> Dataset::counts() const {
     std::vector<float> counts(static_cast<std::size_t>(items_));
     for (const std::int32_t item : sequence_) ++counts[static_cast<std::size_t>(item)];
     return counts;
+}
+
+std::vector<std::int32_t> Dataset::seen_items() const {
+    const auto rows = file_.get<std::int64_t>("user.offsets", {users() + 1});
+    const auto items = file_.get<std::int32_t>("event.item", {rows_});
+    std::vector<std::int32_t> seen(sequence_.size());
+    std::vector<std::int32_t> seen_by(static_cast<std::size_t>(items_), -1);
+    for (std::size_t u = 0; u + 1 < rows.size(); ++u) {
+        auto free = static_cast<std::size_t>(offsets_[u + 1]);  // as many items as sequence(u) has
+        for (std::int64_t i = rows[u + 1]; i-- > rows[u];) {
+            const std::int32_t item = items[static_cast<std::size_t>(i)];
+            std::int32_t& last = seen_by[static_cast<std::size_t>(item)];
+            if (last == static_cast<std::int32_t>(u)) continue;
+            last = static_cast<std::int32_t>(u);
+            seen[--free] = item;
+        }
+    }
+    return seen;
 }
 
 }  // namespace seqrec::trainer

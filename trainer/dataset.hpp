@@ -52,12 +52,19 @@ class Dataset {
     /// Interactions of each item, in the training part and overall.
     std::vector<float> training_counts() const;
     std::vector<float> counts() const;
+    /// Where each user's items begin in what seen_items() gives, and where the last user's end.
+    /// 每个用户的物品在 seen_items() 结果中的起始位置，以及末尾。
+    const std::vector<std::int64_t>& offsets() const { return offsets_; }
+    /// The items of sequence(), user after user, each user's in the order of their last interaction, oldest
+    /// first. 依次给出各用户的物品（与 sequence() 相同），按最后一次交互的时间排序，最早的在前。
+    std::vector<std::int32_t> seen_items() const;
 
   private:
     void remove_repetitions(std::span<const std::int64_t> offsets, std::span<const std::int32_t> items,
                             std::span<const double> times);
     void check() const;
 
+    SafetensorsFile file_;  // mapped: repetitions are kept nowhere else
     std::int64_t items_ = 0, rows_ = 0;
     std::vector<std::int64_t> offsets_;
     std::vector<std::int32_t> sequence_;

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <memory>
 
+#include "ten_best.hpp"
+
 namespace seqrec::trainer {
 namespace {
 
@@ -13,7 +15,6 @@ using Histories = std::vector<std::span<const std::int32_t>>;
 
 constexpr std::int64_t kTokens = 4096;  // encoded at a time
 constexpr std::int64_t kUsers = 96;     // scored at a time
-constexpr std::int64_t kTop = 10;
 
 const kernels::Table& k() { return kernels::table(); }
 
@@ -79,29 +80,11 @@ class UserBlock {
 
     std::int64_t rank(std::size_t user) const { return ahead_[user] - 1; }  // the item itself is no better
     void mark_best(std::vector<std::atomic<bool>>& shown) const {
-        for (const Best& best : best_)
-            for (std::int64_t i = 0; i < best.found; ++i)
-                shown[static_cast<std::size_t>(best.items[i])] = true;
+        for (const TenBest& best : best_)
+            for (const std::int64_t item : best.items()) shown[static_cast<std::size_t>(item)] = true;
     }
 
   private:
-    struct Best {
-        std::int64_t found = 0;
-        float scores[kTop];  // descending
-        std::int64_t items[kTop];
-
-        void add(float score, std::int64_t item) {
-            if (found == kTop && score <= scores[kTop - 1]) return;
-            std::int64_t at = found < kTop ? found++ : kTop - 1;
-            for (; at > 0 && scores[at - 1] < score; --at) {
-                scores[at] = scores[at - 1];
-                items[at] = items[at - 1];
-            }
-            scores[at] = score;
-            items[at] = item;
-        }
-    };
-
     /// scores_[user, i] = vectors_[user] . rows[i], `n` rows.
     void score(const float* rows, std::int64_t n) {
         const std::int64_t dim = vectors_.size(1);
@@ -137,7 +120,7 @@ class UserBlock {
     std::vector<std::vector<std::int32_t>> seen_;
     std::vector<float> own_;
     std::vector<std::int64_t> ahead_;
-    std::vector<Best> best_;
+    std::vector<TenBest> best_;
     std::vector<float> scores_;
 };
 

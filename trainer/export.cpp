@@ -33,8 +33,8 @@ void for_each_own(Transformer& model, std::size_t m, const Visit& visit) {
 
 }  // namespace
 
-void write_model(const std::string& path, Members members, const Dataset& data, const nlohmann::json& config,
-                 const nlohmann::json& metrics) {
+void write_model(const std::string& path, Members members, const Dataset& data, const ListIndex* index,
+                 const nlohmann::json& config, const nlohmann::json& metrics) {
     std::vector<NamedTensor> tensors;
     std::vector<Tensor> users, lengths;
     for (std::size_t m = 0; m < members.size(); ++m) {
@@ -49,6 +49,14 @@ void write_model(const std::string& path, Members members, const Dataset& data, 
     tensors.push_back({kUsers, side_by_side(users)});
     tensors.push_back({"user.seen_until", tensor_of(data.seen_until(), at::kDouble)});
     tensors.push_back({"item.popularity", tensor_of(data.counts(), at::kFloat)});
+    std::vector<std::int32_t> seen = data.seen_items();
+    tensors.push_back({"user.seen.offsets", tensor_of(data.offsets(), at::kLong)});
+    tensors.push_back({"user.seen.items", at::from_blob(seen.data(), {static_cast<std::int64_t>(seen.size())},
+                                                        at::kInt)});  // no copy
+    if (index) {
+        tensors.push_back({"list.centroid", index->centroids});
+        tensors.push_back({"item.list", tensor_of(index->list, at::kInt)});
+    }
     write_tensors(path,
                   {{"format", "seqrec-model/1"},
                    {"kind", "transformer"},

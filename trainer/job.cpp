@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "core/options.hpp"
 #include "export.hpp"
+#include "indexing.hpp"
 #include "metrics.hpp"
 #include "stop.hpp"
 #include "training.hpp"
@@ -153,10 +154,15 @@ void train(const std::string& path, Reporter& reporter) {
     Trained trained = train_members(job, data, settings, std::move(start), random, workers, reporter);
     trained.metrics.update(evaluate(data, trained.held_out, workers, reporter));
     for (const char* name : {"flops", "step_seconds"}) trained.metrics.erase(name);
+    const std::optional<ModelIndex> index = index_items(trained.served, data, settings, workers, reporter);
+    if (index) trained.metrics.update(index->metrics());
     json config = settings.to_json();
+    config["lists"] = index ? index->items.lists() : 0;
+    config["probes"] = index ? index->probes.count : 0;
     config["trained_epochs"] = trained.metrics["epochs"].get<std::int64_t>() / settings.members;
     reporter.progress({{"phase", "writing"}});
-    write_model(job.model, std::move(trained.served), data, config, trained.metrics);
+    write_model(job.model, std::move(trained.served), data, index ? &index->items : nullptr, config,
+                trained.metrics);
     reporter.event("done", {{"metrics", trained.metrics}, {"config", config}});
 }
 

@@ -38,9 +38,12 @@ constexpr OptionSpec kTransformer[] = {
      "where steps are computed; auto = a GPU when libtorch finds one"},
     {"precision", Text, 0, 0, "\"auto\"", "auto|float32|bfloat16",
      "what matrix products round their factors to; auto = bfloat16 where the CPU has it"},
+    {"index", Text, 0, 0, "\"auto\"", "auto|none|ivf",
+     "ivf = group items so that a search reads a few groups; auto = where reading all takes long"},
     {"init_from", Text, 0, 0, "null", "",
      "model or version whose weights the training starts from, for a retraining on a grown table"},
-    {"max_seconds", Real, 1, 31536000, "null", "", "longest training time, in seconds"},
+    {"max_seconds", Real, 1, 31536000, "null", "",
+     "longest training time, in seconds, without indexing and publishing"},
 };
 
 struct Kind {

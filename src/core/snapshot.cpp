@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -29,6 +31,27 @@ std::unique_ptr<const SafetensorsFile> open_snapshot(const std::string& path) {
     return file;
 }
 
+Codes read_codes(const SafetensorsFile& file, std::size_t depth) {
+    const auto item = file.get<std::int32_t>("code.item", {-1});
+    const auto slots = static_cast<std::int64_t>(item.size());
+    const std::int64_t group = static_cast<std::int64_t>(kGroupRows);
+    if (slots % group != 0) invalid("the last group is not whole");
+    return {file.get<std::uint8_t>("code.values", {slots / group, group * static_cast<std::int64_t>(depth)}),
+            file.get<float>("code.scale", {slots}), item, depth, file.get<float>("code.error", {1})[0]};
+}
+
+Lists read_lists(const SafetensorsFile& file, std::int64_t dim) {
+    Lists lists;
+    lists.first_group = file.get<std::int64_t>("code.list", {-1});
+    lists.group_count = file.tensor("code.values").shape[0];
+    if (lists.size() < 1) invalid("there is no list");
+    if (lists.size() > 1) lists.centroid = file.get<float>("list.centroid", {lists.size(), dim});
+    const auto config = nlohmann::json::parse(file.meta("config"), nullptr, false);
+    if (config.is_object() && config.contains("probes") && config["probes"].is_number_integer())
+        lists.probes = config["probes"];
+    return lists;
+}
+
 }  // namespace
 
 Snapshot Snapshot::open(const std::string& path) { return Snapshot(open_snapshot(path)); }
@@ -37,9 +60,23 @@ Snapshot::Snapshot(std::unique_ptr<const SafetensorsFile> file)
     : file_(std::move(file)), encoder_(*file_), items_(*file_, "item"), users_(*file_, "user") {
     if (encoder_.items() != items_.size() || encoder_.users() != users_.size())
         invalid("ids and embeddings differ in number");
-    item_embedding_ = file_->get<float>("item.embedding", {items_.size(), encoder_.dim()});
-    item_scale_ = file_->get<float>("item.scale", {items_.size()});
+    rows_ = {file_->get<float>("item.embedding", {items_.size(), encoder_.dim()}),
+             file_->get<float>("item.scale", {items_.size()})};
+    codes_ = read_codes(*file_, code_depth(static_cast<std::size_t>(encoder_.dim())));
+    lists_ = read_lists(*file_, encoder_.dim());
+    popularity_total_ = file_->get<double>("item.popularity.total", {1})[0];
     item_popularity_ = file_->get<float>("item.popularity", {items_.size()});
+    seen_offsets_ = file_->get<std::int64_t>("user.seen.offsets", {users_.size() + 1});
+    seen_items_ = file_->get<std::int32_t>("user.seen.items", {-1});
+}
+
+std::span<const std::int32_t> Snapshot::seen(std::int32_t user) const {
+    if (user < 0 || user >= users_.size()) invalid("no user " + std::to_string(user));
+    const auto at = static_cast<std::size_t>(user);
+    const std::int64_t begin = seen_offsets_[at], end = seen_offsets_[at + 1];
+    if (begin < 0 || begin > end || end > static_cast<std::int64_t>(seen_items_.size()))
+        invalid("the seen items of user " + std::to_string(user) + " leave the file");
+    return seen_items_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
 }
 
 namespace {
@@ -62,7 +99,7 @@ struct Coverage {
 };
 
 /// Ids and embeddings of one side, items or users, filled row by row.
-struct Rows {
+struct Side {
     std::string prefix;
     std::int64_t count, dim, id_bytes;
     std::int64_t next = 0;
@@ -109,6 +146,94 @@ struct Rows {
     }
 };
 
+/// The items that the users have seen, list after list.
+struct SeenLists {
+    std::int64_t users, items, total;
+    std::size_t next = 0;
+    std::span<std::int64_t> offsets{};
+    std::span<std::int32_t> all{};
+
+    void declare(SafetensorsWriter& file) const {
+        file.declare<std::int64_t>("user.seen.offsets", {users + 1});
+        file.declare<std::int32_t>("user.seen.items", {total});
+    }
+
+    void map(SafetensorsWriter& file) {
+        offsets = file.data<std::int64_t>("user.seen.offsets");
+        all = file.data<std::int32_t>("user.seen.items");
+        offsets[0] = 0;
+    }
+
+    void check(std::span<const std::int32_t> seen) const {
+        if (seen.size() > all.size() - static_cast<std::size_t>(offsets[next]))
+            invalid("the lists of seen items are longer than declared");
+        if (!std::all_of(seen.begin(), seen.end(),
+                         [&](std::int32_t item) { return item >= 0 && item < items; }))
+            invalid("user " + std::to_string(next) + " has seen an item that is not there");
+    }
+
+    void add(std::span<const std::int32_t> seen) {
+        std::copy(seen.begin(), seen.end(), all.begin() + offsets[next]);
+        offsets[next + 1] = offsets[next] + static_cast<std::int64_t>(seen.size());
+        ++next;
+    }
+
+    void finish() const {
+        if (offsets[next] != total) invalid("the lists of seen items are shorter than declared");
+    }
+};
+
+/// The items' rows in one byte a number, ordered by list.
+struct CodeParts {
+    std::int64_t items, dim, lists;
+
+    std::int64_t groups() const {  // the last group of each list may have room left
+        const auto rows = static_cast<std::int64_t>(kGroupRows);
+        return (items + rows - 1) / rows + std::max<std::int64_t>(lists, 1) - 1;
+    }
+
+    void declare(SafetensorsWriter& file) const {
+        const auto rows = static_cast<std::int64_t>(kGroupRows);
+        const auto depth = static_cast<std::int64_t>(code_depth(static_cast<std::size_t>(dim)));
+        file.declare<std::uint8_t>("code.values", {groups(), rows * depth});
+        file.declare<float>("code.scale", {rows * groups()});
+        file.declare<std::int32_t>("code.item", {rows * groups()});
+        file.declare<float>("code.error", {1});
+        file.declare<std::int64_t>("code.list", {std::max<std::int64_t>(lists, 1) + 1});
+    }
+
+    /// `list_of` gives each item's list; without an index it is empty.
+    void fill(SafetensorsWriter& file, std::span<const std::int32_t> list_of, std::span<const float> matrix,
+              std::span<const float> unit, const Poll& poll) const {
+        const auto slot_item = file.data<std::int32_t>("code.item");
+        place(file.data<std::int64_t>("code.list"), list_of, slot_item);
+        file.data<float>("code.error")[0] =
+            encode_rows(matrix, unit, static_cast<std::size_t>(dim),
+                        {file.data<std::uint8_t>("code.values"), file.data<float>("code.scale"), slot_item,
+                         code_depth(static_cast<std::size_t>(dim))},
+                        poll);
+    }
+
+    /// Which item lies in which slot: list after list, each from a group's beginning on.
+    void place(std::span<std::int64_t> first_group, std::span<const std::int32_t> list_of,
+               std::span<std::int32_t> slot_item) const {
+        const auto list_at = [&](std::int64_t item) {
+            return list_of.empty() ? 0 : static_cast<std::size_t>(list_of[static_cast<std::size_t>(item)]);
+        };
+        const auto rows = static_cast<std::int64_t>(kGroupRows);
+        std::vector<std::int64_t> next(first_group.size());
+        for (std::int64_t item = 0; item < items; ++item) ++next[list_at(item) + 1];
+        first_group[0] = 0;
+        for (std::size_t list = 1; list < next.size(); ++list) {
+            first_group[list] = first_group[list - 1] + (next[list] + rows - 1) / rows;
+            next[list - 1] = first_group[list - 1] * rows;
+        }
+        std::fill(slot_item.begin(), slot_item.end(), -1);
+        for (std::int64_t item = 0; item < items; ++item)
+            slot_item[static_cast<std::size_t>(next[list_at(item)]++)] = static_cast<std::int32_t>(item);
+    }
+};
+
 /// 1 / the vector's length; 0 when it has none to speak of, so that its score is 0 and not NaN.
 float scale_of(std::span<const float> vector) {
     double square = 0;
@@ -121,7 +246,9 @@ void check(const SnapshotWriter::Size& size) {
     constexpr std::int64_t kMaxRows = std::numeric_limits<std::int32_t>::max();
     if (size.items < 0 || size.items > kMaxRows) invalid("number of items out of range");
     if (size.users < 0 || size.users > kMaxRows) invalid("number of users out of range");
-    if (size.dim < 1 || size.item_id_bytes < 0 || size.user_id_bytes < 0) invalid("size out of range");
+    if (size.lists < 0 || size.lists > size.items) invalid("number of lists out of range");
+    if (size.dim < 1 || size.item_id_bytes < 0 || size.user_id_bytes < 0 || size.seen_items < 0)
+        invalid("size out of range");
 }
 
 }  // namespace
@@ -129,12 +256,15 @@ void check(const SnapshotWriter::Size& size) {
 struct SnapshotWriter::Impl {
     enum class State : std::uint8_t { Declaring, Filling, Done };
 
-    Rows items, users;
+    Side items, users;
+    SeenLists seen;
+    CodeParts codes;
     IdHashKey key;
     SafetensorsWriter file{};
     std::map<std::string, Coverage, std::less<>> weights{};
     std::span<float> scale{}, popularity{};
     std::span<double> seen_until{};
+    std::vector<std::int32_t> lists{};  // of each item; empty without an index
     State state = State::Declaring;
 
     void require(State wanted, const char* call) const {
@@ -143,7 +273,7 @@ struct SnapshotWriter::Impl {
 
     bool is_ours(std::string_view name) const {
         return name.starts_with("item.") || name.starts_with("user.") || name.starts_with("pad.") ||
-               name.starts_with("__") || name == "checksum";
+               name.starts_with("code.") || name.starts_with("__") || name == "checksum";
     }
 };
 
@@ -152,6 +282,8 @@ SnapshotWriter::SnapshotWriter(const Size& size, const std::string& kind, const 
     check(size);
     impl_ = std::make_unique<Impl>(Impl{{"item", size.items, size.dim, size.item_id_bytes},
                                         {"user", size.users, size.dim, size.user_id_bytes},
+                                        {size.users, size.items, size.seen_items},
+                                        {size.items, size.dim, size.lists},
                                         IdHashKey::of_version(version)});
     impl_->file.set_metadata("format", std::string(kFormat));
     impl_->file.set_metadata("kind", kind);
@@ -161,8 +293,11 @@ SnapshotWriter::SnapshotWriter(const Size& size, const std::string& kind, const 
     impl_->items.declare(impl_->file);
     impl_->file.declare<float>("item.scale", {size.items});
     impl_->file.declare<float>("item.popularity", {size.items});
+    impl_->file.declare<double>("item.popularity.total", {1});
+    impl_->codes.declare(impl_->file);
     impl_->users.declare(impl_->file);
     impl_->file.declare<double>("user.seen_until", {size.users});
+    impl_->seen.declare(impl_->file);
 }
 
 void SnapshotWriter::weight(std::string name, DType dtype, Shape shape) {
@@ -181,6 +316,7 @@ void SnapshotWriter::create(const std::string& path) {
     impl_->scale = impl_->file.data<float>("item.scale");
     impl_->popularity = impl_->file.data<float>("item.popularity");
     impl_->seen_until = impl_->file.data<double>("user.seen_until");
+    impl_->seen.map(impl_->file);
     for (auto& [name, coverage] : impl_->weights) coverage.size = impl_->file.bytes(name).size();
 }
 
@@ -197,19 +333,25 @@ void SnapshotWriter::weight_part(std::string_view name, std::size_t offset, std:
 }
 
 void SnapshotWriter::item(std::int64_t index, std::string_view id, std::span<const float> embedding,
-                          float popularity) {
+                          float popularity, std::int32_t list) {
     impl_->require(Impl::State::Filling, "item");
+    const bool indexed = impl_->codes.lists > 0;
+    if (indexed ? list < 0 || list >= impl_->codes.lists : list != -1)
+        invalid("item " + std::to_string(index) + " is in a list that is not there");
     if (!(std::isfinite(popularity) && popularity >= 0))
         invalid("popularity of item " + std::to_string(index) + " is out of range");
     impl_->items.add(index, id, embedding);
     impl_->scale[static_cast<std::size_t>(index)] = scale_of(embedding);
     impl_->popularity[static_cast<std::size_t>(index)] = popularity;
+    if (indexed) impl_->lists.push_back(list);
 }
 
 void SnapshotWriter::user(std::int64_t index, std::string_view id, std::span<const float> embedding,
-                          double seen_until) {
+                          double seen_until, std::span<const std::int32_t> seen) {
     impl_->require(Impl::State::Filling, "user");
+    impl_->seen.check(seen);
     impl_->users.add(index, id, embedding);
+    impl_->seen.add(seen);
     impl_->seen_until[static_cast<std::size_t>(index)] = seen_until;
 }
 
@@ -219,6 +361,10 @@ FileState SnapshotWriter::commit(const Poll& poll) {
         if (!coverage.whole()) invalid("weight \"" + name + "\" has parts missing or given twice");
     impl_->items.finish(impl_->file, impl_->key, poll);
     impl_->users.finish(impl_->file, impl_->key, poll);
+    impl_->seen.finish();
+    impl_->codes.fill(impl_->file, impl_->lists, impl_->items.embedding, impl_->scale, poll);
+    impl_->file.data<double>("item.popularity.total")[0] =
+        std::accumulate(impl_->popularity.begin(), impl_->popularity.end(), 0.0);
     const FileState state = impl_->file.commit(Durability::Durable, poll);
     impl_->state = Impl::State::Done;
     return state;

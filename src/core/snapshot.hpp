@@ -4,18 +4,21 @@
 #include <memory>
 #include <string>
 
+#include "core/codes.hpp"
 #include "core/encoder.hpp"
 #include "core/id_index.hpp"
+#include "core/lists.hpp"
 #include "core/poll.hpp"
 #include "core/safetensors.hpp"
+#include "core/top_k.hpp"
 
 namespace seqrec {
 
 /// One model version, mapped read-only: every process that opens it shares its pages. Beside the tensors of
-/// the model file it holds `item.scale` (F32 [I], 1/‖embedding‖) `user.seen_until` (F64
-/// [U]) and the id indexes `item.id.*`, `user.id.*`.
-/// metadata: `format` = `seqrec-snapshot/1`, `kind`, `config`, `version` (the model's uuid).
-/// 一个模型版本的只读映射，打开它的所有进程共享内存页。除模型文件的张量外，还含 item.scale 与 id 索引。
+/// the model file it holds `item.scale` (F32 [I], 1/‖embedding‖), the id indexes `item.id.*`, `user.id.*`,
+/// and the rows in one byte a number: `code.*`. metadata: `format` = `seqrec-snapshot/1`, `kind`, `config`,
+/// `version` (the model's uuid). 一个模型版本的只读映射，打开它的所有进程共享内存页。除模型文件的张量外，还含
+/// item.scale 与 id 索引。
 class Snapshot {
   public:
     /// Opens and checks a snapshot file, in time that does not grow with the number of items and users: what
@@ -31,10 +34,17 @@ class Snapshot {
     const Encoder& encoder() const { return encoder_; }
     const IdIndex& items() const { return items_; }
     const IdIndex& users() const { return users_; }
-    std::span<const float> item_embedding() const { return item_embedding_; }
-    std::span<const float> item_scale() const { return item_scale_; }
+    const Rows& rows() const { return rows_; }
+    const Codes& codes() const { return codes_; }
+    const Lists& lists() const { return lists_; }
     std::span<const float> item_popularity() const { return item_popularity_; }
+    double popularity_total() const { return popularity_total_; }
     int dim() const { return encoder_.dim(); }
+    /// The items that a user interacted with in training, each once, the latest last. Error (data corrupted)
+    /// for no user of the model and when the list leaves the file; the indexes may be anything.
+    /// 用户在训练数据中交互过的物品，各一次，最近的在最后。没有该用户或列表越界时抛出
+    /// Error（数据损坏）；下标本身未经检查。
+    std::span<const std::int32_t> seen(std::int32_t user) const;
 
   private:
     explicit Snapshot(std::unique_ptr<const SafetensorsFile> file);
@@ -42,7 +52,13 @@ class Snapshot {
     std::unique_ptr<const SafetensorsFile> file_;
     Encoder encoder_;
     IdIndex items_, users_;
-    std::span<const float> item_embedding_, item_scale_, item_popularity_;
+    Rows rows_;
+    Codes codes_;
+    Lists lists_;
+    std::span<const float> item_popularity_;
+    double popularity_total_;
+    std::span<const std::int64_t> seen_offsets_;
+    std::span<const std::int32_t> seen_items_;
 };
 
 /// Writes a snapshot whose parts come from somewhere else, row by row: the extension fills it from the
@@ -60,6 +76,8 @@ class SnapshotWriter {
     struct Size {
         std::int64_t items, users, dim;
         std::int64_t item_id_bytes, user_id_bytes;  // total length of the ids
+        std::int64_t seen_items;                    // total length of the users' lists
+        std::int64_t lists = 0;                     // of the index; 0 = no index
     };
 
     SnapshotWriter(const Size& size, const std::string& kind, const std::string& config,
@@ -76,13 +94,18 @@ class SnapshotWriter {
     void weight_part(std::string_view name, std::size_t offset, std::span<const std::byte> part);
     /// Rows in index order: ids are appended, so index must be 0, 1, 2, … (Error otherwise). `embedding` has
     /// dim finite numbers, `popularity` is finite and not negative, `seen_until` is the time of the user's
-    /// latest interaction in training. 按下标顺序给出行；embedding 为 dim 个有限数，popularity
-    /// 有限且非负，seen_until 为该用户在训练数据中最后一次交互的时间。
-    void item(std::int64_t index, std::string_view id, std::span<const float> embedding, float popularity);
-    void user(std::int64_t index, std::string_view id, std::span<const float> embedding, double seen_until);
-    /// Builds the hash tables and checksums, checks that nothing is missing, writes the file under its name.
-    /// `poll` is called meanwhile. Returns the file's state.
-    /// 构建哈希表与校验和，检查内容完整，以正式名称写出文件， 期间调用 poll。返回文件的状态。
+    /// latest interaction in training, `seen` the items of those interactions, each in [0, items), `list` the
+    /// item's list of the index, -1 for all items without one.
+    /// 按下标顺序给出行；embedding 为 dim 个有限数，popularity 有限且非负，seen_until
+    /// 为该用户在训练数据中最后一次交互的时间，seen 为交互过的物品，均在 [0, items) 内，list
+    /// 为物品所属的索引列表，没有索引时均为 -1。
+    void item(std::int64_t index, std::string_view id, std::span<const float> embedding, float popularity,
+              std::int32_t list);
+    void user(std::int64_t index, std::string_view id, std::span<const float> embedding, double seen_until,
+              std::span<const std::int32_t> seen);
+    /// Builds the hash tables, codes and checksums, checks that nothing is missing, writes the file under its
+    /// name. `poll` is called meanwhile. Returns the file's state.
+    /// 构建哈希表、编码与校验和，检查内容完整，以正式名称写出文件，期间调用 poll。返回文件的状态。
     FileState commit(const Poll& poll = {});
 
   private:

@@ -1,4 +1,4 @@
-// The k items with the highest score, by one pass over the item matrix.
+// The k items with the highest score, by one pass over all of them in float32.
 #pragma once
 
 #include <cstddef>
@@ -6,44 +6,44 @@
 #include <span>
 #include <vector>
 
-#include "core/poll.hpp"
+#include "core/best.hpp"
+#include "core/item_filter.hpp"
 
 namespace seqrec {
 
-struct ScoredItem {
-    std::int32_t item;
-    float score;
+/// How many items are wanted, and how good they must be. 需要多少物品以及最低得分。
+struct Wanted {
+    std::int64_t k;
+    float min_score = -std::numeric_limits<float>::infinity();
 };
 
-/// Items that must not be returned: a bitmap over item indexes. 不可返回的物品：下标位图。
-class ItemSet {
-  public:
-    explicit ItemSet(std::int64_t items) : words_((static_cast<std::size_t>(items) + 63) / 64) {}
-    void add(std::int32_t item) { words_[static_cast<std::size_t>(item) / 64] |= 1ULL << (item % 64); }
-    bool contains(std::int32_t item) const {
-        return words_[static_cast<std::size_t>(item) / 64] >> (item % 64) & 1;
-    }
-    /// Whether every index below `items` may be asked for. 小于 items 的下标是否都可查询。
-    bool covers(std::size_t items) const { return words_.size() * 64 >= items; }
+/// Unit item vectors as they were trained: score(i) = unit[i] * dot(matrix row i, query).
+/// 训练得到的物品向量：score(i) = unit[i] * dot(第 i 行, query)。
+struct Rows {
+    std::span<const float> matrix;  ///< [items, dim]
+    std::span<const float> unit;    ///< [items], 1 / length of a row
 
-  private:
-    std::vector<std::uint64_t> words_;
+    /// The scores of some items to `out`: the very numbers that a pass over all of them gives.
+    /// 若干物品的得分写入 out，与全量扫描所得逐位相同。
+    void score(std::span<const std::int32_t> items, std::span<const float> query, std::span<float> out) const;
 };
 
-/// The (at most) k best items, best first, ties by smaller index. score(i) = scale[i] * dot(matrix row i,
-/// query); `matrix` is [items, dim] row by row, `scale` [items], `query` [dim]. A score that is not a number
-/// is never returned. One pass, exact, in memory for min(k, items) results; `poll` is called every few
-/// thousand rows. Error (internal) when the sizes do not agree.
-/// 得分最高的至多 k 个物品，从高到低，同分时下标小者在前。score(i) = scale[i] * dot(矩阵第 i 行, query)。
-/// 不返回 NaN；精确的单遍扫描，内存只与 min(k, 物品数) 有关；每几千行调用一次 poll。尺寸不符抛出
-/// Error（内部错误）。
-std::vector<ScoredItem> top_k(std::span<const float> matrix, std::span<const float> scale,
-                              std::span<const float> query, const ItemSet& excluded, std::int64_t k,
-                              const Poll& poll);
+/// The (at most) k best items that the filter admits, best first, ties by smaller index. A score that is not
+/// a number is never returned. One pass, exact, in memory for min(k, items) results; `poll` is called every
+/// few thousand rows. Error (internal) when the sizes do not agree. 过滤器允许的物品中得分最高的至多 k
+/// 个，从高到低，同分时下标小者在前。不返回 NaN；精确的单遍扫描，内存只与 min(k, 物品数)
+/// 有关；每几千行调用一次 poll。尺寸不符抛出 Error（内部错误）。
+std::vector<ScoredItem> top_k(const Rows& rows, std::span<const float> query, const ItemFilter& filter,
+                              const Wanted& wanted, const Poll& poll);
 
 /// The (at most) k best items by a given score each; ties by smaller index, never a NaN.
 /// 按给定得分取前 k 个物品；同分时下标小者在前，不返回 NaN。
-std::vector<ScoredItem> top_k(std::span<const float> scores, const ItemSet& excluded, std::int64_t k,
+std::vector<ScoredItem> top_k(std::span<const float> scores, const ItemFilter& filter, const Wanted& wanted,
                               const Poll& poll = {});
+
+/// The k best of a short list. 短列表中的前 k 个。
+std::vector<ScoredItem> top_k_of(std::span<const std::int32_t> items, const Rows& rows,
+                                 std::span<const float> query, const ItemFilter& filter, const Wanted& wanted,
+                                 const Poll& poll);
 
 }  // namespace seqrec

@@ -40,6 +40,7 @@ void use(const Snapshot& snapshot) {
             if (at < index->size()) index->find(index->id(at));
             index->find("item-" + std::to_string(at));
         }
+    for (std::int32_t user = 0; user < snapshot.users().size() && user < 8; ++user) snapshot.seen(user);
     const std::string_view clicks[] = {"item-1", "item-5", "?", "item-1", "item-9"};
     ask(snapshot, "user-1", clicks);
     ask(snapshot, "user-1", {});

@@ -3,8 +3,11 @@
 
 #include <cmath>
 #include <random>
+#include <thread>
 #include <vector>
 
+#include "core/encoder_kernels.hpp"
+#include "encoder_reference.hpp"
 #include "testing.hpp"
 
 namespace seqrec {
@@ -49,6 +52,11 @@ Shapes shapes_of(const Sizes& s) {
     return shapes;
 }
 
+/// Products leave the size of what they multiply as it is, as in a network that was trained.
+float scale_of(const std::string& name, const Shape& shape) {
+    return shape.size() == 2 && name.ends_with(".weight") ? 1 / std::sqrt(static_cast<float>(shape[1])) : 1;
+}
+
 /// Writes a model of random weights; `change` may alter the shapes first.
 void write_model(const std::string& path, const Sizes& sizes,
                  const std::function<void(Shapes&)>& change = {}) {
@@ -64,13 +72,14 @@ void write_model(const std::string& path, const Sizes& sizes,
     std::mt19937 random(1);
     std::normal_distribution<float> normal;
     for (const auto& [name, shape] : shapes)
-        for (float& value : writer.data<float>(name)) value = normal(random);
+        for (float& value : writer.data<float>(name)) value = scale_of(name, shape) * normal(random);
     writer.commit();
 }
 
-std::vector<float> encode(const Encoder& encoder, std::vector<std::int32_t> clicks, std::int32_t user) {
+std::vector<float> encode(const Encoder& encoder, std::vector<std::int32_t> clicks, std::int32_t user,
+                          Precision precision = Precision::Fast) {
     std::vector<float> out(static_cast<std::size_t>(encoder.dim()));
-    encoder.encode(clicks, user, out);
+    encoder.encode(clicks, user, out, precision);
     return out;
 }
 
@@ -170,6 +179,79 @@ TEST(EncoderFile, OddSizesWork) {
     const Encoder encoder(file);
     for (const std::size_t clicks : {1, 5, 6, 7, 53, 60})
         EXPECT_NEAR(length(encode(encoder, std::vector<std::int32_t>(clicks), 0)), 1, 1e-5);
+}
+
+std::vector<std::int32_t> some_clicks(std::size_t count, std::int64_t items) {
+    std::vector<std::int32_t> clicks(count);
+    for (std::size_t i = 0; i < count; ++i)
+        clicks[i] = static_cast<std::int32_t>(i * i % static_cast<std::size_t>(items));
+    return clicks;
+}
+
+/// How far two unit vectors are apart.
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+    double squares = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) squares += (a[i] - b[i]) * (a[i] - b[i]);
+    return std::sqrt(squares);
+}
+
+/// Single heads that are folded and that are not, widths and lengths that fill no whole tile or vector.
+const Sizes kManySizes[] = {
+    {.dim = 1, .heads = 1},
+    {.dim = 5, .heads = 1, .max_len = 9},
+    {.dim = 7, .heads = 7, .max_len = 20},
+    {.dim = 24, .heads = 3, .max_len = 53},
+    {.dim = 32, .layers = 3, .heads = 1, .max_len = 40},
+    {.dim = 40, .layers = 1, .heads = 1, .max_len = 200, .members = 2},
+    {.dim = 64, .layers = 4, .heads = 1, .max_len = 200, .members = 2},
+    {.dim = 64, .heads = 4, .max_len = 70},
+    {.dim = 96, .heads = 2, .max_len = 33},
+    {.dim = 160, .heads = 1, .max_len = 30},
+};
+
+/// Every kernel that this CPU runs against the double precision loops of encoder_reference.hpp. Two unit
+/// vectors whose cosine is 0.9999 are 0.0141 apart.
+TEST(EncoderKernels, AllEqualTheReference) {
+    const TempFolder folder;
+    for (const Sizes& sizes : kManySizes) {
+        write_model(folder / "model", sizes);
+        const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+        for (const EncoderKernels* kernels : encoder_kernels()) {
+            const Encoder encoder(file, *kernels);
+            const double limit = kernels->value_size == sizeof(float) ? 1e-5 : 0.0141;
+            for (const std::size_t count : {1, 2, 5, 11, 12, 13, 16, 17, 33, 64, 201}) {
+                const auto clicks = some_clicks(count, sizes.items);
+                EXPECT_LT(distance(encode(encoder, clicks, 1), testing::reference_encoding(file, clicks, 1)),
+                          limit)
+                    << kernels->name << ", dim " << sizes.dim << ", " << sizes.heads << " heads, " << count;
+            }
+        }
+    }
+}
+
+TEST(EncoderKernels, ExactIsFloat) {
+    const TempFolder folder;
+    write_model(folder / "model", {.dim = 64, .heads = 1, .max_len = 20});
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    EXPECT_EQ(encode(Encoder(file), {1, 2, 3}, 0, Precision::Exact),
+              encode(Encoder(file, fastest_encoder_kernels(true)), {1, 2, 3}, 0));
+    EXPECT_EQ(encode(Encoder(file), {1, 2, 3}, 0),
+              encode(Encoder(file, fastest_encoder_kernels(false)), {1, 2, 3}, 0));
+}
+
+/// The exact weights are packed once, by whichever thread comes first.
+TEST(EncoderKernels, ThreadsMayAskForExactTogether) {
+    const TempFolder folder;
+    write_model(folder / "model", {.dim = 32, .heads = 1});
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    const Encoder encoder(file);
+    std::vector<std::vector<float>> results(4);
+    {
+        std::vector<std::jthread> threads;
+        for (auto& result : results)
+            threads.emplace_back([&] { result = encode(encoder, {1, 2}, 0, Precision::Exact); });
+    }
+    for (const auto& result : results) EXPECT_EQ(result, encode(encoder, {1, 2}, 0, Precision::Exact));
 }
 
 }  // namespace

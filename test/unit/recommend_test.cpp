@@ -24,13 +24,13 @@ using testing::read_file;
 using testing::TempFolder;
 using testing::TinyModel;
 
-using Ids = std::vector<std::string>;
+using Strings = std::vector<std::string>;
 using Positions = std::vector<std::uint32_t>;
 
-Answer ask(const Snapshot& snapshot, std::string_view user, const Ids& clicks, std::int64_t k,
+Answer ask(const Snapshot& snapshot, std::string_view user, const Strings& clicks, std::int64_t k,
            const Poll& poll = {}) {
     const std::vector<std::string_view> views(clicks.begin(), clicks.end());
-    return recommend(snapshot, {user, views, k}, poll);
+    return recommend(snapshot, {user, views}, {k}, poll);
 }
 
 std::vector<std::int32_t> items_of(const Answer& answer) {
@@ -45,8 +45,8 @@ class Recommend : public ::testing::Test {
         model_.write(path_);
         return Snapshot::open(path_);
     }
-    Ids item_ids(std::initializer_list<std::int32_t> items) const {
-        Ids ids;
+    Strings item_ids(std::initializer_list<std::int32_t> items) const {
+        Strings ids;
         for (const std::int32_t item : items) ids.push_back(model_.item_id(item));
         return ids;
     }
@@ -119,7 +119,7 @@ TEST_F(Recommend, NeitherKnownIsPopular) {
     const Snapshot snapshot = written();
     double total = 0;
     for (std::int32_t i = 0; i < model_.items(); ++i) total += model_.popularity(i);
-    for (const Ids& clicks : {Ids{}, Ids{"never"}}) {
+    for (const Strings& clicks : {Strings{}, Strings{"never"}}) {
         const Answer answer = ask(snapshot, "nobody", clicks, model_.items());
         EXPECT_EQ(answer.source, Source::Popular);
         EXPECT_FALSE(answer.user_known);
@@ -162,7 +162,7 @@ TEST_F(Recommend, ClickedItemsAreNeverReturned) {
 /// Also those that lie too far back for the encoder.
 TEST_F(Recommend, ClicksBeforeMaxLenAreNotReturnedEither) {
     const Snapshot snapshot = written();
-    Ids clicks;
+    Strings clicks;
     for (std::int32_t item = 0; item < model_.items() - 1; ++item) clicks.push_back(model_.item_id(item));
     ASSERT_GT(static_cast<int>(clicks.size()), snapshot.encoder().max_len());
     const Answer answer = ask(snapshot, "nobody", clicks, 10);
@@ -236,7 +236,7 @@ TEST_F(Recommend, PollsAndMayBeStopped) {
     ask(snapshot, "nobody", item_ids({1}), 3, [&] { ++polls; });
     EXPECT_GE(polls, 1);
     polls = 0;
-    ask(snapshot, "nobody", Ids(20000, "x"), 3, [&] { ++polls; });
+    ask(snapshot, "nobody", Strings(20000, "x"), 3, [&] { ++polls; });
     EXPECT_GE(polls, 5);
     EXPECT_EQ(error_of([&] { ask(snapshot, "nobody", {}, 3, [] { throw Error("57014", "canceled"); }); }),
               "57014");
@@ -255,7 +255,7 @@ TEST_F(Recommend, DamagedFilesAnswerOrAreRefused) {
     const std::string whole = read_file(path_);
     std::uint64_t header = 0;
     std::memcpy(&header, whole.data(), sizeof header);
-    const Ids clicks = item_ids({1, 5, 9});
+    const Strings clicks = item_ids({1, 5, 9});
     std::mt19937 engine(11);
     int refused = 0, answered = 0;
     for (int round = 0; round < 4000; ++round) {

@@ -23,6 +23,7 @@ struct TinyModel {
     std::vector<std::string> item_ids, user_ids;
     std::vector<std::vector<float>> item_vectors, user_vectors;
     std::vector<float> popularities;
+    std::vector<std::vector<std::int32_t>> seen;  ///< user 0 has seen nothing, user u the items u, u + 3, ...
 
     TinyModel() {
         for (int i = 0; i < 20; ++i) {
@@ -33,6 +34,8 @@ struct TinyModel {
         for (int u = 0; u < 5; ++u) {
             user_ids.push_back("user-" + std::to_string(u));
             user_vectors.push_back(random_values(static_cast<std::size_t>(dim)));
+            seen.emplace_back();
+            for (int item = u; item < 4 * u; item += 3) seen.back().push_back(item);
         }
         user_vectors[kUntrainedUser].assign(static_cast<std::size_t>(dim), 0);
         fill_weights();
@@ -49,16 +52,18 @@ struct TinyModel {
     const std::map<std::string, std::vector<float>>& weights() const { return weights_; }
 
     void write(const std::string& path) const {
-        SnapshotWriter writer({items(), users(), dim, total_length(item_ids), total_length(user_ids)},
-                              "transformer", config, version);
+        SnapshotWriter writer(
+            {items(), users(), dim, total_length(item_ids), total_length(user_ids), total_length(seen)},
+            "transformer", config, version);
         for (const auto& [name, shape] : shapes_) writer.weight(name, DType::F32, shape);
         writer.create(path);
         for (const auto& [name, values] : weights_)
             writer.weight_part(name, 0, std::as_bytes(std::span(values)));
         for (std::int32_t i = 0; i < items(); ++i)
-            writer.item(i, item_id(i), item_embedding(i), popularity(i));
+            writer.item(i, item_id(i), item_embedding(i), popularity(i), -1);
         for (std::int32_t u = 0; u < users(); ++u)
-            writer.user(u, user_id(u), user_vectors[static_cast<std::size_t>(u)], 5);
+            writer.user(u, user_id(u), user_vectors[static_cast<std::size_t>(u)], 5,
+                        seen[static_cast<std::size_t>(u)]);
         writer.commit();
     }
 
@@ -96,9 +101,10 @@ struct TinyModel {
         add("member.0.norm.bias", {dim});
     }
 
-    static std::int64_t total_length(const std::vector<std::string>& ids) {
+    template <typename List>
+    static std::int64_t total_length(const std::vector<List>& lists) {
         std::int64_t total = 0;
-        for (const std::string& id : ids) total += static_cast<std::int64_t>(id.size());
+        for (const List& list : lists) total += static_cast<std::int64_t>(list.size());
         return total;
     }
 

@@ -28,16 +28,16 @@ std::vector<std::int32_t> items_of(const std::vector<ScoredItem>& scored) {
 using Items = std::vector<std::int32_t>;
 
 Items best_of(const std::vector<float>& scores, std::int64_t k, const Items& excluded = {}) {
-    ItemSet set(static_cast<std::int64_t>(scores.size()));
-    for (const std::int32_t item : excluded) set.add(item);
-    return items_of(top_k(scores, set, k));
+    ItemFilter filter(static_cast<std::int64_t>(scores.size()));
+    filter.exclude(excluded);
+    return items_of(top_k(scores, filter, {k}));
 }
 
 /// All items in order, by sorting.
-Items sorted_items(const std::vector<float>& scores, const ItemSet& excluded, std::size_t k) {
+Items sorted_items(const std::vector<float>& scores, const ItemFilter& filter, std::size_t k) {
     Items items;
     for (std::int32_t i = 0; i < static_cast<std::int32_t>(scores.size()); ++i)
-        if (!excluded.contains(i) && !std::isnan(scores[static_cast<std::size_t>(i)])) items.push_back(i);
+        if (filter.admits(i) && !std::isnan(scores[static_cast<std::size_t>(i)])) items.push_back(i);
     std::stable_sort(items.begin(), items.end(), [&](std::int32_t a, std::int32_t b) {
         return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
     });
@@ -52,7 +52,7 @@ TEST(TopK, BestFirst) {
 
 TEST(TopK, KeepsTheScores) {
     const std::vector<float> scores{1, 3, 2};
-    const auto best = top_k(scores, ItemSet(3), 3);
+    const auto best = top_k(scores, ItemFilter(3), {3});
     EXPECT_EQ(best[0].score, 3);
     EXPECT_EQ(best[1].score, 2);
     EXPECT_EQ(best[2].score, 1);
@@ -86,13 +86,26 @@ TEST(TopK, NaNIsNeverReturned) {
     EXPECT_EQ(best_of({1, NAN, 2}, 1), Items{2});
 }
 
-TEST(TopK, ItemSetKnowsItsItems) {
-    ItemSet set(130);
-    for (const std::int32_t item : {0, 63, 64, 129}) set.add(item);
+TEST(TopK, NothingBelowTheLeastScore) {
+    const std::vector<float> scores{0.1f, 0.9f, -1, 0.5f, 0.5f};
+    EXPECT_EQ(items_of(top_k(scores, ItemFilter(5), {10, 0.5f})), (Items{1, 3, 4}));
+    EXPECT_EQ(items_of(top_k(scores, ItemFilter(5), {2, 0.5f})), (Items{1, 3}));
+    EXPECT_EQ(items_of(top_k(scores, ItemFilter(5), {2, 0.95f})), Items{});
+}
+
+TEST(ItemFilter, ExcludesAndAllows) {
+    ItemFilter filter(130);
+    EXPECT_TRUE(filter.admits(129));
+    filter.exclude(Items{64, 0, 64, 129});
+    filter.exclude(Items{63});
     for (std::int32_t item = 0; item < 130; ++item)
-        EXPECT_EQ(set.contains(item), item == 0 || item == 63 || item == 64 || item == 129) << item;
-    EXPECT_TRUE(set.covers(130));
-    EXPECT_FALSE(set.covers(193));
+        EXPECT_EQ(filter.admits(item), item != 0 && item != 63 && item != 64 && item != 129) << item;
+    filter.allow_only(Items{1, 63, 128, 129});
+    for (std::int32_t item = 0; item < 130; ++item)
+        EXPECT_EQ(filter.admits(item), item == 1 || item == 128) << item;
+    ItemFilter none(130);
+    none.allow_only({});
+    EXPECT_FALSE(none.admits(5));
 }
 
 TEST(TopK, AgreesWithSorting) {
@@ -102,11 +115,14 @@ TEST(TopK, AgreesWithSorting) {
         const int levels = round % 3 == 0 ? 5 : 1000000;  // few levels: many ties
         for (float& score : scores)
             score = static_cast<float>(std::uniform_int_distribution<int>(0, levels)(engine));
-        ItemSet excluded(static_cast<std::int64_t>(scores.size()));
-        for (std::size_t i = 0; i < scores.size(); i += 7) excluded.add(static_cast<std::int32_t>(i));
+        Items every_seventh;
+        for (std::size_t i = 0; i < scores.size(); i += 7)
+            every_seventh.push_back(static_cast<std::int32_t>(i));
+        ItemFilter excluded(static_cast<std::int64_t>(scores.size()));
+        excluded.exclude(every_seventh);
         for (std::size_t i = 3; i < scores.size(); i += 11) scores[i] = NAN;
         const std::size_t k = std::uniform_int_distribution<std::size_t>(1, 300)(engine);
-        ASSERT_EQ(items_of(top_k(scores, excluded, static_cast<std::int64_t>(k))),
+        ASSERT_EQ(items_of(top_k(scores, excluded, {static_cast<std::int64_t>(k)})),
                   sorted_items(scores, excluded, k));
     }
 }
@@ -130,8 +146,9 @@ struct Catalogue {
                                               matrix.begin() + static_cast<std::ptrdiff_t>(i * dim), 0.0f);
     }
 
-    Items best(std::int64_t k, const ItemSet& excluded) const {
-        return items_of(top_k(matrix, scale, query, excluded, k, {}));
+    Rows rows() const { return {matrix, scale}; }
+    Items best(std::int64_t k, const ItemFilter& filter) const {
+        return items_of(top_k(Rows{matrix, scale}, query, filter, {k}, {}));
     }
 };
 
@@ -139,8 +156,10 @@ TEST(TopKScan, AgreesWithSortingForAnyDim) {
     for (const std::size_t dim : {1, 3, 8, 13, 16, 24, 64, 65}) {
         for (const std::size_t items : {1, 2, 255, 256, 257, 1000}) {
             const Catalogue catalogue(items, dim);
-            ItemSet excluded(static_cast<std::int64_t>(items));
-            for (std::size_t i = 1; i < items; i += 5) excluded.add(static_cast<std::int32_t>(i));
+            Items every_fifth;
+            for (std::size_t i = 1; i < items; i += 5) every_fifth.push_back(static_cast<std::int32_t>(i));
+            ItemFilter excluded(static_cast<std::int64_t>(items));
+            excluded.exclude(every_fifth);
             for (const std::size_t k : {1, 10, 2000})
                 ASSERT_EQ(catalogue.best(static_cast<std::int64_t>(k), excluded),
                           sorted_items(catalogue.scores, excluded, k))
@@ -151,7 +170,7 @@ TEST(TopKScan, AgreesWithSortingForAnyDim) {
 
 TEST(TopKScan, ReturnsTheScaledScore) {
     const std::vector<float> matrix{3, 4, 0, 2}, scale{0.2f, 0.5f}, query{0, 1};
-    const auto best = top_k(matrix, scale, query, ItemSet(2), 2, {});
+    const auto best = top_k(Rows{matrix, scale}, query, ItemFilter(2), {2}, {});
     EXPECT_EQ(items_of(best), (Items{1, 0}));
     EXPECT_FLOAT_EQ(best[0].score, 1.0f);
     EXPECT_FLOAT_EQ(best[1].score, 0.8f);
@@ -167,7 +186,7 @@ TEST(TopKScan, EqualRowsTieWhereverTheyLie) {
     const std::vector<float> scale(1027, 0.3f);
     Items all(1027);
     std::iota(all.begin(), all.end(), 0);
-    EXPECT_EQ(items_of(top_k(matrix, scale, query, ItemSet(1027), 1027, {})), all);
+    EXPECT_EQ(items_of(top_k(Rows{matrix, scale}, query, ItemFilter(1027), {1027}, {})), all);
 }
 
 TEST(TopKScan, ADamagedRowOrScaleCostsOnlyItself) {
@@ -175,7 +194,7 @@ TEST(TopKScan, ADamagedRowOrScaleCostsOnlyItself) {
     catalogue.matrix[8 * 10 + 3] = NAN;
     catalogue.scale[20] = NAN;
     catalogue.scale[30] = kInfinity;
-    const Items best = catalogue.best(100, ItemSet(100));
+    const Items best = catalogue.best(100, ItemFilter(100));
     EXPECT_EQ(std::count(best.begin(), best.end(), 10), 0);
     EXPECT_EQ(std::count(best.begin(), best.end(), 20), 0);
     EXPECT_GE(best.size(), 97u);
@@ -184,14 +203,12 @@ TEST(TopKScan, ADamagedRowOrScaleCostsOnlyItself) {
 TEST(TopKScan, PollsEveryFewThousandRowsAndMayBeStopped) {
     const Catalogue catalogue(20000, 2);
     int polls = 0;
-    top_k(catalogue.matrix, catalogue.scale, catalogue.query, ItemSet(20000), 10, [&] { ++polls; });
+    top_k(catalogue.rows(), catalogue.query, ItemFilter(20000), {10}, [&] { ++polls; });
     EXPECT_EQ(polls, 5);
     const auto stop = [&] {
         if (--polls == 2) throw Error("57014", "canceled");
     };
-    EXPECT_EQ(error_of([&] {
-                  top_k(catalogue.matrix, catalogue.scale, catalogue.query, ItemSet(20000), 10, stop);
-              }),
+    EXPECT_EQ(error_of([&] { top_k(catalogue.rows(), catalogue.query, ItemFilter(20000), {10}, stop); }),
               "57014");
     EXPECT_EQ(polls, 2);
 }
@@ -200,8 +217,9 @@ TEST(TopKScan, SizesThatDoNotAgreeAreRefused) {
     const Catalogue catalogue(10, 4);
     const auto refused = [&](std::size_t matrix, std::size_t scale, std::size_t query, std::int64_t set) {
         return error_of([&] {
-                   top_k(std::span(catalogue.matrix).first(matrix), std::span(catalogue.scale).first(scale),
-                         std::span(catalogue.query).first(query), ItemSet(set), 1, {});
+                   top_k(Rows{std::span(catalogue.matrix).first(matrix),
+                              std::span(catalogue.scale).first(scale)},
+                         std::span(catalogue.query).first(query), ItemFilter(set), {1}, {});
                }) == sqlstate::kInternal;
     };
     EXPECT_FALSE(refused(40, 10, 4, 10));
@@ -212,10 +230,10 @@ TEST(TopKScan, SizesThatDoNotAgreeAreRefused) {
     EXPECT_TRUE(refused(40, 10, 0, 10));
     EXPECT_TRUE(refused(40, 10, 4, 0));
     const std::vector<float> many(100);
-    EXPECT_EQ(error_of([&] { top_k(many, ItemSet(64), 1); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { top_k(many, ItemFilter(64), {1}); }), sqlstate::kInternal);
 }
 
-TEST(TopKScan, NoItems) { EXPECT_TRUE(top_k({}, {}, std::vector<float>(4), ItemSet(0), 3, {}).empty()); }
+TEST(TopKScan, NoItems) { EXPECT_TRUE(top_k(Rows{}, std::vector<float>(4), ItemFilter(0), {3}, {}).empty()); }
 
 }  // namespace
 }  // namespace seqrec

@@ -99,6 +99,9 @@ struct Table {
                             std::ptrdiff_t rows, std::ptrdiff_t n);
     /// top[t] := max(top[t], x[i][t])
     void (*column_maxima)(const float* x, float* top, std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// Where x[i][t] > top[t], rows in order: top[t] := x[i][t], which[t] := first + i. n: a multiple of 16.
+    void (*column_best)(const float* x, float* top, std::int32_t* which, std::int32_t first,
+                        std::ptrdiff_t rows, std::ptrdiff_t n);
     float (*dot)(const float* x, const float* y, std::ptrdiff_t n);
     /// y += alpha * x
     void (*axpy)(const float* x, float* y, std::ptrdiff_t n, float alpha);

@@ -1,0 +1,141 @@
+-- What is answered, against the definition computed in SQL.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE TABLE shop AS
+SELECT 'u' || u AS user_id, 'i' || (u * 7 + g * g) % 300 AS item_id, g AS timestamp
+FROM generate_series(1, 200) u, generate_series(1, 12) g;
+SELECT seqrec_train('shop', 'shop', options => '{"epochs": 1, "dim": 32, "max_len": 10, "members": 2}') AS job \gset
+CALL seqrec_wait(:job);
+
+-- The k nearest by definition: every item's cosine with the user's vector, what the user has left out.
+CREATE FUNCTION by_definition(u text, clicks text[], k int, left_out text[] DEFAULT '{}', allowed text[] DEFAULT NULL)
+RETURNS TABLE (rank int, item_id text, score real) LANGUAGE sql AS $$
+    WITH vector AS (SELECT seqrec_user_embedding(u, clicks, 'shop') AS v),
+    model AS (SELECT model_id FROM seqrec.models WHERE name = 'shop' AND active),
+    scored AS (
+        SELECT i.idx, i.item_id,
+               (SELECT sum(a::float8 * b::float8) FROM vector, unnest(v, i.embedding) AS pair (a, b))
+               / (SELECT sqrt(sum(b::float8 * b::float8)) FROM unnest(i.embedding) AS b) AS score
+        FROM seqrec.items i JOIN model USING (model_id)
+        WHERE NOT i.item_id = ANY (left_out) AND (allowed IS NULL OR i.item_id = ANY (allowed)))
+    SELECT row_number() OVER (ORDER BY score DESC, idx)::int, item_id, score::real
+    FROM scored ORDER BY score DESC, idx LIMIT k
+$$;
+CREATE FUNCTION seen(u text) RETURNS text[] LANGUAGE sql AS
+$$ SELECT coalesce(array_agg(DISTINCT item_id), '{}') FROM shop WHERE user_id = u $$;
+
+-- Whether a recommendation is what the definition gives: items, order and scores.
+CREATE FUNCTION agrees(u text, clicks text[], k int, left_out text[], allowed text[], exclude text[] DEFAULT NULL, exclude_seen boolean DEFAULT true)
+RETURNS text LANGUAGE sql AS $$
+    WITH a AS (SELECT * FROM seqrec_recommend(u, clicks, k, 'shop', exclude, exclude_seen, allowed)),
+    b AS (SELECT * FROM by_definition(u, clicks, k, left_out, allowed))
+    SELECT format('%s rows, %s wrong', greatest((SELECT count(*) FROM a), (SELECT count(*) FROM b)),
+                  (SELECT count(*) FROM a FULL JOIN b USING (rank)
+                   WHERE a.item_id IS DISTINCT FROM b.item_id OR abs(a.score - b.score) > 1e-5))
+$$;
+
+-- k from 1 to all there are, with every way to scan.
+SELECT k, agrees('stranger', ARRAY['i1', 'i5', 'i9'], k, ARRAY['i1', 'i5', 'i9'], NULL) FROM unnest('{1,2,10,77,10000}'::int[]) k;
+SET seqrec.exact = on;
+SELECT k, agrees('stranger', ARRAY['i1', 'i5', 'i9'], k, ARRAY['i1', 'i5', 'i9'], NULL) FROM unnest('{1,2,10,77,10000}'::int[]) k;
+RESET seqrec.exact;
+
+-- A known user's own items are left out, unless asked for.
+SELECT agrees('u7', ARRAY['i1'], 20, seen('u7') || 'i1'::text, NULL);
+SELECT agrees('u7', ARRAY['i1'], 20, '{}', NULL, exclude_seen => false);
+SELECT agrees('u7', '{}', 300, seen('u7'), NULL);
+
+-- exclude and candidates; a short list and a long one, unknown ids among them.
+SELECT agrees('x', ARRAY['i1'], 20, ARRAY['i1', 'i2', 'i3'], NULL, exclude => ARRAY['i2', 'i3', NULL, 'never']);
+SELECT n, agrees('x', ARRAY['i1'], 20, ARRAY['i1'], list.ids)
+FROM unnest('{1, 5, 50, 250}'::int[]) n,
+     LATERAL (SELECT array_agg('i' || g) || 'never'::text AS ids FROM generate_series(0, n - 1) g) list;
+SELECT count(*) FROM seqrec_recommend('x', ARRAY['i1'], 20, 'shop', candidates => '{}');
+SELECT bool_and(score >= 0.3) AS good_enough, count(*) = (SELECT count(*) FROM by_definition('x', ARRAY['i1'], 300, ARRAY['i1']) WHERE score >= 0.3) AS all_of_them
+FROM seqrec_recommend('x', ARRAY['i1'], 300, 'shop', min_score => 0.3);
+
+-- Popular items pass the same filters.
+SELECT count(*), count(*) FILTER (WHERE item_id IN ('i1', 'i2')) AS excluded
+FROM seqrec_recommend('x', '{}', 1000, 'shop', exclude => ARRAY['i1', 'i2']);
+SELECT item_id FROM seqrec_recommend('x', '{}', 5, 'shop', candidates => ARRAY['i3', 'nothing']);
+
+-- A batch answers as single calls do.
+WITH single AS (
+    SELECT asked.request, a.rank, a.item_id, a.score
+    FROM (VALUES (1, 'u1', ARRAY['i1', 'i2']), (2, 'u2', NULL), (3, NULL, ARRAY['i9']), (4, 'nobody', '{}')) asked (request, u, clicks),
+         LATERAL seqrec_recommend(u, clicks, 7, 'shop') a),
+batch AS (
+    SELECT request, rank, item_id, score
+    FROM seqrec_recommend_batch(ARRAY['u1', 'u2', NULL, 'nobody'], '[["i1", "i2"], null, ["i9"], []]', 7, 'shop'))
+SELECT (SELECT count(*) FROM single) AS single, (SELECT count(*) FROM batch) AS batch,
+       (SELECT count(*) FROM (TABLE single EXCEPT TABLE batch) d) AS different;
+SELECT DISTINCT request, user_id, source
+FROM seqrec_recommend_batch(ARRAY['u1', 'u2', NULL, 'nobody', 'u3'], '[["i1", "i2"], null, ["i9"], [], []]', 2, 'shop')
+ORDER BY request;
+SELECT count(*) FROM seqrec_recommend_batch('{}', '[]', 7, 'shop');
+SELECT count(*), count(DISTINCT user_id) AS users, bool_and(NOT item_id = ANY (seen(user_id))) AS nothing_seen
+FROM seqrec_recommend_all(3, 'shop');
+SELECT seqrec_recommend_batch(ARRAY['u1'], '[]', 7, 'shop');
+SELECT seqrec_recommend_batch(ARRAY['u1'], '["i1"]', 7, 'shop');
+SELECT seqrec_recommend_batch(ARRAY['u1'], '{}', 7, 'shop');
+SELECT seqrec_recommend_batch(ARRAY['u1'], '[[{}]]', 7, 'shop');
+SELECT seqrec_recommend_batch(NULL, '[]', 7, 'shop');
+
+-- Scores are those of recommendations, whichever way they are asked for.
+SELECT bool_and(a.score = s.score AND a.score = seqrec_score('u7', ARRAY['i1', 'i2'], a.item_id, 'shop')) AS same, count(*)
+FROM seqrec_recommend('u7', ARRAY['i1', 'i2'], 300, 'shop') a,
+     LATERAL (SELECT score FROM seqrec_score('u7', ARRAY['i1', 'i2'], ARRAY[a.item_id], 'shop')) s;
+SELECT item_id, score IS NULL AS unknown, round(sum(probability) OVER ()::numeric, 3) AS probabilities
+FROM seqrec_score('u7', ARRAY['i1'], ARRAY['i3', 'never'], 'shop');
+SELECT bool_and(score <= before) AS best_first FROM (
+    SELECT score, lag(score) OVER () AS before
+    FROM seqrec_score('u7', ARRAY['i1'], (SELECT array_agg('i' || g) FROM generate_series(0, 99) g), 'shop')) s;
+SELECT seqrec_score('u7', NULL, 'never', 'shop') IS NULL AS unknown, seqrec_score('u7', NULL, 'i3', 'shop') BETWEEN -1 AND 1 AS known,
+       seqrec_score('nobody', '{}', 'i3', 'shop') BETWEEN 0 AND 1 AS share;
+-- The kept vector follows the arguments.
+SELECT count(DISTINCT seqrec_score('u' || u, ARRAY['i' || u], 'i299', 'shop')) AS different FROM generate_series(1, 50) u;
+
+-- Neighbours and vectors.
+SELECT bool_and(n.score = s.score) AS same, bool_and(n.similar_item_id <> 'i5') AS without_itself, count(*)
+FROM seqrec_similar_items('i5', 10, 'shop') n,
+     LATERAL (SELECT sum(a::float8 * b::float8)::real AS score
+              FROM unnest(seqrec_item_embedding('i5', 'shop'), seqrec_item_embedding(n.similar_item_id, 'shop')) AS pair (a, b)) exact,
+     LATERAL (SELECT CASE WHEN abs(exact.score - n.score) < 1e-5 THEN n.score END AS score) s;
+SELECT count(*) FROM seqrec_similar_items('never', 10, 'shop');
+SELECT cardinality(seqrec_item_embedding('i5', 'shop')), seqrec_item_embedding('never', 'shop') IS NULL AS unknown,
+       (SELECT bool_and(x = 0) FROM unnest(seqrec_user_embedding('nobody', '{}', 'shop')) x) AS zeros;
+SELECT seqrec_unknown_items(ARRAY['i1', 'never', NULL, 'i2', 'nothing'], 'shop');
+
+-- Limits and mistakes.
+SELECT seqrec_recommend('x', '{}', 0, 'shop');
+SELECT seqrec_recommend('x', '{}', 10001, 'shop');
+SELECT seqrec_recommend('x', '{}', NULL, 'shop');
+SELECT seqrec_recommend('x', '{}', 5, NULL);
+SELECT seqrec_recommend('x', '{}', 5, 'shop', exclude_seen => NULL);
+SELECT seqrec_recommend('x', '{}', 5, 'shop', min_score => 'NaN');
+SELECT seqrec_recommend('x', '{}', 5, 'shop', exclude => '{{a,b},{c,d}}');
+SELECT seqrec_score('x', '{}', 'i1', 'no such model');
+
+-- Integer ids.
+CREATE TABLE numbers AS SELECT substr(user_id, 2)::bigint AS user_id, substr(item_id, 2)::bigint AS item_id, timestamp FROM shop;
+SELECT seqrec_train('numbers', 'numbers', options => '{"epochs": 1, "dim": 16, "max_len": 10}') AS job \gset
+CALL seqrec_wait(:job);
+SELECT count(*), bool_and(pg_typeof(item_id) = 'bigint'::regtype) AS bigints,
+       bool_and(score = seqrec_score(7, ARRAY[1, 2]::bigint[], item_id, 'numbers')) AS same_scores
+FROM seqrec_recommend(7, ARRAY[1, 2]::bigint[], 5, 'numbers', exclude => ARRAY[3]::bigint[]);
+SELECT count(*) FROM seqrec_similar_items(5, 10, 'numbers');
+SELECT item_id, score IS NULL AS unknown FROM seqrec_score(7, NULL, ARRAY[1, 9999]::bigint[], 'numbers');
+
+-- Parallel workers answer too.
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+ALTER TABLE shop SET (parallel_workers = 2);
+SELECT count(*) > 0 AS some FROM shop WHERE seqrec_score(user_id, NULL, item_id, 'shop') > 0.1;
+RESET ALL;
+
+SELECT seqrec_drop(model_id) FROM seqrec_models WHERE model IN ('shop', 'numbers');
+DROP TABLE shop, numbers;
+DROP FUNCTION agrees, by_definition, seen;
+DELETE FROM seqrec.jobs;
+DELETE FROM seqrec.job_log;

@@ -1,0 +1,37 @@
+#include "core/encoder_kernels.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace seqrec {
+namespace {
+
+std::vector<const EncoderKernels*> runnable_kernels() {
+    std::vector<const EncoderKernels*> kernels;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (avx512 && __builtin_cpu_supports("avx512bf16")) kernels.push_back(&avx512bf16_encoder_kernels());
+    if (avx512) kernels.push_back(&avx512_encoder_kernels());
+    if (avx2) kernels.push_back(&avx2_encoder_kernels());
+#endif
+    kernels.push_back(&portable_encoder_kernels());
+    return kernels;
+}
+
+}  // namespace
+
+std::span<const EncoderKernels* const> encoder_kernels() {
+    static const std::vector<const EncoderKernels*> kernels = runnable_kernels();
+    return kernels;
+}
+
+const EncoderKernels& fastest_encoder_kernels(bool exact) {
+    const auto fits = [&](const EncoderKernels* k) { return !exact || k->value_size == sizeof(float); };
+    const auto kernels = encoder_kernels();
+    return **std::find_if(kernels.begin(), kernels.end(), fits);
+}
+
+}  // namespace seqrec

@@ -1,0 +1,99 @@
+#include "core/search.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <functional>
+
+#include "core/error.hpp"
+
+namespace seqrec {
+namespace {
+
+constexpr std::size_t kBlockGroups = 16;           // scored by one call of a kernel
+constexpr std::size_t kMostCandidates = 1u << 18;  // 2 MiB
+
+}  // namespace
+
+Search::Search(const Codes& codes, std::span<const float> query, const ItemFilter& filter,
+               const Wanted& wanted)
+    : codes_(codes),
+      query_(query),
+      filter_(filter),
+      wanted_{std::clamp<std::int64_t>(wanted.k, 0, filter.items()), wanted.min_score},
+      coded_(query, codes),
+      bound_(wanted.min_score),
+      room_(std::min<std::size_t>(kMostCandidates, 1024 + 4 * static_cast<std::size_t>(wanted_.k))) {
+    lowers_.reserve(static_cast<std::size_t>(wanted_.k));
+}
+
+void Search::scan(std::size_t first, std::size_t count) {
+    static const CodeKernel kernel = code_kernels().front();
+    std::array<float, kBlockGroups * kGroupRows> upper;
+    std::array<std::uint16_t, kBlockGroups> mask;
+    for (std::size_t at = first; at < first + count && wanted_.k > 0; at += kBlockGroups) {
+        const std::size_t groups = std::min(kBlockGroups, first + count - at), slot = at * kGroupRows;
+        kernel.run(codes_.values.data() + slot * codes_.depth, codes_.scale.data() + slot, groups, coded_,
+                   bound_, upper.data(), mask.data());
+        for (std::size_t g = 0; g < groups; ++g)
+            for (unsigned left = mask[g]; left != 0; left &= left - 1) {
+                const std::size_t i = g * kGroupRows + static_cast<std::size_t>(std::countr_zero(left));
+                meet(slot + i, upper[i]);
+            }
+    }
+}
+
+void Search::meet(std::size_t slot, float upper) {
+    const std::int32_t item = codes_.item[slot];
+    if (upper < bound_ || item < 0) return;
+    if (item >= filter_.items()) throw Error(sqlstate::kDataCorrupted, "a slot's item is out of range");
+    if (!filter_.admits(item)) return;
+    candidates_.push_back({item, upper});
+    raise_bound(upper - 2 * (codes_.scale[slot] * coded_.slack + coded_.margin));
+    if (candidates_.size() >= room_) drop_hopeless();
+}
+
+void Search::raise_bound(float lower) {
+    const auto wanted = static_cast<std::size_t>(wanted_.k);
+    if (std::isnan(lower)) return;  // of a damaged row
+    if (lowers_.size() == wanted) {
+        if (!(lower > lowers_.front())) return;
+        std::pop_heap(lowers_.begin(), lowers_.end(), std::greater<>());
+        lowers_.back() = lower;
+    } else {
+        lowers_.push_back(lower);
+    }
+    std::push_heap(lowers_.begin(), lowers_.end(), std::greater<>());
+    if (lowers_.size() == wanted) bound_ = std::max(bound_, lowers_.front());
+}
+
+void Search::drop_hopeless() {
+    std::erase_if(candidates_, [this](const Candidate& candidate) { return candidate.upper < bound_; });
+    if (candidates_.size() < room_ / 2) return;
+    room_ *= 2;
+    if (room_ <= kMostCandidates) return;
+    undecided_ = true;
+    wanted_.k = 0;  // nothing more is scanned
+    candidates_.clear();
+}
+
+std::vector<ScoredItem> Search::best(const Rows& rows, const Poll& poll) && {
+    std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
+        return a.upper > b.upper || (a.upper == b.upper && a.item < b.item);
+    });
+    Best best(wanted_.k, filter_.items(), wanted_.min_score);
+    constexpr std::size_t kAtOnce = 32;
+    std::array<std::int32_t, kAtOnce> items;
+    std::array<float, kAtOnce> scores;
+    for (std::size_t at = 0; at < candidates_.size() && candidates_[at].upper >= best.bound();
+         at += kAtOnce) {
+        const std::size_t count = std::min(kAtOnce, candidates_.size() - at);
+        for (std::size_t i = 0; i < count; ++i) items[i] = candidates_[at + i].item;
+        rows.score(std::span(items).first(count), query_, scores);
+        for (std::size_t i = 0; i < count; ++i) best.offer({items[i], scores[i]});
+    }
+    return std::move(best).sorted(poll);
+}
+
+}  // namespace seqrec
