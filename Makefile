@@ -20,7 +20,7 @@ include $(PGXS)
 
 # --- the extension: PostgreSQL's own flags and linker line, products in build/ ---
 OBJECTS = $(patsubst src/%.cpp,build/extension/%.o,$(wildcard src/*.cpp))
-EXTENSION_CPPFLAGS = $(CPPFLAGS) -Isrc -I/usr/include/eigen3 -MMD -MP
+EXTENSION_CPPFLAGS = $(CPPFLAGS) -Isrc -MMD -MP
 EXTENSION_CXXFLAGS = $(CXXFLAGS) $(CFLAGS_SL) -std=c++20 -O2 -Wall -Wextra -Wno-register
 
 build/extension/%.o: src/%.cpp
@@ -34,7 +34,8 @@ build/seqrec.so: $(OBJECTS) build/libseqrec_core.a src/exports.map
 -include $(OBJECTS:.o=.d)
 
 # --- everything without a PostgreSQL server header: CMake underneath ---
-CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http build/seqrec-unit-tests
+CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http build/seqrec-unit-tests \
+	build/seqrec-encoder-bench
 
 build/cmake/CMakeCache.txt:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release -DPG_CONFIG=$(PG_CONFIG) $(if $(LIBTORCH),-DCMAKE_PREFIX_PATH=$(LIBTORCH))
@@ -49,7 +50,7 @@ KERNELS = portable $(if $(filter x86_64,$(shell uname -m)),avx2 avx512 avx512bf1
 CORE_SOURCES = $(wildcard src/core/*.cpp) $(KERNELS:%=src/core/kernels/%.cpp)
 SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/unit/*.cpp))
 FUZZED = $(patsubst %.cpp,build/fuzz/%.o,$(CORE_SOURCES) test/fuzz/snapshot_fuzz.cpp)
-SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -isystem /usr/include/eigen3 -Wno-psabi \
+SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -Wno-psabi \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_SECONDS ?= 60
 

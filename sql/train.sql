@@ -110,6 +110,16 @@ WITH expected AS (
 )
 SELECT count(*) AS users, count(*) FILTER (WHERE e.items = s.items) AS same, min(cardinality(s.items)) AS items
 FROM expected e FULL JOIN stored s USING (user_id);
+-- An index: every item is in one of its lists; without one, none is.
+SELECT seqrec_train('as_text', model => 'indexed', options => '{"epochs": 1, "dim": 16, "max_len": 10, "index": "ivf"}') AS job \gset
+CALL seqrec_wait(:job);
+SELECT model, config->>'lists' AS lists, count(*) AS items, count(list) AS listed,
+       coalesce(bool_and(list BETWEEN 0 AND (config->>'lists')::integer - 1) FILTER (WHERE list IS NOT NULL), true) AS in_range,
+       (SELECT count(*) FROM seqrec.weights w WHERE w.model_id = m.model_id AND w.name = 'list.centroid') AS centroids,
+       metrics ? 'index_recall@10' AS measured
+FROM seqrec.items i JOIN seqrec_models m ON m.model_id = i.model_id WHERE model IN ('as_text', 'indexed')
+GROUP BY model, m.model_id, config, metrics ORDER BY model;
+SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1'], 5, 'indexed');
 -- What an answer looks like.
 SELECT count(*) AS rows, count(DISTINCT rank) AS ranks, min(rank), max(rank), bool_and(score BETWEEN -1 AND 1) AS cosine,
        bool_and(item_id NOT IN ('i1', 'i2')) AS not_clicked

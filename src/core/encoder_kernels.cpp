@@ -8,7 +8,7 @@ namespace {
 
 std::vector<const EncoderKernels*> runnable_kernels() {
     std::vector<const EncoderKernels*> kernels;
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(SEQREC_PORTABLE)
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -1,6 +1,7 @@
 // core/encoder.cpp against libtorch's forward pass of the same model file.
 #include "core/encoder.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 #include "export.hpp"
@@ -12,8 +13,8 @@ namespace {
 using seqrec::testing::TempFolder;
 
 struct Differences {
-    float exact = 0;        // the largest difference of an element at Precision::Exact
-    float fast_cosine = 1;  // the smallest cosine at Precision::Fast
+    float exact = 0;                    // the largest difference of an element at Precision::Exact
+    std::vector<float> fast_cosines{};  // at Precision::Fast, of requests that have an answer
 };
 
 /// How far the two are apart over random requests: known and unknown users, 0 to 300 clicks.
@@ -38,8 +39,7 @@ Differences differences(const std::string& path, int requests) {
         for (std::size_t d = 0; d < exact.size(); ++d)
             worst.exact = std::max(worst.exact, std::abs(exact[d] - theirs[d]));
         if (user >= 0 || !clicks.empty())
-            worst.fast_cosine =
-                std::min(worst.fast_cosine, std::inner_product(fast.begin(), fast.end(), theirs, 0.0f));
+            worst.fast_cosines.push_back(std::inner_product(fast.begin(), fast.end(), theirs, 0.0f));
     }
     return worst;
 }
@@ -54,7 +54,11 @@ TEST(Parity, EncoderEqualsLibtorch) {
             ASSERT_EQ(outcome.status, 0);
             const Differences found = differences(folder / "model", 100);
             EXPECT_LT(found.exact, 1e-4f) << heads << " heads, " << members;
-            EXPECT_GT(found.fast_cosine, 0.9999f) << heads << " heads, " << members;
+            const auto& cosines = found.fast_cosines;
+            EXPECT_GT(*std::min_element(cosines.begin(), cosines.end()), 0.999f);
+            EXPECT_GT(
+                std::accumulate(cosines.begin(), cosines.end(), 0.0f) / static_cast<float>(cosines.size()),
+                0.9999f);
         }
 }
 
