@@ -35,7 +35,7 @@ build/seqrec.so: $(OBJECTS) build/libseqrec_core.a src/exports.map
 
 # --- everything without a PostgreSQL server header: CMake underneath ---
 CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http build/seqrec-unit-tests \
-	build/seqrec-bench-time-encoder
+	build/seqrec-encoder-bench
 
 build/cmake/CMakeCache.txt:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release -DPG_CONFIG=$(PG_CONFIG) $(if $(LIBTORCH),-DCMAKE_PREFIX_PATH=$(LIBTORCH))

@@ -1,171 +1,135 @@
-// Writes a large model in seconds, in the place of seqrec-trainer:
+// Writes a large model without training it, in the place of seqrec-trainer:
 //
-//     seqrec-bench-large-model train JOB.json
+//     seqrec-large-model train JOB.json
 //
-// Items lie as items do, in groups of groups of very different sizes; nothing is learned. The encoder is that of
-// a model of one member that was trained before, tiny.safetensors in the folder of this program (a copy of it:
-// bench/stand_in.py).
+// Weights are those that a training starts from; items lie as items do, in groups of groups of very different
+// sizes, and a user lies at the latest item. Everything after that, such as the index, is the trainer's own.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
-#include <exception>
-#include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
-#include <numeric>
-#include <string>
+#include <string_view>
 #include <vector>
 
-#include "core/safetensors.hpp"
+#include "core/error.hpp"
+#include "core/options.hpp"
+#include "export.hpp"
+#include "indexing.hpp"
+#include "random.hpp"
+#include "stop.hpp"
 
 namespace {
 
-using namespace seqrec;
+using namespace seqrec::trainer;
 
-/// Random numbers that belong to a thing: its vector is the same whatever was drawn before.
-class Draw {
-  public:
-    Draw(std::uint64_t kind, std::uint64_t number) : state_((number << 3 | kind) * 0x9e3779b97f4a7c15) {}
-    std::uint64_t bits() {  // splitmix64
-        std::uint64_t x = state_ += 0x9e3779b97f4a7c15;
-        x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-        x = (x ^ x >> 27) * 0x94d049bb133111eb;
-        return x ^ x >> 31;
-    }
-    double uniform() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
-    /// Nearly normal: the sum of four uniform numbers; mean 0, variance 1.
-    float normal() {
-        const std::uint64_t x = bits();
-        const auto sum = static_cast<float>((x & 0xffff) + (x >> 16 & 0xffff) + (x >> 32 & 0xffff) + (x >> 48));
-        return (sum - 2 * 65535.0f) * (1.7320508f / 65536.0f);
-    }
+constexpr double kItemsOfGroup = 100;
+constexpr double kGenres = 64;
+constexpr float kClickLength = 16;  // a click outweighs what untrained blocks add to it
+constexpr float kUserLength = 4;
 
-  private:
-    std::uint64_t state_;
-};
-
-void normalise(std::span<float> row) {
-    const float length = std::sqrt(std::inner_product(row.begin(), row.end(), row.begin(), 0.0f));
-    for (float& x : row) x /= length;
+/// Random numbers of a thing: the same whatever was drawn before.
+Random random_of(std::uint64_t kind, std::uint64_t number) {
+    Random random(number * 4 + kind);
+    random.next();
+    return random;
 }
 
-/// Genres, groups within them (one for 100 items), items within those: each a little away from the larger one.
-/// Group g of G has a share of the items that falls like (g + 100)^-0.8; groups follow genres like g^-0.5.
+/// Nearly normal, mean 0 and variance 1: the sum of four uniform numbers of 16 bits.
+float normal(Random& random) {
+    const std::uint64_t x = random.next();
+    const auto sum = static_cast<float>((x & 0xffff) + (x >> 16 & 0xffff) + (x >> 32 & 0xffff) + (x >> 48));
+    return (sum - 2 * 65535.0f) * (1.7320508f / 65536);
+}
+
+void scale_to(float* row, std::size_t dim, float length) {
+    float sum = 0;
+    for (std::size_t j = 0; j < dim; ++j) sum += row[j] * row[j];
+    for (std::size_t j = 0; j < dim; ++j) row[j] *= length / std::sqrt(sum);
+}
+
+/// Genres, groups within them, items within those. The share of group g falls like (g + 100)^-0.8; a fourth
+/// of the groups belong to the first sixteenth of the genres; how far an item lies from the middle of its
+/// group differs by a factor of two.
 class Catalogue {
   public:
-    Catalogue(std::int64_t items, std::size_t dim) : dim_(dim), ends_(static_cast<std::size_t>(items / 100 + 1)) {
-        centres_.resize(ends_.size() * dim);
+    Catalogue(std::int64_t items, std::size_t dim)
+        : dim_(dim), ends_(1 + static_cast<std::size_t>(static_cast<double>(items) / kItemsOfGroup)) {
+        middles_.resize(ends_.size() * dim);
         double sum = 0;
         for (std::size_t g = 0; g < ends_.size(); ++g) {
-            Draw draw(1, g);
-            const auto genre = static_cast<std::uint64_t>(64 * std::pow(draw.uniform(), 2));
-            Draw of_genre(0, genre);
-            const auto centre = std::span(centres_).subspan(g * dim, dim);
-            for (float& x : centre) x = of_genre.normal() + draw.normal();
-            normalise(centre);
             ends_[g] = sum += std::pow(static_cast<double>(g) + 100, -0.8);
+            Random random = random_of(1, g);
+            const double drawn = random.uniform();
+            Random genre = random_of(0, static_cast<std::uint64_t>(kGenres * drawn * drawn));
+            float* middle = middles_.data() + g * dim;
+            for (std::size_t j = 0; j < dim; ++j) middle[j] = normal(genre) + normal(random);
+            scale_to(middle, dim, 1);
         }
     }
 
-    void fill(std::int64_t item, std::span<float> row) const {
-        Draw draw(2, static_cast<std::uint64_t>(item));
-        const auto found = std::upper_bound(ends_.begin(), ends_.end(), draw.uniform() * ends_.back());
-        const auto group = static_cast<std::size_t>(std::min(found, ends_.end() - 1) - ends_.begin());
-        const float spread = 0.5f + 0.5f * static_cast<float>(draw.uniform());
-        const float step = spread / std::sqrt(static_cast<float>(dim_));
-        for (std::size_t j = 0; j < dim_; ++j) row[j] = centres_[group * dim_ + j] + step * draw.normal();
-        normalise(row);
+    void fill(std::int64_t item, float* row) const {
+        Random random = random_of(2, static_cast<std::uint64_t>(item));
+        const auto end = std::upper_bound(ends_.begin(), ends_.end() - 1, random.uniform() * ends_.back());
+        const float* middle = middles_.data() + static_cast<std::size_t>(end - ends_.begin()) * dim_;
+        const float reach =
+            (0.5f + 0.5f * static_cast<float>(random.uniform())) / std::sqrt(static_cast<float>(dim_));
+        for (std::size_t j = 0; j < dim_; ++j) row[j] = middle[j] + reach * normal(random);
+        scale_to(row, dim_, kClickLength);
     }
 
   private:
     std::size_t dim_;
-    std::vector<double> ends_;    // of the groups' shares, added up
-    std::vector<float> centres_;  // [groups, dim]
+    std::vector<double> ends_;  // of the groups' shares, added up
+    std::vector<float> middles_;
 };
 
-/// What a user had, each item once, the latest last.
-std::vector<std::int32_t> seen_of(std::span<const std::int32_t> events) {
-    std::vector<std::int32_t> seen, latest_first;
-    for (std::size_t i = events.size(); i-- > 0;) {
-        if (std::find(latest_first.begin(), latest_first.end(), events[i]) == latest_first.end())
-            latest_first.push_back(events[i]);
+Snapshot make_member(const Dataset& data, const Settings& settings, Workers& workers) {
+    Random random(static_cast<std::uint64_t>(settings.seed));
+    Snapshot member{Transformer(settings, 1, random), at::empty({data.users(), settings.dim}, at::kFloat)};
+    member.model.item = at::empty({data.items(), settings.dim}, at::kFloat);
+    const auto dim = static_cast<std::size_t>(settings.dim);
+    float* items = member.model.item.data_ptr<float>();
+    float* users = member.users.data_ptr<float>();
+    const Catalogue catalogue(data.items(), dim);
+    workers.split(data.items(), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t item = begin; item < end; ++item) catalogue.fill(item, items + item * settings.dim);
+    });
+    for (std::int64_t user = 0; user < data.users(); ++user) {
+        float* row = users + user * settings.dim;
+        std::copy_n(items + data.sequence(user).back() * settings.dim, dim, row);
+        scale_to(row, dim, kUserLength);
     }
-    seen.assign(latest_first.rbegin(), latest_first.rend());
-    return seen;
+    return member;
 }
 
-void write(const nlohmann::json& job, const SafetensorsFile& tiny) {
-    const auto data = SafetensorsFile::open(job.at("dataset").get<std::string>());
-    const auto offsets = data.get<std::int64_t>("user.offsets", {-1});
-    const auto events = data.get<std::int32_t>("event.item", {-1});
-    const auto times = data.get<double>("event.time", {-1});
-    const auto users = static_cast<std::int64_t>(offsets.size()) - 1;
-    const auto items = static_cast<std::int64_t>(data.tensor("item.id.offsets").shape[0]) - 1;
-    const std::int64_t dim = tiny.tensor("item.embedding").shape[1];
-    const auto width = static_cast<std::size_t>(dim);
-
-    std::vector<std::int64_t> seen_offsets{0};
-    std::vector<std::int32_t> seen;
-    for (std::size_t user = 0; user + 1 < offsets.size(); ++user) {
-        const auto own = events.subspan(static_cast<std::size_t>(offsets[user]),
-                                        static_cast<std::size_t>(offsets[user + 1] - offsets[user]));
-        const auto distinct = seen_of(own);
-        seen.insert(seen.end(), distinct.begin(), distinct.end());
-        seen_offsets.push_back(static_cast<std::int64_t>(seen.size()));
-    }
-
-    SafetensorsWriter out;
-    for (const auto& [key, value] : tiny.metadata()) out.set_metadata(key, value);
-    out.declare<float>("item.embedding", {items, dim});
-    out.declare<float>("click.length", {items, 1});
-    out.declare<float>("user.embedding", {users, dim});
-    out.declare<float>("item.popularity", {items});
-    out.declare<double>("user.seen_until", {users});
-    out.declare<std::int64_t>("user.seen.offsets", {users + 1});
-    out.declare<std::int32_t>("user.seen.items", {static_cast<std::int64_t>(seen.size())});
-    for (const auto& [name, tensor] : tiny.tensors())
-        if (name.starts_with("member.")) out.declare(name, tensor.dtype, tensor.shape);
-    out.create(job.at("model").get<std::string>());
-
-    const Catalogue catalogue(items, width);
-    const auto matrix = out.data<float>("item.embedding");
-    for (std::int64_t item = 0; item < items; ++item)
-        catalogue.fill(item, matrix.subspan(static_cast<std::size_t>(item) * width, width));
-    const auto lengths = tiny.get<float>("click.length", {-1, 1});
-    const float length = std::accumulate(lengths.begin(), lengths.end(), 0.0f) / static_cast<float>(lengths.size());
-    std::ranges::fill(out.data<float>("click.length"), length);
-    const auto popularity = out.data<float>("item.popularity");
-    for (const std::int32_t item : events) ++popularity[static_cast<std::size_t>(item)];
-    const auto vectors = out.data<float>("user.embedding");
-    const auto until = out.data<double>("user.seen_until");
-    for (std::size_t user = 0; user + 1 < offsets.size(); ++user) {
-        const auto last = static_cast<std::size_t>(offsets[user + 1]) - 1;
-        const auto row = matrix.subspan(static_cast<std::size_t>(events[last]) * width, width);
-        for (std::size_t j = 0; j < width; ++j) vectors[user * width + j] = 0.3f * length * row[j];
-        until[user] = times[last];
-    }
-    std::ranges::copy(seen_offsets, out.data<std::int64_t>("user.seen.offsets").begin());
-    std::ranges::copy(seen, out.data<std::int32_t>("user.seen.items").begin());
-    for (const auto& [name, tensor] : tiny.tensors())
-        if (name.starts_with("member.")) std::ranges::copy(tensor.bytes, out.bytes(name).begin());
-    out.commit(Durability::Scratch);
+void run(const char* path, Reporter& reporter) {
+    const auto job = nlohmann::json::parse(std::ifstream(path));
+    const Dataset data(job.at("dataset"));
+    const Settings settings(seqrec::resolve_options(job.at("kind").get<std::string>(), job.at("options")),
+                            data, nullptr);
+    Workers workers(static_cast<int>(settings.threads));
+    Members members;
+    members.push_back(make_member(data, settings, workers));
+    const auto index = index_items(members, data, settings, workers, reporter);
+    nlohmann::json config = settings.to_json();
+    config["members"] = 1;
+    config["lists"] = index ? index->items.lists() : 0;
+    config["probes"] = index ? index->probes.count : 0;
+    const nlohmann::json metrics = index ? index->metrics() : nlohmann::json::object();
+    write_model(job.at("model"), std::move(members), data, index ? &index->items : nullptr, config, metrics);
+    reporter.event("done", {{"metrics", metrics}, {"config", config}});
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-    if (count != 3 || std::string_view(arguments[1]) != "train") {
-        std::fprintf(stderr, "usage: %s train JOB.json\n", arguments[0]);
-        return 2;
-    }
+    if (count != 3 || std::string_view(arguments[1]) != "train") return 2;
+    stop_on_signals();
+    Reporter reporter;
     try {
-        const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-        write(nlohmann::json::parse(std::ifstream(arguments[2])), SafetensorsFile::open(folder / "tiny.safetensors"));
+        run(arguments[2], reporter);
     } catch (const std::exception& error) {
-        std::printf("%s\n", nlohmann::json{{"event", "error"}, {"sqlstate", "XX000"}, {"message", error.what()}, {"hint", ""}}.dump().c_str());
+        reporter.event("error", {{"sqlstate", "XX000"}, {"message", error.what()}, {"hint", ""}});
         return 1;
     }
-    std::puts("{\"event\": \"done\"}");
 }

@@ -1,8 +1,9 @@
 // How fast one thread reads a tensor of a mapped file, the same bytes that serving reads:
 //
-//     seqrec-bench-read-bandwidth FILE TENSOR PASSES
+//     seqrec-read-bench FILE TENSOR PASSES
 //
-// prints one JSON object: bytes, which loads, and the best and the median time of the passes, in microseconds.
+// prints one JSON object: bytes, which loads, and the best and the median time of the passes, in
+// microseconds.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -42,8 +43,10 @@ __attribute__((target("avx512f"))) std::uint64_t read_avx512(Bytes bytes) {
     for (std::size_t at = 0; at + sizeof all <= bytes.size(); at += sizeof all)
         for (std::size_t i = 0; i < 4; ++i)
             all[i] = _mm512_xor_si512(all[i], _mm512_loadu_si512(bytes.data() + at + 64 * i));
-    return static_cast<std::uint64_t>(_mm512_reduce_or_epi64(
-        _mm512_xor_si512(_mm512_xor_si512(all[0], all[1]), _mm512_xor_si512(all[2], all[3]))));
+    alignas(64) std::uint64_t words[8];
+    _mm512_store_si512(words,
+                       _mm512_xor_si512(_mm512_xor_si512(all[0], all[1]), _mm512_xor_si512(all[2], all[3])));
+    return words[0] ^ words[1] ^ words[2] ^ words[3] ^ words[4] ^ words[5] ^ words[6] ^ words[7];
 }
 
 __attribute__((target("avx2"))) std::uint64_t read_avx2(Bytes bytes) {
@@ -80,9 +83,10 @@ void measure(const char* path, const char* tensor, int passes) {
             std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
     }
     std::sort(times.begin(), times.end());
-    std::printf("{\"bytes\": %zu, \"loads\": \"%s\", \"best_us\": %.1f, \"median_us\": %.1f, \"sum\": %llu}\n",
-                bytes.size(), loads.name, times.front(), times[times.size() / 2],
-                static_cast<unsigned long long>(seen));
+    std::printf(
+        "{\"bytes\": %zu, \"loads\": \"%s\", \"best_us\": %.1f, \"median_us\": %.1f, \"sum\": %llu}\n",
+        bytes.size(), loads.name, times.front(), times[times.size() / 2],
+        static_cast<unsigned long long>(seen));
 }
 
 }  // namespace

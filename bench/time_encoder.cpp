@@ -160,7 +160,7 @@ nlohmann::json run(const std::string& folder, Budget budget) {
 int main(int argc, char** argv) {
     const double seconds = argc > 1 ? std::atof(argv[1]) : 0.5;
     const auto folder =
-        std::filesystem::temp_directory_path() / ("seqrec-bench-time-encoder-" + std::to_string(getpid()));
+        std::filesystem::temp_directory_path() / ("seqrec-encoder-bench-" + std::to_string(getpid()));
     std::filesystem::create_directory(folder);
     const nlohmann::json result = seqrec::run(folder, {seconds});
     std::filesystem::remove_all(folder);

@@ -105,8 +105,8 @@ double Training::seconds() const {
 /// choose_user_scale, fit_all.
 double Training::time_share() const {
     // An equal share of what the turns before have left.
-    const double limit =
-        (settings_.max_seconds - turn_.seconds_before) / static_cast<double>(turn_.of - turn_.number);
+    const double left = std::max(settings_.max_seconds - turn_.seconds_before, 1e-3);
+    const double limit = left / static_cast<double>(turn_.of - turn_.number);
     if (part_ == Part::All) return (seconds() - begun_seconds_) / std::max(limit - begun_seconds_, 1e-3);
     const auto all = static_cast<double>(data_.interactions());
     const double held_out = 2 * static_cast<double>(data_.evaluated().size());
