@@ -72,7 +72,7 @@ class Catalogue {
         const auto end = std::upper_bound(ends_.begin(), ends_.end() - 1, random.uniform() * ends_.back());
         const float* middle = middles_.data() + static_cast<std::size_t>(end - ends_.begin()) * dim_;
         const float reach =
-            (0.5f + 0.5f * static_cast<float>(random.uniform())) / std::sqrt(static_cast<float>(dim_));
+            (0.6f + 0.6f * static_cast<float>(random.uniform())) / std::sqrt(static_cast<float>(dim_));
         for (std::size_t j = 0; j < dim_; ++j) row[j] = middle[j] + reach * normal(random);
         scale_to(row, dim_, kClickLength);
     }
