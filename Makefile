@@ -46,27 +46,37 @@ cmake-build: build/cmake/CMakeCache.txt
 	cmake --build build/cmake --parallel $(or $(JOBS),2)
 
 # --- the same sources under sanitizers; products in build/sanitize and build/fuzz ---
-CORE_SOURCES = $(wildcard src/core/*.cpp) src/core/kernels/portable.cpp
+KERNELS = portable $(if $(filter x86_64,$(shell uname -m)),avx2 avx512 avx512bf16)
+CORE_SOURCES = $(wildcard src/core/*.cpp) $(KERNELS:%=src/core/kernels/%.cpp)
 SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/unit/*.cpp))
-SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -DSEQREC_PORTABLE -Wno-psabi \
+FUZZED = $(patsubst %.cpp,build/fuzz/%.o,$(CORE_SOURCES) test/fuzz/snapshot_fuzz.cpp)
+SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -Wno-psabi \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_SECONDS ?= 60
 
+%/kernels/avx2.o: INSTRUCTIONS = -mavx2 -mfma
+%/kernels/avx512.o %/kernels/avx512bf16.o: INSTRUCTIONS = -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl
+%/kernels/avx512bf16.o: INSTRUCTIONS += -mavx512bf16
+
 build/sanitize/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(SANITIZE_FLAGS) -MMD -MP -c $< -o $@
+	$(CXX) $(SANITIZE_FLAGS) $(INSTRUCTIONS) -MMD -MP -c $< -o $@
+
+build/fuzz/%.o: %.cpp
+	@mkdir -p $(@D)
+	clang++ $(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link $(INSTRUCTIONS) -MMD -MP -c $< -o $@
 
 build/sanitize/seqrec-unit-tests: $(SANITIZED)
 	$(CXX) $(SANITIZE_FLAGS) -o $@ $^ -lgtest_main -lgtest -lpthread
 
--include $(SANITIZED:.o=.d)
+-include $(SANITIZED:.o=.d) $(FUZZED:.o=.d)
 
 sanitize: build/sanitize/seqrec-unit-tests
 	$< --gtest_brief=1
 
-build/fuzz/snapshot: test/fuzz/snapshot_fuzz.cpp $(CORE_SOURCES) $(wildcard src/core/*.hpp test/unit/*.hpp)
+build/fuzz/snapshot: $(FUZZED)
 	@mkdir -p build/fuzz/corpus
-	clang++ $(SANITIZE_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.cpp,$^)
+	clang++ $(SANITIZE_FLAGS) -fsanitize=fuzzer -o $@ $^
 
 fuzz: build/fuzz/snapshot
 	SEQREC_FUZZ_SEED=build/fuzz/corpus/valid $< -runs=0

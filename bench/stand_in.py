@@ -40,6 +40,10 @@ users = shapes["user.embedding"][0]
 add("user.seen_until", "F64", [users], struct.pack("<d", 1) * users)
 items = shapes["item.popularity"][0]
 add("click.length", "F32", [items, 1], struct.pack("<f", 1) * items)
+seen = header["event.item"]["shape"][0] // users
+add("user.seen.offsets", "I64", [users + 1], array.array("q", range(0, (users + 1) * seen, seen)).tobytes() if seen else bytes(8 * users + 8))
+indexes = array.array("i", [i * 7919 % items for i in range(1 << 16)]).tobytes()
+add("user.seen.items", "I32", [users * seen], (indexes * (users * seen // (1 << 16) + 1))[: 4 * users * seen])
 for name, tensor in weights.items():
     if not name.startswith(("item.", "user.", "pad.", "click.")):
         begin, end = tensor["data_offsets"]

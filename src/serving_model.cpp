@@ -123,7 +123,10 @@ ServingModel& look_up(std::string_view wanted) {
         model = open_version(name, *row);
     // Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and
     // what it sees must not be remembered beyond it: the invalidation that would correct it has come already.
-    const ActiveVersion* latest = find_active_version(name, GetLatestSnapshot());
+    // In parallel mode the latest snapshot is not to be had; a table without a cache gets a fresh one for
+    // catalogs.
+    SnapshotData* now = IsInParallelMode() ? GetCatalogSnapshot(models_table) : GetLatestSnapshot();
+    const ActiveVersion* latest = find_active_version(name, now);
     const bool lasting = latest && latest->model_id == row->model_id;
     // An answer about the past holds while the transaction's one snapshot does, else for this call only.
     model->generation = lasting || IsolationUsesXactSnapshot() ? seen : 0;
@@ -148,8 +151,7 @@ bool is_whole(const Snapshot& snapshot) {
 
 ServingModel& serving_model(const char* name, std::size_t length) {
     const std::string_view wanted(name, length);
-    free_retired();  // here, and not at the next change: a deleted file keeps its disk space while it is
-                     // mapped
+    free_retired();  // at every call: a deleted file keeps its disk space while it is mapped
     ServingModel* model = find(wanted);
     return model && is_current(*model) && file_is_unchanged(*model) ? *model : look_up(wanted);
 }

@@ -66,6 +66,19 @@ void Dataset::evaluate_only_after(const std::vector<double>& seen_until) {
     });
 }
 
+void Dataset::know_until(const std::vector<double>& seen_until) {
+    const auto offsets = file_.get<std::int64_t>("user.offsets", {users() + 1});
+    const auto items = file_.get<std::int32_t>("event.item", {-1});
+    const auto times = file_.get<double>("event.time", {static_cast<std::int64_t>(items.size())});
+    known_.assign(static_cast<std::size_t>(users()), 0);
+    for (std::int64_t u = 0; u < users(); ++u) {
+        const auto at = static_cast<std::size_t>(u);
+        std::int32_t& known = known_[at];
+        for (std::int64_t i = offsets[at]; i < offsets[at + 1] && times[i] <= seen_until[at]; ++i)
+            if (known < static_cast<std::int64_t>(sequence(u).size()) && items[i] == sequence(u)[known]) ++known;
+    }
+}
+
 void Dataset::check() const {
     if (interactions() == 0)
         throw Error(sqlstate::kNotEnoughData, "there are no interactions to learn from",

@@ -61,7 +61,7 @@ std::int64_t choose_sample(const Dataset& data) { return data.items() > 50000 ? 
 /// Validation ends a fresh training; one that starts from a trained model needs a fraction of what that took.
 std::int64_t choose_epochs(const nlohmann::json& earlier) {
     if (earlier.is_null()) return 200;
-    return std::max<std::int64_t>(3, earlier.value("trained_epochs", std::int64_t{20}) * 15 / 100);
+    return std::max<std::int64_t>(4, earlier.value("trained_epochs", std::int64_t{20}) / 4);
 }
 
 /// Past a hundred million numbers a search of all items takes about five milliseconds.

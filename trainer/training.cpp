@@ -205,14 +205,15 @@ void Training::run_epoch() {
 
 double Training::run_step(std::span<const Window> windows) {
     const double begin = seconds();
-    std::int64_t labels = 0;
-    for (const Window& window : windows) labels += window.end - window.begin;
     std::vector<Packed> shards =
         pack_shards(data_, part_, windows, shards_of(settings_), settings_.user_dropout, random_);
+    std::int64_t labels = 0;
+    for (const Packed& shard : shards) labels += static_cast<std::int64_t>(shard.labels.size());
+    if (labels == 0) return now_.epoch_loss;  // nothing new, and of the old nothing was drawn
     const ShardInput input{model_, users_, settings_, label_share_, settings_.sampled_items};
     std::vector<ShardOutput> outputs(shards.size());
     workers_.run([&](int part) {
-        if (part < static_cast<int>(shards.size()) && shards[part].tokens() > 0)
+        if (part < static_cast<int>(shards.size()) && !shards[part].labels.empty())
             outputs[part] = compute_shard(input, std::move(shards[part]), 1 / static_cast<double>(labels));
     });
     const double candidates = static_cast<double>(items_ ? outputs[0].items.rows.size() : data_.items());
