@@ -300,7 +300,7 @@ def measure_switch(arguments):
 
 def milliseconds(times):
     return {name: round(percentile(times, share) / 1000, 2) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))} | {
-        "calls": len(times)}
+        "calls": len(times), "over_10_ms": sum(spent > 10_000 for spent in times)}
 
 
 def measure_pgvector(arguments):
