@@ -482,7 +482,7 @@ def switched_under_load():
     threads = [threading.Thread(target=keep_asking) for _ in range(4)]
     for thread in threads:
         thread.start()
-    previous, until = None, time.monotonic() + 4
+    previous, until = None, time.monotonic() + 3
     while time.monotonic() < until:
         for source in (old, other):
             copy = copy_version(source)
