@@ -45,7 +45,7 @@ CREATE TABLE seqrec.items (
     UNIQUE (model_id, item_id)
 );
 ALTER TABLE seqrec.items ALTER COLUMN embedding SET STORAGE EXTERNAL;
-COMMENT ON TABLE seqrec.items IS 'items of a model: id, index, interactions in training, embedding, list of the index (NULL without one) / 模型中的物品：标识、下标、训练交互数、向量、所属列表（没有索引则为 NULL）';
+COMMENT ON TABLE seqrec.items IS 'items of a model: id, index, interactions in training (older ones count less), embedding, list of the index (NULL without one) / 模型中的物品：标识、下标、训练交互数（越早权重越低）、向量、所属列表（没有索引则为 NULL）';
 
 CREATE TABLE seqrec.users (
     model_id bigint NOT NULL,

@@ -45,6 +45,24 @@ std::vector<std::size_t> cut_steps(const std::vector<Window>& windows, std::int6
     return ends;
 }
 
+namespace {
+
+constexpr double kOldLabels = 0.25;  // share of labels known to the model that a training starts from
+
+/// The labels of a window that was just appended: those not known before, and a share of the others.
+void keep_labels(Packed& shard, const Window& window, std::span<const std::int32_t>::iterator first,
+                 std::int64_t known, Random& random) {
+    const std::int32_t length = window.end - window.begin;
+    const auto position = static_cast<std::int32_t>(shard.tokens()) - length;
+    for (std::int32_t i = 0; i < length; ++i) {
+        if (window.begin + i + 1 < known && random.uniform() >= kOldLabels) continue;
+        shard.trained.push_back(position + i);
+        shard.labels.push_back(first[i + 1]);
+    }
+}
+
+}  // namespace
+
 std::vector<Packed> pack_shards(const Dataset& data, Part part, std::span<const Window> windows, int shards,
                                 double user_dropout, Random& random) {
     std::vector<Packed> packed(static_cast<std::size_t>(shards));
@@ -60,7 +78,10 @@ std::vector<Packed> pack_shards(const Dataset& data, Part part, std::span<const 
         const auto history = data.part(window.user, part);
         const auto begin = history.begin() + window.begin, end = history.begin() + window.end;
         shard.append({begin, end}, random.uniform() < user_dropout ? -1 : window.user);
-        shard.labels.insert(shard.labels.end(), begin + 1, end + 1);
+        if (data.builds_on_a_model())
+            keep_labels(shard, window, begin, data.known(window.user), random);
+        else
+            shard.labels.insert(shard.labels.end(), begin + 1, end + 1);
     }
     for (Packed& shard : packed) shard.seed = static_cast<std::uint32_t>(random.next());
     return packed;

@@ -17,6 +17,8 @@ namespace seqrec::trainer {
 struct Packed {
     std::vector<std::int32_t> items, labels, users;
     std::vector<std::int64_t> offsets{0};
+    std::vector<std::int32_t>
+        trained;             // positions that have a label, when not all have: labels go with these
     std::uint32_t seed = 0;  // of this batch's dropout masks
 
     std::int64_t tokens() const { return static_cast<std::int64_t>(items.size()); }
@@ -38,7 +40,9 @@ std::vector<Window> cut_windows(const Dataset& data, Part part, std::int64_t max
 /// Groups shuffled windows into steps of about batch_tokens inputs: the end index of each step.
 std::vector<std::size_t> cut_steps(const std::vector<Window>& windows, std::int64_t batch_tokens);
 
-/// Spreads the windows of one step over shards of nearly equal work.
+/// Spreads the windows of one step over shards of nearly equal work. Of labels that an earlier model has
+/// learned only some are kept, drawn anew each time: what is new has to be learned, the rest not forgotten.
+/// 将一步的窗口分摊到工作量相近的分片。先前模型已学过的标签每次只随机保留一部分：新的需要学习，旧的只需不忘。
 std::vector<Packed> pack_shards(const Dataset& data, Part part, std::span<const Window> windows, int shards,
                                 double user_dropout, Random& random);
 

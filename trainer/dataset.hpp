@@ -49,9 +49,21 @@ class Dataset {
     /// user: a model that starts from one which knows them would be measured on what it has been told.
     /// 只保留留出物品均晚于 seen_until 的用户，以免用模型已见过的数据评估它。
     void evaluate_only_after(const std::vector<double>& seen_until);
-    /// Interactions of each item, in the training part and overall.
+    /// Remembers how many items of each user are no later than `seen_until`: an earlier model has learned
+    /// them. 记录每个用户不晚于 seen_until 的物品数：先前的模型已学过它们。
+    void know_until(const std::vector<double>& seen_until);
+    /// How many of a user's items, from the oldest on, an earlier model has learned; 0 without one.
+    /// 用户的物品中（从最早的起）先前模型已学过的个数；没有则为 0。
+    std::int64_t known(std::int64_t user) const {
+        return known_.empty() ? 0 : known_[static_cast<std::size_t>(user)];
+    }
+    bool builds_on_a_model() const { return !known_.empty(); }
+    /// Interactions of each item in the training part. 训练部分中每个物品的交互数。
     std::vector<float> training_counts() const;
-    std::vector<float> counts() const;
+    /// Interactions of each item overall, where one that is older by a ninth of the time between the first
+    /// and the last twentieth of all interactions (about a tenth of the data's time) counts half as much.
+    /// 每个物品的交互数；每早约数据时间跨度的十分之一，权重减半。
+    std::vector<float> recent_counts() const;
     /// Where each user's items begin in what seen_items() gives, and where the last user's end.
     /// 每个用户的物品在 seen_items() 结果中的起始位置，以及末尾。
     const std::vector<std::int64_t>& offsets() const { return offsets_; }
@@ -70,6 +82,7 @@ class Dataset {
     std::vector<std::int32_t> sequence_;
     std::vector<std::int32_t> evaluated_;
     std::vector<double> seen_until_, validation_time_;
+    std::vector<std::int32_t> known_;
 };
 
 }  // namespace seqrec::trainer

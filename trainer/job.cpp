@@ -101,6 +101,7 @@ Members warm_start(const Job& job, Dataset& data, const Settings& settings, Rand
     WarmStart start = read_warm_start(job.init, job.dataset, settings, random);
     const std::size_t before = data.evaluated().size();
     data.evaluate_only_after(start.seen_until);
+    data.know_until(start.seen_until);
     reporter.event(
         "warning",
         {{"message", "started from a model that knows " + std::to_string(start.known_items) + " of " +

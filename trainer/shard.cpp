@@ -106,7 +106,9 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
 
     const Tensor hidden =
         model.forward(batch, {static_cast<float>(settings.dropout), batch->seed, settings.bfloat16});
-    const Tensor wanted = unit_rows(add_rows(hidden, user_rows, batch, row_of_sequence));
+    Tensor wanted = add_rows(hidden, user_rows, batch, row_of_sequence);
+    if (!batch->trained.empty()) wanted = wanted.index_select(0, index_of(batch->trained).to(device));
+    wanted = unit_rows(wanted);
     const Tensor candidates =
         sample ? model.item.index_select(0, index_of(sample->candidates).to(device)) : model.item;
     const Tensor loss = softmax_loss(wanted, unit_rows(candidates), sample ? sample->labels : batch->labels,

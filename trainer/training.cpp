@@ -105,8 +105,8 @@ double Training::seconds() const {
 /// choose_user_scale, fit_all.
 double Training::time_share() const {
     // An equal share of what the turns before have left.
-    const double limit =
-        (settings_.max_seconds - turn_.seconds_before) / static_cast<double>(turn_.of - turn_.number);
+    const double left = std::max(settings_.max_seconds - turn_.seconds_before, 1e-3);
+    const double limit = left / static_cast<double>(turn_.of - turn_.number);
     if (part_ == Part::All) return (seconds() - begun_seconds_) / std::max(limit - begun_seconds_, 1e-3);
     const auto all = static_cast<double>(data_.interactions());
     const double held_out = 2 * static_cast<double>(data_.evaluated().size());
@@ -205,14 +205,15 @@ void Training::run_epoch() {
 
 double Training::run_step(std::span<const Window> windows) {
     const double begin = seconds();
-    std::int64_t labels = 0;
-    for (const Window& window : windows) labels += window.end - window.begin;
     std::vector<Packed> shards =
         pack_shards(data_, part_, windows, shards_of(settings_), settings_.user_dropout, random_);
+    std::int64_t labels = 0;
+    for (const Packed& shard : shards) labels += static_cast<std::int64_t>(shard.labels.size());
+    if (labels == 0) return now_.epoch_loss;  // nothing new, and of the old nothing was drawn
     const ShardInput input{model_, users_, settings_, label_share_, settings_.sampled_items};
     std::vector<ShardOutput> outputs(shards.size());
     workers_.run([&](int part) {
-        if (part < static_cast<int>(shards.size()) && shards[part].tokens() > 0)
+        if (part < static_cast<int>(shards.size()) && !shards[part].labels.empty())
             outputs[part] = compute_shard(input, std::move(shards[part]), 1 / static_cast<double>(labels));
     });
     const double candidates = static_cast<double>(items_ ? outputs[0].items.rows.size() : data_.items());

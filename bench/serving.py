@@ -1,0 +1,457 @@
+#!/usr/bin/python3
+"""Serving held against what limits it, or against a peer, each measured in the same run.
+
+usage: bench/serving.py [--part NAME,...] [--items N] [--data FOLDER] [--seconds S] [--no-hnsw] [--index-items N]
+
+In a private PostgreSQL (the extension must be installed). Prints one JSON object: what was measured, against what, the
+ratio and the target. NAME, in this order:
+  movielens    a call on a model of MovieLens-1M's shape (FOLDER/ml-1m), beside SELECT 1: 1, 20 and 200 clicks
+  connections  calls/s on that model at 16 and 64 connections against 2
+  scan         a call on N (1,000,000) items against reading their eight-bit rows once
+  first_call   the first call of a new connection on those, and the memory it gains
+  switch       100 calls/s while the active version of that model changes every second
+  pgvector     a call on those against pgvector, exact and by HNSW (with its extension; --no-hnsw leaves the index out)
+  batch        100,000 users on 100,000 items (a tenth of N): one call for all against a call each
+  index        N (--index-items, 10,000,000) items with an index: a call, and its ten items against the exact ones
+Calls are prepared statements in warm backends, timed by pgbench as a whole, over the unix socket; `inside` is the same
+call in a loop of PL/pgSQL. Clicks lie as a shopper's do: mostly like one another.
+"""
+
+import argparse
+import glob
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from main_job import percentile, unpack
+from stand_in import DIM, ROOT, make_table, set_trainer
+
+sys.path.insert(0, str(ROOT / "test" / "integration"))
+QUESTIONS = 100  # pgbench takes up to 128 scripts
+ROUNDS = 3
+LARGE = {"members": 1, "layers": 2, "dim": DIM, "max_len": 200, "index": "none"}
+
+
+def sql(statement, **environment):
+    """As testing.sql, without its limit of five minutes: an index may take longer."""
+    command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    return done.stdout.strip()
+
+
+def note(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+# --- a private server and its models ---
+
+
+def restart_with(**settings):
+    for name, value in settings.items():
+        sql(f"ALTER SYSTEM SET {name} = '{value}'")
+    command = ["pg_ctl", "restart", "-D", os.environ["PGDATA"], "-w", "-m", "fast", "-l", os.environ["PGHOST"] + "/server.log"]
+    as_owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    subprocess.run([*as_owner, *command], check=True, cwd="/", stdout=subprocess.DEVNULL)
+
+
+def train(table, model, options):
+    job = sql(f"SELECT seqrec_train('{table}', '{model}', options => $${json.dumps(options)}$$)")
+    sql(f"CALL seqrec_wait({job})")
+
+
+def use_large_model():
+    """A trainer that writes items in groups of groups and trains nothing."""
+    set_trainer(shutil.copy(ROOT / "build" / "seqrec-large-model", os.environ["PGHOST"]))
+
+
+def publish_large(model, rows, users, items, options=None):
+    """A model that seqrec-large-model writes, and its table."""
+    if sql(f"SELECT count(*) FROM seqrec_models WHERE model = '{model}'") != "0":
+        return
+    note(f"a table and a model of {items:,} items and {users:,} users")
+    make_table(sql, rows, users, items)
+    sql(f"ALTER TABLE ratings RENAME TO {model}_ratings")
+    use_large_model()
+    train(f"{model}_ratings", model, LARGE | (options or {}))
+    sql("CHECKPOINT")
+
+
+def publish_scan(arguments):
+    publish_large("default", 2 * arguments.items, max(arguments.items // 10, 1), arguments.items)
+
+
+def publish_movielens(arguments):
+    if sql("SELECT count(*) FROM seqrec_models WHERE model = 'movielens'") != "0":
+        return
+    note("one epoch on MovieLens-1M")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        csv = unpack(arguments.data / "ml-1m" / "ratings.csv.gz", folder)
+        sql("CREATE TABLE movielens_ratings (user_id int, item_id int, timestamp bigint)")
+        sql(f"\\copy movielens_ratings FROM '{csv}' (FORMAT csv, HEADER)")
+    set_trainer("")
+    train("movielens_ratings", "movielens", {"epochs": 1, "holdout": "keep"})
+
+
+def snapshot_of(model):
+    version = sql(f"SELECT version FROM seqrec_models WHERE model = '{model}' AND active")
+    return glob.glob(os.path.join(os.environ["PGDATA"], "seqrec", "*", version + ".safetensors"))[0]
+
+
+# --- questions: a user and clicks, kept in a table ---
+
+
+def make_questions(table, model, clicks, count=QUESTIONS):
+    """The last two thirds of the clicks of a question are near one item, the others are anything."""
+    sql(f"""CREATE TABLE IF NOT EXISTS {table} AS
+            WITH items AS MATERIALIZED (SELECT array_agg(item_id) AS ids FROM seqrec.items WHERE model_id = {active(model)}),
+                 users AS MATERIALIZED (SELECT array_agg(user_id) AS ids FROM (SELECT user_id FROM seqrec.users
+                                        WHERE model_id = {active(model)} ORDER BY idx LIMIT 10000) u)
+            SELECT q AS number, u.ids[1 + q * 7919 % cardinality(u.ids)]::bigint AS user_id,
+                   (SELECT array_agg(i.ids[1 + (q * 15485863::bigint + r * 32452843::bigint) % cardinality(i.ids)])
+                    FROM generate_series(1, {clicks // 3}) r)::bigint[] ||
+                   (SELECT array_agg(id) FROM
+                     (SELECT similar_item_id AS id
+                      FROM seqrec_similar_items(i.ids[1 + q * 104729::bigint % cardinality(i.ids)], 400, '{model}')
+                      ORDER BY hashtext(similar_item_id || q) LIMIT {clicks - clicks // 3}) near_one)::bigint[] AS clicks
+            FROM items i, users u, generate_series(1, {count}) q""")
+
+
+def active(model):
+    return sql(f"SELECT model_id FROM seqrec_models WHERE model = '{model}' AND active")
+
+
+def rows_of(query):
+    return [line.split("|") for line in sql(query).splitlines()]
+
+
+# --- timing ---
+
+
+class Calls:
+    """A statement for each of some questions, whose parameters are theirs: scripts and variables of pgbench."""
+
+    def __init__(self, statement, parameters):
+        self.folder = tempfile.TemporaryDirectory()
+        self.arguments = []
+        for number, values in enumerate(parameters):
+            for name, value in values.items():
+                self.arguments += ["-D", f"{name}_{number}={value}"]
+            path = os.path.join(self.folder.name, f"{number}.sql")
+            Path(path).write_text(statement.format(**{name: f":{name}_{number}" for name in values}) + ";\n")
+            self.arguments += ["-f", path]
+
+    def run(self, clients=1, seconds=5, rate=None, options=""):
+        """Times in microseconds: {"p50_us", "p99_us", "calls_per_s"}, and every call as (end, time) in `log`."""
+        command = ["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(seconds), "-l",
+                   "--log-prefix", os.path.join(self.folder.name, "log")]
+        if rate:
+            command += ["-R", str(rate)]
+        done = subprocess.run(command + self.arguments, capture_output=True, text=True, cwd=self.folder.name,
+                              env=os.environ | {"PGOPTIONS": options})
+        if done.returncode != 0 or "aborted" in done.stderr:
+            raise RuntimeError(done.stderr)
+        log = []
+        for path in glob.glob(os.path.join(self.folder.name, "log.*")):
+            with open(path, encoding="utf-8") as lines:
+                for line in lines:
+                    fields = [int(field) for field in line.split()]
+                    log.append((fields[4] + fields[5] / 1e6, fields[2] - (fields[6] if rate else 0)))
+            os.unlink(path)
+        times = [spent for _, spent in log]
+        rate = float(next(line for line in done.stdout.splitlines() if line.startswith("tps")).split()[2])
+        return {"p50_us": percentile(times, 0.5), "p99_us": percentile(times, 0.99), "calls_per_s": round(rate, 1)}, log
+
+
+def recommend_calls(questions, model):
+    parameters = [{"asker": user, "clicks": clicks} for user, clicks in rows_of(f"SELECT user_id, clicks FROM {questions}")]
+    return Calls(f"SELECT * FROM seqrec_recommend({{asker}}::bigint, {{clicks}}::bigint[], 10, '{model}')", parameters)
+
+
+def floor_us(seconds=2):
+    """A round trip that does nothing."""
+    return Calls("SELECT 1", [{}]).run(seconds=seconds)[0]["p50_us"]
+
+
+def inside_us(questions, model, repeats=10):
+    """p50 of the call by the server's own clock, in a loop."""
+    text = sql(f"""DO $$
+        DECLARE question record; start timestamptz; times float8[];
+        BEGIN
+          FOR turn IN 1..{repeats} LOOP
+            FOR question IN SELECT * FROM {questions} LOOP
+              start := clock_timestamp();
+              PERFORM * FROM seqrec_recommend(question.user_id, question.clicks, 10, '{model}');
+              times := times || extract(epoch FROM clock_timestamp() - start)::float8;
+            END LOOP;
+          END LOOP;
+          PERFORM set_config('bench.p50', (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM unnest(times) t)::text, false);
+        END $$; SELECT current_setting('bench.p50')""")
+    return round(1e6 * float(text))
+
+
+def read_once(path):
+    """The time in which one thread reads the eight-bit rows of a snapshot."""
+    program = ROOT / "build" / "seqrec-read-bench"
+    return json.loads(subprocess.run([program, path, "code.values", "100"], capture_output=True, text=True, check=True).stdout)
+
+
+# --- the parts ---
+
+
+def measure_movielens(arguments):
+    publish_movielens(arguments)
+    result = {"target_us": 120, "config": config_of("movielens"), "select_1_us": floor_us()}
+    for clicks in (1, 20, 200):
+        questions = f"movielens_{clicks}"
+        make_questions(questions, "movielens", clicks)
+        calls = recommend_calls(questions, "movielens")
+        result[f"clicks_{clicks}"] = calls.run(seconds=arguments.seconds)[0] | {"inside_us": inside_us(questions, "movielens")}
+    result["p50_us"] = result["clicks_20"]["p50_us"]
+    return result
+
+
+def config_of(model):
+    config = json.loads(sql(f"SELECT config FROM seqrec.models WHERE model_id = {active(model)}"))
+    return {key: config.get(key) for key in ("members", "layers", "dim", "max_len")}
+
+
+def measure_connections(arguments):
+    publish_movielens(arguments)
+    make_questions("movielens_20", "movielens", 20)
+    calls = recommend_calls("movielens_20", "movielens")
+    rates = {clients: [] for clients in (2, 16, 64)}
+    for _ in range(ROUNDS):
+        for clients, measured in rates.items():
+            measured.append(calls.run(clients, max(1, 2 * arguments.seconds // ROUNDS))[0]["calls_per_s"])
+    middle = {clients: statistics.median(measured) for clients, measured in rates.items()}
+    return {"calls_per_s": middle, "ratio_16": round(middle[16] / middle[2], 3), "ratio_64": round(middle[64] / middle[2], 3),
+            "target": 0.9}
+
+
+def need_scan_questions(arguments):
+    publish_scan(arguments)
+    make_questions("scan_questions", "default", 20)
+
+
+def measure_scan(arguments):
+    need_scan_questions(arguments)
+    calls = recommend_calls("scan_questions", "default")
+    path = snapshot_of("default")
+    reads, asked = [], []
+    for _ in range(ROUNDS):  # in turns, so that both meet the same neighbours
+        reads.append(read_once(path))
+        asked.append(calls.run(seconds=arguments.seconds)[0])
+    read = statistics.median(r["median_us"] for r in reads)
+    call = statistics.median(a["p50_us"] for a in asked)
+    return {"items": arguments.items, "config": config_of("default"), "call": asked, "inside_us": inside_us("scan_questions", "default"),
+            "select_1_us": floor_us(), "read": reads, "call_us": call, "read_us": read, "ratio": round(call / read, 2), "target": 1.5}
+
+
+def measure_first_call(arguments):
+    try:
+        import first_call
+    except ImportError:
+        return {"left_out": "bench/first_call.py is not there"}
+    publish_scan(arguments)
+    return first_call.measure(arguments.items, 50)
+
+
+def measure_switch(arguments):
+    """Slowest calls in the 200 ms after a switch and at other times."""
+    need_scan_questions(arguments)
+    if sql("SELECT count(*) FROM seqrec.models WHERE name = 'default'") == "1":
+        use_large_model()
+        train("default_ratings", "default", LARGE)
+    versions = sql("SELECT model_id FROM seqrec.models WHERE name = 'default' ORDER BY model_id DESC LIMIT 2").split()
+    calls, switches = recommend_calls("scan_questions", "default"), []
+    calls.run(seconds=2)
+    seconds = max(12, 2 * arguments.seconds)
+    stop = threading.Event()
+
+    def switch():
+        while not stop.wait(1):
+            start = time.time()
+            sql(f"SELECT seqrec_activate({versions[len(switches) % 2]})")
+            switches.append((start, time.time()))
+
+    thread = threading.Thread(target=switch)
+    thread.start()
+    try:
+        summary, log = calls.run(seconds=seconds, rate=100)  # raises when a call fails
+    finally:
+        stop.set()
+        thread.join()
+    near = [spent for end, spent in log if any(start <= end and end - spent / 1e6 <= done + 0.2 for start, done in switches)]
+    quiet, alone = calls.run(seconds=seconds, rate=100)
+    return {"calls": len(log), "switches": len(switches), "errors": 0, "near_a_switch_ms": milliseconds(near),
+            "all_ms": milliseconds([spent for _, spent in log]), "without_switches_ms": milliseconds([spent for _, spent in alone]),
+            "target_ms": 10}
+
+
+def milliseconds(times):
+    return {name: round(percentile(times, share) / 1000, 2) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))} | {
+        "calls": len(times)}
+
+
+def measure_pgvector(arguments):
+    try:
+        sql("CREATE EXTENSION IF NOT EXISTS vector")
+    except RuntimeError as error:
+        return {"left_out": "CREATE EXTENSION vector failed: install pgvector (Debian 13: postgresql-17-pgvector)",
+                "error": str(error).strip()}
+    need_scan_questions(arguments)
+    note("pgvector: the same vectors in its type")
+    sql(f"""CREATE TABLE IF NOT EXISTS vectors AS
+            SELECT item_id::bigint AS id, l2_normalize(embedding::vector({DIM}))::vector({DIM}) AS embedding
+            FROM seqrec.items WHERE model_id = {active("default")}""")
+    sql("VACUUM ANALYZE vectors")
+    theirs = Peer(rows_of("""SELECT user_id, clicks, seqrec_user_embedding(user_id::text, clicks::text[], 'default')::vector
+                             FROM scan_questions"""))
+    result = {"version": sql("SELECT extversion FROM pg_extension WHERE extname = 'vector'"), "items": arguments.items,
+              "agree": theirs.recall_of("default"), "exact": against_exact(theirs, arguments)}
+    if arguments.no_hnsw:
+        return result
+    note(json.dumps(result))
+    return result | {"hnsw": against_hnsw(theirs, arguments)}
+
+
+class Peer:
+    """pgvector, asked what seqrec is asked: the vectors of the same users after the same clicks."""
+
+    EXACT = "-c enable_indexscan=off"
+
+    def __init__(self, questions):
+        self.questions = questions
+        self.calls = Calls("SELECT id FROM vectors ORDER BY embedding <#> {v}::vector LIMIT 10", [{"v": v} for _, _, v in questions])
+        self.truth = self.answers(self.EXACT)
+
+    def answers(self, options):
+        return [sql(f"SELECT id FROM vectors ORDER BY embedding <#> '{v}' LIMIT 10", PGOPTIONS=options).split()
+                for _, _, v in self.questions]
+
+    def recall(self, found):
+        return round(statistics.mean(len(set(t) & set(f)) / 10 for t, f in zip(self.truth, found)), 4)
+
+    def recall_of(self, model):
+        return self.recall([sql(f"SELECT item_id FROM seqrec_recommend({user}::bigint, '{clicks}'::bigint[], 10, '{model}', "
+                                "exclude_seen => false)").split() for user, clicks, _ in self.questions])
+
+
+def against_exact(theirs, arguments):
+    result = {"target": 50, "seqrec": recommend_calls("scan_questions", "default").run(seconds=arguments.seconds)[0]}
+    for name, options in (("as_planned", ""), ("one_process", " -c max_parallel_workers_per_gather=0")):
+        peer = theirs.calls.run(seconds=2 * arguments.seconds, options=Peer.EXACT + options)[0]
+        result[name] = peer | {"ratio": round(peer["p50_us"] / result["seqrec"]["p50_us"], 1)}
+    return result
+
+
+def against_hnsw(theirs, arguments):
+    """At two connections, each of seqrec's ways against the quickest setting of HNSW that finds as much."""
+    note("pgvector: the HNSW index")
+    start = time.monotonic()
+    sql("SET maintenance_work_mem = '3GB'; SET max_parallel_maintenance_workers = 2; "
+        "CREATE INDEX IF NOT EXISTS vectors_hnsw ON vectors USING hnsw (embedding vector_ip_ops)")
+    result = {"build_seconds": round(time.monotonic() - start), "ef_search": {}}
+    for ef in (40, 80, 120, 200, 300, 400, 600, 800, 1000):
+        options = f"-c hnsw.ef_search={ef}"
+        rate = theirs.calls.run(2, arguments.seconds, options=options)[0]["calls_per_s"]
+        result["ef_search"][ef] = {"recall": theirs.recall(theirs.answers(options)), "calls_per_s": rate}
+        note(f"ef_search {ef}: {result['ef_search'][ef]}")
+        if result["ef_search"][ef]["recall"] == 1:
+            break
+    if sql("SELECT count(*) FROM seqrec_models WHERE model = 'indexed'") == "0":
+        note("the same items with seqrec's index")
+        use_large_model()
+        train("default_ratings", "indexed", LARGE | {"index": "ivf"})
+    for name, model in (("scan", "default"), ("index", "indexed")):
+        ours = recommend_calls("scan_questions", model).run(2, arguments.seconds)[0]
+        found = theirs.recall_of(model)
+        as_good = [peer for peer in result["ef_search"].values() if peer["recall"] >= found]
+        peer = as_good[0] if as_good else list(result["ef_search"].values())[-1]
+        result[name] = ours | {"recall": found, "peer": peer, "ratio": round(ours["calls_per_s"] / peer["calls_per_s"], 2),
+                               "equal_recall": bool(as_good), "target": 2}
+    return result
+
+
+def measure_batch(arguments):
+    items = users = arguments.items // 10
+    publish_large("batch", 20 * users, users, items)
+    make_questions("batch_questions", "batch", 20)
+    one_each = recommend_calls("batch_questions", "batch").run(seconds=arguments.seconds)[0]
+    sql("""CREATE TABLE IF NOT EXISTS batch_request AS SELECT array_agg(user_id::text) AS users, jsonb_agg(clicks) AS clicks
+           FROM (SELECT user_id, jsonb_agg(item_id ORDER BY timestamp) AS clicks FROM batch_ratings GROUP BY user_id) h""")
+    note("batch: all users in one call")
+    rates = {}
+    for name, statement in (
+        ("batch", "SELECT count(*) FROM batch_request q, seqrec_recommend_batch(q.users, q.clicks, 10, 'batch')"),
+        ("all", "SELECT count(*) FROM seqrec_recommend_all(10, 'batch')"),
+    ):
+        start = time.monotonic()
+        rows = int(sql(statement))
+        rates[name] = {"rows": rows, "users_per_s": round(users / (time.monotonic() - start))}
+    return {"users": users, "items": items, "config": config_of("batch"), "one_each": one_each, **rates,
+            "ratio_batch": round(rates["batch"]["users_per_s"] / one_each["calls_per_s"], 2),
+            "ratio_all": round(rates["all"]["users_per_s"] / one_each["calls_per_s"], 2), "target": 8}
+
+
+def measure_index(arguments):
+    """Many items, few interactions of each: what counts is the search."""
+    items = arguments.index_items
+    publish_large("many", items, max(items // 20, 1), items, {"index": "ivf"})
+    make_questions("index_questions", "many", 20, 100)
+    calls, floor = recommend_calls("index_questions", "many"), floor_us()
+    asked = [calls.run(seconds=arguments.seconds)[0] for _ in range(ROUNDS)]
+    exact = calls.run(seconds=arguments.seconds, options="-c seqrec.exact=on")[0]
+    tens = [
+        sql(f"{setting}; SELECT q.number, r.item_id FROM index_questions q, "
+            f"seqrec_recommend(q.user_id, q.clicks, 10, 'many') r").splitlines()
+        for setting in ("SET seqrec.exact = on", "SET seqrec.exact = off")
+    ]
+    rows = sql(f"SELECT metrics FROM seqrec.models WHERE model_id = {active('many')}")
+    return {"items": items, "config": config_of("many"), "index": json.loads(rows), "select_1_us": floor, "call": asked,
+            "p50_ms": statistics.median(a["p50_us"] for a in asked) / 1000, "target_ms": 3, "exact_p50_ms": exact["p50_us"] / 1000,
+            "recall@10": round(len(set(tens[0]) & set(tens[1])) / len(tens[0]), 4), "recall_target": 0.99}
+
+
+NEEDS_MOVIELENS = ("movielens", "connections")
+PARTS = {"movielens": measure_movielens, "connections": measure_connections, "scan": measure_scan, "first_call": measure_first_call,
+         "switch": measure_switch, "pgvector": measure_pgvector, "batch": measure_batch, "index": measure_index}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", default=",".join(PARTS))
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--index-items", type=int, default=10_000_000)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--no-hnsw", action="store_true")
+    arguments = parser.parse_args()
+    if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
+        os.execv(str(ROOT / "test" / "integration" / "cluster.sh"),
+                 ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
+    sql("CREATE EXTENSION IF NOT EXISTS seqrec")
+    restart_with(shared_buffers="1GB", max_wal_size="8GB", max_connections="120")
+    report = {"benchmark": "serving", "load_before": os.getloadavg()[0]}
+    for name in arguments.part.split(","):
+        note(name)
+        if name in NEEDS_MOVIELENS and not (arguments.data / "ml-1m").is_dir():
+            report[name] = {"left_out": "no data"}
+            continue
+        report[name] = PARTS[name](arguments)
+    report["load_after"] = os.getloadavg()[0]
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
