@@ -477,6 +477,7 @@ def switched_under_load():
         session = Session()
         while not stop.is_set():
             got.append(session.run(ASK + ";"))
+            time.sleep(0.001)
         session.close()
 
     threads = [threading.Thread(target=keep_asking) for _ in range(4)]
@@ -496,6 +497,9 @@ def switched_under_load():
         thread.join()
     assert set(got) == expected, [answer for answer in got if answer not in expected][:3]
     expect_same_answer()
+    versions = sql("SELECT version FROM seqrec_models").split()
+    left = [os.path.basename(path) for path in glob.glob(os.path.join(os.path.dirname(snapshot_file()), "*safetensors*"))]
+    assert all(name.split(".")[0] in versions for name in left), "files of dropped versions are left"
 
 
 def no_shared_memory_taken():
