@@ -441,7 +441,7 @@ def main():
         os.execv(str(ROOT / "test" / "integration" / "cluster.sh"),
                  ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
     sql("CREATE EXTENSION IF NOT EXISTS seqrec")
-    restart_with(shared_buffers="1GB", max_wal_size="8GB", max_connections="120")
+    restart_with(shared_buffers="3GB", max_wal_size="8GB", max_connections="120")
     report = {"benchmark": "serving", "load_before": os.getloadavg()[0]}
     for name in arguments.part.split(","):
         note(name)
