@@ -24,8 +24,8 @@ using namespace seqrec::trainer;
 
 constexpr double kItemsOfGroup = 100;
 constexpr double kGenres = 64;
-constexpr float kClickLength = 16;  // a click outweighs what untrained blocks add to it
-constexpr float kUserLength = 4;
+constexpr float kClickLength = 8;  // what untrained blocks add to a click is about as long
+constexpr float kUserLength = 2;
 
 /// Random numbers of a thing: the same whatever was drawn before.
 Random random_of(std::uint64_t kind, std::uint64_t number) {
