@@ -5,7 +5,7 @@ usage: bench/serving.py [--part NAME,...] [--items N] [--data FOLDER] [--seconds
 
 In a private PostgreSQL (the extension must be installed). Prints one JSON object: what was measured, against what, the
 ratio and the target. NAME, in this order:
-  movielens    a call on a model of MovieLens-1M's shape (FOLDER/ml-1m), beside SELECT 1: 1, 20 and 200 clicks
+  movielens    a call on a model of MovieLens-1M's shape (FOLDER/ml-1m), beside SELECT 1: 1, 20 and 200 clicks; seqrec_score a row
   connections  calls/s on that model at 16 and 64 connections against 2
   scan         a call on N (1,000,000) items against reading their eight-bit rows once
   first_call   the first call of a new connection on those, and the memory it gains
@@ -199,6 +199,20 @@ def inside_us(questions, model, repeats=10):
     return round(1e6 * float(text))
 
 
+def score_us(model, repeats=300):
+    """What the scalar seqrec_score adds to a row of a query."""
+    rows = f"(SELECT item_id FROM seqrec.items, generate_series(1, {repeats}) WHERE model_id = {active(model)}) i"
+    count = int(sql(f"SELECT count(*) FROM {rows}"))
+
+    def seconds(expression):
+        plan = sql(f"SET max_parallel_workers_per_gather = 0; EXPLAIN (ANALYZE, TIMING off, FORMAT json) SELECT max({expression}) FROM {rows}")
+        return json.loads(plan)[0]["Execution Time"] / 1000
+
+    plain, scored = (min(seconds(e) for _ in range(ROUNDS))
+                     for e in ("length(item_id)", f"seqrec_score('1', ARRAY['1', '2', '3'], item_id, '{model}')"))
+    return {"rows": count, "us_a_row": round(1e6 * (scored - plain) / count, 3), "target_us": 1}
+
+
 def read_once(path):
     """The time in which one thread reads the eight-bit rows of a snapshot."""
     program = ROOT / "build" / "seqrec-read-bench"
@@ -217,6 +231,7 @@ def measure_movielens(arguments):
         calls = recommend_calls(questions, "movielens")
         result[f"clicks_{clicks}"] = calls.run(seconds=arguments.seconds)[0] | {"inside_us": inside_us(questions, "movielens")}
     result["p50_us"] = result["clicks_20"]["p50_us"]
+    result["score"] = score_us("movielens")
     return result
 
 

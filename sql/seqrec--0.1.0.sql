@@ -45,7 +45,7 @@ CREATE TABLE seqrec.items (
     UNIQUE (model_id, item_id)
 );
 ALTER TABLE seqrec.items ALTER COLUMN embedding SET STORAGE EXTERNAL;
-COMMENT ON TABLE seqrec.items IS 'items of a model: id, index, interactions in training, embedding, list of the index (NULL without one) / 模型中的物品：标识、下标、训练交互数、向量、所属列表（没有索引则为 NULL）';
+COMMENT ON TABLE seqrec.items IS 'items of a model: id, index, interactions in training (older ones count less), embedding, list of the index (NULL without one) / 模型中的物品：标识、下标、训练交互数（越早权重越低）、向量、所属列表（没有索引则为 NULL）';
 
 CREATE TABLE seqrec.users (
     model_id bigint NOT NULL,
@@ -144,6 +144,11 @@ COMMENT ON PROCEDURE seqrec_wait(bigint, interval) IS
 
 -- Serving.
 
+CREATE FUNCTION seqrec.rows_from_k(internal) RETURNS internal
+LANGUAGE c STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_rows_from_k';
+COMMENT ON FUNCTION seqrec.rows_from_k(internal) IS
+'tells the planner how many rows a function that takes k returns / 告诉规划器以 k 为参数的函数返回多少行';
+
 CREATE FUNCTION seqrec_recommend(
     user_id text,
     clicks text[] DEFAULT NULL,
@@ -154,7 +159,7 @@ CREATE FUNCTION seqrec_recommend(
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id text, score real)
-LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_recommend_text';
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend_text';
 COMMENT ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) IS
 'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now; items of exclude, and with exclude_seen those clicked or had in training, are left out; candidates, when given, are the only items answered / 根据最近点击（最早的在前）给出用户接下来最可能想要的 k 个物品；clicks 为 NULL 时读取该用户自己的最新记录；不返回 exclude 中的物品，exclude_seen 时也不返回已点击或训练数据中已有的物品；给出 candidates 时只在其中选择';
 
@@ -168,7 +173,7 @@ CREATE FUNCTION seqrec_recommend(
     candidates bigint[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id bigint, score real)
-LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_recommend_bigint';
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend_bigint';
 COMMENT ON FUNCTION seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real) IS
 'seqrec_recommend for tables whose ids are integers / 用于整数标识的 seqrec_recommend';
 
@@ -214,13 +219,13 @@ COMMENT ON FUNCTION seqrec_recommend_all(integer, text, text[], boolean, text[],
 
 CREATE FUNCTION seqrec_similar_items(item_id text, k integer DEFAULT 10, model text DEFAULT 'default')
 RETURNS TABLE (rank integer, similar_item_id text, score real)
-LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_similar_items_text';
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_similar_items_text';
 COMMENT ON FUNCTION seqrec_similar_items(text, integer, text) IS
 'the k items nearest to an item by cosine; none when the model does not know it / 与某物品余弦最近的 k 个物品；模型不认识时为空';
 
 CREATE FUNCTION seqrec_similar_items(item_id bigint, k integer DEFAULT 10, model text DEFAULT 'default')
 RETURNS TABLE (rank integer, similar_item_id bigint, score real)
-LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_similar_items_bigint';
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_similar_items_bigint';
 COMMENT ON FUNCTION seqrec_similar_items(bigint, integer, text) IS
 'seqrec_similar_items for tables whose ids are integers / 用于整数标识的 seqrec_similar_items';
 

@@ -106,6 +106,19 @@ SELECT cardinality(seqrec_item_embedding('i5', 'shop')), seqrec_item_embedding('
        (SELECT bool_and(x = 0) FROM unnest(seqrec_user_embedding('nobody', '{}', 'shop')) x) AS zeros;
 SELECT seqrec_unknown_items(ARRAY['i1', 'never', NULL, 'i2', 'nothing'], 'shop');
 
+-- The planner knows k.
+CREATE FUNCTION planned_rows(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+    RETURN plan->0->'Plan'->>'Plan Rows';
+END $$;
+SELECT planned_rows($$SELECT * FROM seqrec_recommend('x', '{}', 25, 'shop')$$) AS recommend,
+       planned_rows($$SELECT * FROM seqrec_recommend('x')$$) AS by_default,
+       planned_rows($$SELECT * FROM seqrec_similar_items('i1', 7 + 1)$$) AS similar;
+DROP FUNCTION planned_rows;
+
 -- Limits and mistakes.
 SELECT seqrec_recommend('x', '{}', 0, 'shop');
 SELECT seqrec_recommend('x', '{}', 10001, 'shop');

@@ -72,9 +72,9 @@ DECLARE
     model bigint := (SELECT model_id FROM seqrec_models m WHERE m.model = relation::text);
     different bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM (SELECT item_id::text, count(*)::real AS popularity FROM %s GROUP BY item_id) t
-                    FULL JOIN (SELECT item_id, popularity FROM seqrec.items WHERE model_id = %s) m USING (item_id, popularity)
-                    WHERE t IS NULL OR m IS NULL', relation, model) INTO different;
+    EXECUTE format('SELECT count(*) FROM (SELECT item_id::text, count(*) AS interactions FROM %s GROUP BY item_id) t
+                    FULL JOIN (SELECT item_id, popularity FROM seqrec.items WHERE model_id = %s) m USING (item_id)
+                    WHERE t IS NULL OR m IS NULL OR NOT popularity BETWEEN 0.001 * interactions AND 2 * interactions', relation, model) INTO different;
     RAISE NOTICE '%: % items differ', relation, different;
     EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT user_id::text FROM %s) t
                     FULL JOIN (SELECT user_id FROM seqrec.users WHERE model_id = %s) m USING (user_id)

@@ -219,14 +219,18 @@ bool can_write(const char* folder) {
 
 const char* folder_path() { return psprintf("%s/%u", settings::directory, MyDatabaseId); }
 
-/// A copy for this session alone, for when the folder can't be written. It has no name, so that it goes with
-/// its last mapping; one left by a crash is removed with the server's other temporary files.
-const Snapshot* open_private_copy(std::int64_t model_id, const char* version) {
+void warn_not_writable() {
     ereport(
         WARNING,
         (errcode(ERRCODE_IO_ERROR),
          errmsg("folder \"%s\" can't be written: this session makes a snapshot of its own", folder_path()),
          errdetail("%m"), errhint("seqrec.directory must name a folder that the server may write.")));
+}
+
+/// A copy for this session alone, for when the folder can't be written or nobody else will ask for the
+/// version. It has no name, so that it goes with its last mapping; one left by a crash is removed with the
+/// server's other temporary files.
+const Snapshot* open_private_copy(std::int64_t model_id, const char* version) {
     (void)MakePGDirectory(kPrivateFolder);
     const char* path = psprintf("%s/%s%d.seqrec", kPrivateFolder, PG_TEMP_FILE_PREFIX, MyProcPid);
     (void)write_snapshot(model_id, version, path);
@@ -274,15 +278,12 @@ bool exists_now(std::int64_t model_id) {
     return rows == 1;
 }
 
-/// Builds the file of a version while this process holds the lock on it.
-const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* path) {
+/// Builds the file of a version while this process holds the lock on it; null when the version is dropped at
+/// the same time, which takes the file away.
+const Snapshot* build_and_open(std::int64_t model_id, const char* version, const char* path) {
     remove_abandoned(path);
     build_snapshot(model_id, version);
     const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
-    if (!snapshot)
-        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                        errmsg("snapshot file \"%s\" can't be used although it was just built", path)));
-    // Dropped since this transaction's snapshot: what is mapped is all that is needed of it.
     if (!exists_now(model_id)) {
         unlink(path);
         distrust_snapshot(version);
@@ -290,6 +291,17 @@ const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* 
     // A standby has no training that sweeps; what its primary dropped goes when a new version comes.
     if (RecoveryInProgress()) sweep_snapshots();
     return snapshot;
+}
+
+/// The snapshot of a version without a usable file.
+const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* path, bool* is_private) {
+    const Snapshot* snapshot = nullptr;
+    if (!can_write(folder_path()))
+        warn_not_writable();
+    else if (exists_now(model_id))  // else dropped since this transaction's snapshot, which alone sees it
+        snapshot = build_and_open(model_id, version, path);
+    *is_private = !snapshot;
+    return snapshot ? snapshot : open_private_copy(model_id, version);
 }
 
 std::vector<std::string> pending_removals;
@@ -362,11 +374,9 @@ const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* 
                          static_cast<std::uint32_t>(model_id), kBuildLockClass);
     (void)LockAcquire(&tag, ExclusiveLock, false, false);
     const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
-    if (!snapshot) {  // nobody built it meanwhile
-        const bool writable = can_write(folder_path());
-        snapshot = writable ? rebuild(model_id, version, path) : open_private_copy(model_id, version);
-        if (is_private) *is_private = !writable;
-    }
+    bool copied = false;
+    if (!snapshot) snapshot = rebuild(model_id, version, path, &copied);  // nobody built it meanwhile
+    if (is_private) *is_private = copied;
     LockRelease(&tag, ExclusiveLock, false);
     return snapshot;
 }

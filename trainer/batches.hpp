@@ -17,8 +17,9 @@ namespace seqrec::trainer {
 struct Packed {
     std::vector<std::int32_t> items, labels, users;
     std::vector<std::int64_t> offsets{0};
-    std::vector<std::int32_t> trained;  // positions that have a label, when not all have: labels go with these
-    std::uint32_t seed = 0;             // of this batch's dropout masks
+    std::vector<std::int32_t>
+        trained;             // positions that have a label, when not all have: labels go with these
+    std::uint32_t seed = 0;  // of this batch's dropout masks
 
     std::int64_t tokens() const { return static_cast<std::int64_t>(items.size()); }
     std::int64_t sequences() const { return static_cast<std::int64_t>(users.size()); }

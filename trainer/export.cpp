@@ -48,7 +48,7 @@ void write_model(const std::string& path, Members members, const Dataset& data, 
     tensors.push_back({kLengths, side_by_side(lengths)});
     tensors.push_back({kUsers, side_by_side(users)});
     tensors.push_back({"user.seen_until", tensor_of(data.seen_until(), at::kDouble)});
-    tensors.push_back({"item.popularity", tensor_of(data.counts(), at::kFloat)});
+    tensors.push_back({"item.popularity", tensor_of(data.recent_counts(), at::kFloat)});
     std::vector<std::int32_t> seen = data.seen_items();
     tensors.push_back({"user.seen.offsets", tensor_of(data.offsets(), at::kLong)});
     tensors.push_back({"user.seen.items", at::from_blob(seen.data(), {static_cast<std::int64_t>(seen.size())},

@@ -34,8 +34,9 @@ double choose_dropout(const Dataset& data) { return rounded(0.4 - 0.2 * length_s
 
 std::int64_t choose_layers(const Dataset& data) { return length_share(data) < 0.5 ? 2 : 4; }
 
-double choose_learning_rate(const Dataset& data) {
-    return rounded(0.004 + 0.004 * length_share(data), 10000);
+/// Half as much when weights are there already: more would undo what they have learned.
+double choose_learning_rate(const Dataset& data, const nlohmann::json& earlier) {
+    return rounded((earlier.is_null() ? 1 : 0.5) * (0.004 + 0.004 * length_share(data)), 10000);
 }
 
 /// Nine and a half minutes up to half a million interactions, nineteen at one million, then in proportion.
@@ -61,7 +62,7 @@ std::int64_t choose_sample(const Dataset& data) { return data.items() > 50000 ? 
 /// Validation ends a fresh training; one that starts from a trained model needs a fraction of what that took.
 std::int64_t choose_epochs(const nlohmann::json& earlier) {
     if (earlier.is_null()) return 200;
-    return std::max<std::int64_t>(4, earlier.value("trained_epochs", std::int64_t{20}) / 4);
+    return std::max<std::int64_t>(4, earlier.value("trained_epochs", std::int64_t{20}) / 5);
 }
 
 /// Past a hundred million numbers a search of all items takes about five milliseconds.
@@ -111,7 +112,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       dropout(value_or(options, "dropout", choose_dropout(data))),
       user_dropout(options.at("user_dropout")),
       temperature(options.at("temperature")),
-      learning_rate(value_or(options, "learning_rate", choose_learning_rate(data))),
+      learning_rate(value_or(options, "learning_rate", choose_learning_rate(data, earlier))),
       weight_decay(options.at("weight_decay")),
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
       cool_down(value_or(options, "cool_down", earlier.is_null() ? 0.3 : 1.0)),

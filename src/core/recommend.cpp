@@ -150,6 +150,9 @@ std::vector<Answer> Recommender::answer_users(std::int32_t first, std::int32_t c
     for (std::int32_t user = first; user < first + count; ++user) {
         if (poll_) poll_();
         const auto seen = snapshot_.seen(user);
+        for (const std::int32_t item : seen)
+            if (item < 0 || item >= snapshot_.items().size())
+                throw Error(sqlstate::kDataCorrupted, "a user has seen an item that is not there");
         block.push_back(prepare({seen.begin(), seen.end()}, user));
     }
     return answer_block(block);

@@ -247,7 +247,8 @@ void check(const SnapshotWriter::Size& size) {
     if (size.items < 0 || size.items > kMaxRows) invalid("number of items out of range");
     if (size.users < 0 || size.users > kMaxRows) invalid("number of users out of range");
     if (size.lists < 0 || size.lists > size.items) invalid("number of lists out of range");
-    if (size.dim < 1 || size.item_id_bytes < 0 || size.user_id_bytes < 0 || size.seen_items < 0)
+    if (size.dim < 1 || size.dim > kMaxRows || size.item_id_bytes < 0 || size.user_id_bytes < 0 ||
+        size.seen_items < 0)
         invalid("size out of range");
 }
 

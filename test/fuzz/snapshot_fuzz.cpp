@@ -5,6 +5,7 @@
 // it first writes a valid snapshot there, without which no fuzzer finds its way past the header.
 //
 // A file is used although its checksum is wrong: the checks of the reader must hold without it.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -20,8 +21,15 @@ using namespace seqrec;
 
 namespace {
 
-void ask(const Snapshot& snapshot, std::string_view user, std::span<const std::string_view> clicks) {
-    for (const std::int64_t k : {std::int64_t{10}, INT64_MAX}) recommend(snapshot, {user, clicks, k}, {});
+/// The same question by every way to an answer: codes, float32, a short list of candidates, the index.
+void ask(const Snapshot& snapshot, std::string_view user, Ids clicks) {
+    static constexpr std::string_view kSome[] = {"item-2", "item-3", "item-19", "??"};
+    const Request requests[] = {{.k = 10},
+                                {.k = INT64_MAX, .exclude_seen = false},
+                                {.k = 10, .exact = true},
+                                {.k = 3, .exclude = kSome, .probes = 1},
+                                {.k = 3, .candidates = Ids(kSome), .min_score = 0}};
+    for (const Request& request : requests) recommend(snapshot, {user, clicks}, request, {});
 }
 
 bool is_whole(const Snapshot& snapshot) {
@@ -46,6 +54,12 @@ void use(const Snapshot& snapshot) {
     ask(snapshot, "user-1", {});
     ask(snapshot, "?", clicks);
     ask(snapshot, "?", {});
+    const Request request{.k = 4};
+    const Poll poll;
+    const Recommender recommender(snapshot, request, poll);
+    recommender.similar("item-7");
+    recommender.answer_users(0,
+                             static_cast<std::int32_t>(std::min<std::int64_t>(snapshot.users().size(), 5)));
 }
 
 }  // namespace

@@ -223,6 +223,22 @@ def server_crashed():
     expect_same_answer()
 
 
+def crash_while_building(ask, path):
+    """Stops the server as soon as a build begins; whether it was in time."""
+    os.unlink(path)
+    builder = subprocess.Popen(["psql", "-Xqc", ask], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: glob.glob(path + ".tmp.*") or os.path.exists(path), "the build's begin", poll=0.0002)
+    postmaster = int(read(os.path.join(os.environ["PGDATA"], "postmaster.pid")).split()[0])
+    os.kill(postmaster, signal.SIGQUIT)  # what pg_ctl stop -m immediate does, without its milliseconds
+    builder.wait(30)
+    wait_for(lambda: not os.path.exists(f"/proc/{postmaster}"), "the server's end")
+    in_time = bool(glob.glob(path + ".tmp.*")) and not os.path.exists(path)
+    pg_ctl("start", os.environ["PGDATA"])
+    if not in_time:
+        sql(ask)
+    return in_time
+
+
 def stopped_during_a_build():
     """The server dies while a file is being built: nothing half is served, nothing is left."""
     make_ratings("large", users=20000, items=20000, length=3)
@@ -232,15 +248,7 @@ def stopped_during_a_build():
     path = os.path.join(os.path.dirname(snapshot_file()), version + ".safetensors")
     ask = ASK.replace("20)", "20, 'large')")
     answer, whole = sql(ask), read(path)
-    os.unlink(path)
-    builder = subprocess.Popen(["psql", "-Xqc", ask], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 30
-    while not glob.glob(path + ".tmp.*") and not os.path.exists(path) and time.monotonic() < until:
-        time.sleep(0.0002)
-    pg_ctl("stop", os.environ["PGDATA"], "-m", "immediate")
-    builder.wait(30)
-    assert glob.glob(path + ".tmp.*") and not os.path.exists(path), "the build was over too early for this test"
-    pg_ctl("start", os.environ["PGDATA"])
+    assert any(crash_while_building(ask, path) for _ in range(10)), "every build was over before the crash"
     assert sql(ask) == answer
     assert read(path) == whole
     assert not glob.glob(path + ".tmp.*"), "the dead builder's file is still there"
@@ -393,7 +401,7 @@ def folder_not_writable():
             assert answers["first"] in said and "makes a snapshot of its own" in said, said
         assert not glob.glob(os.path.join(os.environ["PGDATA"], "base", "pgsql_tmp", "*seqrec*"))
         said = script(ASK + ";")
-        assert said.strip().endswith(answers["first"]) and (DAMAGED in said) == bool(damage), said
+        assert answers["first"] in said and (DAMAGED in said) == bool(damage), said
         assert read(path) == whole
         assert session.run(ASK + ";") == answers["first"]
     with read_only(os.path.dirname(path)):  # nobody can leave a stamp, everybody verifies
@@ -419,10 +427,21 @@ def folder_is_no_folder():
     expect_same_answer()
 
 
+def another_version():
+    """The id of an older version that answers otherwise."""
+    if "other" not in answers:
+        active = sql(ACTIVE)
+        number = sql("""SELECT seqrec_train('ratings', options => '{"epochs": 1, "dim": 24}')""")
+        sql(f"CALL seqrec_wait({number})")
+        answers["other"] = sql(ACTIVE)
+        sql(f"SELECT seqrec_activate({active})")
+    return answers["other"]
+
+
 def past_versions_answer():
     """REPEATABLE READ keeps its version, activated away and dropped, mapped before or not."""
     active, first = sql(ACTIVE), answers["first"]
-    older = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default'")
+    older = another_version()
     mapped, unmapped = Session(), Session()
     sql(f"SELECT seqrec_activate({copy_version(active)})")
     for session in (mapped, unmapped):
@@ -448,7 +467,7 @@ def past_versions_answer():
 def switched_under_load():
     """Versions come, answer and go while four sessions ask: no error, and always one version's answer."""
     old = sql(ACTIVE)
-    other = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default'")
+    other = another_version()
     sql(f"SELECT seqrec_activate({other})")
     expected = {answers["first"], sql(ASK)}
     assert len(expected) == 2
@@ -458,12 +477,13 @@ def switched_under_load():
         session = Session()
         while not stop.is_set():
             got.append(session.run(ASK + ";"))
+            time.sleep(0.001)
         session.close()
 
     threads = [threading.Thread(target=keep_asking) for _ in range(4)]
     for thread in threads:
         thread.start()
-    previous, until = None, time.monotonic() + 4
+    previous, until = None, time.monotonic() + 3
     while time.monotonic() < until:
         for source in (old, other):
             copy = copy_version(source)
@@ -477,6 +497,9 @@ def switched_under_load():
         thread.join()
     assert set(got) == expected, [answer for answer in got if answer not in expected][:3]
     expect_same_answer()
+    versions = sql("SELECT version FROM seqrec_models").split()
+    left = [os.path.basename(path) for path in glob.glob(os.path.join(os.path.dirname(snapshot_file()), "*safetensors*"))]
+    assert all(name.split(".")[0] in versions for name in left), "files of dropped versions are left"
 
 
 def no_shared_memory_taken():

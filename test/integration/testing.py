@@ -57,14 +57,14 @@ class Session:
         self.process.wait(timeout=30)
 
 
-def wait_for(condition, what, seconds=60):
+def wait_for(condition, what, seconds=60, poll=0.05):
     """Polls until condition() is true and returns what it gave."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         found = condition()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(poll)
     raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 

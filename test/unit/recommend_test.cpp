@@ -242,6 +242,66 @@ TEST_F(Recommend, PollsAndMayBeStopped) {
               "57014");
 }
 
+TEST_F(Recommend, ABatchAnswersAsSingleCallsDo) {
+    const Snapshot snapshot = written();
+    const Strings clicks = item_ids({3, 8, 3});
+    const std::vector<std::string_view> views(clicks.begin(), clicks.end());
+    std::vector<Asker> askers;
+    for (int i = 0; i < 150; ++i) {
+        const auto user = i % 7 < 5 ? std::string_view(model_.user_ids[static_cast<std::size_t>(i % 7)])
+                                    : std::string_view();
+        askers.push_back({user, Ids(views).first(static_cast<std::size_t>(i % 4))});
+    }
+    const Request request{5};
+    const Poll poll;
+    const std::vector<Answer> together = Recommender(snapshot, request, poll).answer(askers);
+    ASSERT_EQ(together.size(), askers.size());
+    for (std::size_t i = 0; i < askers.size(); ++i) {
+        const Answer alone = recommend(snapshot, askers[i], request, poll);
+        EXPECT_EQ(together[i].source, alone.source);
+        expect_same(together[i].items, alone.items);
+    }
+}
+
+TEST_F(Recommend, EveryUserFromWhatTheUserHasSeen) {
+    const Snapshot snapshot = written();
+    const Request request{5};
+    const Poll poll;
+    const std::vector<Answer> all = Recommender(snapshot, request, poll).answer_users(0, model_.users());
+    for (std::int32_t user = 0; user < model_.users(); ++user) {
+        Strings seen;
+        for (const std::int32_t item : model_.seen[static_cast<std::size_t>(user)])
+            seen.push_back(model_.item_id(item));
+        expect_same(all[static_cast<std::size_t>(user)].items,
+                    ask(snapshot, model_.user_id(user), seen, 5).items);
+    }
+}
+
+TEST_F(Recommend, FiltersComeBeforeTheBestAreChosen) {
+    const Snapshot snapshot = written();
+    const Poll poll;
+    const Strings some = item_ids({2, 5, 11, 17});
+    const std::vector<std::string_view> views(some.begin(), some.end());
+    const auto full = by_definition(snapshot, {4}, -1, 100);
+    const Strings clicks = item_ids({4});
+    const std::vector<std::string_view> click(clicks.begin(), clicks.end());
+    for (const bool exact : {false, true}) {
+        Request request{3};
+        request.exact = exact;
+        request.exclude = views;
+        for (const ScoredItem& item : recommend(snapshot, {{}, click}, request, poll).items)
+            EXPECT_TRUE(item.item != 2 && item.item != 5 && item.item != 11 && item.item != 17);
+        request.exclude = {};
+        request.candidates = views;
+        const auto chosen = recommend(snapshot, {{}, click}, request, poll).items;
+        ASSERT_EQ(chosen.size(), 3u);
+        EXPECT_GE(chosen[0].score, chosen[2].score);
+        request.candidates.reset();
+        request.min_score = full[1].score - 1e-4f;
+        EXPECT_EQ(recommend(snapshot, {{}, click}, request, poll).items.size(), 2u);
+    }
+}
+
 TEST_F(Recommend, SourcesHaveNames) {
     EXPECT_EQ(source_name(Source::Clicks), "clicks");
     EXPECT_EQ(source_name(Source::User), "user");
@@ -279,6 +339,12 @@ TEST_F(Recommend, DamagedFilesAnswerOrAreRefused) {
             ask(snapshot, model_.user_id(1), clicks, 10);
             ask(snapshot, model_.user_id(0), {}, 10);
             ask(snapshot, "nobody", {}, 10);
+            const Request request{5};
+            const Poll poll;
+            const Recommender recommender(snapshot, request, poll);
+            recommender.answer_users(
+                0, static_cast<std::int32_t>(std::min<std::int64_t>(5, snapshot.users().size())));
+            recommender.similar(model_.item_id(3));
         });
         ASSERT_TRUE(code.empty() || code == sqlstate::kDataCorrupted) << code << " in round " << round;
         ++(code.empty() ? answered : refused);
