@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/snapshot_writer.hpp"
 
 #include "boundary.hpp"
 #include "catalog.hpp"

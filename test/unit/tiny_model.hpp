@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/snapshot.hpp"
+#include "core/snapshot_writer.hpp"
 
 namespace seqrec::testing {
 
