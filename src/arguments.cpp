@@ -52,28 +52,18 @@ IdArray id_array(Datum argument, Oid type, const char* name, int limit, Nulls nu
     return result;
 }
 
-Datum id_datum(std::string_view id, Oid type) {
-    if (type != INT8OID)
-        return PointerGetDatum(cstring_to_text_with_len(id.data(), static_cast<int>(id.size())));
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), value);
-    if (error != std::errc() || end != id.data() + id.size())
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("item id \"%s\" is not a bigint", pnstrdup(id.data(), id.size())),
-                        errhint("Call the function with ids as text.")));
-    return Int64GetDatum(value);
-}
-
-Datum reals_datum(std::span<const float> values) {
-    Datum* elements = static_cast<Datum*>(palloc(sizeof(Datum) * values.size()));
-    for (std::size_t i = 0; i < values.size(); ++i) elements[i] = Float4GetDatum(values[i]);
-    return PointerGetDatum(construct_array(elements, static_cast<int>(values.size()), FLOAT4OID,
-                                           sizeof(float), true, TYPALIGN_INT));
+SqlAsker read_asker(FunctionCallInfo fcinfo, Oid type) {
+    SqlAsker asker{};
+    if (!PG_ARGISNULL(0)) asker.user = any_id(PG_GETARG_DATUM(0), type);
+    asker.clicks_given = !PG_ARGISNULL(1);
+    if (asker.clicks_given) asker.clicks = id_array(PG_GETARG_DATUM(1), type, "clicks", kMostClicks);
+    return asker;
 }
 
 int read_k(FunctionCallInfo fcinfo, int number) {
     if (PG_ARGISNULL(number))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("k must not be NULL")));
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("k must not be NULL"),
+                        errhint("Leave k out for its default, 10.")));
     const int k = PG_GETARG_INT32(number);
     if (k < 1 || k > kMostItems)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("k is %d", k),
@@ -83,7 +73,8 @@ int read_k(FunctionCallInfo fcinfo, int number) {
 
 std::string_view read_model(FunctionCallInfo fcinfo, int number) {
     if (PG_ARGISNULL(number))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("model must not be NULL")));
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("model must not be NULL"),
+                        errhint("Leave model out for the model named \"default\".")));
     return text_id(PG_GETARG_DATUM(number));
 }
 
@@ -94,7 +85,8 @@ Wish read_wish(FunctionCallInfo fcinfo, int first, Oid type) {
     if (!PG_ARGISNULL(first + 2))
         wish.exclude = id_array(PG_GETARG_DATUM(first + 2), type, "exclude", kMostIds);
     if (PG_ARGISNULL(first + 3))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("exclude_seen must not be NULL")));
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("exclude_seen must not be NULL"),
+                        errhint("Leave exclude_seen out for its default, true.")));
     wish.exclude_seen = PG_GETARG_BOOL(first + 3);
     wish.candidates_given = !PG_ARGISNULL(first + 4);
     if (wish.candidates_given)
@@ -102,7 +94,8 @@ Wish read_wish(FunctionCallInfo fcinfo, int first, Oid type) {
     wish.min_score =
         PG_ARGISNULL(first + 5) ? -std::numeric_limits<float>::infinity() : PG_GETARG_FLOAT4(first + 5);
     if (std::isnan(wish.min_score))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("min_score must be a number")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("min_score must be a number"),
+                        errhint("Leave min_score out, or give NULL, to get items of any score.")));
     return wish;
 }
 

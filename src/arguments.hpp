@@ -36,14 +36,22 @@ std::string_view any_id(Datum value, Oid type);
 enum class Nulls : std::uint8_t { LeftOut, Kept };
 IdArray id_array(Datum array, Oid type, const char* name, int limit, Nulls nulls = Nulls::LeftOut);
 
-/// An item's id as a value of `type`; ERROR when it is no bigint. 物品 id 的 SQL 值；不是 bigint 则报错。
-Datum id_datum(std::string_view id, Oid type);
-/// real[] of the values. 由数值构造 real[]。
-Datum reals_datum(std::span<const float> values);
-
 inline constexpr int kMostItems = 10000;    ///< k; a longer list is a ranking of the catalogue
 inline constexpr int kMostClicks = 100000;  ///< only the last max_len count
 inline constexpr int kMostIds = 10000000;   ///< of exclude, candidates and lists to be scored
+
+/// Who asks, from SQL; clicks that are not given are the user's own latest rows (history.hpp).
+/// SQL 参数中的请求者；未给出的点击即该用户自己的最新记录。
+struct SqlAsker {
+    std::string_view user;
+    IdArray clicks;
+    bool clicks_given;
+
+    bool wants_history() const { return !clicks_given && user.data(); }
+};
+
+/// Arguments 0 and 1: user and clicks. 读取前两个参数：用户与点击。
+SqlAsker read_asker(FunctionCallInfo fcinfo, Oid type);
 
 /// What is wanted, from SQL. SQL 参数中的请求内容。
 struct Wish {

@@ -4,11 +4,13 @@
 
 extern "C" {
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 }
 
@@ -32,6 +34,11 @@ Oid catalog_table(const char* name) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table seqrec.%s does not exist", name),
                         errhint("Run CREATE EXTENSION seqrec in this database.")));
     return table;
+}
+
+SnapshotData* snapshot_of_now() {
+    // Parallel mode forbids the latest snapshot; of a table without a cache catalogs get a fresh one.
+    return IsInParallelMode() ? GetCatalogSnapshot(catalog_table("models")) : GetLatestSnapshot();
 }
 
 RoleScope enter_role(Oid role) {

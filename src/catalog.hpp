@@ -16,6 +16,9 @@ namespace seqrec {
 /// Oid of a table in schema seqrec; ERROR when the extension isn't there. seqrec 模式中表的 Oid。
 Oid catalog_table(const char* name);
 
+/// What is committed by now, whatever the transaction sees; in parallel mode too. 此刻已提交的快照。
+SnapshotData* snapshot_of_now();
+
 /// Runs what follows as another role with a search_path that nobody can plant functions in. An ERROR restores
 /// the caller's identity by itself, at the end of its (sub)transaction; otherwise leave() does.
 /// 以另一角色和固定的 search_path 运行后续语句；出错时随（子）事务结束自动恢复，否则由 leave() 恢复。

@@ -114,4 +114,9 @@ IdArray read_history(ServingModel& model, std::string_view user) {
     return ids;
 }
 
+void read_missing_clicks(SqlAsker& asker, std::string_view model) {
+    if (asker.wants_history())
+        asker.clicks = read_history(serving_model(model.data(), model.size()), asker.user);
+}
+
 }  // namespace seqrec

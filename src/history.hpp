@@ -13,4 +13,7 @@ namespace seqrec {
 /// 视为没有记录。
 IdArray read_history(ServingModel& model, std::string_view user);
 
+/// Gives an asker who wants the history the clicks of it. 为需要历史记录的请求者填入点击。
+void read_missing_clicks(SqlAsker& asker, std::string_view model);
+
 }  // namespace seqrec

@@ -10,6 +10,7 @@
 #include "arguments.hpp"
 #include "boundary.hpp"
 #include "history.hpp"
+#include "result_rows.hpp"
 #include "serving_model.hpp"
 
 extern "C" {
@@ -21,13 +22,6 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-/// Who asks, from SQL; clicks that are not given are the user's own latest rows.
-struct SqlAsker {
-    std::string_view user;
-    IdArray clicks;
-    bool clicks_given;
-};
-
 /// Answers until their rows are built. Static, so that no destructor is skipped when building them fails.
 struct Work {
     ServingModel* model;
@@ -38,22 +32,10 @@ struct Work {
 };
 Work work;
 
-SqlAsker read_asker(FunctionCallInfo fcinfo, Oid type) {
-    SqlAsker asker{};
-    if (!PG_ARGISNULL(0)) asker.user = any_id(PG_GETARG_DATUM(0), type);
-    asker.clicks_given = !PG_ARGISNULL(1);
-    if (asker.clicks_given) asker.clicks = id_array(PG_GETARG_DATUM(1), type, "clicks", kMostClicks);
-    return asker;
-}
-
-bool wants_history(const SqlAsker& asker) { return !asker.clicks_given && asker.user.data(); }
-
 /// Reads the histories that are wanted, then opens the model: a view over the ratings may have called
 /// seqrec_recommend itself, and another version may be active since.
 void begin(const Wish& wish, std::span<SqlAsker> askers) {
-    for (SqlAsker& asker : askers)
-        if (wants_history(asker))
-            asker.clicks = read_history(serving_model(wish.model.data(), wish.model.size()), asker.user);
+    for (SqlAsker& asker : askers) read_missing_clicks(asker, wish.model);
     ServingModel& model = serving_model(wish.model.data(), wish.model.size());
     guarded([&] {
         work.model = &model;
@@ -87,15 +69,7 @@ Datum recommend_rows(FunctionCallInfo fcinfo, Oid type) {
     begin(read_wish(fcinfo, 2, type), std::span(&asker, 1));
     answer(std::span(&asker, 1));
     tell_fallback();
-    InitMaterializedSRF(fcinfo, 0);
-    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    int rank = 0;
-    for (const ScoredItem& item : work.answers.front().items) {
-        Datum values[3] = {Int32GetDatum(++rank), id_datum(work.model->snapshot->items().id(item.item), type),
-                           Float4GetDatum(item.score)};
-        bool nulls[3] = {};
-        tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
-    }
+    put_ranked(fcinfo, *work.model->snapshot, work.answers.front().items, type);
     return (Datum)0;
 }
 
@@ -108,7 +82,7 @@ nlohmann::json describe(const SqlAsker& asker, const Answer& answer) {
                          {"score", item.score}});
     for (const std::uint32_t position : answer.unknown_clicks)
         unknown.push_back(to_utf8(asker.clicks.ids[position]));
-    const bool own_history = wants_history(asker) && answer.source == Source::Clicks;
+    const bool own_history = asker.wants_history() && answer.source == Source::Clicks;
     return {{"model", to_utf8(work.model->name)},
             {"model_id", work.model->model_id},
             {"version", work.model->version},
@@ -172,7 +146,8 @@ void read_clicks(Jsonb* clicks, std::span<SqlAsker> askers) {
 
 std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
     if (PG_ARGISNULL(0))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("user_ids must not be NULL")));
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("user_ids must not be NULL"),
+                        errhint("Give an empty array for no users; a NULL in it is somebody unknown.")));
     const IdArray users = id_array(PG_GETARG_DATUM(0), TEXTOID, "user_ids", kMostAskers, Nulls::Kept);
     auto* askers = static_cast<SqlAsker*>(palloc0(sizeof(SqlAsker) * static_cast<Size>(users.count + 1)));
     for (int i = 0; i < users.count; ++i) askers[i].user = users.ids[i];
@@ -182,7 +157,7 @@ std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
 }
 
 const char* source_of(const SqlAsker& asker, const Answer& answer) {
-    if (wants_history(asker) && answer.source == Source::Clicks) return "history";
+    if (asker.wants_history() && answer.source == Source::Clicks) return "history";
     return source_name(answer.source).data();
 }
 
@@ -195,7 +170,7 @@ void put_batch_rows(ReturnSetInfo* info, std::size_t request, const SqlAsker& as
         Datum values[6] = {Int32GetDatum(static_cast<std::int32_t>(request)),
                            user,
                            Int32GetDatum(++rank),
-                           id_datum(work.model->snapshot->items().id(item.item), TEXTOID),
+                           indexed_id(work.model->snapshot->items(), item.item, TEXTOID),
                            Float4GetDatum(item.score),
                            source};
         bool nulls[6] = {false, !asker.user.data()};
@@ -206,10 +181,10 @@ void put_batch_rows(ReturnSetInfo* info, std::size_t request, const SqlAsker& as
 /// The rows of one user of the model.
 void put_user_rows(ReturnSetInfo* info, std::int32_t user, const Answer& answer) {
     const Snapshot& snapshot = *work.model->snapshot;
-    const Datum id = id_datum(snapshot.users().id(user), TEXTOID);
+    const Datum id = indexed_id(snapshot.users(), user, TEXTOID);
     int rank = 0;
     for (const ScoredItem& item : answer.items) {
-        Datum values[4] = {id, Int32GetDatum(++rank), id_datum(snapshot.items().id(item.item), TEXTOID),
+        Datum values[4] = {id, Int32GetDatum(++rank), indexed_id(snapshot.items(), item.item, TEXTOID),
                            Float4GetDatum(item.score)};
         bool nulls[4] = {};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);

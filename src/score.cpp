@@ -10,6 +10,7 @@
 #include "arguments.hpp"
 #include "boundary.hpp"
 #include "history.hpp"
+#include "result_rows.hpp"
 #include "serving_model.hpp"
 #include "settings.hpp"
 
@@ -29,43 +30,18 @@ struct Scored {
 };
 std::vector<Scored> scored;
 
-/// Arguments `user`, `clicks` and a model of a call; NULL clicks are the user's own latest rows.
-struct AskerArguments {
-    std::string_view user, model;
-    IdArray clicks;
-};
-
 ServingModel& model_named(std::string_view name) { return serving_model(name.data(), name.size()); }
 
-AskerArguments read_asker(FunctionCallInfo fcinfo, Oid type, int model_argument) {
-    AskerArguments asker{};
-    asker.model = read_model(fcinfo, model_argument);
-    if (!PG_ARGISNULL(0)) asker.user = any_id(PG_GETARG_DATUM(0), type);
-    if (!PG_ARGISNULL(1))
-        asker.clicks = id_array(PG_GETARG_DATUM(1), type, "clicks", kMostClicks);
-    else if (asker.user.data())
-        asker.clicks = read_history(model_named(asker.model), asker.user);
+/// User and clicks of a call, the clicks read now when they are not given.
+SqlAsker read_whole_asker(FunctionCallInfo fcinfo, Oid type, std::string_view model) {
+    SqlAsker asker = read_asker(fcinfo, type);
+    read_missing_clicks(asker, model);
     return asker;
 }
 
-std::vector<float> vector_of(const ServingModel& model, const AskerArguments& asker) {
+std::vector<float> vector_of(const ServingModel& model, const SqlAsker& asker) {
     return asker_vector(*model.snapshot, {asker.user, asker.clicks.view()}, settings::exact,
                         check_for_interrupts);
-}
-
-bool is_zero(std::span<const float> vector) {
-    return std::all_of(vector.begin(), vector.end(), [](float x) { return x == 0; });
-}
-
-/// What seqrec_recommend would give an item as its score.
-float score_of(const Snapshot& snapshot, std::span<const float> vector, bool personal, std::int32_t item) {
-    float score = 0;
-    if (personal) {
-        snapshot.rows().score(std::span(&item, 1), vector, std::span(&score, 1));
-        return std::clamp(score, -1.0f, 1.0f);
-    }
-    return static_cast<float>(snapshot.item_popularity()[static_cast<std::size_t>(item)] /
-                              std::max(snapshot.popularity_total(), 1e-30));
 }
 
 /// The chance of each known item when one of them is taken: the softmax that the model was trained with, over
@@ -84,10 +60,10 @@ void fill_probabilities(const Snapshot& snapshot, bool personal) {
 }
 
 /// Fills `scored`, best first, unknown items last.
-void score_items(const ServingModel& model, const AskerArguments& asker, const IdArray& items) {
+void score_items(const ServingModel& model, const SqlAsker& asker, const IdArray& items) {
     const Snapshot& snapshot = *model.snapshot;
     const std::vector<float> vector = vector_of(model, asker);
-    const bool personal = !is_zero(vector);
+    const bool personal = is_personal(vector);
     scored.clear();
     for (const std::string_view id : items.view()) {
         if (scored.size() % kPollEvery == 0) check_for_interrupts();
@@ -101,10 +77,11 @@ void score_items(const ServingModel& model, const AskerArguments& asker, const I
 }
 
 Datum score_rows(FunctionCallInfo fcinfo, Oid type) {
-    const AskerArguments asker = read_asker(fcinfo, type, 3);
+    const std::string_view name = read_model(fcinfo, 3);
+    const SqlAsker asker = read_whole_asker(fcinfo, type, name);
     IdArray items{};
     if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), type, "item_ids", kMostIds);
-    const ServingModel& model = model_named(asker.model);
+    const ServingModel& model = model_named(name);
     guarded([&] { score_items(model, asker, items); });
     InitMaterializedSRF(fcinfo, 0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
@@ -153,7 +130,7 @@ std::string_view call_key(FunctionCallInfo fcinfo, Oid type) {
 const CallSite& call_site(FunctionCallInfo fcinfo, Oid type, std::string_view key, ServingModel& model) {
     auto* site = static_cast<CallSite*>(fcinfo->flinfo->fn_extra);
     if (site && site->model_id == model.model_id && site->key == key) return *site;
-    const AskerArguments asker = read_asker(fcinfo, type, 3);
+    const SqlAsker asker = read_whole_asker(fcinfo, type, read_model(fcinfo, 3));
     const MemoryContext lasting = fcinfo->flinfo->fn_mcxt;
     const auto dim = static_cast<std::size_t>(model.snapshot->dim());
     if (!site) site = static_cast<CallSite*>(MemoryContextAllocZero(lasting, sizeof(CallSite)));
@@ -166,7 +143,7 @@ const CallSite& call_site(FunctionCallInfo fcinfo, Oid type, std::string_view ke
         pfree(const_cast<char*>(site->key.data()));
         pfree(const_cast<float*>(site->vector.data()));
     }
-    *site = {{bytes, key.size()}, model.model_id, {vector, dim}, !is_zero({vector, dim})};
+    *site = {{bytes, key.size()}, model.model_id, {vector, dim}, is_personal({vector, dim})};
     return *site;
 }
 
@@ -198,15 +175,7 @@ Datum similar_rows(FunctionCallInfo fcinfo, Oid type) {
         const Poll poll = check_for_interrupts;
         found = Recommender(*model.snapshot, request, poll).similar(item);
     });
-    InitMaterializedSRF(fcinfo, 0);
-    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    int rank = 0;
-    for (const ScoredItem& neighbour : found) {
-        Datum values[3] = {Int32GetDatum(++rank), id_datum(model.snapshot->items().id(neighbour.item), type),
-                           Float4GetDatum(neighbour.score)};
-        bool nulls[3] = {};
-        tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
-    }
+    put_ranked(fcinfo, *model.snapshot, found, type);
     return (Datum)0;
 }
 
@@ -244,8 +213,9 @@ Datum seqrec_similar_items_bigint(PG_FUNCTION_ARGS) { return seqrec::similar_row
 PG_FUNCTION_INFO_V1(seqrec_user_embedding);
 Datum seqrec_user_embedding(PG_FUNCTION_ARGS) {
     using namespace seqrec;
-    const AskerArguments asker = read_asker(fcinfo, TEXTOID, 2);
-    const ServingModel& model = model_named(asker.model);
+    const std::string_view name = read_model(fcinfo, 2);
+    const SqlAsker asker = read_whole_asker(fcinfo, TEXTOID, name);
+    const ServingModel& model = model_named(name);
     const auto dim = static_cast<std::size_t>(model.snapshot->dim());
     PG_RETURN_DATUM(reals_datum(kept(dim, [&] { return vector_of(model, asker); })));
 }

@@ -88,9 +88,9 @@ ServingModel* open_version(const char* name, const ActiveVersion& row) {
     const char* path = snapshot_path(row.version);
     bool is_private = false;
     const Snapshot* snapshot = open_snapshot(row.model_id, row.version, &is_private);
-    forget(name);
     return guarded([&] {
         std::unique_ptr<const Snapshot> owned(snapshot);
+        forget(name);
         known.push_back(std::make_unique<ServingModel>());
         ServingModel& fresh = *known.back();
         fresh.name = name;
@@ -112,7 +112,7 @@ ServingModel& look_up(std::string_view wanted) {
     const std::uint64_t seen = generation;  // a change during the look-up makes the next call look again
     const ActiveVersion* row = find_active_version(name, GetActiveSnapshot());
     if (!row) {
-        forget(name);
+        guarded([&] { forget(name); });
         ereport(ERROR,
                 (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
                  errhint("Train it with seqrec_train(..., model => '%s'); seqrec_models shows what there is.",
@@ -123,10 +123,7 @@ ServingModel& look_up(std::string_view wanted) {
         model = open_version(name, *row);
     // Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and
     // what it sees must not be remembered beyond it: the invalidation that would correct it has come already.
-    // In parallel mode the latest snapshot is not to be had; a table without a cache gets a fresh one for
-    // catalogs.
-    SnapshotData* now = IsInParallelMode() ? GetCatalogSnapshot(models_table) : GetLatestSnapshot();
-    const ActiveVersion* latest = find_active_version(name, now);
+    const ActiveVersion* latest = find_active_version(name, snapshot_of_now());
     const bool lasting = latest && latest->model_id == row->model_id;
     // An answer about the past holds while the transaction's one snapshot does, else for this call only.
     model->generation = lasting || IsolationUsesXactSnapshot() ? seen : 0;

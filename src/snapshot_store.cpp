@@ -271,7 +271,7 @@ void remove_abandoned(const char* path) {
 /// Whether a version exists by now, whatever this transaction's snapshot sees.
 bool exists_now(std::int64_t model_id) {
     const RoleScope scope = spi_enter();
-    PushActiveSnapshot(GetLatestSnapshot());
+    PushActiveSnapshot(snapshot_of_now());
     const auto rows =
         run_sql("SELECT 1 FROM seqrec.models WHERE model_id = $1", {bigint_param(model_id)}, true);
     PopActiveSnapshot();

@@ -63,10 +63,6 @@ std::vector<float> user_vector(const Snapshot& snapshot, std::span<const std::in
     return vector;
 }
 
-bool is_zero(std::span<const float> vector) {
-    return std::all_of(vector.begin(), vector.end(), [](float x) { return x == 0; });
-}
-
 /// A part of a whole in [0, 1], whatever the two are.
 float share(double part, double whole) {
     const double ratio = part / whole;
@@ -121,9 +117,9 @@ Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std
     clicks = last_of_each(clicks);
     Prepared prepared{{}, user_vector(snapshot_, clicks, user, request_.exact), filter()};
     prepared.answer.user_known = user >= 0;
-    prepared.answer.source = is_zero(prepared.vector) ? Source::Popular
-                             : clicks.empty()         ? Source::User
-                                                      : Source::Clicks;
+    prepared.answer.source = !is_personal(prepared.vector) ? Source::Popular
+                             : clicks.empty()              ? Source::User
+                                                           : Source::Clicks;
     if (!request_.exclude_seen) return prepared;
     prepared.filter.exclude(clicks);
     if (user >= 0) prepared.filter.exclude(snapshot_.seen(user));
@@ -246,6 +242,18 @@ Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& re
 std::vector<float> asker_vector(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll) {
     return user_vector(snapshot, last_of_each(known_items(snapshot, asker.clicks, poll)),
                        find_user(snapshot, asker.user), exact);
+}
+
+bool is_personal(std::span<const float> vector) {
+    return std::any_of(vector.begin(), vector.end(), [](float x) { return x != 0; });
+}
+
+float score_of(const Snapshot& snapshot, std::span<const float> vector, bool personal, std::int32_t item) {
+    if (!personal)
+        return share(snapshot.item_popularity()[static_cast<std::size_t>(item)], snapshot.popularity_total());
+    float score = 0;
+    snapshot.rows().score(std::span(&item, 1), vector, std::span(&score, 1));
+    return std::clamp(score, -1.0f, 1.0f);
 }
 
 std::vector<float> item_vector(const Snapshot& snapshot, std::int32_t item) {

@@ -97,6 +97,12 @@ Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& re
 /// known. 用于计分的单位向量；用户与点击均未知时全为零。
 std::vector<float> asker_vector(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll);
 
+/// Whether a vector says anything: one of zeros is answered by popularity. 向量是否含信息；全零时以热门回答。
+bool is_personal(std::span<const float> vector);
+/// What a recommendation would give an item as its score; `personal` as is_personal(vector) says.
+/// 推荐时该物品会得到的分数；personal 即 is_personal(vector)。
+float score_of(const Snapshot& snapshot, std::span<const float> vector, bool personal, std::int32_t item);
+
 /// An item's unit vector, [dim]; `item` is an index of the snapshot. 物品的单位向量；item 为快照中的下标。
 std::vector<float> item_vector(const Snapshot& snapshot, std::int32_t item);
 

@@ -210,6 +210,16 @@ def many_build_at_once():
     assert not glob.glob(snapshot_file() + ".tmp*")
 
 
+def built_by_a_parallel_worker():
+    path = snapshot_file()
+    os.unlink(path)
+    forced = "debug_parallel_query" if int(sql("SHOW server_version_num")) >= 160000 else "force_parallel_mode"
+    plan = script(f"SET {forced} = on; EXPLAIN {ASK};")
+    assert "Gather" in plan, plan
+    assert answers["first"] in script(f"SET {forced} = on; {ASK};")
+    assert os.path.exists(path)
+
+
 def server_restarted():
     before = read(stamp_file())
     pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
@@ -532,6 +542,7 @@ if __name__ == "__main__":
         prewarmed,
         snapshot_of_another_version,
         many_build_at_once,
+        built_by_a_parallel_worker,
         server_restarted,
         server_crashed,
         stopped_during_a_build,
