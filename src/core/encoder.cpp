@@ -43,11 +43,11 @@ struct Config {
     }
 };
 
-BlockWeights read_block(const SafetensorsFile& file, const std::string& at, const Config& config) {
+BlockWeights read_block(const TensorSource& tensors, const std::string& at, const Config& config) {
     const std::int64_t dim = config.dim;
-    const auto row = [&](const char* name, std::int64_t size) { return file.get<float>(at + name, {size}); };
+    const auto row = [&](const char* name, std::int64_t size) { return tensors(at + name, {size}); };
     const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t columns) {
-        return file.get<float>(at + name, {rows, columns});
+        return tensors(at + name, {rows, columns});
     };
     return {.norm1_weight = row("norm1.weight", dim),
             .norm1_bias = row("norm1.bias", dim),
@@ -69,20 +69,73 @@ struct Member {
     std::span<const float> position;
     NetworkWeights weights;
 
-    Member(const SafetensorsFile& file, const Config& config, std::int64_t index) {
+    Member(const TensorSource& tensors, const Config& config, std::int64_t index) {
         const std::string at = "member." + std::to_string(index) + ".";
-        position = file.get<float>(at + "position.embedding", {config.max_len, config.dim});
+        position = tensors(at + "position.embedding", {config.max_len, config.dim});
         for (std::int64_t i = 0; i < config.layers; ++i)
-            weights.blocks.push_back(read_block(file, at + "block." + std::to_string(i) + ".", config));
-        weights.norm_weight = file.get<float>(at + "norm.weight", {config.dim});
-        weights.norm_bias = file.get<float>(at + "norm.bias", {config.dim});
+            weights.blocks.push_back(read_block(tensors, at + "block." + std::to_string(i) + ".", config));
+        weights.norm_weight = tensors(at + "norm.weight", {config.dim});
+        weights.norm_bias = tensors(at + "norm.bias", {config.dim});
     }
 };
 
-/// The networks of all members, packed for one set of kernels.
+std::vector<Member> read_members(const TensorSource& tensors, const Config& config) {
+    std::vector<Member> members;
+    for (std::int64_t i = 0; i < config.members; ++i) members.emplace_back(tensors, config, i);
+    return members;
+}
+
+TensorSource tensors_of(const SafetensorsFile& file) {
+    return [&file](const std::string& name, const Shape& shape) { return file.get<float>(name, shape); };
+}
+
+NetworkSizes sizes_of(const Config& config) { return {config.dim, config.heads, config.max_len}; }
+
+std::vector<Network> networks_of(std::span<const Member> members, const Config& config,
+                                 const EncoderKernels& kernels, PackedWeights packed) {
+    std::vector<Network> networks;
+    for (const Member& member : members)
+        networks.emplace_back(kernels, sizes_of(config), member.weights, packed);
+    return networks;
+}
+
+std::size_t packed_size(std::span<const Member> members, const Config& config,
+                        const EncoderKernels& kernels) {
+    PackedWeights measure;
+    for (const Member& member : members) Network(kernels, sizes_of(config), member.weights, measure);
+    return measure.used();
+}
+
+std::string packed_name(const EncoderKernels& kernels) {
+    return "encoder.packed." + std::string(kernels.name) + "." + std::to_string(kPackedLayout);
+}
+
+/// The networks of all members, over weights packed for one set of kernels: in the file, or in memory.
 struct Networks {
     const EncoderKernels* kernels;
+    AlignedMemory memory{};
     std::vector<Network> members{};
+
+    Networks(const SafetensorsFile& file, std::span<const Member> of, const Config& config,
+             const EncoderKernels& k)
+        : kernels(&k) {
+        const std::size_t size = packed_size(of, config, k);
+        if (const std::byte* ready = in_file(file, size)) {
+            members = networks_of(of, config, k, PackedWeights::reading(ready));
+        } else {
+            memory = AlignedMemory(size);
+            members = networks_of(of, config, k, PackedWeights::filling(memory.data()));
+        }
+    }
+
+    const std::byte* in_file(const SafetensorsFile& file, std::size_t size) const {
+        const std::string name = packed_name(*kernels);
+        if (!file.contains(name)) return nullptr;
+        const std::byte* bytes = file.tensor(name).bytes.data();
+        if (file.tensor(name).bytes.size() != size || reinterpret_cast<std::uintptr_t>(bytes) % 64 != 0)
+            corrupted(name + " has a wrong size or place");
+        return bytes;
+    }
 };
 
 void normalise(std::span<float> vector) {
@@ -96,6 +149,7 @@ void normalise(std::span<float> vector) {
 }  // namespace
 
 struct Encoder::Impl {
+    const SafetensorsFile& file;
     Config config;
     std::size_t dim, width;  // of a member; of all
     std::span<const float> items, users, lengths;
@@ -106,32 +160,23 @@ struct Encoder::Impl {
     mutable std::optional<Networks> exact{};  // packed when first asked for: most processes never do
 
     Impl(const SafetensorsFile& file, const EncoderKernels& fast_kernels, const EncoderKernels& exact)
-        : config(file.meta("config")),
+        : file(file),
+          config(file.meta("config")),
           dim(static_cast<std::size_t>(config.dim)),
           width(dim * static_cast<std::size_t>(config.members)),
           items(file.get<float>("item.embedding", {-1, config.members * config.dim})),
           users(file.get<float>("user.embedding", {-1, config.members * config.dim})),
           lengths(file.get<float>("click.length", {item_count(), config.members})),
-          fast{&fast_kernels},
-          exact_kernels(exact) {
-        for (std::int64_t i = 0; i < config.members; ++i) members.emplace_back(file, config, i);
-        fast = pack(fast_kernels);
-    }
+          members(read_members(tensors_of(file), config)),
+          fast(file, members, config, fast_kernels),
+          exact_kernels(exact) {}
 
     std::int64_t item_count() const { return static_cast<std::int64_t>(items.size() / width); }
     std::int64_t user_count() const { return static_cast<std::int64_t>(users.size() / width); }
 
-    NetworkSizes sizes() const { return {config.dim, config.heads, config.max_len}; }
-
-    Networks pack(const EncoderKernels& kernels) const {
-        Networks packed{&kernels};
-        for (const Member& member : members) packed.members.emplace_back(kernels, sizes(), member.weights);
-        return packed;
-    }
-
     const Networks& networks(Precision precision) const {
         if (precision == Precision::Fast || fast.kernels == &exact_kernels) return fast;
-        std::call_once(exact_once, [&] { exact = pack(exact_kernels); });
+        std::call_once(exact_once, [&] { exact.emplace(file, members, config, exact_kernels); });
         return *exact;
     }
 
@@ -152,7 +197,7 @@ struct Encoder::Impl {
     /// Adds each member's hidden state at the last click to its slice of `out`.
     void add_interest(std::span<const std::int32_t> clicks, std::span<float> out,
                       const Networks& networks) const {
-        const Workspace workspace(*networks.kernels, sizes(), clicks.size());
+        const Workspace workspace(*networks.kernels, sizes_of(config), clicks.size());
         std::vector<float> state(dim);
         for (std::size_t m = 0; m < members.size(); ++m) {
             embed(m, clicks, workspace);
@@ -161,6 +206,22 @@ struct Encoder::Impl {
         }
     }
 };
+
+std::string packed_weights_name() { return packed_name(fastest_encoder_kernels(false)); }
+
+std::size_t packed_weights_size(const std::string& config_text, const TensorSource& tensors) {
+    const Config config(config_text);
+    return packed_size(read_members(tensors, config), config, fastest_encoder_kernels(false));
+}
+
+void pack_weights(const std::string& config_text, const TensorSource& tensors, std::span<std::byte> to) {
+    const Config config(config_text);
+    const auto& kernels = fastest_encoder_kernels(false);
+    const std::vector<Member> members = read_members(tensors, config);
+    if (to.size() != packed_size(members, config, kernels))
+        throw Error(sqlstate::kInternal, "packed weights need another size");
+    networks_of(members, config, kernels, PackedWeights::filling(to.data()));
+}
 
 Encoder::Encoder(const SafetensorsFile& file)
     : Encoder(file, fastest_encoder_kernels(false), fastest_encoder_kernels(true)) {}

@@ -1,9 +1,12 @@
 // From clicks and a user to one vector, without libtorch.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "core/safetensors.hpp"
 
@@ -18,12 +21,26 @@ enum class Precision : std::uint8_t {
     Exact,  ///< float32; its weights are packed when it is first asked for, where the CPU has bfloat16
 };
 
+/// Gives a tensor of a model by name, [shape]; Error (data corrupted) when it is missing or of another shape.
+/// 按名称给出模型的张量；缺失或形状不符时抛出 Error（数据损坏）。
+using TensorSource = std::function<std::span<const float>(const std::string& name, const Shape& shape)>;
+
+/// The tensor in which a snapshot holds the networks' weights as this CPU's kernels read them, so that all
+/// processes share them: its name, its bytes, of which the tensors' lengths alone decide, and its contents.
+/// Error (data corrupted) for a config that is not valid. A snapshot without it, or written for other
+/// kernels, serves as well: each process then packs weights of its own. 快照中存放打包权重（按当前 CPU
+/// 内核的读取顺序，供各进程共享）的张量：名称、字节数（只取决于张量长度）及内容。config
+/// 无效时抛出 Error（数据损坏）。快照中没有它或为其他内核所写时，各进程自行打包。
+std::string packed_weights_name();
+std::size_t packed_weights_size(const std::string& config, const TensorSource& tensors);
+void pack_weights(const std::string& config, const TensorSource& tensors, std::span<std::byte> to);
+
 /// The forward pass of a trained model, one network or several whose cosines are averaged, over a model file
-/// or a snapshot, which must outlive it. Construction checks every shape (Error, data corrupted) and copies
-/// the networks' weights into the order in which this CPU's kernels read them; encoding then allocates only
-/// scratch sized by the number of clicks and dim. Safe to use from several threads.
+/// or a snapshot, which must outlive it. Construction checks every shape (Error, data corrupted) and finds
+/// the networks' weights in the order in which this CPU's kernels read them, or copies them into it; encoding
+/// then allocates only scratch sized by the number of clicks and dim. Safe to use from several threads.
 /// 训练好的模型（一个网络，或取余弦平均的多个网络）在模型文件或快照上的前向计算；文件的生命周期须长于本对象。构造时检查所有形状（Error，数据损坏），
-/// 并按当前 CPU 内核的读取顺序复制网络权重；之后编码只分配临时内存。可多线程使用。
+/// 并找到（或复制出）按当前 CPU 内核读取顺序排列的网络权重；之后编码只分配临时内存。可多线程使用。
 class Encoder {
   public:
     explicit Encoder(const SafetensorsFile& file);

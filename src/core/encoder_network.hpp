@@ -51,6 +51,44 @@ class AlignedMemory {
     std::unique_ptr<std::byte, Delete> bytes_;
 };
 
+/// Where the packed weights of networks lie, part after part, each at a multiple of 64 bytes. The same calls
+/// of take() measure how many bytes that will be, fill them, or find the parts of bytes that were filled
+/// before: in a snapshot, where all processes share them. 各网络打包权重的存放处，各部分依次排列并按 64
+/// 字节对齐。 同样的 take() 调用可用于计算所需字节数、填充，或在已填充的字节（如各进程共享的快照）中定位。
+class PackedWeights {
+  public:
+    /// Measures: take() gives nothing to write to. 仅计算大小。
+    PackedWeights() = default;
+    /// Fills memory that is as large as was measured. 填充大小已算好的内存。
+    static PackedWeights filling(std::byte* memory) { return PackedWeights(memory, true); }
+    /// Finds the parts of memory that was filled by the same calls. 在已填充的内存中定位。
+    static PackedWeights reading(const std::byte* memory) {
+        return PackedWeights(const_cast<std::byte*>(memory), false);  // nobody writes unless fills()
+    }
+
+    bool fills() const { return fills_; }
+    std::size_t used() const { return used_; }
+    std::byte* take(std::size_t bytes) {
+        std::byte* part = memory_ ? memory_ + used_ : nullptr;
+        used_ += (bytes + 63) / 64 * 64;
+        return part;
+    }
+    float* take_floats(std::ptrdiff_t count) {
+        return reinterpret_cast<float*>(take(static_cast<std::size_t>(count) * sizeof(float)));
+    }
+
+  private:
+    PackedWeights(std::byte* memory, bool fills) : memory_(memory), fills_(fills) {}
+
+    std::byte* memory_ = nullptr;
+    bool fills_ = false;
+    std::size_t used_ = 0;
+};
+
+/// To be raised whenever what networks take() or write there changes: files hold it.
+/// 打包内容或布局变化时须增大：文件中记有此值。
+inline constexpr int kPackedLayout = 1;
+
 /// The scratch of one encoding, used by one network after the other. 一次编码所需的临时内存。
 class Workspace {
   public:
@@ -64,10 +102,14 @@ class Workspace {
     AlignedMemory memory_;
 };
 
-/// A network ready to run. Immutable: safe to use from several threads. 可运行的网络；不可变，可多线程使用。
+/// A network ready to run over its packed weights, which must outlive it. Immutable: safe to use from several
+/// threads. 在打包权重（生命周期须更长）上可运行的网络；不可变，可多线程使用。
 class Network {
   public:
-    Network(const EncoderKernels& kernels, const NetworkSizes& sizes, const NetworkWeights& weights);
+    /// `weights` are read only when `packed` is to be filled; otherwise their lengths alone count.
+    /// 仅当 packed 需填充时读取 weights，否则只用其长度。
+    Network(const EncoderKernels& kernels, const NetworkSizes& sizes, const NetworkWeights& weights,
+            PackedWeights& packed);
 
     /// Takes the embedded clicks in workspace.x, zeros beyond each row's dim, and writes the hidden state at
     /// the last one to `out` (dim floats). 输入 workspace.x 中的点击嵌入，将最后位置的隐状态写入 out。
@@ -75,24 +117,19 @@ class Network {
 
   private:
     struct Norm {
-        AlignedMemory weight, bias;
+        const float *weight, *bias;
     };
     struct Linear {
         std::ptrdiff_t in = 0, out = 0;  // out is 0 for one that is not there
-        AlignedMemory weight, bias;
+        const std::byte* weight = nullptr;
+        const float* bias = nullptr;
     };
     struct Block {
         Norm norm1, norm2;
         Linear query, key_value, out, wide, narrow;
-        AlignedMemory distances;
+        const float* distances;
     };
-
-    Norm norm_of(std::span<const float> weight, std::span<const float> bias) const;
-    Linear linear_of(std::span<const float> weight, std::span<const float> bias, float scale = 1) const;
-    Block block_of(const BlockWeights& weights) const;
-    void join_attention(const BlockWeights& weights, Block& block) const;
-    void fold_attention(const BlockWeights& weights, Block& block) const;
-    AlignedMemory distances_of(std::span<const float> relative) const;
+    struct Packer;
 
     static Product product(const Linear& linear, const void* x, std::ptrdiff_t x_row, std::ptrdiff_t rows,
                            void* y, std::ptrdiff_t y_row);

@@ -168,6 +168,12 @@ void SafetensorsWriter::declare(std::string name, DType dtype, Shape shape) {
     slots_.push_back({std::move(name), dtype, std::move(shape)});
 }
 
+bool SafetensorsWriter::declares(std::string_view name, DType dtype, const Shape& shape) const {
+    return std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+        return slot.name == name && slot.dtype == dtype && slot.shape == shape;
+    });
+}
+
 std::string SafetensorsWriter::layout() {
     json header = json::object();
     if (!metadata_.empty()) header["__metadata__"] = metadata_;

@@ -121,6 +121,9 @@ class SafetensorsWriter {
         declare(std::move(name), dtype_of<T>, std::move(shape));
     }
 
+    /// Whether a tensor of this name, type and shape has been declared. 是否已声明此名称、类型与形状的张量。
+    bool declares(std::string_view name, DType dtype, const Shape& shape) const;
+
     /// Ends the file with the tensor `checksum` (U64): XXH3 of the header, then of each MiB of data before
     /// it. commit fills it in. 文件以 checksum 张量结尾：文件头与其前每 MiB 数据的 XXH3，由 commit 填写。
     void end_with_checksum() { with_checksum_ = true; }

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <utility>
 #include <vector>
 
 #include "core/codes.hpp"
+#include "core/encoder.hpp"
 #include "core/error.hpp"
 #include "core/id_index.hpp"
 #include "core/snapshot.hpp"
@@ -197,12 +199,41 @@ void check(const SnapshotWriter::Size& size) {
 
 }  // namespace
 
+/// The encoder's weights, ready for this machine's kernels.
+struct PackedNetworks {
+    std::string kind, config, name = packed_weights_name();
+
+    bool are_there() const { return kind == "transformer"; }
+
+    void declare(SafetensorsWriter& file) const {
+        if (!are_there()) return;
+        const auto lengths = [&](const std::string& weight, const Shape& shape) {
+            if (!file.declares(weight, DType::F32, shape))
+                invalid("weight \"" + weight + "\" is missing or of another shape");
+            const auto length =
+                std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies());
+            return std::span(static_cast<const float*>(nullptr), static_cast<std::size_t>(length));
+        };
+        const auto size = static_cast<std::int64_t>(packed_weights_size(config, lengths));
+        file.declare<std::uint8_t>(name, {size});
+    }
+
+    void fill(SafetensorsWriter& file) const {
+        if (!are_there()) return;
+        const auto weights = [&](const std::string& weight, const Shape&) {
+            return std::span<const float>(file.data<float>(weight));
+        };
+        pack_weights(config, weights, file.bytes(name));
+    }
+};
+
 struct SnapshotWriter::Impl {
     enum class State : std::uint8_t { Declaring, Filling, Done };
 
     Side items, users;
     SeenLists seen;
     CodeParts codes;
+    PackedNetworks networks;
     IdHashKey key;
     SafetensorsWriter file{};
     std::map<std::string, Coverage, std::less<>> weights{};
@@ -217,7 +248,8 @@ struct SnapshotWriter::Impl {
 
     bool is_ours(std::string_view name) const {
         return name.starts_with("item.") || name.starts_with("user.") || name.starts_with("pad.") ||
-               name.starts_with("code.") || name.starts_with("__") || name == "checksum";
+               name.starts_with("code.") || name.starts_with("encoder.") || name.starts_with("__") ||
+               name == "checksum";
     }
 };
 
@@ -228,6 +260,7 @@ SnapshotWriter::SnapshotWriter(const Size& size, const std::string& kind, const 
                                         {"user", size.users, size.dim, size.user_id_bytes},
                                         {size.users, size.items, size.seen_items},
                                         {size.items, size.dim, size.lists},
+                                        {kind, config},
                                         IdHashKey::of_version(version)});
     impl_->file.set_metadata("format", std::string(kSnapshotFormat));
     impl_->file.set_metadata("kind", kind);
@@ -253,6 +286,7 @@ void SnapshotWriter::weight(std::string name, DType dtype, Shape shape) {
 
 void SnapshotWriter::create(const std::string& path) {
     impl_->require(Impl::State::Declaring, "create");
+    impl_->networks.declare(impl_->file);
     impl_->file.create(path);
     impl_->state = Impl::State::Filling;
     impl_->items.map(impl_->file);
@@ -303,6 +337,7 @@ FileState SnapshotWriter::commit(const Poll& poll) {
     impl_->require(Impl::State::Filling, "commit");
     for (auto& [name, coverage] : impl_->weights)
         if (!coverage.whole()) invalid("weight \"" + name + "\" has parts missing or given twice");
+    impl_->networks.fill(impl_->file);
     impl_->items.finish(impl_->file, impl_->key, poll);
     impl_->users.finish(impl_->file, impl_->key, poll);
     impl_->seen.finish();

@@ -117,6 +117,47 @@ TEST_F(SnapshotTest, TheSameContentGivesTheSameBytes) {
     EXPECT_NE(read_file(path_), read_file(folder_ / "other"));
 }
 
+/// A snapshot made for other kernels, or before they were packed into it, answers the same to the last bit.
+TEST_F(SnapshotTest, PackedWeightsChangeNoAnswer) {
+    const auto vector_of = [&](const char* kind, bool packed) {
+        model_.kind = kind;
+        model_.write(path_);
+        const Snapshot snapshot = Snapshot::open(path_);
+        EXPECT_EQ(snapshot.file().contains(packed_weights_name()), packed);
+        std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
+        const std::int32_t clicks[] = {1, 2, 5};
+        snapshot.encoder().encode(clicks, 0, vector);
+        return vector;
+    };
+    const std::vector<float> shared = vector_of("transformer", true);
+    EXPECT_EQ(shared, vector_of("another", false));
+}
+
+TEST_F(SnapshotTest, PackedWeightsAreReadFromTheFile) {
+    model_.write(path_);
+    const auto vector_of = [&] {
+        const Snapshot snapshot = Snapshot::open(path_);
+        std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
+        const std::int32_t clicks[] = {1, 2, 5};
+        snapshot.encoder().encode(clicks, 0, vector);
+        return vector;
+    };
+    const std::vector<float> before = vector_of();
+    std::string bytes = read_file(path_);
+    const Snapshot snapshot = Snapshot::open(path_);
+    const auto packed = snapshot.file().tensor(packed_weights_name()).bytes;
+    const std::string text(reinterpret_cast<const char*>(packed.data()), packed.size());
+    bytes.replace(bytes.find(text), text.size(), std::string(text.size(), '\0'));
+    write_file(path_, bytes);
+    EXPECT_NE(before, vector_of());
+}
+
+TEST_F(SnapshotTest, PackedWeightsOfAnotherSizeAreRefused) {
+    model_.write(path_);
+    rewrite_with_one_less_in(packed_weights_name());
+    EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "rewritten"); }), sqlstate::kDataCorrupted);
+}
+
 TEST_F(SnapshotTest, MovesWithItsParts) {
     model_.write(path_);
     Snapshot first = Snapshot::open(path_);
@@ -144,7 +185,7 @@ TEST_F(SnapshotTest, OpenRefusesMissingTensors) {
             << name;
 }
 
-TEST_F(SnapshotTest, OpenRefusesConfigsThatDoNotFitTheWeights) {
+TEST_F(SnapshotTest, ConfigsThatDoNotFitTheWeightsAreRefused) {
     for (const char* config :
          {"",
           "{",
@@ -168,6 +209,9 @@ TEST_F(SnapshotTest, OpenRefusesConfigsThatDoNotFitTheWeights) {
           R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": -1})",
           R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 9223372036854775807})"}) {
         model_.config = config;
+        model_.kind = "transformer";
+        EXPECT_EQ(error_of([&] { model_.write(path_); }), sqlstate::kDataCorrupted) << config;
+        model_.kind = "another";  // whose weights are not packed
         model_.write(path_);
         EXPECT_EQ(error_of([&] { Snapshot::open(path_); }), sqlstate::kDataCorrupted) << config;
     }

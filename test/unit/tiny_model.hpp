@@ -18,6 +18,7 @@ struct TinyModel {
     static constexpr int kLayers = 2, kHeads = 2, kMaxLen = 6;
 
     int dim = 8;
+    std::string kind = "transformer";
     std::string version = "00000000-0000-4000-8000-000000000001";
     std::string config = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})";
     std::vector<std::string> item_ids, user_ids;
@@ -53,8 +54,8 @@ struct TinyModel {
 
     void write(const std::string& path) const {
         SnapshotWriter writer(
-            {items(), users(), dim, total_length(item_ids), total_length(user_ids), total_length(seen)},
-            "transformer", config, version);
+            {items(), users(), dim, total_length(item_ids), total_length(user_ids), total_length(seen)}, kind,
+            config, version);
         for (const auto& [name, shape] : shapes_) writer.weight(name, DType::F32, shape);
         writer.create(path);
         for (const auto& [name, values] : weights_)
