@@ -34,8 +34,9 @@ double encode_row(std::span<const float> row, float unit, float scale, std::uint
 }
 
 /// Four unsigned bytes times four signed ones, sixteen rows side by side.
-void run_portable(const std::uint8_t* values, const float* scale, std::size_t groups, const CodeQuery& query,
-                  float least, float* upper, std::uint16_t* mask) {
+void score_portable(const std::uint8_t* values, const float* scale, std::size_t groups, const Scoring& to) {
+    const CodeQuery& query = *to.query;
+    float* upper = to.upper;
     for (std::size_t g = 0; g < groups; ++g, scale += kGroupRows, upper += kGroupRows) {
         std::int32_t dots[kGroupRows];
         std::fill_n(dots, kGroupRows, -query.bias);
@@ -45,12 +46,17 @@ void run_portable(const std::uint8_t* values, const float* scale, std::size_t gr
                 dots[r] +=
                     values[0] * bytes[0] + values[1] * bytes[1] + values[2] * bytes[2] + values[3] * bytes[3];
         }
-        mask[g] = 0;
+        to.mask[g] = 0;
         for (std::size_t r = 0; r < kGroupRows; ++r) {
             upper[r] = scale[r] * (query.step * static_cast<float>(dots[r]) + query.slack) + query.margin;
-            mask[g] |= static_cast<std::uint16_t>((upper[r] >= least) << r);
+            to.mask[g] |= static_cast<std::uint16_t>((upper[r] >= to.least) << r);
         }
     }
+}
+
+void run_portable(const std::uint8_t* values, const float* scale, std::size_t groups,
+                  std::span<const Scoring> scorings) {
+    for (const Scoring& to : scorings) score_portable(values, scale, groups, to);
 }
 
 #if defined(__x86_64__)
@@ -72,8 +78,10 @@ SEQREC_AVX2 inline unsigned finish_avx2(__m256i dots, const float* scale, const 
 }
 
 /// AVX2's own product of bytes saturates, so they become sixteen bits first.
-SEQREC_AVX2 void run_avx2(const std::uint8_t* values, const float* scale, std::size_t groups,
-                          const CodeQuery& query, float least, float* upper, std::uint16_t* mask) {
+SEQREC_AVX2 void score_avx2(const std::uint8_t* values, const float* scale, std::size_t groups,
+                            const Scoring& to) {
+    const CodeQuery& query = *to.query;
+    float* upper = to.upper;
     for (std::size_t g = 0; g < groups; ++g, scale += kGroupRows, upper += kGroupRows) {
         __m256i sums[4] = {};
         for (const std::int32_t chunk : query.chunks) {
@@ -85,30 +93,36 @@ SEQREC_AVX2 void run_avx2(const std::uint8_t* values, const float* scale, std::s
                 sums[part] = _mm256_add_epi32(sums[part], _mm256_madd_epi16(codes, bytes));
             }
         }
-        const unsigned low = finish_avx2(pair_sums(sums[0], sums[1]), scale, query, least, upper);
-        const unsigned high = finish_avx2(pair_sums(sums[2], sums[3]), scale + 8, query, least, upper + 8);
-        mask[g] = static_cast<std::uint16_t>(low | high << 8);
+        const unsigned low = finish_avx2(pair_sums(sums[0], sums[1]), scale, query, to.least, upper);
+        const unsigned high = finish_avx2(pair_sums(sums[2], sums[3]), scale + 8, query, to.least, upper + 8);
+        to.mask[g] = static_cast<std::uint16_t>(low | high << 8);
     }
 }
 
-SEQREC_VNNI inline std::uint16_t finish_vnni(__m512i dots, const float* scale, const CodeQuery& query,
-                                             float least, float* upper) {
+void run_avx2(const std::uint8_t* values, const float* scale, std::size_t groups,
+              std::span<const Scoring> scorings) {
+    for (const Scoring& to : scorings) score_avx2(values, scale, groups, to);
+}
+
+/// The bounds of group g's slots from their dots.
+SEQREC_VNNI inline void finish_vnni(__m512i dots, const float* scale, std::size_t g, const Scoring& to) {
     typedef int Ints __attribute__((vector_size(64)));
+    const CodeQuery& query = *to.query;
     const __m512 exact = __builtin_convertvector(reinterpret_cast<Ints>(dots), __m512);
     const __m512 inner = _mm512_fmadd_ps(_mm512_set1_ps(query.step), exact, _mm512_set1_ps(query.slack));
     const __m512 bound = _mm512_fmadd_ps(_mm512_loadu_ps(scale), inner, _mm512_set1_ps(query.margin));
-    _mm512_storeu_ps(upper, bound);
-    return _mm512_cmp_ps_mask(bound, _mm512_set1_ps(least), _CMP_GE_OQ);
+    _mm512_storeu_ps(to.upper + g * kGroupRows, bound);
+    to.mask[g] = _mm512_cmp_ps_mask(bound, _mm512_set1_ps(to.least), _CMP_GE_OQ);
 }
 
 /// Four sums a group, so that they overlap; memory is read strictly in order, which is what prefetchers
 /// follow.
-SEQREC_VNNI void run_vnni(const std::uint8_t* values, const float* scale, std::size_t groups,
-                          const CodeQuery& query, float least, float* upper, std::uint16_t* mask) {
-    const std::size_t chunks = query.chunks.size();
-    const std::int32_t* bytes = query.chunks.data();
-    for (std::size_t g = 0; g < groups; ++g) {
-        __m512i sums[4] = {_mm512_set1_epi32(-query.bias)};
+SEQREC_VNNI void score_vnni(const std::uint8_t* values, const float* scale, std::size_t groups,
+                            const Scoring& to) {
+    const std::size_t chunks = to.query->chunks.size();
+    const std::int32_t* bytes = to.query->chunks.data();
+    for (std::size_t g = 0; g < groups; ++g, scale += kGroupRows) {
+        __m512i sums[4] = {_mm512_set1_epi32(-to.query->bias)};
         std::size_t c = 0;
         for (; c + 4 <= chunks; c += 4, values += 256) {
 #pragma GCC unroll 4
@@ -123,8 +137,55 @@ SEQREC_VNNI void run_vnni(const std::uint8_t* values, const float* scale, std::s
             sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_loadu_si512(values), _mm512_set1_epi32(bytes[c]));
         const __m512i dots =
             _mm512_add_epi32(_mm512_add_epi32(sums[0], sums[1]), _mm512_add_epi32(sums[2], sums[3]));
-        mask[g] = finish_vnni(dots, scale + g * kGroupRows, query, least, upper + g * kGroupRows);
+        finish_vnni(dots, scale, g, to);
     }
+}
+
+/// Codes from the first-level cache times several queries: `pair` groups and kTogether queries share what is
+/// loaded, so that the multiplier is never short of work.
+constexpr std::size_t kTogether = 4;
+template <std::size_t pair>
+SEQREC_VNNI inline void score_block_vnni(const std::uint8_t* values, const float* scale, std::size_t g,
+                                         const Scoring* to) {
+    const std::size_t chunks = to[0].query->chunks.size();
+    __m512i sums[kTogether][pair];
+#pragma GCC unroll 4
+    for (std::size_t q = 0; q < kTogether; ++q)
+#pragma GCC unroll 2
+        for (std::size_t p = 0; p < pair; ++p) sums[q][p] = _mm512_set1_epi32(-to[q].query->bias);
+    const std::int32_t* bytes[kTogether];
+    for (std::size_t q = 0; q < kTogether; ++q) bytes[q] = to[q].query->chunks.data();
+    for (std::size_t c = 0; c < chunks; ++c, values += 64) {
+        __m512i codes[pair];
+#pragma GCC unroll 2
+        for (std::size_t p = 0; p < pair; ++p) codes[p] = _mm512_loadu_si512(values + p * chunks * 64);
+#pragma GCC unroll 4
+        for (std::size_t q = 0; q < kTogether; ++q) {
+            const __m512i four = _mm512_set1_epi32(bytes[q][c]);
+#pragma GCC unroll 2
+            for (std::size_t p = 0; p < pair; ++p)
+                sums[q][p] = _mm512_dpbusd_epi32(sums[q][p], codes[p], four);
+        }
+    }
+#pragma GCC unroll 4
+    for (std::size_t q = 0; q < kTogether; ++q)
+#pragma GCC unroll 2
+        for (std::size_t p = 0; p < pair; ++p) finish_vnni(sums[q][p], scale + p * kGroupRows, g + p, to[q]);
+}
+
+SEQREC_VNNI void score_together_vnni(const std::uint8_t* values, const float* scale, std::size_t groups,
+                                     const Scoring* to) {
+    const std::size_t group = to[0].query->chunks.size() * 64;
+    std::size_t g = 0;
+    for (; g + 2 <= groups; g += 2) score_block_vnni<2>(values + g * group, scale + g * kGroupRows, g, to);
+    if (g < groups) score_block_vnni<1>(values + g * group, scale + g * kGroupRows, g, to);
+}
+
+void run_vnni(const std::uint8_t* values, const float* scale, std::size_t groups,
+              std::span<const Scoring> scorings) {
+    for (; scorings.size() >= kTogether; scorings = scorings.subspan(kTogether))
+        score_together_vnni(values, scale, groups, scorings.data());
+    for (const Scoring& to : scorings) score_vnni(values, scale, groups, to);
 }
 #endif
 

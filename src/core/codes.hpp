@@ -56,13 +56,21 @@ struct CodeQuery {
     CodeQuery(std::span<const float> query, const Codes& codes);
 };
 
-/// Scores `groups` groups from the given ones on: an upper bound for each slot, and for each group a mask of
-/// the slots whose bound is at least `least`. Kernels differ by the rounding of the bound alone.
-/// 为若干组计算每个槽的得分上界，并给出上界不小于 least 的槽的掩码。各内核只在上界的舍入上有差别。
+/// What scoring gives one query: an upper bound for each slot, and for each group a mask of the slots whose
+/// bound is at least `least`. 一个查询的计分：每个槽的得分上界，以及每组中上界不小于 least 的槽的掩码。
+struct Scoring {
+    const CodeQuery* query;
+    float least;
+    float* upper;         ///< [16 groups]
+    std::uint16_t* mask;  ///< [groups]
+};
+
+/// Scores `groups` groups from the given ones on, for each of some queries. Kernels differ by the rounding of
+/// the bound alone. 为每个查询对若干组计分。各内核只在上界的舍入上有差别。
 struct CodeKernel {
     std::string_view name;
-    void (*run)(const std::uint8_t* values, const float* scale, std::size_t groups, const CodeQuery& query,
-                float least, float* upper, std::uint16_t* mask);
+    void (*run)(const std::uint8_t* values, const float* scale, std::size_t groups,
+                std::span<const Scoring> scorings);
 };
 
 /// The kernels that this CPU runs, fastest first. 本机 CPU 可用的内核，最快的在前。

@@ -82,7 +82,7 @@ void scan_all(const Codes& codes, std::span<Search> searches, std::size_t bytes,
     const std::size_t step = std::max<std::size_t>(1, bytes / (kGroupRows * codes.depth));
     for (std::size_t at = 0; at < codes.groups(); at += step) {
         if (poll) poll();
-        for (Search& search : searches) search.scan(at, std::min(step, codes.groups() - at));
+        Search::scan(searches, at, std::min(step, codes.groups() - at));
     }
 }
 
@@ -207,7 +207,7 @@ std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const 
     for (const std::int32_t list : lists.nearest(asker.vector, request_.probes, request_.k, rows)) {
         if (poll_) poll_();
         const auto [first, count] = lists.groups(list);
-        search.scan(first, count);
+        Search::scan(std::span(&search, 1), first, count);
     }
     return search.undecided() ? exact(asker) : std::move(search).best(snapshot_.rows(), poll_);
 }

@@ -4,7 +4,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <functional>
+#include <limits>
 
 #include "core/error.hpp"
 
@@ -12,7 +14,17 @@ namespace seqrec {
 namespace {
 
 constexpr std::size_t kBlockGroups = 16;           // scored by one call of a kernel
+constexpr std::size_t kTogether = 4;               // searches in one call of a kernel
 constexpr std::size_t kMostCandidates = 1u << 18;  // 2 MiB
+
+/// The masks of four groups as one number, the first group's lowest: nearly all are empty.
+constexpr std::size_t kGroupsOfWord = 4;
+static_assert(kBlockGroups % kGroupsOfWord == 0 && std::endian::native == std::endian::little);
+std::uint64_t word_at(const std::uint16_t* mask) {
+    std::uint64_t word;
+    std::memcpy(&word, mask, sizeof word);
+    return word;
+}
 
 }  // namespace
 
@@ -28,25 +40,36 @@ Search::Search(const Codes& codes, std::span<const float> query, const ItemFilte
     lowers_.reserve(static_cast<std::size_t>(wanted_.k));
 }
 
-void Search::scan(std::size_t first, std::size_t count) {
-    static const CodeKernel kernel = code_kernels().front();
-    std::array<float, kBlockGroups * kGroupRows> upper;
-    std::array<std::uint16_t, kBlockGroups> mask;
-    for (std::size_t at = first; at < first + count && wanted_.k > 0; at += kBlockGroups) {
-        const std::size_t groups = std::min(kBlockGroups, first + count - at), slot = at * kGroupRows;
-        kernel.run(codes_.values.data() + slot * codes_.depth, codes_.scale.data() + slot, groups, coded_,
-                   bound_, upper.data(), mask.data());
-        for (std::size_t g = 0; g < groups; ++g)
-            for (unsigned left = mask[g]; left != 0; left &= left - 1) {
-                const std::size_t i = g * kGroupRows + static_cast<std::size_t>(std::countr_zero(left));
-                meet(slot + i, upper[i]);
-            }
+void Search::scan(std::span<Search> searches, std::size_t first, std::size_t count) {
+    for (std::size_t at = first; at < first + count; at += kBlockGroups) {
+        const std::size_t groups = std::min(kBlockGroups, first + count - at);
+        for (std::size_t i = 0; i < searches.size(); i += kTogether)
+            scan_block(searches.subspan(i, std::min(kTogether, searches.size() - i)), at, groups);
     }
+}
+
+void Search::scan_block(std::span<Search> searches, std::size_t first, std::size_t groups) {
+    static const CodeKernel kernel = code_kernels().front();
+    std::array<std::array<float, kBlockGroups * kGroupRows>, kTogether> upper;
+    std::array<std::array<std::uint16_t, kBlockGroups>, kTogether> mask{};
+    std::array<Scoring, kTogether> scorings;
+    for (std::size_t i = 0; i < searches.size(); ++i)
+        scorings[i] = {&searches[i].coded_, searches[i].bound_, upper[i].data(), mask[i].data()};
+    const Codes& codes = searches.front().codes_;
+    const std::size_t slot = first * kGroupRows;
+    kernel.run(codes.values.data() + slot * codes.depth, codes.scale.data() + slot, groups,
+               std::span(scorings).first(searches.size()));
+    for (std::size_t i = 0; i < searches.size(); ++i)
+        for (std::size_t g = 0; g < groups; g += kGroupsOfWord)
+            for (std::uint64_t left = word_at(&mask[i][g]); left != 0; left &= left - 1) {
+                const std::size_t at = g * kGroupRows + static_cast<std::size_t>(std::countr_zero(left));
+                searches[i].meet(slot + at, upper[i][at]);
+            }
 }
 
 void Search::meet(std::size_t slot, float upper) {
     const std::int32_t item = codes_.item[slot];
-    if (upper < bound_ || item < 0) return;
+    if (upper < bound_ || item < 0 || wanted_.k == 0) return;
     if (item >= filter_.items()) throw Error(sqlstate::kDataCorrupted, "a slot's item is out of range");
     if (!filter_.admits(item)) return;
     candidates_.push_back({item, upper});
@@ -74,11 +97,13 @@ void Search::drop_hopeless() {
     room_ *= 2;
     if (room_ <= kMostCandidates) return;
     undecided_ = true;
-    wanted_.k = 0;  // nothing more is scanned
+    wanted_.k = 0;  // nothing more is met
+    bound_ = std::numeric_limits<float>::infinity();
     candidates_.clear();
 }
 
 std::vector<ScoredItem> Search::best(const Rows& rows, const Poll& poll) && {
+    std::erase_if(candidates_, [this](const Candidate& candidate) { return candidate.upper < bound_; });
     std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
         return a.upper > b.upper || (a.upper == b.upper && a.item < b.item);
     });

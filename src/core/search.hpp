@@ -20,9 +20,10 @@ class Search {
     /// Everything referred to must outlive it. 所引用的对象须长于本对象。
     Search(const Codes& codes, std::span<const float> query, const ItemFilter& filter, const Wanted& wanted);
 
-    /// Scans `count` groups from `first` on; each group at most once. Error (data corrupted) when a slot
-    /// names an item that does not exist. 扫描从 first 起的 count 个组，每组至多一次。
-    void scan(std::size_t first, std::size_t count);
+    /// Scans `count` groups from `first` on for each search; each group at most once. All searches are over
+    /// the same codes. Error (data corrupted) when a slot names an item that does not exist.
+    /// 为每个搜索扫描从 first 起的 count 个组，每组至多一次；各搜索须针对同一编码。
+    static void scan(std::span<Search> searches, std::size_t first, std::size_t count);
 
     /// Items met so far that the filter admits and that may still be among the best.
     /// 目前仍可能入选的物品数。
@@ -40,6 +41,7 @@ class Search {
         float upper;
     };
 
+    static void scan_block(std::span<Search> searches, std::size_t first, std::size_t groups);
     void meet(std::size_t slot, float upper);
     void raise_bound(float lower);
     void drop_hopeless();

@@ -84,7 +84,7 @@ std::vector<ScoredItem> search(const Catalogue& catalogue, const std::vector<flo
                                const ItemFilter& filter, const Wanted& wanted) {
     const Codes codes = catalogue.codes();
     Search search(codes, query, filter, wanted);
-    search.scan(0, codes.groups());
+    Search::scan(std::span(&search, 1), 0, codes.groups());
     if (search.undecided()) return top_k(catalogue.rows(), query, filter, wanted, {});
     return std::move(search).best(catalogue.rows(), {});
 }
@@ -113,7 +113,7 @@ TEST(Search, LooksAtFewItemsInFloat32) {
     for (int round = 0; round < 20; ++round) {
         const auto query = catalogue.query();
         Search search(codes, query, filter, {10});
-        search.scan(0, codes.groups());
+        Search::scan(std::span(&search, 1), 0, codes.groups());
         EXPECT_LT(search.candidates(), 2000u);
     }
 }
@@ -158,7 +158,7 @@ TEST(Search, GivesUpOnACatalogueOfCopies) {
                     catalogue.matrix.begin() + static_cast<std::ptrdiff_t>(i * 4));
     catalogue.encode();
     Search undecided(codes, query, filter, {10});
-    undecided.scan(0, codes.groups());
+    Search::scan(std::span(&undecided, 1), 0, codes.groups());
     EXPECT_TRUE(undecided.undecided());
     expect_same(search(catalogue, query, filter, {10}), top_k(catalogue.rows(), query, filter, {10}, {}));
 }
@@ -169,7 +169,7 @@ TEST(Search, PartsInAnyOrderAreOneScan) {
     const ItemFilter filter(4000);
     const auto query = catalogue.query();
     Search search(codes, query, filter, {10});
-    for (const std::size_t part : {3, 0, 4, 1, 2}) search.scan(part * 50, 50);
+    for (const std::size_t part : {3, 0, 4, 1, 2}) Search::scan(std::span(&search, 1), part * 50, 50);
     expect_same(std::move(search).best(catalogue.rows(), {}),
                 top_k(catalogue.rows(), query, filter, {10}, {}));
 }
@@ -215,8 +215,8 @@ TEST(Codes, BoundsHoldWithEveryKernel) {
         for (const CodeKernel& kernel : code_kernels()) {
             std::vector<float> upper(codes.scale.size());
             std::vector<std::uint16_t> mask(codes.groups());
-            kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), coded, 0.25f, upper.data(),
-                       mask.data());
+            const Scoring to{&coded, 0.25f, upper.data(), mask.data()};
+            kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), std::span(&to, 1));
             for (std::size_t i = 0; i < 1000; ++i) {
                 const float lower = upper[i] - 2 * (codes.scale[i] * coded.slack + coded.margin);
                 EXPECT_LE(exact[i], upper[i]) << kernel.name;
@@ -228,6 +228,30 @@ TEST(Codes, BoundsHoldWithEveryKernel) {
     }
 }
 
+struct Scored {
+    std::vector<float> upper;
+    std::vector<std::uint16_t> mask;
+
+    explicit Scored(const Codes& codes) : upper(codes.scale.size()), mask(codes.groups()) {}
+    bool operator==(const Scored&) const = default;
+};
+
+void expect_same_together(const CodeKernel& kernel, const Codes& codes, std::span<const CodeQuery> queries) {
+    std::vector<Scored> alone, together;
+    std::vector<Scoring> scorings;
+    together.reserve(queries.size());
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+        const float least = 0.05f * static_cast<float>(i);
+        Scored& one = alone.emplace_back(codes);
+        const Scoring to{&queries[i], least, one.upper.data(), one.mask.data()};
+        kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), std::span(&to, 1));
+        Scored& other = together.emplace_back(codes);
+        scorings.push_back({&queries[i], least, other.upper.data(), other.mask.data()});
+    }
+    kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), scorings);
+    EXPECT_EQ(alone, together) << kernel.name;
+}
+
 TEST(Codes, KernelsAgree) {
     Catalogue catalogue(1000, 100, 11);
     const Codes codes = catalogue.codes();
@@ -236,11 +260,23 @@ TEST(Codes, KernelsAgree) {
     for (const CodeKernel& kernel : code_kernels()) {
         std::vector<float>& upper = results.emplace_back(codes.scale.size());
         std::vector<std::uint16_t> mask(codes.groups());
-        kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), coded, 0, upper.data(),
-                   mask.data());
+        const Scoring to{&coded, 0, upper.data(), mask.data()};
+        kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), std::span(&to, 1));
         for (std::size_t i = 0; i < upper.size(); ++i)
             EXPECT_NEAR(upper[i], results[0][i], 1e-6) << kernel.name;
     }
+}
+
+/// Queries that are scored together get what each gets alone, whatever their number and that of the groups.
+TEST(Codes, TogetherOrAloneIsTheSame) {
+    for (const std::size_t dim : {8, 100})
+        for (const std::size_t items : {16, 48, 1000}) {
+            Catalogue catalogue(items, dim, 12);
+            const Codes codes = catalogue.codes();
+            std::vector<CodeQuery> queries;
+            for (int i = 0; i < 11; ++i) queries.emplace_back(catalogue.query(), codes);
+            for (const CodeKernel& kernel : code_kernels()) expect_same_together(kernel, codes, queries);
+        }
 }
 
 // --- lists ---
