@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
+
+#include "core/instructions.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -197,17 +200,10 @@ constexpr CodeKernel kKernels[] = {
     {"portable", run_portable},
 };
 
-/// How many kernels at the front of the list this CPU can't run.
+/// How many kernels at the front of the list are not to be run here.
 std::size_t kernels_to_skip() {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 2;
-    const bool vnni = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
-    return vnni ? 0 : 1;
-#else
-    return 0;
-#endif
+    if (instructions().vnni) return 0;
+    return std::size(kKernels) - (instructions().avx2 ? 2 : 1);
 }
 
 }  // namespace

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <iterator>
+
+#include "core/instructions.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -134,16 +137,10 @@ constexpr DotKernel kKernels[] = {
     {"portable", dots_portable},
 };
 
-/// How many kernels at the front of the list this CPU can't run.
+/// How many kernels at the front of the list are not to be run here.
 std::size_t kernels_to_skip() {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (!avx2) return 2;
-    return __builtin_cpu_supports("avx512f") ? 0 : 1;
-#else
-    return 0;
-#endif
+    if (instructions().avx512) return 0;
+    return std::size(kKernels) - (instructions().avx2 ? 2 : 1);
 }
 
 }  // namespace

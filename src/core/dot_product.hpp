@@ -1,4 +1,4 @@
-// Dot products of many rows with one query: the only place in seqrec that is written for a particular CPU.
+// Dot products of many rows with one query.
 //
 // The binary is built for the oldest CPU of its architecture and picks a kernel when it runs, so that a
 // package built on one machine starts on every other. Kernels add in different orders and so differ in the

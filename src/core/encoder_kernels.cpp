@@ -3,19 +3,18 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/instructions.hpp"
+
 namespace seqrec {
 namespace {
 
 std::vector<const EncoderKernels*> runnable_kernels() {
     std::vector<const EncoderKernels*> kernels;
 #if defined(__x86_64__) && !defined(SEQREC_PORTABLE)
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (avx512 && __builtin_cpu_supports("avx512bf16")) kernels.push_back(&avx512bf16_encoder_kernels());
-    if (avx512) kernels.push_back(&avx512_encoder_kernels());
-    if (avx2) kernels.push_back(&avx2_encoder_kernels());
+    const Instructions& use = instructions();
+    if (use.bfloat16) kernels.push_back(&avx512bf16_encoder_kernels());
+    if (use.avx512) kernels.push_back(&avx512_encoder_kernels());
+    if (use.avx2) kernels.push_back(&avx2_encoder_kernels());
 #endif
     kernels.push_back(&portable_encoder_kernels());
     return kernels;

@@ -15,22 +15,24 @@ import time
 from testing import Session, main, make_ratings, psql, script, sql, wait_for
 
 ASK = "SELECT string_agg(item_id || '=' || score, ' ' ORDER BY rank) FROM seqrec_recommend('u1', ARRAY['i1', 'i9', 'i4'], 20)"
+ALL_SCORES = "SELECT item_id, score FROM seqrec_recommend('u1', ARRAY['i1', 'i9', 'i4'], 100, exclude_seen => false);"
 OPTIONS = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
 ACTIVE = "SELECT model_id FROM seqrec_models WHERE model = 'default' AND active"
 DAMAGED = "is damaged and is built again"
 answers = {}
 
 
-def server_program(name, *arguments):
+def server_program(name, *arguments, **environment):
     """Runs one of PostgreSQL's programs as the user that owns the server."""
     command = [shutil.which(name), *arguments]
     if os.geteuid() == 0:
         command = ["runuser", "-u", "postgres", "--", *command]
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", timeout=120)
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", timeout=120, env=os.environ | environment)
 
 
-def pg_ctl(action, data, *options):
-    server_program("pg_ctl", action, "-D", data, "-w", "-l", os.path.join(os.environ["PGHOST"], "server.log"), *options)
+def pg_ctl(action, data, *options, **environment):
+    log = os.path.join(os.environ["PGHOST"], "server.log")
+    server_program("pg_ctl", action, "-D", data, "-w", "-l", log, *options, **environment)
 
 
 def snapshot_file():
@@ -225,6 +227,29 @@ def server_restarted():
     pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
     expect_same_answer()
     assert read(stamp_file()) != before, "a restarted server trusts what an earlier one read"
+
+
+def scores_of_all(exact):
+    rows = script(f"SET seqrec.exact = {exact};\n" + ALL_SCORES)
+    return {item: float(score) for item, score in (line.split("|") for line in rows.split())}
+
+
+def instruction_sets_agree():
+    """Another CPU's kernels, over a snapshot packed for this one: the same scores but for rounding."""
+    expected = {exact: scores_of_all(exact) for exact in ("on", "off")}
+    assert len(expected["on"]) == 60, expected
+    for isa in ("avx512", "avx2", "portable"):
+        pg_ctl("restart", os.environ["PGDATA"], "-m", "fast", SEQREC_ISA=isa)
+        for exact, allowed in (("on", 1e-5), ("off", 2e-2)):  # without bfloat16 "off" is float32, too
+            found = scores_of_all(exact)
+            assert found.keys() == expected[exact].keys()
+            if isa == "avx512" and exact == "off" and "avx512_bf16" in open("/proc/cpuinfo", encoding="ascii").read():
+                assert found != expected[exact], "SEQREC_ISA made no difference"
+            furthest = max(abs(found[item] - score) for item, score in expected[exact].items())
+            assert furthest < allowed, (isa, exact, furthest)
+    pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
+    assert scores_of_all("off") == expected["off"]
+    expect_same_answer()
 
 
 def server_crashed():
@@ -544,6 +569,7 @@ if __name__ == "__main__":
         many_build_at_once,
         built_by_a_parallel_worker,
         server_restarted,
+        instruction_sets_agree,
         server_crashed,
         stopped_during_a_build,
         job_interrupted_by_crash,

@@ -112,12 +112,11 @@ struct Table {
     const Bfloat16* bfloat16;  // null where the CPU has no instruction for it
 };
 
-/// The fastest table that this CPU runs. SEQREC_ISA=baseline|avx2|avx512 in the
-/// environment asks for a slower one (tests). 此 CPU 可运行的最快实现；环境变量
-/// SEQREC_ISA 可指定较慢的实现（用于测试）。
+/// The fastest table that this CPU runs; SEQREC_ISA may ask for a slower one (core/instructions.hpp).
+/// 此 CPU 可运行的最快实现；SEQREC_ISA 可指定较慢的实现。
 const Table& table();
 
-const Table& baseline_table();
+const Table& portable_table();
 #ifdef SEQREC_X86
 const Table& avx2_table();
 const Table& avx512_table();
