@@ -280,6 +280,27 @@ def measure_scan(arguments):
             "select_1_us": floor_us(), "read": reads, "call_us": call, "read_us": read, "ratio": round(call / read, 2), "target": 1.5}
 
 
+def measure_candidates(arguments):
+    """Lists of allowed ids, from a few to all, by the server's own clock."""
+    need_scan_questions(arguments)
+    result = {}
+    for count in (10, 1_000, 100_000, arguments.items):
+        text = sql(f"""DO $$
+            DECLARE question record; allowed bigint[]; start timestamptz; times float8[];
+            BEGIN
+              SELECT array_agg(item_id::bigint) INTO allowed FROM
+                (SELECT item_id FROM seqrec.items WHERE model_id = {active("default")} ORDER BY hashtext(item_id) LIMIT {count}) i;
+              FOR question IN SELECT * FROM scan_questions LIMIT {20 if count > 100_000 else 100} LOOP
+                start := clock_timestamp();
+                PERFORM * FROM seqrec_recommend(question.user_id, question.clicks, 10, 'default', candidates => allowed);
+                times := times || extract(epoch FROM clock_timestamp() - start)::float8;
+              END LOOP;
+              PERFORM set_config('bench.median', (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM unnest(times) t)::text, false);
+            END $$; SELECT current_setting('bench.median')""")
+        result[count] = {"inside_us": round(float(text) * 1e6)}
+    return {"items": arguments.items, "without_us": inside_us("scan_questions", "default"), "candidates": result}
+
+
 def measure_first_call(arguments):
     try:
         import first_call
@@ -447,7 +468,8 @@ def measure_index(arguments):
 
 
 NEEDS_MOVIELENS = ("movielens", "connections")
-PARTS = {"movielens": measure_movielens, "connections": measure_connections, "scan": measure_scan, "first_call": measure_first_call,
+PARTS = {"movielens": measure_movielens, "connections": measure_connections, "scan": measure_scan, "candidates": measure_candidates,
+         "first_call": measure_first_call,
          "switch": measure_switch, "pgvector": measure_pgvector, "batch": measure_batch, "index": measure_index}
 
 

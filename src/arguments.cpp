@@ -12,9 +12,19 @@ extern "C" {
 
 namespace seqrec {
 
+namespace {
+
+constexpr std::size_t kMostDigits = 20;  // of a bigint, its sign included
+
+std::string_view write_bigint(std::int64_t value, char* digits) {
+    return {digits,
+            static_cast<std::size_t>(std::to_chars(digits, digits + kMostDigits, value).ptr - digits)};
+}
+
+}  // namespace
+
 std::string_view bigint_id(std::int64_t value) {
-    char* digits = static_cast<char*>(palloc(24));
-    return {digits, static_cast<std::size_t>(std::to_chars(digits, digits + 24, value).ptr - digits)};
+    return write_bigint(value, static_cast<char*>(palloc(kMostDigits)));
 }
 
 std::string_view text_id(Datum value) {
@@ -46,9 +56,21 @@ IdArray id_array(Datum argument, Oid type, const char* name, int limit, Nulls nu
     IdArray result{static_cast<std::string_view*>(palloc_extended(
                        sizeof(std::string_view) * static_cast<Size>(count + 1), MCXT_ALLOC_HUGE)),
                    0};
-    for (int i = 0; i < count; ++i)
-        if (!is_null[i] || nulls == Nulls::Kept)
-            result.ids[result.count++] = is_null[i] ? std::string_view() : any_id(values[i], type);
+    const bool whole_numbers = type == INT8OID;  // their digits lie in one piece of memory
+    char* digits =
+        whole_numbers
+            ? static_cast<char*>(palloc_extended(kMostDigits * static_cast<Size>(count + 1), MCXT_ALLOC_HUGE))
+            : nullptr;
+    for (int i = 0; i < count; ++i) {
+        if (is_null[i] && nulls != Nulls::Kept) continue;
+        std::string_view& id = result.ids[result.count++];
+        if (is_null[i])
+            id = {};
+        else if (whole_numbers)
+            id = write_bigint(DatumGetInt64(values[i]), digits + kMostDigits * static_cast<Size>(i));
+        else
+            id = text_id(values[i]);
+    }
     return result;
 }
 

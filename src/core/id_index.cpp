@@ -1,5 +1,7 @@
 #include "core/id_index.hpp"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -39,11 +41,14 @@ std::string_view id_at(std::span<const std::int64_t> offsets, std::span<const st
     return {reinterpret_cast<const char*>(bytes.data()) + begin, static_cast<std::size_t>(end - begin)};
 }
 
-/// The slot that holds `id`, else the empty slot where it would go.
+std::size_t first_slot(std::span<const std::uint32_t> table, const IdHashKey& key, std::string_view id) {
+    return id_hash(key, id) & (table.size() - 1);
+}
+
+/// The slot that holds `id`, else the empty slot where it would go, from its first one on.
 std::size_t find_slot(std::span<const std::int64_t> offsets, std::span<const std::uint8_t> bytes,
-                      std::span<const std::uint32_t> table, const IdHashKey& key, std::string_view id) {
+                      std::span<const std::uint32_t> table, std::size_t slot, std::string_view id) {
     const std::size_t mask = table.size() - 1, ids = offsets.size() - 1;
-    std::size_t slot = id_hash(key, id) & mask;
     for (int probe = 0; probe < IdIndex::kMaxProbes; ++probe, slot = (slot + 1) & mask) {
         const std::uint32_t entry = table[slot];
         if (entry == 0) return slot;
@@ -97,7 +102,42 @@ IdIndex::IdIndex(const SafetensorsFile& file, std::string_view prefix) {
 
 std::int32_t IdIndex::find(std::string_view id) const {
     if (size_ == 0) return -1;
-    return static_cast<std::int32_t>(table_[find_slot(offsets_, bytes_, table_, key_, id)]) - 1;
+    return static_cast<std::int32_t>(
+               table_[find_slot(offsets_, bytes_, table_, first_slot(table_, key_, id), id)]) -
+           1;
+}
+
+void IdIndex::find_all(std::span<const std::string_view> ids, std::span<std::int32_t> found) const {
+    constexpr std::size_t kAtOnce = 16;
+    std::array<std::size_t, kAtOnce> slots;
+    for (std::size_t at = 0; at < ids.size(); at += kAtOnce) {
+        const std::size_t count = std::min(kAtOnce, ids.size() - at);
+        if (size_ == 0) {
+            std::fill_n(found.begin() + static_cast<std::ptrdiff_t>(at), count, -1);
+            continue;
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            slots[i] = first_slot(table_, key_, ids[at + i]);
+            __builtin_prefetch(&table_[slots[i]]);
+        }
+        prefetch(std::span(slots).first(count));
+        for (std::size_t i = 0; i < count; ++i)
+            found[at + i] = static_cast<std::int32_t>(
+                                table_[find_slot(offsets_, bytes_, table_, slots[i], ids[at + i])]) -
+                            1;
+    }
+}
+
+/// Where the ids of some slots lie, and then the ids themselves.
+void IdIndex::prefetch(std::span<const std::size_t> slots) const {
+    const auto size = static_cast<std::uint32_t>(size_);
+    for (const std::size_t slot : slots)
+        if (table_[slot] - 1 < size) __builtin_prefetch(&offsets_[table_[slot] - 1]);
+    for (const std::size_t slot : slots)
+        if (table_[slot] - 1 < size) {
+            const auto begin = static_cast<std::uint64_t>(offsets_[table_[slot] - 1]);
+            if (begin < bytes_.size()) __builtin_prefetch(&bytes_[begin]);
+        }
 }
 
 std::string_view IdIndex::id(std::int32_t index) const {
@@ -119,7 +159,7 @@ void IdIndex::build(std::span<const std::int64_t> offsets, std::span<const std::
     for (std::size_t i = 0; i < ids; ++i) {
         if (poll && i % kPollEvery == 0) poll();
         const std::string_view id = id_at(offsets, bytes, i);
-        std::uint32_t& entry = table[find_slot(offsets, bytes, table, key, id)];
+        std::uint32_t& entry = table[find_slot(offsets, bytes, table, first_slot(table, key, id), id)];
         if (entry != 0) corrupted("duplicate id \"" + std::string(id) + "\"");
         entry = static_cast<std::uint32_t>(i + 1);
     }

@@ -13,22 +13,31 @@ namespace {
 constexpr std::size_t kBatch = 64;              // askers that are answered together
 constexpr std::size_t kBatchBytes = 16 * 1024;  // codes that stay in the first-level cache meanwhile
 constexpr std::size_t kScanBytes = 256 * 1024;  // codes scanned between two polls, for one asker
-constexpr std::size_t kRowsOfScan = 4;          // a row read on its own costs as much as so many of a scan
+constexpr std::size_t kRowsOfScan = 64;         // a row read on its own costs as much as so many of a scan
 
 /// Looks ids up; of unknown ones the positions go to `unknown`.
 std::vector<std::int32_t> known_items(const Snapshot& snapshot, Ids ids, const Poll& poll,
                                       std::vector<std::uint32_t>* unknown = nullptr) {
-    std::vector<std::int32_t> known;
-    known.reserve(ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        if (poll && i % kPollEvery == 0) poll();
-        const std::int32_t item = snapshot.items().find(ids[i]);
-        if (item >= 0)
-            known.push_back(item);
-        else if (unknown)
-            unknown->push_back(static_cast<std::uint32_t>(i));
+    std::vector<std::int32_t> known(ids.size());
+    for (std::size_t at = 0; at < ids.size(); at += kPollEvery) {
+        if (poll) poll();
+        const std::size_t count = std::min<std::size_t>(kPollEvery, ids.size() - at);
+        snapshot.items().find_all(ids.subspan(at, count), std::span(known).subspan(at, count));
     }
+    if (unknown)
+        for (std::size_t i = 0; i < known.size(); ++i)
+            if (known[i] < 0) unknown->push_back(static_cast<std::uint32_t>(i));
+    std::erase(known, -1);
     return known;
+}
+
+/// The items of a set, sorted, each once; `items` are the same in any order.
+std::vector<std::int32_t> sorted_set(std::vector<std::int32_t> items, const ItemSet& set,
+                                     std::int64_t catalogue) {
+    if (static_cast<std::int64_t>(items.size()) > catalogue / 64) return set.sorted();
+    std::sort(items.begin(), items.end());
+    items.erase(std::unique(items.begin(), items.end()), items.end());
+    return items;
 }
 
 /// Of an item clicked twice the last click stays. Sorting twice needs no memory for each item there is.
@@ -102,27 +111,37 @@ Recommender::Recommender(const Snapshot& snapshot, const Request& request, const
       excluded_(known_items(snapshot, request.exclude, poll)) {
     if (!request.candidates) return;
     candidates_ = known_items(snapshot, *request.candidates, poll);
-    std::sort(candidates_.begin(), candidates_.end());
-    candidates_.erase(std::unique(candidates_.begin(), candidates_.end()), candidates_.end());
+    allowed_ = ItemSet(snapshot.items().size(), candidates_);
+    candidates_ = sorted_set(std::move(candidates_), allowed_, snapshot.items().size());
 }
 
-ItemFilter Recommender::filter() const {
+ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
+    hidden.insert(hidden.end(), excluded_.begin(), excluded_.end());
     ItemFilter filter(snapshot_.items().size());
-    filter.exclude(excluded_);
-    if (request_.candidates) filter.allow_only(candidates_);
+    filter.exclude(std::move(hidden));
+    if (request_.candidates) filter.allow_only(allowed_);
     return filter;
+}
+
+/// What an asker has had already.
+std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks, std::int32_t user) const {
+    std::vector<std::int32_t> items;
+    if (!request_.exclude_seen) return items;
+    items.assign(clicks.begin(), clicks.end());
+    if (user < 0) return items;
+    const auto seen = snapshot_.seen(user);
+    items.insert(items.end(), seen.begin(), seen.end());
+    return items;
 }
 
 Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user) const {
     clicks = last_of_each(clicks);
-    Prepared prepared{{}, user_vector(snapshot_, clicks, user, request_.exact), filter()};
+    Prepared prepared{
+        {}, user_vector(snapshot_, clicks, user, request_.exact), filter_without(had(clicks, user))};
     prepared.answer.user_known = user >= 0;
     prepared.answer.source = !is_personal(prepared.vector) ? Source::Popular
                              : clicks.empty()              ? Source::User
                                                            : Source::Clicks;
-    if (!request_.exclude_seen) return prepared;
-    prepared.filter.exclude(clicks);
-    if (user >= 0) prepared.filter.exclude(snapshot_.seen(user));
     return prepared;
 }
 
@@ -157,8 +176,7 @@ std::vector<Answer> Recommender::answer_users(std::int32_t first, std::int32_t c
 std::vector<ScoredItem> Recommender::similar(std::string_view item) const {
     const std::int32_t at = snapshot_.items().find(item);
     if (at < 0) return {};
-    Prepared prepared{{}, item_vector(snapshot_, at), filter()};
-    prepared.filter.exclude(std::span(&at, 1));
+    const Prepared prepared{{}, item_vector(snapshot_, at), filter_without({at})};
     const Prepared* asker = &prepared;
     return std::move(nearest(std::span(&asker, 1)).front());
 }

@@ -74,7 +74,8 @@ class Recommender {
 
   private:
     struct Prepared;
-    ItemFilter filter() const;
+    ItemFilter filter_without(std::vector<std::int32_t> hidden) const;
+    std::vector<std::int32_t> had(std::span<const std::int32_t> clicks, std::int32_t user) const;
     Prepared prepare(std::vector<std::int32_t> clicks, std::int32_t user) const;
     std::vector<Answer> answer_block(std::span<Prepared> askers) const;
     std::vector<std::vector<ScoredItem>> nearest(std::span<const Prepared* const> askers) const;
@@ -88,6 +89,7 @@ class Recommender {
     const Request& request_;
     const Poll& poll_;
     std::vector<std::int32_t> excluded_, candidates_;
+    ItemSet allowed_;
 };
 
 /// Answers one asker. 回答一个请求者。

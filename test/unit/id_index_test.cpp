@@ -123,6 +123,29 @@ TEST_F(IdIndexTest, FindsEveryIdAndNoOther) {
         EXPECT_EQ(index.find(id), -1) << id;
 }
 
+/// The indexes of ids by find_all.
+std::vector<std::int32_t> found_together(const IdIndex& index, std::span<const std::string> ids) {
+    const std::vector<std::string_view> views(ids.begin(), ids.end());
+    std::vector<std::int32_t> found(ids.size(), -7);
+    index.find_all(views, found);
+    return found;
+}
+
+TEST_F(IdIndexTest, FindAllIsFindOfEach) {
+    Parts parts(numbered_ids(1000));
+    parts.build();
+    const IdIndex& index = open(parts);
+    std::vector<std::string> ids;
+    for (int i = 0; i < 1500; ++i) ids.push_back("sku-" + std::to_string(i * 7 % 1500));
+    for (const std::size_t count : {0, 1, 15, 16, 17, 1500}) {
+        const std::span<const std::string> some = std::span(ids).first(count);
+        std::vector<std::int32_t> alone;
+        for (const std::string& id : some) alone.push_back(index.find(id));
+        EXPECT_EQ(found_together(index, some), alone) << count;
+    }
+    EXPECT_EQ(found_together(IdIndex(), std::span(ids).first(3)), std::vector<std::int32_t>(3, -1));
+}
+
 TEST_F(IdIndexTest, IdsAreBytes) {
     const std::vector<std::string> ids{"",
                                        std::string("\0", 1),
@@ -232,6 +255,8 @@ TEST_F(IdIndexTest, EntriesThatNameNoIdAreRefused) {
         std::string message;
         EXPECT_EQ(error_of([&] { index.find("a"); }, &message), sqlstate::kDataCorrupted) << entry;
         EXPECT_NE(message.find("not there"), std::string::npos) << message;  // before any offset is read
+        const std::string ids[] = {"a", "b"};
+        EXPECT_EQ(error_of([&] { found_together(index, ids); }), sqlstate::kDataCorrupted) << entry;
     }
 }
 
@@ -251,6 +276,8 @@ TEST_F(IdIndexTest, OffsetsThatLeaveTheBytesAreRefused) {
         const IdIndex& index = open(parts);
         EXPECT_EQ(error_of([&] { index.id(0); }), sqlstate::kDataCorrupted) << bad[0] << " " << bad[1];
         EXPECT_EQ(error_of([&] { index.find("abc"); }), sqlstate::kDataCorrupted) << bad[0] << " " << bad[1];
+        const std::string ids[] = {"abc", "abc"};
+        EXPECT_EQ(error_of([&] { found_together(index, ids); }), sqlstate::kDataCorrupted) << bad[0];
         EXPECT_EQ(error_of([&] { parts.build(); }), sqlstate::kDataCorrupted) << bad[0] << " " << bad[1];
     }
 }

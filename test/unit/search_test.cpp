@@ -123,7 +123,8 @@ TEST(Search, AllowListsAndLeastScores) {
     ItemFilter filter(3000);
     Items allowed;
     for (std::int32_t i = 0; i < 3000; i += 13) allowed.push_back(i);
-    filter.allow_only(allowed);
+    const ItemSet only(3000, allowed);
+    filter.allow_only(only);
     for (const float least : {-2.0f, 0.2f, 0.9f, 1.5f}) {
         const auto query = catalogue.query();
         expect_same(search(catalogue, query, filter, {20, least}),

@@ -96,15 +96,18 @@ TEST(TopK, NothingBelowTheLeastScore) {
 TEST(ItemFilter, ExcludesAndAllows) {
     ItemFilter filter(130);
     EXPECT_TRUE(filter.admits(129));
-    filter.exclude(Items{64, 0, 64, 129});
-    filter.exclude(Items{63});
+    filter.exclude(Items{64, 0, 64, 129, 63});
     for (std::int32_t item = 0; item < 130; ++item)
         EXPECT_EQ(filter.admits(item), item != 0 && item != 63 && item != 64 && item != 129) << item;
-    filter.allow_only(Items{1, 63, 128, 129});
+    const ItemSet some(130, Items{1, 63, 128, 129, 1});
+    filter.allow_only(some);
     for (std::int32_t item = 0; item < 130; ++item)
         EXPECT_EQ(filter.admits(item), item == 1 || item == 128) << item;
     ItemFilter none(130);
-    none.allow_only({});
+    const ItemSet nothing(130, {});
+    none.allow_only(nothing);
+    EXPECT_EQ(some.sorted(), (Items{1, 63, 128, 129}));
+    EXPECT_EQ(nothing.sorted(), Items{});
     EXPECT_FALSE(none.admits(5));
 }
 
