@@ -34,7 +34,8 @@ Datum indexed_id(const IdIndex& ids, std::int32_t index, Oid type) {
     return id_datum(guarded([&] { return ids.id(index); }), type);
 }
 
-void put_ranked(FunctionCallInfo fcinfo, const Snapshot& snapshot, std::span<const ScoredItem> items, Oid type) {
+void put_ranked(FunctionCallInfo fcinfo, const Snapshot& snapshot, std::span<const ScoredItem> items,
+                Oid type) {
     InitMaterializedSRF(fcinfo, 0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     int rank = 0;

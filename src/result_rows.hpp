@@ -20,6 +20,7 @@ Datum id_datum(std::string_view id, Oid type);
 Datum reals_datum(std::span<const float> values);
 
 /// A function's whole result as rows (rank, item id, score). 以 (名次, 物品, 得分) 行返回整个结果。
-void put_ranked(FunctionCallInfo fcinfo, const Snapshot& snapshot, std::span<const ScoredItem> items, Oid type);
+void put_ranked(FunctionCallInfo fcinfo, const Snapshot& snapshot, std::span<const ScoredItem> items,
+                Oid type);
 
 }  // namespace seqrec

@@ -19,7 +19,6 @@ struct RecommendRequest {
 };
 
 inline constexpr std::size_t kMaxClicks = 1000;
-inline constexpr std::size_t kMaxIdBytes = 512;
 inline constexpr int kMaxTopK = 1000;
 
 /// Reads the body. Throws Problem 400: not JSON, nested too deep, a field that is missing, unknown, given

@@ -51,9 +51,9 @@ std::string render(const Response& response, const std::string& request_id, bool
     text += "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(reason);
     text += "\r\nServer: seqrec-http\r\nDate: " + http_date();
     text += "\r\nContent-Type: " + response.content_type;
-    text += "\r\nContent-Length: " + std::to_string(response.body.size());
-    text += "\r\nCache-Control: private, no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: " +
-            request_id;
+    if (!response.stream) text += "\r\nContent-Length: " + std::to_string(response.body.size());
+    text += "\r\nCache-Control: " + response.cache_control +
+            "\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: " + request_id;
     for (const auto& [name, value] : response.headers) text += "\r\n" + name + ": " + value;
     text += keep_alive ? "\r\nConnection: keep-alive\r\n\r\n" : "\r\nConnection: close\r\n\r\n";
     if (!head) text += response.body;
