@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/dashboard.hpp"
 #include "api/database_problem.hpp"
 #include "api/recommend_request.hpp"
 #include "db/text_array.hpp"
@@ -83,6 +84,7 @@ Router make_router(const Config& config, Pool& pool, std::function<bool()> is_dr
     router.add({"GET", "/readyz", false, [&config, &pool, is_draining](const Request&) {
                     return ready(config, pool, is_draining());
                 }});
+    if (config.dashboard) add_dashboard(router);
     return router;
 }
 

@@ -16,6 +16,8 @@ struct Request {
     std::string method;
     std::string path;
     std::string content_type;
+    std::string accept_encoding;
+    std::string if_none_match;
     std::string body;
     std::string request_id;
 };
@@ -25,6 +27,7 @@ struct Request {
 struct Response {
     unsigned status = 200;
     std::string content_type = "application/json";
+    std::string cache_control = "private, no-store";
     std::string body;
     std::vector<std::pair<std::string, std::string>> headers;
 };

@@ -143,6 +143,8 @@ void Session::examine_header(Exchange& exchange) {
     request.method = text(header.method_string());
     request.path = text(header.target().substr(0, header.target().find('?')));
     request.content_type = text(header[http::field::content_type]);
+    request.accept_encoding = text(header[http::field::accept_encoding]);
+    request.if_none_match = text(header[http::field::if_none_match]);
     request.request_id = choose_request_id(text(header["X-Request-Id"]));
 }
 
