@@ -133,6 +133,7 @@ constexpr Variable kVariables[] = {
      number<&Config::drain>},
     {"SEQREC_ACCESS_LOG", "on", "on or off", "one JSON object a request on standard output",
      on_off<&Config::access_log>},
+    {"SEQREC_DASHBOARD", "on", "on or off", "the dashboard at /", on_off<&Config::dashboard>},
 };
 
 /// The variable's own text, "" counting as not set, as it does for libpq's.

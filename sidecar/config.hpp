@@ -37,6 +37,7 @@ struct Config {
     std::chrono::milliseconds idle_timeout{};
     std::chrono::milliseconds drain{};
     bool access_log = true;
+    bool dashboard = true;
 };
 
 /// Reads and checks the environment. Throws ConfigError for the first value that cannot be used.

@@ -1,5 +1,6 @@
 #include "api/routes.hpp"
 
+#include "api/dashboard.hpp"
 #include "api/health_routes.hpp"
 #include "api/recommend_routes.hpp"
 
@@ -9,6 +10,7 @@ Router make_router(const Services& services) {
     Router router;
     add_recommend_routes(router, services);
     add_health_routes(router, services);
+    if (services.config.dashboard) add_dashboard(router);
     return router;
 }
 

@@ -89,7 +89,7 @@ class Plain:
         expect_problem(s.post("[" * 60000), 400, "invalid-json")
 
     def knows_its_paths_and_methods(self, s, db):
-        expect_problem(s.request("GET", "/"), 404, "unknown-path")
+        expect_problem(s.request("GET", "/nothing"), 404, "unknown-path")
         expect_problem(s.request("POST", "/recommend/u1", "{}", {"Content-Type": "application/json"}), 404, "unknown-path")
         for method in ("GET", "PUT", "DELETE", "OPTIONS"):
             answer = s.request(method, "/recommend")
