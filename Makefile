@@ -4,7 +4,8 @@
 # make fuzz       builds the fuzzer of the snapshot reader (clang) and runs it for FUZZ_SECONDS, default 60
 # make installcheck   runs the SQL tests against the running server
 #
-# Variables: PG_CONFIG (which PostgreSQL), LIBTORCH (a downloaded libtorch 2.x instead of the system's)
+# Variables: PG_CONFIG (which PostgreSQL), LIBTORCH (a downloaded libtorch 2.x instead of the system's), CHART_JS (a
+# chart.min.js instead of the system's)
 
 EXTENSION = seqrec
 DATA = $(wildcard sql/seqrec--*.sql)
@@ -38,7 +39,8 @@ CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http bu
 	build/seqrec-encoder-bench
 
 build/cmake/CMakeCache.txt:
-	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release -DPG_CONFIG=$(PG_CONFIG) $(if $(LIBTORCH),-DCMAKE_PREFIX_PATH=$(LIBTORCH))
+	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release -DPG_CONFIG=$(PG_CONFIG) $(if $(LIBTORCH),-DCMAKE_PREFIX_PATH=$(LIBTORCH)) \
+		$(if $(CHART_JS),-DCHART_JS=$(CHART_JS))
 
 # CMake decides what is out of date, so it is always asked.
 $(CMAKE_TARGETS): cmake-build ;

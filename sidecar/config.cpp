@@ -103,6 +103,9 @@ constexpr Variable kVariables[] = {
      "database connections; default: one a core, since serving keeps a core busy", number<&Config::pool>},
     {"SEQREC_PIPELINE", "2", "a whole number from 1 to 16",
      "requests sent ahead on one connection before its first answer is back", number<&Config::pipeline>},
+    {"SEQREC_BATCH", "64", "a whole number from 1 to 1000",
+     "recommendations that are asked for at once when they wait for a connection; 1: never more than one",
+     number<&Config::batch>},
     {"SEQREC_QUEUE", "", "a whole number from 1 to 100000",
      "requests that may wait for a connection; default: 64 a connection; above it 503",
      number<&Config::queue>},
@@ -133,6 +136,7 @@ constexpr Variable kVariables[] = {
      number<&Config::drain>},
     {"SEQREC_ACCESS_LOG", "on", "on or off", "one JSON object a request on standard output",
      on_off<&Config::access_log>},
+    {"SEQREC_DASHBOARD", "on", "on or off", "the dashboard at /", on_off<&Config::dashboard>},
 };
 
 /// The variable's own text, "" counting as not set, as it does for libpq's.

@@ -25,6 +25,7 @@ struct Config {
     std::string model;  // used when a request names none, and looked for by /readyz
     int pool = 0;
     int pipeline = 0;
+    int batch = 0;
     int queue = 0;
     bool prepare = true;
     std::chrono::milliseconds deadline{};
@@ -37,6 +38,7 @@ struct Config {
     std::chrono::milliseconds idle_timeout{};
     std::chrono::milliseconds drain{};
     bool access_log = true;
+    bool dashboard = true;
 };
 
 /// Reads and checks the environment. Throws ConfigError for the first value that cannot be used.

@@ -64,7 +64,7 @@ void serve(const Config& config) {
     Pool pool(loop, tasks, config);
     asio::signal_set signals(loop, SIGTERM, SIGINT);
     Server* listening = nullptr;
-    const Router router = make_router(config, pool, [&] { return listening->is_draining(); });
+    const Router router = make_router({config, pool, [&] { return listening->is_draining(); }});
     Server server(loop, config, router, [&] {
         pool.stop();
         signals.cancel();

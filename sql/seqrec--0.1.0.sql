@@ -205,6 +205,21 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 1000 COST 100000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real) IS
 'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids, or null for the user''s own latest rows, for each user; request counts user_ids from 1 / 一次扫描为多个用户推荐；clicks 为数组，每个用户对应一个标识数组，null 表示该用户自己的最新记录；request 为 user_ids 中的序号，从 1 开始';
 
+CREATE FUNCTION seqrec.answers(
+    user_ids text[],
+    click_counts integer[],
+    clicks text[],
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude text[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT true,
+    candidates text[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
+COMMENT ON FUNCTION seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) IS
+'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows / seqrec-http 所用：为一个或多个用户推荐，每个用户一行，保持顺序；clicks 为所有用户的点击依次相连，click_counts 为各自的个数，NULL 表示该用户自己的最新记录';
+
 CREATE FUNCTION seqrec_recommend_all(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
@@ -250,6 +265,18 @@ CREATE FUNCTION seqrec_score(user_id bigint, clicks bigint[], item_id bigint, mo
 LANGUAGE c STABLE PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'seqrec_score_one_bigint';
 COMMENT ON FUNCTION seqrec_score(bigint, bigint[], bigint, text) IS
 'seqrec_score of one item for tables whose ids are integers / 用于整数标识的单物品 seqrec_score';
+
+CREATE FUNCTION seqrec_explain(user_id text, clicks text[], item_ids text[], model text DEFAULT 'default')
+RETURNS TABLE (item_id text, because_of text, contribution real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain_text';
+COMMENT ON FUNCTION seqrec_explain(text, text[], text[], text) IS
+'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; source is clicks, user (leaving out the user''s long-term vector costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know / 按给定顺序说明每个物品被推荐的理由：去掉后使其得分下降最多的点击及下降值；source 为 clicks、user（去掉用户长期向量的损失超过任何点击）或 popular；没有起作用的点击时 because_of 为 NULL，模型不认识的物品各列均为 NULL';
+
+CREATE FUNCTION seqrec_explain(user_id bigint, clicks bigint[], item_ids bigint[], model text DEFAULT 'default')
+RETURNS TABLE (item_id bigint, because_of bigint, contribution real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain_bigint';
+COMMENT ON FUNCTION seqrec_explain(bigint, bigint[], bigint[], text) IS
+'seqrec_explain for tables whose ids are integers / 用于整数标识的 seqrec_explain';
 
 CREATE FUNCTION seqrec_user_embedding(user_id text, clicks text[] DEFAULT NULL, model text DEFAULT 'default') RETURNS real[]
 LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
@@ -353,10 +380,12 @@ REVOKE ALL ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regc
     seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real),
     seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real),
     seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real),
+    seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real),
     seqrec_recommend_all(integer, text, text[], boolean, text[], real),
     seqrec_similar_items(text, integer, text), seqrec_similar_items(bigint, integer, text),
     seqrec_score(text, text[], text[], text), seqrec_score(bigint, bigint[], bigint[], text),
     seqrec_score(text, text[], text, text), seqrec_score(bigint, bigint[], bigint, text),
+    seqrec_explain(text, text[], text[], text), seqrec_explain(bigint, bigint[], bigint[], text),
     seqrec_user_embedding(text, text[], text), seqrec_item_embedding(text, text),
     seqrec_unknown_items(text[], text), seqrec_prewarm(text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA seqrec TO PUBLIC;

@@ -1,83 +1,73 @@
 #include "api/recommend_request.hpp"
 
-#include <nlohmann/json.hpp>
-#include <set>
-
-#include "http/problem.hpp"
+#include "api/fields.hpp"
 
 namespace seqrec::sidecar {
 namespace {
 
 using nlohmann::json;
 
-constexpr int kMaxDepth = 8;  // the form itself has two levels
-
-[[noreturn]] void refuse_field(const std::string& field, const std::string& why) {
-    Problem problem(400, "invalid-field", field + " " + why);
-    problem.field = field;
-    throw problem;
-}
-
-/// Parses while watching depth and repeated names: of two equal names other readers may take the other one.
-json parse_object(std::string_view body) {
-    std::set<std::string> names;
-    const auto watch = [&](int depth, json::parse_event_t event, json& value) {
-        const bool opens =
-            event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-        if (opens && depth >= kMaxDepth)
-            throw Problem(400, "invalid-json",
-                          "the body is nested deeper than " + std::to_string(kMaxDepth) + " levels");
-        if (event == json::parse_event_t::key && depth == 1 && !names.insert(value.get<std::string>()).second)
-            refuse_field(value.get<std::string>(), "is given twice");
-        return true;
-    };
-    try {
-        auto parsed = json::parse(body, watch);
-        if (!parsed.is_object()) throw Problem(400, "invalid-json", "the body must be a JSON object");
-        return parsed;
-    } catch (const json::parse_error& error) {
-        // The parser's own text would repeat parts of the body.
-        throw Problem(400, "invalid-json",
-                      "the body is not JSON: error at byte " + std::to_string(error.byte));
-    } catch (const json::out_of_range&) {
-        throw Problem(400, "invalid-json", "the body holds a number that is out of range");
-    }
-}
-
-/// An id given as a string or as a whole number, as text.
-std::string id_text(const json& value, const std::string& field) {
-    if (value.is_number_unsigned()) return std::to_string(value.get<std::uint64_t>());
-    if (value.is_number_integer()) return std::to_string(value.get<std::int64_t>());
-    if (!value.is_string()) refuse_field(field, "must be a string or a whole number");
-    const auto& text = value.get_ref<const std::string&>();
-    if (text.empty() || text.size() > kMaxIdBytes)
-        refuse_field(field, "must have 1 to " + std::to_string(kMaxIdBytes) + " bytes");
-    if (text.find('\0') != std::string::npos) refuse_field(field, "must not contain the character U+0000");
-    return text;
-}
-
-std::optional<std::vector<std::string>> clicks(const json& value) {
+std::optional<std::vector<std::string>> optional_ids(const json& value, const std::string& field,
+                                                     std::size_t limit) {
     if (value.is_null()) return std::nullopt;
-    if (!value.is_array())
-        refuse_field("recent_clicks", "must be an array of strings or whole numbers, or null");
-    if (value.size() > kMaxClicks)
-        refuse_field("recent_clicks", "must have at most " + std::to_string(kMaxClicks) + " entries");
-    std::vector<std::string> ids;
-    ids.reserve(value.size());
+    return id_list(value, field, limit);
+}
+
+double score(const json& value, const std::string& field) {
+    const double wanted = number(value, field);
+    if (wanted < -1 || wanted > 1) refuse_field(field, "must be a number from -1 to 1");
+    return wanted;
+}
+
+/// Reads a field of an asker, which messages call `field`; false when `name` is none.
+bool read_asker_field(Asker& asker, const std::string& name, const std::string& field, const json& value) {
+    if (name == "user_id")
+        asker.user_id = id_text(value, field);
+    else if (name == "recent_clicks")
+        asker.recent_clicks = optional_ids(value, field, kMaxClicks);
+    else
+        return false;
+    return true;
+}
+
+bool read_wish_field(Wish& wish, const std::string& name, const json& value) {
+    if (name == "top_k")
+        wish.top_k = static_cast<int>(whole_number(value, name, 1, kMaxTopK));
+    else if (name == "model")
+        wish.model = name_text(value, name);
+    else if (name == "exclude_item_ids")
+        wish.exclude = optional_ids(value, name, kMaxItems).value_or(std::vector<std::string>());
+    else if (name == "exclude_seen")
+        wish.exclude_seen = boolean(value, name);
+    else if (name == "candidate_item_ids")
+        wish.candidates = optional_ids(value, name, kMaxItems);
+    else if (name == "min_score")
+        wish.min_score = score(value, name);
+    else if (name == "with_scores")
+        wish.with_scores = boolean(value, name);
+    else
+        return false;
+    return true;
+}
+
+Asker read_asker(const json& value, const std::string& field) {
+    if (!value.is_object()) refuse_field(field, "must be an object");
+    Asker asker;
+    for (const auto& [name, part] : value.items()) {
+        const auto full_name = field + "." + name;
+        if (!read_asker_field(asker, name, full_name, part)) refuse_unknown_field(full_name);
+    }
+    if (asker.user_id.empty()) refuse_field(field + ".user_id", "is missing");
+    return asker;
+}
+
+std::vector<Asker> read_askers(const json& value, const std::string& field) {
+    if (!value.is_array() || value.size() > kMaxAskers)
+        refuse_field(field, "must be an array of at most " + std::to_string(kMaxAskers) + " objects");
+    std::vector<Asker> askers;
     for (std::size_t i = 0; i < value.size(); ++i)
-        ids.push_back(id_text(value[i], "recent_clicks[" + std::to_string(i) + "]"));
-    return ids;
-}
-
-int top_k(const json& value) {
-    const bool fits = value.is_number_integer() && value >= 1 && value <= kMaxTopK;
-    if (!fits) refuse_field("top_k", "must be a whole number from 1 to " + std::to_string(kMaxTopK));
-    return value.get<int>();
-}
-
-std::string model_name(const json& value) {
-    if (!value.is_string()) refuse_field("model", "must be a string");
-    return id_text(value, "model");
+        askers.push_back(read_asker(value[i], field + "[" + std::to_string(i) + "]"));
+    return askers;
 }
 
 }  // namespace
@@ -85,20 +75,29 @@ std::string model_name(const json& value) {
 RecommendRequest parse_recommend_request(std::string_view body, std::string_view default_model) {
     const json object = parse_object(body);
     RecommendRequest request;
-    request.model = default_model;
+    request.wish.model = default_model;
     for (const auto& [name, value] : object.items()) {
-        if (name == "user_id")
-            request.user_id = id_text(value, name);
-        else if (name == "recent_clicks")
-            request.recent_clicks = clicks(value);
-        else if (name == "top_k")
-            request.top_k = top_k(value);
-        else if (name == "model")
-            request.model = model_name(value);
-        else
-            refuse_field(name.substr(0, kMaxIdBytes), "is not a field of this request");
+        if (name == "explain")
+            request.wish.explain = boolean(value, name);
+        else if (!read_asker_field(request.asker, name, name, value) &&
+                 !read_wish_field(request.wish, name, value))
+            refuse_unknown_field(name);
     }
-    if (!object.contains("user_id")) refuse_field("user_id", "is missing");
+    if (request.asker.user_id.empty()) refuse_field("user_id", "is missing");
+    return request;
+}
+
+BatchRequest parse_batch_request(std::string_view body, std::string_view default_model) {
+    const json object = parse_object(body);
+    BatchRequest request;
+    request.wish.model = default_model;
+    for (const auto& [name, value] : object.items()) {
+        if (name == "requests")
+            request.askers = read_askers(value, name);
+        else if (!read_wish_field(request.wish, name, value))
+            refuse_unknown_field(name);
+    }
+    if (!object.contains("requests")) refuse_field("requests", "is missing");
     return request;
 }
 

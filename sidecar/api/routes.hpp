@@ -1,15 +1,12 @@
 #pragma once
 
-#include <functional>
-
-#include "config.hpp"
-#include "db/pool.hpp"
+#include "api/services.hpp"
 #include "http/router.hpp"
 
 namespace seqrec::sidecar {
 
-/// All paths that seqrec-http answers. The arguments must outlive the router.
-/// seqrec-http 应答的全部路径。各参数的生存期须长于返回的 Router。
-Router make_router(const Config& config, Pool& pool, std::function<bool()> is_draining);
+/// All paths that seqrec-http answers. What the services refer to must outlive the router.
+/// seqrec-http 应答的全部路径。services 所引用的对象须长于返回的 Router。
+Router make_router(const Services& services);
 
 }  // namespace seqrec::sidecar

@@ -52,6 +52,10 @@ Clock::duration jittered(std::chrono::seconds lifetime) {
 
 }  // namespace
 
+bool Ticket::is_live() const {
+    return done || std::ranges::any_of(members, [](const TicketPtr& member) { return member->is_live(); });
+}
+
 void Ticket::finish(Outcome outcome) {
     if (auto call = std::exchange(done, nullptr)) call(std::move(outcome));
 }
@@ -188,6 +192,7 @@ bool Connection::write_query(Sent& sent) {
 
 void Connection::send(const TicketPtr& ticket) {
     ticket->sent = true;
+    ticket->sent_at = Clock::now();
     in_flight_.push_back({ticket, std::nullopt});
     if (!write_query(in_flight_.back()) || PQpipelineSync(handle_.get()) != 1)
         return fail(trimmed(PQerrorMessage(handle_.get())));
@@ -250,12 +255,6 @@ void Connection::remember_prepared(const Sent& sent, const Outcome& outcome) {
     if (!error || error->sqlstate == sqlstate::kAlreadyPrepared) return;
     if (sent.prepares || error->sqlstate == sqlstate::kNotPrepared)
         prepared_.erase(sent.ticket->query.statement);
-}
-
-void Connection::abandon(const TicketPtr& ticket) {
-    const bool mine =
-        std::ranges::any_of(in_flight_, [&](const Sent& sent) { return sent.ticket == ticket; });
-    if (mine) cancel_head_if_abandoned();
 }
 
 void Connection::cancel_head_if_abandoned() {

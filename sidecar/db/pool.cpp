@@ -7,11 +7,13 @@
 #include <cstdlib>
 #include <utility>
 
+#include "db/joining.hpp"
 #include "log.hpp"
 
 namespace seqrec::sidecar {
 namespace {
 
+constexpr std::size_t kLookAhead = 256;  // queries that are passed over in search of one to be joined
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{
     1000};  // one probe a second costs nothing; users wait for it
@@ -59,7 +61,8 @@ void Pool::stop() {
 void Pool::submit(Query query, std::function<void(Outcome)> done) {
     auto ticket = std::make_shared<Ticket>();
     ticket->query = std::move(query);
-    ticket->deadline = Clock::now() + config_.deadline;
+    ticket->submitted_at = Clock::now();
+    ticket->deadline = ticket->submitted_at + config_.deadline;
     ticket->done = [&loop = loop_, done = std::move(done)](Outcome outcome) {
         auto shared = std::make_shared<Outcome>(std::move(outcome));
         boost::asio::post(loop, [done, shared] { done(std::move(*shared)); });
@@ -95,9 +98,11 @@ void Pool::enqueue(const TicketPtr& ticket) {
 
 void Pool::dispatch() {
     while (Connection* connection = least_busy()) {
+        const bool is_idle = connection->in_flight() == 0;
+        if (!is_idle && waits_to_be_joined()) return;
         const auto ticket = next_waiting();
         if (!ticket) return;
-        connection->send(ticket);
+        connection->send(is_idle ? joined_with_others(ticket) : ticket);
     }
 }
 
@@ -110,6 +115,39 @@ TicketPtr Pool::next_waiting() {
         return ticket;
     }
     return nullptr;
+}
+
+/// Sending ahead is for the few: when not all can go, they rather wait to go together.
+bool Pool::waits_to_be_joined() const {
+    if (config_.batch == 1 || waiting_.empty() || waiting_.front()->query.urgent) return false;
+    return live_waiting_ > connections_.size();
+}
+
+TicketPtr Pool::joined_with_others(const TicketPtr& first) {
+    const std::size_t most = std::min(static_cast<std::size_t>(config_.batch), fair_share());
+    if (!first->query.joinable || most < 2) return first;
+    std::vector<TicketPtr> members = {first};
+    std::deque<TicketPtr> passed_over;
+    while (members.size() < most && passed_over.size() < kLookAhead) {
+        const auto next = next_waiting();
+        if (!next) break;
+        if (may_join(first->query, next->query))
+            members.push_back(next);
+        else
+            passed_over.push_back(next);
+    }
+    live_waiting_ += passed_over.size();
+    waiting_.insert(waiting_.begin(), passed_over.begin(), passed_over.end());
+    if (members.size() == 1) return first;
+    for (auto& member : members) member->sent = true;
+    return join(members);
+}
+
+/// What one connection should take of those that wait, so that none of the others stays idle.
+std::size_t Pool::fair_share() const {
+    const auto open = static_cast<std::size_t>(
+        std::ranges::count_if(connections_, [](const auto& connection) { return connection->is_open(); }));
+    return live_waiting_ / std::max<std::size_t>(open, 1) + 1;
 }
 
 Connection* Pool::least_busy() {
@@ -132,8 +170,11 @@ void Pool::on_open(Connection&) {
 
 void Pool::on_closed(Connection& connection, bool was_open, const std::string& reason,
                      std::deque<TicketPtr> lost) {
-    for (auto& ticket : lost)
-        if (!retry(ticket)) ticket->finish(unavailable());
+    for (auto& ticket : lost) {
+        const auto queries = ticket->members.empty() ? std::vector{ticket} : ticket->members;
+        for (const auto& query : queries)
+            if (!retry(query)) query->finish(unavailable());
+    }
     if (stopped_) return;
     if (reason.empty()) return connection.open();
     if (was_open) {
@@ -149,13 +190,37 @@ void Pool::on_closed(Connection& connection, bool was_open, const std::string& r
 
 void Pool::on_reply(const TicketPtr& ticket, Outcome outcome) {
     if (!ticket->is_live()) return;
+    if (!ticket->members.empty()) return on_group_reply(*ticket, std::move(outcome));
     if (const auto* error = std::get_if<DatabaseError>(&outcome)) {
         const bool hit_by_cancel = error->sqlstate == sqlstate::kQueryCancelled && ticket->cancel_risk;
         const bool preparation =
             error->sqlstate == sqlstate::kNotPrepared || error->sqlstate == sqlstate::kAlreadyPrepared;
         if ((hit_by_cancel || preparation) && retry(ticket)) return dispatch();
     }
-    ticket->finish(std::move(outcome));
+    answer(*ticket, std::move(outcome), ticket->sent_at);
+}
+
+/// An error may be the fault of one of them, or of their being together: each shows alone.
+void Pool::on_group_reply(const Ticket& group, Outcome outcome) {
+    const auto* rows = std::get_if<Rows>(&outcome);
+    const bool whole = rows && static_cast<std::size_t>(rows->size()) == group.members.size();
+    for (std::size_t i = 0; i < group.members.size(); ++i) {
+        const TicketPtr& member = group.members[i];
+        if (!member->is_live()) continue;
+        if (whole) {
+            answer(*member, rows->row(static_cast<int>(i)), group.sent_at);
+        } else {
+            member->query.joinable = false;
+            enqueue(member);
+        }
+    }
+    if (!whole) dispatch();
+}
+
+void Pool::answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at) {
+    if (auto* rows = std::get_if<Rows>(&outcome))
+        rows->timing = {sent_at - ticket.submitted_at, Clock::now() - sent_at};
+    ticket.finish(std::move(outcome));
 }
 
 /// A query may run a second time, once, when the first try was spoiled by something that is not its own
@@ -216,7 +281,7 @@ void Pool::on_deadline() {
         if (!ticket->is_live()) continue;
         if (!ticket->sent) --live_waiting_;
         ticket->finish(DatabaseError{DatabaseError::Kind::Deadline, "", "", "", {}});
-        for (auto& connection : connections_) connection->abandon(ticket);
+        for (auto& connection : connections_) connection->cancel_head_if_abandoned();
     }
     while (!waiting_.empty() && !waiting_.front()->is_live()) waiting_.pop_front();
     arm_deadline();

@@ -10,10 +10,11 @@
 
 namespace seqrec::sidecar {
 
-/// A fixed number of connections, a bounded queue before them, a deadline for every query. Without a database
-/// queries fail at once; one connection probes with growing pauses until the database is back, then all
-/// return.
-/// 固定数量的连接、有界队列以及每个查询的截止时间。没有数据库时查询立即失败；由一个连接以递增间隔探测，数据库恢复后全部重连。
+/// A fixed number of connections, a bounded queue before them, a deadline for every query. Joinable queries
+/// that wait for the same connection are sent as one; should that fail, each is sent alone. Without a
+/// database queries fail at once; one connection probes with growing pauses until the database is back, then
+/// all return.
+/// 固定数量的连接、有界队列以及每个查询的截止时间。等待同一连接的可合并查询会合并发送，若失败则逐个发送。没有数据库时查询立即失败；由一个连接以递增间隔探测，数据库恢复后全部重连。
 class Pool : private ConnectionOwner {
   public:
     Pool(boost::asio::io_context& loop, BlockingTasks& tasks, const Config& config);
@@ -50,6 +51,11 @@ class Pool : private ConnectionOwner {
     void enqueue(const TicketPtr& ticket);
     void dispatch();
     TicketPtr next_waiting();
+    bool waits_to_be_joined() const;
+    TicketPtr joined_with_others(const TicketPtr& first);
+    std::size_t fair_share() const;
+    void on_group_reply(const Ticket& group, Outcome outcome);
+    void answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at);
     Connection* least_busy();
     bool retry(const TicketPtr& ticket);
     void arm_deadline();

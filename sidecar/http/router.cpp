@@ -1,15 +1,51 @@
 #include "http/router.hpp"
 
+#include <algorithm>
+
 #include "http/problem.hpp"
 
 namespace seqrec::sidecar {
+namespace {
 
-const Route& Router::find(std::string_view method, std::string_view path) const {
+/// Takes the first segment off a path that begins with '/'.
+std::string_view take_segment(std::string_view& path) {
+    path.remove_prefix(1);
+    const auto segment = path.substr(0, path.find('/'));
+    path.remove_prefix(segment.size());
+    return segment;
+}
+
+bool is_placeholder(std::string_view segment) { return segment.starts_with('{') && segment.ends_with('}'); }
+
+/// Segments are compared as they were sent: an encoded slash is part of a parameter, not of the path.
+bool fits(std::string_view pattern, std::string_view path) {
+    while (pattern.starts_with('/') && path.starts_with('/')) {
+        const auto wanted = take_segment(pattern), given = take_segment(path);
+        if (is_placeholder(wanted) ? given.empty() : wanted != given) return false;
+    }
+    return pattern.empty() && path.empty();
+}
+
+Parameters parameters_of(std::string_view pattern, std::string_view path) {
+    Parameters parameters;
+    while (pattern.starts_with('/')) {
+        const auto name = take_segment(pattern), given = take_segment(path);
+        if (!is_placeholder(name)) continue;
+        auto value = percent_decoded(given);
+        if (!value) throw Problem(400, "malformed-request", "the path is not percent-encoded UTF-8");
+        parameters.add(std::string(name.substr(1, name.size() - 2)), *std::move(value));
+    }
+    return parameters;
+}
+
+}  // namespace
+
+Match Router::find(std::string_view method, std::string_view path) const {
     const auto wanted = method == "HEAD" ? std::string_view("GET") : method;
     std::string allow;
     for (const auto& route : routes_) {
-        if (route.path != path) continue;
-        if (route.method == wanted) return route;
+        if (!fits(route.path, path)) continue;
+        if (route.method == wanted) return {&route, parameters_of(route.path, path)};
         allow += (allow.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
     }
     if (allow.empty()) throw Problem(404, "unknown-path", "there is nothing at this path");

@@ -42,11 +42,20 @@ bool has_left(error_code error) {
            error == http::error::end_of_stream || error == http::error::partial_message;
 }
 
+/// Finds the route and reads the parameters of the target.
+const Route& find_route(const Router& router, Request& request, std::string_view target) {
+    Match match = router.find(request.method, request.path);
+    request.in_path = std::move(match.parameters);
+    if (request.path.size() < target.size())
+        request.in_query = parse_query(target.substr(request.path.size() + 1));
+    return *match.route;
+}
+
 /// What the header alone tells: no route, a body that is not JSON, a body of unknown length.
 std::optional<Problem> header_problem(const Router& router,
-                                      const http::request_parser<http::string_body>& parser,
-                                      const Request& request, const Route*& route) try {
-    route = &router.find(request.method, request.path);
+                                      const http::request_parser<http::string_body>& parser, Request& request,
+                                      const Route*& route) try {
+    route = &find_route(router, request, parser.get().target());
     if (!route->takes_json) return std::nullopt;
     if (!is_json(request.content_type))
         return Problem(415, "unsupported-media-type",
@@ -144,6 +153,8 @@ void Session::examine_header(Exchange& exchange) {
     request.path = text(header.target().substr(0, header.target().find('?')));
     request.content_type = text(header[http::field::content_type]);
     request.request_id = choose_request_id(text(header["X-Request-Id"]));
+    for (const auto& field : header)
+        request.headers.emplace_back(text(field.name_string()), text(field.value()));
 }
 
 void Session::read_failed(Exchange& exchange, error_code error) {
@@ -174,21 +185,40 @@ asio::awaitable<void> Session::answer(Exchange& exchange) {
 }
 
 asio::awaitable<bool> Session::reply(Exchange& exchange) {
-    const bool keep = exchange.intact && exchange.parser.keep_alive() && !context_->draining;
     const bool head = exchange.request.method == "HEAD";
+    const bool streams = exchange.response.stream && !head;
+    const bool keep = exchange.intact && exchange.parser.keep_alive() && !context_->draining && !streams;
     const auto bytes = render(exchange.response, exchange.request.request_id, keep, head);
+    exchange.body_bytes = exchange.response.body.size();
     limit(context_->config.read_timeout);
     error_code error;
     co_await asio::async_write(socket_, asio::buffer(bytes), into(error));
+    if (streams && !error) co_await stream_body(exchange);
     log(exchange);
     co_return keep && !error;
+}
+
+/// The end of the connection is the end of such a body: it needs no length and no chunks.
+asio::awaitable<void> Session::stream_body(Exchange& exchange) {
+    deadline_ = Clock::time_point::max();  // the writer limits each write
+    writer_ = std::make_shared<SocketWriter>(socket_, context_->config.read_timeout);
+    writer_->start();
+    if (context_->draining) writer_->end();
+    try {
+        co_await exchange.response.stream(*writer_);
+    } catch (const std::exception& error) {
+        log_event("error", error.what(), exchange.request.request_id);
+    }
+    writer_->detach();
+    exchange.body_bytes = writer_->written();
+    writer_.reset();
 }
 
 void Session::log(const Exchange& exchange) {
     const std::chrono::duration<double, std::milli> took = Clock::now() - exchange.started;
     const auto route = exchange.route ? std::string_view(exchange.route->path) : std::string_view();
     context_->access_log.write({exchange.request.request_id, remote_, exchange.request.method, route,
-                                exchange.response.status, exchange.response.body.size(), took.count()});
+                                exchange.response.status, exchange.body_bytes, took.count()});
 }
 
 asio::awaitable<void> Session::turn_away() {
@@ -226,6 +256,7 @@ void Session::enforce_deadline(Clock::time_point now) {
 
 void Session::close(bool force) {
     error_code ignored;
+    if (writer_) writer_->end();
     if (waiting_ || force) socket_.close(ignored);
 }
 

@@ -15,6 +15,7 @@
 #include "http/message.hpp"
 #include "http/problem.hpp"
 #include "http/router.hpp"
+#include "http/socket_writer.hpp"
 #include "log.hpp"
 
 namespace seqrec::sidecar {
@@ -54,8 +55,8 @@ class Session : public std::enable_shared_from_this<Session> {
     /// 中断超时的读写；由服务器的定时节拍调用。
     void enforce_deadline(Clock::time_point now);
 
-    /// Closes the connection if it waits for a request, or at once when `force`.
-    /// 若连接正等待请求则关闭；force 时立即关闭。
+    /// Closes the connection if it waits for a request, or at once when `force`; a stream is told to end.
+    /// 若连接正等待请求则关闭；force 时立即关闭。正在进行的流会被要求结束。
     void close(bool force);
 
   private:
@@ -65,6 +66,7 @@ class Session : public std::enable_shared_from_this<Session> {
         Request request;
         const Route* route = nullptr;
         Response response;
+        std::size_t body_bytes = 0;
         bool intact = true;  // the next request on this connection can still be found
         bool gone = false;   // nobody is left to answer
         Clock::time_point started;
@@ -76,6 +78,7 @@ class Session : public std::enable_shared_from_this<Session> {
     boost::asio::awaitable<void> receive_body(Exchange& exchange);
     boost::asio::awaitable<void> answer(Exchange& exchange);
     boost::asio::awaitable<bool> reply(Exchange& exchange);
+    boost::asio::awaitable<void> stream_body(Exchange& exchange);
     boost::asio::awaitable<void> turn_away();
     boost::asio::awaitable<void> linger();
     void examine_header(Exchange& exchange);
@@ -90,6 +93,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::string remote_;
     boost::beast::flat_buffer buffer_;
     Clock::time_point deadline_ = Clock::time_point::max();
+    std::shared_ptr<SocketWriter> writer_;  // while a body is streamed
     bool timed_out_ = false;
     bool waiting_ = false;
     bool unread_ = false;  // the client may still be sending what nobody will read

@@ -11,6 +11,7 @@ namespace seqrec::sidecar {
 namespace {
 
 constexpr std::size_t kMaxRequestId = 128;
+constexpr unsigned kNotModified = 304;
 
 /// The Date header's value; made once a second.
 const std::string& http_date() {
@@ -41,6 +42,21 @@ std::string_view trim(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+/// Takes the next element off a list separated by `separator`.
+std::string_view next_element(std::string_view& list, char separator) {
+    const auto end = std::min(list.find(separator), list.size());
+    const auto element = trim(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+    return element;
+}
+
+/// Whether a weight such as "q=0.5" is zero.
+bool is_refused(std::string_view weight) {
+    const auto value = weight.find('=');
+    return value != std::string_view::npos &&
+           trim(weight.substr(value + 1)).find_first_not_of("0.") == std::string_view::npos;
+}
+
 }  // namespace
 
 std::string render(const Response& response, const std::string& request_id, bool keep_alive, bool head) {
@@ -50,10 +66,12 @@ std::string render(const Response& response, const std::string& request_id, bool
     text.reserve(400 + response.body.size());
     text += "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(reason);
     text += "\r\nServer: seqrec-http\r\nDate: " + http_date();
-    text += "\r\nContent-Type: " + response.content_type;
-    text += "\r\nContent-Length: " + std::to_string(response.body.size());
-    text += "\r\nCache-Control: private, no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: " +
-            request_id;
+    if (response.status != kNotModified) {  // which has neither; the client keeps those it has
+        text += "\r\nContent-Type: " + response.content_type;
+        if (!response.stream) text += "\r\nContent-Length: " + std::to_string(response.body.size());
+    }
+    text += "\r\nCache-Control: " + response.cache_control;
+    text += "\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: " + request_id;
     for (const auto& [name, value] : response.headers) text += "\r\n" + name + ": " + value;
     text += keep_alive ? "\r\nConnection: keep-alive\r\n\r\n" : "\r\nConnection: close\r\n\r\n";
     if (!head) text += response.body;
@@ -71,6 +89,27 @@ bool is_json(std::string_view content_type) {
     if (charset == std::string::npos) return true;
     const auto value = std::string_view(parameters).substr(charset + 8);
     return value.starts_with("utf-8") || value.starts_with("\"utf-8\"");
+}
+
+bool accepts_gzip(std::string_view accept_encoding) {
+    bool any = false;
+    while (!accept_encoding.empty()) {
+        auto parameters = next_element(accept_encoding, ',');
+        const auto coding = lower(next_element(parameters, ';'));
+        const bool accepted = !is_refused(next_element(parameters, ';'));
+        if (coding == "gzip" || coding == "x-gzip") return accepted;
+        if (coding == "*") any = accepted;
+    }
+    return any;
+}
+
+bool names_etag(std::string_view if_none_match, std::string_view etag) {
+    while (!if_none_match.empty()) {
+        auto element = next_element(if_none_match, ',');
+        if (element.starts_with("W/")) element.remove_prefix(2);
+        if (element == "*" || element == etag) return true;
+    }
+    return false;
 }
 
 std::string choose_request_id(std::string_view given) {

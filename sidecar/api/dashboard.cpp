@@ -1,0 +1,67 @@
+#include "api/dashboard.hpp"
+
+#include <memory>
+#include <stdexcept>
+
+#include "embedded.hpp"
+#include "http/static_files.hpp"
+
+namespace seqrec::sidecar {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::string_view kFolder = "web/";
+constexpr std::string_view kPage = "web/index.html";
+constexpr std::string_view kPlaceholder = "@ASSETS@";
+constexpr std::size_t kVersionLength = 12;
+
+/// A name for the contents of all the dashboard's files. It stands in the paths of the files, so that
+/// browsers may keep them forever and yet never mix files of two versions.
+std::string assets_version() {
+    std::size_t version = 0;
+    for (const auto& file : embedded_files())
+        if (file.name.starts_with(kFolder))
+            version = version * 31 + std::hash<std::string_view>{}(file.digest);
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text;
+    for (std::size_t i = 0; i < kVersionLength; ++i, version >>= 4) text += kDigits[version & 15];
+    return text;
+}
+
+std::string page_text(const std::string& assets) {
+    std::string text(embedded_file(kPage).bytes);
+    for (auto at = text.find(kPlaceholder); at != std::string::npos; at = text.find(kPlaceholder, at))
+        text.replace(at, kPlaceholder.size(), assets);
+    return text;
+}
+
+asio::awaitable<Response> answer(StaticFile file, const Request& request) {
+    co_return static_response(file, request);
+}
+
+void add_page(Router& router, const std::string& assets, const std::string& version) {
+    const auto text = std::make_shared<const std::string>(page_text(assets));
+    const auto tag = std::make_shared<const std::string>(version);
+    router.add({"GET", "/", false,
+                [text, tag](const Request& request) {
+                    return answer({content_type_of(kPage), *text, {}, *tag}, request);
+                },
+                Access::Open});
+}
+
+}  // namespace
+
+void add_dashboard(Router& router) {
+    const auto version = assets_version();
+    const auto assets = "/assets/" + version;
+    add_page(router, assets, version);
+    for (const auto& file : embedded_files()) {
+        if (!file.name.starts_with(kFolder) || file.name == kPage) continue;
+        const StaticFile served{content_type_of(file.name), file.bytes, file.gzip, file.digest, true};
+        router.add({"GET", assets + "/" + std::string(file.name.substr(kFolder.size())), false,
+                    [served](const Request& request) { return answer(served, request); }, Access::Open});
+    }
+}
+
+}  // namespace seqrec::sidecar

@@ -1,0 +1,45 @@
+#include "api/health_routes.hpp"
+
+#include "api/json_response.hpp"
+
+namespace seqrec::sidecar {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr Statement kActiveModel = {"seqrec_active_model",
+                                    "SELECT 1 FROM seqrec_models WHERE model = $1::text AND active LIMIT 1"};
+
+/// Why a balancer should send no request here; empty when it should.
+std::vector<std::string> reasons_not_ready(const Outcome& outcome, const Services& services) {
+    std::vector<std::string> reasons;
+    if (services.is_draining()) reasons.emplace_back("shutting down");
+    if (const auto* error = std::get_if<DatabaseError>(&outcome)) {
+        const bool refused = error->kind == DatabaseError::Kind::Refused;
+        reasons.push_back(refused ? "the database refused to list models, SQLSTATE " + error->sqlstate
+                                  : "the database is unreachable");
+    } else if (std::get<Rows>(outcome).size() == 0) {
+        reasons.push_back("there is no active model named \"" + services.config.model + "\"");
+    }
+    return reasons;
+}
+
+asio::awaitable<Response> ready(const Services& services) {
+    Query query{&kActiveModel, {{services.config.model}}};
+    query.urgent = true;
+    const Outcome outcome = co_await services.pool.run(std::move(query));
+    const auto reasons = reasons_not_ready(outcome, services);
+    co_return json_response({{"ready", reasons.empty()}, {"reasons", reasons}}, reasons.empty() ? 200 : 503);
+}
+
+asio::awaitable<Response> live() { co_return json_response({{"live", true}}); }
+
+}  // namespace
+
+void add_health_routes(Router& router, const Services& services) {
+    router.add({"GET", "/livez", false, [](const Request&) { return live(); }, Access::Open});
+    router.add(
+        {"GET", "/readyz", false, [services](const Request&) { return ready(services); }, Access::Open});
+}
+
+}  // namespace seqrec::sidecar

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "http/message.hpp"
+
+namespace seqrec::sidecar {
+
+/// An answer with this body; bytes that are not UTF-8 are replaced. 以该 JSON 为正文的应答；非 UTF-8
+/// 字节被替换。
+Response json_response(const nlohmann::ordered_json& body, unsigned status = 200);
+
+}  // namespace seqrec::sidecar

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <functional>
+
+#include "config.hpp"
+#include "db/pool.hpp"
+
+namespace seqrec::sidecar {
+
+/// What handlers work with; all of it outlives the router. 处理函数所用的服务，生存期均长于 Router。
+struct Services {
+    const Config& config;
+    Pool& pool;
+    std::function<bool()> is_draining;
+};
+
+}  // namespace seqrec::sidecar
