@@ -1,11 +1,9 @@
 // Which items an answer may hold.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace seqrec {
@@ -37,33 +35,58 @@ class ItemSet {
     std::vector<std::uint64_t> words_;
 };
 
+/// A few of a catalogue's items, however large it is: open addressing with linear probing.
+/// 目录中的少量物品，占用与目录大小无关：开放寻址、线性探测。
+class FewItems {
+  public:
+    FewItems() = default;
+    /// Item indexes that are not negative, in any order, again if need be. 非负的物品下标，顺序任意，可重复。
+    explicit FewItems(std::span<const std::int32_t> items) : slots_(std::bit_ceil(2 * items.size() + 1), -1) {
+        for (const std::int32_t item : items) {
+            std::int32_t& slot = slots_[slot_of(item)];
+            size_ += slot < 0;
+            slot = item;
+        }
+    }
+
+    std::size_t size() const { return size_; }
+    bool contains(std::int32_t item) const { return size_ > 0 && slots_[slot_of(item)] == item; }
+
+  private:
+    /// Where the item is, or the empty slot where it would go: one half of them are.
+    std::size_t slot_of(std::int32_t item) const {
+        const std::size_t mask = slots_.size() - 1;
+        std::size_t slot = (static_cast<std::uint32_t>(item) * 0x9e3779b1u >> 7) & mask;
+        while (slots_[slot] >= 0 && slots_[slot] != item) slot = (slot + 1) & mask;
+        return slot;
+    }
+
+    std::vector<std::int32_t> slots_;
+    std::size_t size_ = 0;
+};
+
 /// All items of a catalogue, less those excluded, or the allowed ones alone. A scan asks only for items that
-/// could be among the best, so what is excluded is a sorted list and costs nothing for each item there is.
-/// 目录中全部物品去掉被排除者，或仅限允许者。扫描只询问有望入选的物品，故排除集用有序列表表示。
+/// could be among the best, so what is excluded costs nothing for each item there is.
+/// 目录中全部物品去掉被排除者，或仅限允许者。扫描只询问有望入选的物品。
 class ItemFilter {
   public:
     explicit ItemFilter(std::int64_t items) : items_(items) {}
 
-    /// Called once, with item indexes in [0, items), in any order, again if need be.
-    /// 只调用一次；物品下标，顺序任意，可重复。
-    void exclude(std::vector<std::int32_t> items) {
-        excluded_ = std::move(items);
-        std::sort(excluded_.begin(), excluded_.end());
-        excluded_.erase(std::unique(excluded_.begin(), excluded_.end()), excluded_.end());
-    }
+    /// From now on these are not admitted, and no others are excluded. 此后排除且仅排除这些物品。
+    void exclude(std::span<const std::int32_t> items) { excluded_ = FewItems(items); }
     /// From now on no other items are admitted; the set must outlive the filter. 此后只允许集合中的物品。
     void allow_only(const ItemSet& items) { allowed_ = &items; }
 
     bool admits(std::int32_t item) const {
-        if (allowed_ && !allowed_->contains(item)) return false;
-        return !std::binary_search(excluded_.begin(), excluded_.end(), item);
+        return !(allowed_ && !allowed_->contains(item)) && !excluded_.contains(item);
     }
     std::int64_t items() const { return items_; }
-    std::span<const std::int32_t> excluded() const { return excluded_; }
+    /// How many items are excluded. 被排除的物品数。
+    std::size_t excluded() const { return excluded_.size(); }
 
   private:
     std::int64_t items_;
-    std::vector<std::int32_t> excluded_;
+    FewItems excluded_;
     const ItemSet* allowed_ = nullptr;
 };
 

@@ -118,7 +118,7 @@ Recommender::Recommender(const Snapshot& snapshot, const Request& request, const
 ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
     hidden.insert(hidden.end(), excluded_.begin(), excluded_.end());
     ItemFilter filter(snapshot_.items().size());
-    filter.exclude(std::move(hidden));
+    filter.exclude(hidden);
     if (request_.candidates) filter.allow_only(allowed_);
     return filter;
 }
@@ -221,7 +221,7 @@ std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const 
     if (request_.exact) return exact(asker);
     Search search(snapshot_.codes(), asker.vector, asker.filter, wanted());
     const Lists& lists = snapshot_.lists();
-    const auto rows = request_.k + static_cast<std::int64_t>(asker.filter.excluded().size());
+    const auto rows = request_.k + static_cast<std::int64_t>(asker.filter.excluded());
     for (const std::int32_t list : lists.nearest(asker.vector, request_.probes, request_.k, rows)) {
         if (poll_) poll_();
         const auto [first, count] = lists.groups(list);

@@ -40,9 +40,13 @@ Search::Search(const Codes& codes, std::span<const float> query, const ItemFilte
     lowers_.reserve(static_cast<std::size_t>(wanted_.k));
 }
 
+/// Blocks grow from one group on: until there are k lower bounds every item is met, and each further block
+/// of as many items as there were before meets about k.
 void Search::scan(std::span<Search> searches, std::size_t first, std::size_t count) {
-    for (std::size_t at = first; at < first + count; at += kBlockGroups) {
-        const std::size_t groups = std::min(kBlockGroups, first + count - at);
+    if (searches.empty()) return;
+    for (std::size_t at = first, groups; at < first + count; at += groups) {
+        groups =
+            std::clamp<std::size_t>(searches.front().scanned_, 1, std::min(kBlockGroups, first + count - at));
         for (std::size_t i = 0; i < searches.size(); i += kTogether)
             scan_block(searches.subspan(i, std::min(kTogether, searches.size() - i)), at, groups);
     }
@@ -59,6 +63,7 @@ void Search::scan_block(std::span<Search> searches, std::size_t first, std::size
     const std::size_t slot = first * kGroupRows;
     kernel.run(codes.values.data() + slot * codes.depth, codes.scale.data() + slot, groups,
                std::span(scorings).first(searches.size()));
+    for (Search& search : searches) search.scanned_ += groups;
     for (std::size_t i = 0; i < searches.size(); ++i)
         for (std::size_t g = 0; g < groups; g += kGroupsOfWord)
             for (std::uint64_t left = word_at(&mask[i][g]); left != 0; left &= left - 1) {

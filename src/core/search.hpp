@@ -55,6 +55,7 @@ class Search {
     std::vector<float> lowers_;  // the k highest lower bounds, the least on top
     std::vector<Candidate> candidates_;
     std::size_t room_;
+    std::size_t scanned_ = 0;  // groups
     bool undecided_ = false;
 };
 

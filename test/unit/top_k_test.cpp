@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <set>
 #include <vector>
 
 #include "core/dot_product.hpp"
@@ -91,6 +92,22 @@ TEST(TopK, NothingBelowTheLeastScore) {
     EXPECT_EQ(items_of(top_k(scores, ItemFilter(5), {10, 0.5f})), (Items{1, 3, 4}));
     EXPECT_EQ(items_of(top_k(scores, ItemFilter(5), {2, 0.5f})), (Items{1, 3}));
     EXPECT_EQ(items_of(top_k(scores, ItemFilter(5), {2, 0.95f})), Items{});
+}
+
+TEST(ItemFilter, FewItemsAreThoseGiven) {
+    EXPECT_FALSE(FewItems().contains(0));
+    EXPECT_FALSE(FewItems(Items{}).contains(0));
+    std::mt19937 random(3);
+    for (const std::size_t count : {1, 2, 3, 100, 5000}) {
+        Items items;
+        for (std::size_t i = 0; i < count; ++i) items.push_back(static_cast<std::int32_t>(random() % 10000));
+        items.push_back(std::numeric_limits<std::int32_t>::max());
+        const std::set<std::int32_t> known(items.begin(), items.end());
+        const FewItems few(items);
+        EXPECT_EQ(few.size(), known.size());
+        for (std::int32_t item = 0; item < 10000; ++item) EXPECT_EQ(few.contains(item), known.contains(item));
+        EXPECT_TRUE(few.contains(items.back()));
+    }
 }
 
 TEST(ItemFilter, ExcludesAndAllows) {
