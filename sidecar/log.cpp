@@ -52,12 +52,15 @@ void log_event(std::string_view level, std::string_view message, std::string_vie
 
 void AccessLog::write(const AccessEntry& entry) {
     if (!enabled_) return;
-    std::array<char, 128> numbers{};
-    std::snprintf(numbers.data(), numbers.size(), R"(,"status":%u,"bytes":%zu,"ms":%.3f})", entry.status,
-                  entry.bytes, entry.milliseconds);
+    std::array<char, 128> numbers{}, database{};
+    std::snprintf(numbers.data(), numbers.size(), R"(,"status":%u,"bytes":%zu,"ms":%.3f)", entry.status,
+                  entry.bytes, entry.took.count());
+    if (entry.database)
+        std::snprintf(database.data(), database.size(), R"(,"db_ms":%.3f)", entry.database->count());
     buffer_ += R"({"at":")" + now_utc() + R"(","request_id":)" + quoted(entry.request_id) + R"(,"remote":)" +
                quoted(entry.remote) + R"(,"method":)" + quoted(entry.method) + R"(,"route":)" +
-               (entry.route.empty() ? "null" : quoted(entry.route)) + numbers.data() + "\n";
+               (entry.route.empty() ? "null" : quoted(entry.route)) + numbers.data() + database.data() +
+               "}\n";
     if (buffer_.size() >= kFlushAt) flush();
 }
 

@@ -2,7 +2,9 @@
 // error.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,7 +21,9 @@ struct AccessEntry {
     std::string_view request_id, remote, method, route;
     unsigned status = 0;
     std::size_t bytes = 0;
-    double milliseconds = 0;
+    std::chrono::duration<double, std::milli> took{};
+    std::optional<std::chrono::duration<double, std::milli>>
+        database;  // its share; none where it was not asked
 };
 
 /// Standard output as a buffer: filled a line a request, written out by flush() a few times a second, so that

@@ -188,6 +188,7 @@ bool Connection::write_query(Sent& sent) {
 
 void Connection::send(const TicketPtr& ticket) {
     ticket->sent = true;
+    ticket->sent_at = Clock::now();
     in_flight_.push_back({ticket, std::nullopt});
     if (!write_query(in_flight_.back()) || PQpipelineSync(handle_.get()) != 1)
         return fail(trimmed(PQerrorMessage(handle_.get())));

@@ -25,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 struct Ticket {
     Query query;
     Clock::time_point deadline;
+    Clock::time_point sent_at;
     std::function<void(Outcome)> done;
     bool sent = false;
     bool retried = false;

@@ -15,37 +15,71 @@ namespace {
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{
     1000};  // one probe a second costs nothing; users wait for it
+constexpr int kWritesWaiting = 64;
 
-/// The user's own options come last and so win, except that this program never writes.
-std::string session_options(const Config& config) {
+/// The user's own options come last and so win, except for what answers rely on.
+std::string session_options(const Config& config, const std::string& dsn) {
     const auto statement_timeout = config.deadline * 9 / 10;
     std::string options = "-c statement_timeout=" + std::to_string(statement_timeout.count()) +
                           " -c plan_cache_mode=force_generic_plan -c client_min_messages=error";
     const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> named(
-        PQconninfoParse(config.dsn.c_str(), nullptr), PQconninfoFree);
+        PQconninfoParse(dsn.c_str(), nullptr), PQconninfoFree);
     const char* own = std::getenv("PGOPTIONS");
     for (auto* option = named.get(); option && option->keyword; ++option)
         if (std::string_view(option->keyword) == "options" && option->val) own = option->val;
     if (own) options += std::string(" ") + own;
-    return options + " -c default_transaction_read_only=on";
+    return options + " -c TimeZone=UTC";
+}
+
+PoolSettings pool_settings(const Config& config, const std::string& dsn, std::string_view transactions) {
+    PoolSettings settings;
+    settings.connection = {dsn, session_options(config, dsn) + std::string(transactions), config.prepare,
+                           config.connect_timeout, config.connection_lifetime};
+    settings.pipeline = config.pipeline;
+    settings.deadline = config.deadline;
+    return settings;
 }
 
 }  // namespace
 
-Pool::Pool(boost::asio::io_context& loop, BlockingTasks& tasks, const Config& config)
+PoolSettings reading_pool(const Config& config) {
+    auto settings = pool_settings(config, config.dsn, " -c default_transaction_read_only=on");
+    settings.size = config.pool;
+    settings.queue = config.queue;
+    return settings;
+}
+
+PoolSettings writing_pool(const Config& config) {
+    auto settings = pool_settings(config, config.admin_dsn.empty() ? config.dsn : config.admin_dsn,
+                                  " -c default_transaction_read_only=off");
+    settings.queue = kWritesWaiting;
+    settings.lazy = true;
+    return settings;
+}
+
+Pool::Pool(boost::asio::io_context& loop, BlockingTasks& tasks, PoolSettings settings)
     : loop_(loop),
-      config_(config),
-      settings_{config.dsn, session_options(config), config.prepare, config.connect_timeout,
-                config.connection_lifetime},
+      settings_(std::move(settings)),
       deadline_timer_(loop),
       back_off_timer_(loop),
       pause_(kFirstPause) {
     ConnectionOwner& owner = *this;
-    for (int i = 0; i < config.pool; ++i)
-        connections_.push_back(std::make_shared<Connection>(loop, tasks, owner, settings_));
+    for (int i = 0; i < settings_.size; ++i)
+        connections_.push_back(std::make_shared<Connection>(loop, tasks, owner, settings_.connection));
 }
 
-void Pool::start() { connect_all(); }
+void Pool::start() {
+    if (!settings_.lazy) connect_all();
+}
+
+PoolState Pool::state() const {
+    PoolState state{connections_.size(), 0, 0, live_waiting_};
+    for (const auto& connection : connections_) {
+        state.open += connection->is_open();
+        state.in_flight += connection->in_flight();
+    }
+    return state;
+}
 
 void Pool::stop() {
     stopped_ = true;
@@ -59,16 +93,19 @@ void Pool::stop() {
 void Pool::submit(Query query, std::function<void(Outcome)> done) {
     auto ticket = std::make_shared<Ticket>();
     ticket->query = std::move(query);
-    ticket->deadline = Clock::now() + config_.deadline;
+    ticket->deadline = Clock::now() + settings_.deadline;
     ticket->done = [&loop = loop_, done = std::move(done)](Outcome outcome) {
         auto shared = std::make_shared<Outcome>(std::move(outcome));
         boost::asio::post(loop, [done, shared] { done(std::move(*shared)); });
     };
     if (stopped_ || (down_ && !any_open())) return ticket->finish(unavailable());
-    const bool full = live_waiting_ >= static_cast<std::size_t>(config_.queue);
-    if (full && !ticket->query.urgent && !least_busy())
+    if (settings_.lazy && !any_open()) connect_all();
+    const bool full = live_waiting_ >= static_cast<std::size_t>(settings_.queue);
+    if (full && !ticket->query.urgent && !least_busy()) {
+        ++statistics_.turned_away;
         return ticket->finish(
             DatabaseError{DatabaseError::Kind::QueueFull, "", "", "", std::chrono::seconds(1)});
+    }
     by_deadline_.push_back(ticket);
     arm_deadline();
     enqueue(ticket);
@@ -115,7 +152,7 @@ TicketPtr Pool::next_waiting() {
 Connection* Pool::least_busy() {
     Connection* best = nullptr;
     for (auto& connection : connections_) {
-        if (!connection->accepts(static_cast<std::size_t>(config_.pipeline))) continue;
+        if (!connection->accepts(static_cast<std::size_t>(settings_.pipeline))) continue;
         if (!best || connection->in_flight() < best->in_flight()) best = connection.get();
     }
     return best;
@@ -124,6 +161,10 @@ Connection* Pool::least_busy() {
 void Pool::on_capacity(Connection&) { dispatch(); }
 
 void Pool::on_open(Connection&) {
+    if (gaps_ > 0) {
+        --gaps_;
+        ++statistics_.reconnects;
+    }
     if (std::exchange(down_, false)) log_event("info", "the database is reachable");
     back_off_timer_.cancel();
     connect_all();
@@ -135,12 +176,15 @@ void Pool::on_closed(Connection& connection, bool was_open, const std::string& r
     for (auto& ticket : lost)
         if (!retry(ticket)) ticket->finish(unavailable());
     if (stopped_) return;
+    gaps_ += was_open;
     if (reason.empty()) return connection.open();
     if (was_open) {
+        ++statistics_.lost;
         log_event("warning", "a database connection was lost: " + reason);
         // Only a connection that held for a while shows that all is well again.
         if (Clock::now() - connection.opened_at() > kLongestPause) pause_ = kFirstPause;
     } else {
+        ++statistics_.connect_failures;
         if (!std::exchange(down_, true)) log_event("error", "cannot connect to the database: " + reason);
         if (!any_open()) fail_waiting();
     }
@@ -149,6 +193,7 @@ void Pool::on_closed(Connection& connection, bool was_open, const std::string& r
 
 void Pool::on_reply(const TicketPtr& ticket, Outcome outcome) {
     if (!ticket->is_live()) return;
+    statistics_.query_seconds.record(std::chrono::duration<double>(Clock::now() - ticket->sent_at).count());
     if (const auto* error = std::get_if<DatabaseError>(&outcome)) {
         const bool hit_by_cancel = error->sqlstate == sqlstate::kQueryCancelled && ticket->cancel_risk;
         const bool preparation =
@@ -193,7 +238,8 @@ void Pool::fail_waiting() {
     while (const auto ticket = next_waiting()) ticket->finish(unavailable());
 }
 
-DatabaseError Pool::unavailable() const {
+DatabaseError Pool::unavailable() {
+    ++statistics_.unavailable;
     return {DatabaseError::Kind::Unavailable, "", "", "", std::chrono::seconds(1)};
 }
 
@@ -215,6 +261,7 @@ void Pool::on_deadline() {
         by_deadline_.pop_front();
         if (!ticket->is_live()) continue;
         if (!ticket->sent) --live_waiting_;
+        ++statistics_.timeouts;
         ticket->finish(DatabaseError{DatabaseError::Kind::Deadline, "", "", "", {}});
         for (auto& connection : connections_) connection->abandon(ticket);
     }

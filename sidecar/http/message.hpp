@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,10 @@ struct Request {
     std::string body;
     std::string request_id;
     std::vector<std::pair<std::string, std::string>> headers;  // as they came
+
+    /// Time spent waiting for the database, added up by whoever asks it for this request: the one thing that
+    /// handlers may change. 为该请求等待数据库的累计时间，由查询者累加；这是处理函数唯一可修改的内容。
+    mutable std::optional<std::chrono::steady_clock::duration> database_time;
 
     /// The first header of this name, in any case; empty when there is none.
     /// 该名称的首个头部（不区分大小写）；没有则为空。
