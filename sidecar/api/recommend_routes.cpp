@@ -1,6 +1,6 @@
 #include "api/recommend_routes.hpp"
 
-#include "api/database_problem.hpp"
+#include "api/ask.hpp"
 #include "api/json_response.hpp"
 #include "api/recommend_request.hpp"
 #include "db/text_array.hpp"
@@ -29,10 +29,8 @@ nlohmann::ordered_json to_json(const Rows& rows) {
 
 asio::awaitable<Response> recommend(const Services& services, const Request& request) {
     auto query = recommend_query(parse_recommend_request(request.body, services.config.model));
-    const Outcome outcome = co_await services.pool.run(std::move(query));
-    if (const auto* error = std::get_if<DatabaseError>(&outcome))
-        throw to_problem(*error, request.request_id);
-    co_return json_response(to_json(std::get<Rows>(outcome)));
+    const Rows rows = co_await ask(services.pool, request, std::move(query));
+    co_return json_response(to_json(rows));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "api/dashboard.hpp"
 #include "api/health_routes.hpp"
+#include "api/metrics_routes.hpp"
 #include "api/recommend_routes.hpp"
 
 namespace seqrec::sidecar {
@@ -10,6 +11,7 @@ Router make_router(const Services& services) {
     Router router;
     add_recommend_routes(router, services);
     add_health_routes(router, services);
+    add_metrics_routes(router, services);
     if (services.config.dashboard) add_dashboard(router);
     return router;
 }
