@@ -37,6 +37,7 @@ struct Config {
     std::string model;  // used when a request names none, and looked for by /readyz
     int pool = 0;
     int pipeline = 0;
+    int batch = 0;
     int queue = 0;
     bool prepare = true;
     std::chrono::milliseconds deadline{};

@@ -12,6 +12,8 @@
 namespace seqrec::sidecar {
 namespace {
 
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
 constexpr std::size_t kFlushAt = 64 * 1024;
 
 std::string now_utc() {
@@ -56,7 +58,9 @@ void AccessLog::write(const AccessEntry& entry) {
     std::snprintf(numbers.data(), numbers.size(), R"(,"status":%u,"bytes":%zu,"ms":%.3f)", entry.status,
                   entry.bytes, entry.took.count());
     if (entry.database)
-        std::snprintf(database.data(), database.size(), R"(,"db_ms":%.3f)", entry.database->count());
+        std::snprintf(database.data(), database.size(), R"(,"queue_ms":%.3f,"db_ms":%.3f)",
+                      Milliseconds(entry.database->waited).count(),
+                      Milliseconds(entry.database->answered).count());
     buffer_ += R"({"at":")" + now_utc() + R"(","request_id":)" + quoted(entry.request_id) + R"(,"remote":)" +
                quoted(entry.remote) + R"(,"method":)" + quoted(entry.method) + R"(,"route":)" +
                (entry.route.empty() ? "null" : quoted(entry.route)) + numbers.data() + database.data() +

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "timing.hpp"
+
 namespace seqrec::sidecar {
 
 /// Writes one event to standard error at once. `request_id` may be empty.
@@ -22,8 +24,7 @@ struct AccessEntry {
     unsigned status = 0;
     std::size_t bytes = 0;
     std::chrono::duration<double, std::milli> took{};
-    std::optional<std::chrono::duration<double, std::milli>>
-        database;  // its share; none where it was not asked
+    std::optional<Timing> database;  // none where it was not asked
 };
 
 /// Standard output as a buffer: filled a line a request, written out by flush() a few times a second, so that

@@ -28,8 +28,6 @@ class Metrics {
     /// A request that was answered, with any status. 一个已应答的请求（任意状态码）。
     void record_request(const Route* route, unsigned status, std::chrono::duration<double> took);
 
-    /// How many requests went to the database in one call. 一次数据库调用所合并的请求数。
-    void record_batch(std::size_t requests) { batch_sizes_.record(static_cast<double>(requests)); }
     /// An answer that is not personal, for want of anything known. 因一无所知而给出的非个性化应答。
     void record_fallback() { ++fallbacks_; }
     /// Clicks that the model does not know. 模型不认识的点击数。
@@ -39,7 +37,6 @@ class Metrics {
     void end_request() { --in_flight_; }
 
     const std::deque<RouteCounts>& requests() const { return requests_; }
-    const Histogram& batch_sizes() const { return batch_sizes_; }
     std::uint64_t fallbacks() const { return fallbacks_; }
     std::uint64_t unknown_ids() const { return unknown_ids_; }
     int in_flight() const { return in_flight_; }
@@ -48,7 +45,6 @@ class Metrics {
     RouteCounts& counts_of(const Route* route);
 
     std::deque<RouteCounts> requests_;  // as many as there are routes, at most
-    Histogram batch_sizes_{kCountBounds};
     std::uint64_t fallbacks_ = 0;
     std::uint64_t unknown_ids_ = 0;
     int in_flight_ = 0;

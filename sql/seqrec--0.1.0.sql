@@ -215,6 +215,21 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 1000 COST 100000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real) IS
 'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids, or null for the user''s own latest rows, for each user; request counts user_ids from 1 / 一次扫描为多个用户推荐；clicks 为数组，每个用户对应一个标识数组，null 表示该用户自己的最新记录；request 为 user_ids 中的序号，从 1 开始';
 
+CREATE FUNCTION seqrec.answers(
+    user_ids text[],
+    click_counts integer[],
+    clicks text[],
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude text[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT true,
+    candidates text[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
+COMMENT ON FUNCTION seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) IS
+'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows / seqrec-http 所用：为一个或多个用户推荐，每个用户一行，保持顺序；clicks 为所有用户的点击依次相连，click_counts 为各自的个数，NULL 表示该用户自己的最新记录';
+
 CREATE FUNCTION seqrec_recommend_all(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
@@ -474,6 +489,7 @@ REVOKE ALL ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regc
     seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real),
     seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real),
     seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real),
+    seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real),
     seqrec_recommend_all(integer, text, text[], boolean, text[], real),
     seqrec_similar_items(text, integer, text), seqrec_similar_items(bigint, integer, text),
     seqrec_score(text, text[], text[], text), seqrec_score(bigint, bigint[], bigint[], text),

@@ -2,17 +2,21 @@
 
 namespace seqrec::sidecar {
 
-void add_database_time(const Request& request, Clock::time_point began) {
-    request.database_time = request.database_time.value_or(Clock::duration{}) + (Clock::now() - began);
+boost::asio::awaitable<Outcome> try_ask(Pool& pool, Query query, const Request& request) {
+    Outcome outcome = co_await pool.run(std::move(query));
+    const Timing took = std::visit([](const auto& result) { return result.timing; }, outcome);
+    Timing sum = request.database.value_or(Timing{});
+    sum.waited += took.waited;
+    sum.answered += took.answered;
+    request.database = sum;
+    co_return outcome;
 }
 
-boost::asio::awaitable<Rows> ask(Pool& pool, const Request& request, Query query, std::span<const Rule> own) {
-    const auto began = Clock::now();
-    Outcome outcome = co_await pool.run(std::move(query));
-    add_database_time(request, began);
+boost::asio::awaitable<Rows> ask(Pool& pool, Query query, const Request& request, std::span<const Rule> own) {
+    const Outcome outcome = co_await try_ask(pool, std::move(query), request);
     if (const auto* error = std::get_if<DatabaseError>(&outcome))
         throw to_problem(*error, request.request_id, own);
-    co_return std::get<Rows>(std::move(outcome));
+    co_return std::get<Rows>(outcome);
 }
 
 }  // namespace seqrec::sidecar

@@ -9,14 +9,12 @@
 
 namespace seqrec::sidecar {
 
-/// Runs a query for a request, and adds the time to the request's. Throws Problem when there are no rows to
-/// return; `own` rules come before the general ones. 为请求执行查询并累计其用时；无法返回结果时抛出
-/// Problem，own 中的规则优先于通用规则。
-boost::asio::awaitable<Rows> ask(Pool& pool, const Request& request, Query query,
-                                 std::span<const Rule> own = {});
+/// Runs a query for a request, and adds its time to the request's. 为请求执行查询，并累计其用时。
+boost::asio::awaitable<Outcome> try_ask(Pool& pool, Query query, const Request& request);
 
-/// Adds the time since `began` to the time that the request waited for the database.
-/// 将 began 以来的时间计入该请求等待数据库的时间。
-void add_database_time(const Request& request, Clock::time_point began);
+/// The same; throws Problem when the database does not answer it. `own` rules come before the general ones.
+/// 同上；数据库未能应答时抛出 Problem，own 中的规则优先于通用规则。
+boost::asio::awaitable<Rows> ask(Pool& pool, Query query, const Request& request,
+                                 std::span<const Rule> own = {});
 
 }  // namespace seqrec::sidecar

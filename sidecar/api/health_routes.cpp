@@ -28,9 +28,7 @@ std::vector<std::string> reasons_not_ready(const Outcome& outcome, const Service
 asio::awaitable<Response> ready(const Services& services, const Request& request) {
     Query query{&kActiveModel, {{services.config.model}}};
     query.urgent = true;
-    const auto began = Clock::now();
-    const Outcome outcome = co_await services.pool.run(std::move(query));
-    add_database_time(request, began);
+    const Outcome outcome = co_await try_ask(services.pool, std::move(query), request);
     const auto reasons = reasons_not_ready(outcome, services);
     co_return json_response({{"ready", reasons.empty()}, {"reasons", reasons}}, reasons.empty() ? 200 : 503);
 }

@@ -81,9 +81,9 @@ void write_pools(Exposition& out, Pools pools) {
                  &PoolStatistics::connect_failures);
 }
 
-void write_answers(Exposition& out, const Metrics& metrics) {
+void write_answers(Exposition& out, const Metrics& metrics, const Pool& pool) {
     out.family("seqrec_recommend_batch_size", "histogram", "Requests answered by one call of the database.");
-    out.sample(metrics.batch_sizes());
+    out.sample(pool.statistics().batch_sizes);
     out.single("seqrec_recommend_fallback_total", "counter", "Answers that were not personal.",
                static_cast<double>(metrics.fallbacks()));
     out.single("seqrec_unknown_item_ids_total", "counter", "Clicks that the model did not know.",
@@ -137,7 +137,7 @@ asio::awaitable<Response> answer(const Services& services, ModelWatch& watch) {
     Exposition out;
     write_requests(out, services.metrics);
     write_pools(out, {{"read", services.pool}, {"write", services.writing_pool}});
-    write_answers(out, services.metrics);
+    write_answers(out, services.metrics, services.pool);
     if (watch.models()) write_models(out, *watch.models());
     if (watch.trainings()) write_trainings(out, *watch.trainings());
     write_process(out);

@@ -3,23 +3,101 @@
 #include "api/fields.hpp"
 
 namespace seqrec::sidecar {
+namespace {
+
+using nlohmann::json;
+
+std::optional<std::vector<std::string>> optional_ids(const json& value, const std::string& field,
+                                                     std::size_t limit) {
+    if (value.is_null()) return std::nullopt;
+    return id_list(value, field, limit);
+}
+
+double score(const json& value, const std::string& field) {
+    const double wanted = number(value, field);
+    if (wanted < -1 || wanted > 1) refuse_field(field, "must be a number from -1 to 1");
+    return wanted;
+}
+
+/// Reads a field of an asker, which messages call `field`; false when `name` is none.
+bool read_asker_field(Asker& asker, const std::string& name, const std::string& field, const json& value) {
+    if (name == "user_id")
+        asker.user_id = id_text(value, field);
+    else if (name == "recent_clicks")
+        asker.recent_clicks = optional_ids(value, field, kMaxClicks);
+    else
+        return false;
+    return true;
+}
+
+bool read_wish_field(Wish& wish, const std::string& name, const json& value) {
+    if (name == "top_k")
+        wish.top_k = static_cast<int>(whole_number(value, name, 1, kMaxTopK));
+    else if (name == "model")
+        wish.model = name_text(value, name);
+    else if (name == "exclude_item_ids")
+        wish.exclude = optional_ids(value, name, kMaxItems).value_or(std::vector<std::string>());
+    else if (name == "exclude_seen")
+        wish.exclude_seen = boolean(value, name);
+    else if (name == "candidate_item_ids")
+        wish.candidates = optional_ids(value, name, kMaxItems);
+    else if (name == "min_score")
+        wish.min_score = score(value, name);
+    else if (name == "with_scores")
+        wish.with_scores = boolean(value, name);
+    else
+        return false;
+    return true;
+}
+
+Asker read_asker(const json& value, const std::string& field) {
+    if (!value.is_object()) refuse_field(field, "must be an object");
+    Asker asker;
+    for (const auto& [name, part] : value.items()) {
+        const auto full_name = field + "." + name;
+        if (!read_asker_field(asker, name, full_name, part)) refuse_unknown_field(full_name);
+    }
+    if (asker.user_id.empty()) refuse_field(field + ".user_id", "is missing");
+    return asker;
+}
+
+std::vector<Asker> read_askers(const json& value, const std::string& field) {
+    if (!value.is_array() || value.size() > kMaxAskers)
+        refuse_field(field, "must be an array of at most " + std::to_string(kMaxAskers) + " objects");
+    std::vector<Asker> askers;
+    for (std::size_t i = 0; i < value.size(); ++i)
+        askers.push_back(read_asker(value[i], field + "[" + std::to_string(i) + "]"));
+    return askers;
+}
+
+}  // namespace
+
 RecommendRequest parse_recommend_request(std::string_view body, std::string_view default_model) {
-    const nlohmann::json object = parse_object(body);
+    const json object = parse_object(body);
     RecommendRequest request;
-    request.model = default_model;
+    request.wish.model = default_model;
     for (const auto& [name, value] : object.items()) {
-        if (name == "user_id")
-            request.user_id = id_text(value, name);
-        else if (name == "recent_clicks") {
-            if (!value.is_null()) request.recent_clicks = id_list(value, name, kMaxClicks);
-        } else if (name == "top_k")
-            request.top_k = static_cast<int>(whole_number(value, name, 1, kMaxTopK));
-        else if (name == "model")
-            request.model = name_text(value, name);
-        else
+        if (name == "explain")
+            request.wish.explain = boolean(value, name);
+        else if (!read_asker_field(request.asker, name, name, value) &&
+                 !read_wish_field(request.wish, name, value))
             refuse_unknown_field(name);
     }
-    if (!object.contains("user_id")) refuse_field("user_id", "is missing");
+    if (request.asker.user_id.empty()) refuse_field("user_id", "is missing");
+    return request;
+}
+
+BatchRequest parse_batch_request(std::string_view body, std::string_view default_model) {
+    const json object = parse_object(body);
+    BatchRequest request;
+    request.wish.model = default_model;
+    for (const auto& [name, value] : object.items()) {
+        if (name == "requests")
+            request.askers = read_askers(value, name);
+        else if (!read_wish_field(request.wish, name, value))
+            refuse_unknown_field(name);
+    }
+    if (!object.contains("requests")) refuse_field("requests", "is missing");
     return request;
 }
 

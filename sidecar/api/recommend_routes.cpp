@@ -1,36 +1,31 @@
 #include "api/recommend_routes.hpp"
 
 #include "api/ask.hpp"
-#include "api/json_response.hpp"
-#include "api/recommend_request.hpp"
-#include "db/text_array.hpp"
+#include "api/recommendation.hpp"
 
 namespace seqrec::sidecar {
 namespace {
 
 namespace asio = boost::asio;
 
-constexpr Statement kRecommend = {
-    "seqrec_recommend",
-    "SELECT item_id FROM seqrec_recommend($1::text, $2::text[], $3::int, $4::text) ORDER BY rank"};
-
-Query recommend_query(const RecommendRequest& request) {
-    Parameter clicks{std::nullopt, true};
-    if (request.recent_clicks) clicks.value = encode_text_array(*request.recent_clicks);
-    return {&kRecommend,
-            {{request.user_id}, std::move(clicks), {std::to_string(request.top_k)}, {request.model}}};
-}
-
-nlohmann::ordered_json to_json(const Rows& rows) {
-    auto ids = nlohmann::ordered_json::array();
-    for (int row = 0; row < rows.size(); ++row) ids.push_back(rows.text(row, 0));
-    return {{"recommended_item_ids", std::move(ids)}};
+Response response_of(std::string body) {
+    Response response;
+    response.body = std::move(body);
+    return response;
 }
 
 asio::awaitable<Response> recommend(const Services& services, const Request& request) {
-    auto query = recommend_query(parse_recommend_request(request.body, services.config.model));
-    const Rows rows = co_await ask(services.pool, request, std::move(query));
-    co_return json_response(to_json(rows));
+    const About about{request.request_id, Clock::now()};
+    const auto wanted = parse_recommend_request(request.body, services.config.model);
+    const Rows rows = co_await ask(services.pool, recommend_query(wanted), request);
+    co_return response_of(recommend_json(rows, wanted.wish, about));
+}
+
+asio::awaitable<Response> recommend_batch(const Services& services, const Request& request) {
+    const About about{request.request_id, Clock::now()};
+    const auto wanted = parse_batch_request(request.body, services.config.model);
+    const Rows rows = co_await ask(services.pool, batch_query(wanted), request);
+    co_return response_of(batch_json(rows, wanted.wish, about));
 }
 
 }  // namespace
@@ -38,6 +33,8 @@ asio::awaitable<Response> recommend(const Services& services, const Request& req
 void add_recommend_routes(Router& router, const Services& services) {
     router.add({"POST", "/recommend", true,
                 [services](const Request& request) { return recommend(services, request); }});
+    router.add({"POST", "/recommend/batch", true,
+                [services](const Request& request) { return recommend_batch(services, request); }});
 }
 
 }  // namespace seqrec::sidecar

@@ -5,7 +5,7 @@
 
 namespace seqrec::sidecar {
 
-/// POST /recommend.
+/// POST /recommend and POST /recommend/batch.
 void add_recommend_routes(Router& router, const Services& services);
 
 }  // namespace seqrec::sidecar

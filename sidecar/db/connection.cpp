@@ -52,6 +52,10 @@ Clock::duration jittered(std::chrono::seconds lifetime) {
 
 }  // namespace
 
+bool Ticket::is_live() const {
+    return done || std::ranges::any_of(members, [](const TicketPtr& member) { return member->is_live(); });
+}
+
 void Ticket::finish(Outcome outcome) {
     if (auto call = std::exchange(done, nullptr)) call(std::move(outcome));
 }
@@ -251,12 +255,6 @@ void Connection::remember_prepared(const Sent& sent, const Outcome& outcome) {
     if (!error || error->sqlstate == sqlstate::kAlreadyPrepared) return;
     if (sent.prepares || error->sqlstate == sqlstate::kNotPrepared)
         prepared_.erase(sent.ticket->query.statement);
-}
-
-void Connection::abandon(const TicketPtr& ticket) {
-    const bool mine =
-        std::ranges::any_of(in_flight_, [&](const Sent& sent) { return sent.ticket == ticket; });
-    if (mine) cancel_head_if_abandoned();
 }
 
 void Connection::cancel_head_if_abandoned() {

@@ -20,21 +20,26 @@ namespace seqrec::sidecar {
 
 using Clock = std::chrono::steady_clock;
 
-/// One query on its way through the pool. `done` is called once, and is empty from then on.
-/// 连接池中的一次查询。done 只被调用一次，此后为空。
+struct Ticket;
+using TicketPtr = std::shared_ptr<Ticket>;
+
+/// One query on its way through the pool. `done` is called once, and is empty from then on. A ticket with
+/// `members` stands for them and has no `done` of its own.
+/// 连接池中的一次查询。done 只被调用一次，此后为空。带 members 的票据代表其成员，自身没有 done。
 struct Ticket {
     Query query;
+    std::vector<TicketPtr> members;
+    Clock::time_point submitted_at, sent_at;
     Clock::time_point deadline;
-    Clock::time_point sent_at;
     std::function<void(Outcome)> done;
     bool sent = false;
     bool retried = false;
     bool cancel_risk = false;  // a cancel meant for its neighbour on the connection may have hit it
 
-    bool is_live() const { return static_cast<bool>(done); }
+    /// Somebody still waits for it. 仍有人等待。
+    bool is_live() const;
     void finish(Outcome outcome);
 };
-using TicketPtr = std::shared_ptr<Ticket>;
 
 /// What a connection needs to know to be opened. 打开连接所需的信息。
 struct ConnectionSettings {
@@ -82,9 +87,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// 发送查询，结果经 on_reply 返回。仅在 accepts(depth) 时可调用。
     void send(const TicketPtr& ticket);
 
-    /// Makes the server stop a query nobody waits for any more, at once or when its turn comes.
+    /// Makes the server stop a query nobody waits for any more, now or when its turn comes.
     /// 让服务器停止已无人等待的查询：立即或轮到它时。
-    void abandon(const TicketPtr& ticket);
+    void cancel_head_if_abandoned();
 
     /// Closes without telling the owner. 关闭连接，不通知所有者。
     void shut();
@@ -117,7 +122,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void read_reply(PGresult* result);
     void finish_head();
     void remember_prepared(const Sent& sent, const Outcome& outcome);
-    void cancel_head_if_abandoned();
     void cancel_head();
     void limit_lifetime();
     void fail(const std::string& reason);

@@ -7,11 +7,13 @@
 #include <cstdlib>
 #include <utility>
 
+#include "db/joining.hpp"
 #include "log.hpp"
 
 namespace seqrec::sidecar {
 namespace {
 
+constexpr std::size_t kLookAhead = 256;  // queries that are passed over in search of one to be joined
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{
     1000};  // one probe a second costs nothing; users wait for it
@@ -46,6 +48,7 @@ PoolSettings reading_pool(const Config& config) {
     auto settings = pool_settings(config, config.dsn, " -c default_transaction_read_only=on");
     settings.size = config.pool;
     settings.queue = config.queue;
+    settings.batch = config.batch;
     return settings;
 }
 
@@ -93,7 +96,8 @@ void Pool::stop() {
 void Pool::submit(Query query, std::function<void(Outcome)> done) {
     auto ticket = std::make_shared<Ticket>();
     ticket->query = std::move(query);
-    ticket->deadline = Clock::now() + settings_.deadline;
+    ticket->submitted_at = Clock::now();
+    ticket->deadline = ticket->submitted_at + settings_.deadline;
     ticket->done = [&loop = loop_, done = std::move(done)](Outcome outcome) {
         auto shared = std::make_shared<Outcome>(std::move(outcome));
         boost::asio::post(loop, [done, shared] { done(std::move(*shared)); });
@@ -134,7 +138,11 @@ void Pool::dispatch() {
     while (Connection* connection = least_busy()) {
         const auto ticket = next_waiting();
         if (!ticket) return;
-        connection->send(ticket);
+        const auto together = joined_with_others(ticket);
+        if (ticket->query.joinable)
+            statistics_.batch_sizes.record(
+                static_cast<double>(std::max<std::size_t>(1, together->members.size())));
+        connection->send(together);
     }
 }
 
@@ -147,6 +155,33 @@ TicketPtr Pool::next_waiting() {
         return ticket;
     }
     return nullptr;
+}
+
+TicketPtr Pool::joined_with_others(const TicketPtr& first) {
+    const std::size_t most = std::min(static_cast<std::size_t>(settings_.batch), fair_share());
+    if (!first->query.joinable || most < 2) return first;
+    std::vector<TicketPtr> members = {first};
+    std::deque<TicketPtr> passed_over;
+    while (members.size() < most && passed_over.size() < kLookAhead) {
+        const auto next = next_waiting();
+        if (!next) break;
+        if (may_join(first->query, next->query))
+            members.push_back(next);
+        else
+            passed_over.push_back(next);
+    }
+    live_waiting_ += passed_over.size();
+    waiting_.insert(waiting_.begin(), passed_over.begin(), passed_over.end());
+    if (members.size() == 1) return first;
+    for (auto& member : members) member->sent = true;
+    return join(members);
+}
+
+/// What one connection should take of those that wait, so that none of the others stays idle.
+std::size_t Pool::fair_share() const {
+    const auto open = static_cast<std::size_t>(
+        std::ranges::count_if(connections_, [](const auto& connection) { return connection->is_open(); }));
+    return live_waiting_ / std::max<std::size_t>(open, 1) + 1;
 }
 
 Connection* Pool::least_busy() {
@@ -173,8 +208,11 @@ void Pool::on_open(Connection&) {
 
 void Pool::on_closed(Connection& connection, bool was_open, const std::string& reason,
                      std::deque<TicketPtr> lost) {
-    for (auto& ticket : lost)
-        if (!retry(ticket)) ticket->finish(unavailable());
+    for (auto& ticket : lost) {
+        const auto queries = ticket->members.empty() ? std::vector{ticket} : ticket->members;
+        for (const auto& query : queries)
+            if (!retry(query)) query->finish(unavailable());
+    }
     if (stopped_) return;
     gaps_ += was_open;
     if (reason.empty()) return connection.open();
@@ -194,13 +232,37 @@ void Pool::on_closed(Connection& connection, bool was_open, const std::string& r
 void Pool::on_reply(const TicketPtr& ticket, Outcome outcome) {
     if (!ticket->is_live()) return;
     statistics_.query_seconds.record(std::chrono::duration<double>(Clock::now() - ticket->sent_at).count());
+    if (!ticket->members.empty()) return on_group_reply(*ticket, std::move(outcome));
     if (const auto* error = std::get_if<DatabaseError>(&outcome)) {
         const bool hit_by_cancel = error->sqlstate == sqlstate::kQueryCancelled && ticket->cancel_risk;
         const bool preparation =
             error->sqlstate == sqlstate::kNotPrepared || error->sqlstate == sqlstate::kAlreadyPrepared;
         if ((hit_by_cancel || preparation) && retry(ticket)) return dispatch();
     }
-    ticket->finish(std::move(outcome));
+    answer(*ticket, std::move(outcome), ticket->sent_at);
+}
+
+/// An error may be the fault of one of them, or of their being together: each shows alone.
+void Pool::on_group_reply(const Ticket& group, Outcome outcome) {
+    const auto* rows = std::get_if<Rows>(&outcome);
+    const bool whole = rows && static_cast<std::size_t>(rows->size()) == group.members.size();
+    for (std::size_t i = 0; i < group.members.size(); ++i) {
+        const TicketPtr& member = group.members[i];
+        if (!member->is_live()) continue;
+        if (whole) {
+            answer(*member, rows->row(static_cast<int>(i)), group.sent_at);
+        } else {
+            member->query.joinable = false;
+            enqueue(member);
+        }
+    }
+    if (!whole) dispatch();
+}
+
+void Pool::answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at) {
+    const Timing timing{sent_at - ticket.submitted_at, Clock::now() - sent_at};
+    std::visit([&](auto& result) { result.timing = timing; }, outcome);
+    ticket.finish(std::move(outcome));
 }
 
 /// A query may run a second time, once, when the first try was spoiled by something that is not its own
@@ -263,7 +325,7 @@ void Pool::on_deadline() {
         if (!ticket->sent) --live_waiting_;
         ++statistics_.timeouts;
         ticket->finish(DatabaseError{DatabaseError::Kind::Deadline, "", "", "", {}});
-        for (auto& connection : connections_) connection->abandon(ticket);
+        for (auto& connection : connections_) connection->cancel_head_if_abandoned();
     }
     while (!waiting_.empty() && !waiting_.front()->is_live()) waiting_.pop_front();
     arm_deadline();

@@ -16,6 +16,7 @@ struct PoolSettings {
     ConnectionSettings connection;
     int size = 1;
     int pipeline = 1;
+    int batch = 1;
     int queue = 1;
     std::chrono::milliseconds deadline{};
     bool lazy = false;  // connects when the first query comes
@@ -28,10 +29,11 @@ PoolSettings reading_pool(const Config& config);
 /// 用于写操作路由的连接池：一个按需建立的连接，由 SEQREC_ADMIN_DSN 指定。
 PoolSettings writing_pool(const Config& config);
 
-/// A fixed number of connections, a bounded queue before them, a deadline for every query. Without a database
-/// queries fail at once; one connection probes with growing pauses until the database is back, then all
-/// return.
-/// 固定数量的连接、有界队列以及每个查询的截止时间。没有数据库时查询立即失败；由一个连接以递增间隔探测，数据库恢复后全部重连。
+/// A fixed number of connections, a bounded queue before them, a deadline for every query. Joinable queries
+/// that wait for the same connection are sent as one; should that fail, each is sent alone. Without a
+/// database queries fail at once; one connection probes with growing pauses until the database is back, then
+/// all return.
+/// 固定数量的连接、有界队列以及每个查询的截止时间。等待同一连接的可合并查询会合并发送，若失败则逐个发送。没有数据库时查询立即失败；由一个连接以递增间隔探测，数据库恢复后全部重连。
 class Pool : private ConnectionOwner {
   public:
     Pool(boost::asio::io_context& loop, BlockingTasks& tasks, PoolSettings settings);
@@ -71,6 +73,10 @@ class Pool : private ConnectionOwner {
     void enqueue(const TicketPtr& ticket);
     void dispatch();
     TicketPtr next_waiting();
+    TicketPtr joined_with_others(const TicketPtr& first);
+    std::size_t fair_share() const;
+    void on_group_reply(const Ticket& group, Outcome outcome);
+    void answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at);
     Connection* least_busy();
     bool retry(const TicketPtr& ticket);
     void arm_deadline();

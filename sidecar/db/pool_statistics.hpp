@@ -9,6 +9,7 @@ namespace seqrec::sidecar {
 /// What a pool has counted since it began. 连接池自启动以来的计数。
 struct PoolStatistics {
     Histogram query_seconds{kSecondsBounds};  // from sending a query to its answer
+    Histogram batch_sizes{kCountBounds};      // joinable queries sent as one
     std::uint64_t reconnects = 0;             // connections opened in place of lost or old ones
     std::uint64_t lost = 0;                   // connections that broke
     std::uint64_t connect_failures = 0;

@@ -11,13 +11,19 @@
 #include <variant>
 #include <vector>
 
+#include "timing.hpp"
+
 namespace seqrec::sidecar {
 
 /// An SQL text of the program itself, prepared once a connection under `name`. Both live as long as the
-/// program. 程序自身的一条 SQL，每个连接以 name 准备一次。两者在程序运行期间一直有效。
+/// program. With `joined` > 0 the first so many parameters are arrays that hold something for each asker, and
+/// there is a row for each asker in return.
+/// 程序自身的一条 SQL，每个连接以 name 准备一次。两者在程序运行期间一直有效。joined > 0
+/// 表示前若干个参数为数组，含每个请求者的内容，结果中每个请求者对应一行。
 struct Statement {
     const char* name;
     const char* sql;
+    std::size_t joined = 0;
 };
 
 /// One parameter: its bytes in PostgreSQL's text or binary format; no value is NULL. Never spliced into SQL.
@@ -25,34 +31,50 @@ struct Statement {
 struct Parameter {
     std::optional<std::string> value;
     bool binary = false;
+
+    bool operator==(const Parameter&) const = default;
 };
 
 /// One call of a statement. `urgent` goes before all others and past the queue's bound: health checks.
-/// `repeatable` says that running it a second time does no harm.
-/// 一次语句调用。urgent 先于其他请求且不受队列上限约束（用于健康检查）；repeatable 表示重复执行无害。
+/// `repeatable` says that running it a second time does no harm. `joinable`: it has one asker, and may be
+/// sent together with others that are alike.
+/// 一次语句调用。urgent 先于其他请求且不受队列上限约束（用于健康检查）；repeatable 表示重复执行无害；joinable
+/// 表示只有一个请求者，可与同类查询合并发送。
 struct Query {
     const Statement* statement;
     std::vector<Parameter> parameters;
     bool urgent = false;
     bool repeatable = true;
+    bool joinable = false;
 };
 
-/// The rows of an answer; columns are read as text. 查询结果的行；各列按文本读取。
+/// The rows of an answer, which several may share. 查询结果的行，可由多方共享。
 class Rows {
   public:
-    explicit Rows(PGresult* result) : result_(result, PQclear) {}
+    explicit Rows(PGresult* result) : result_(result, PQclear), size_(PQntuples(result)) {}
 
-    int size() const { return PQntuples(result_.get()); }
+    int size() const { return size_; }
+    /// One of them alone. 其中单独一行。
+    Rows row(int number) const {
+        Rows one = *this;
+        one.first_ += number;
+        one.size_ = 1;
+        return one;
+    }
 
     /// Bytes of one field, valid as long as the rows are; NULL reads as empty.
     /// 某个字段的字节，在 Rows 存续期间有效；NULL 读作空串。
     std::string_view text(int row, int column) const {
-        return {PQgetvalue(result_.get(), row, column),
-                static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+        return {PQgetvalue(result_.get(), first_ + row, column),
+                static_cast<std::size_t>(PQgetlength(result_.get(), first_ + row, column))};
     }
 
+    Timing timing;
+
   private:
-    std::unique_ptr<PGresult, decltype(&PQclear)> result_;
+    std::shared_ptr<PGresult> result_;
+    int first_ = 0;
+    int size_;
 };
 
 /// Why there are no rows. `message` and `hint` are the server's own words; `retry_after` is set when trying
@@ -65,6 +87,7 @@ struct DatabaseError {
     std::string message;
     std::string hint;
     std::chrono::seconds retry_after{0};
+    Timing timing{};
 };
 
 namespace sqlstate {

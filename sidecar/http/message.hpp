@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "http/parameters.hpp"
+#include "timing.hpp"
 
 namespace seqrec::sidecar {
 
@@ -28,9 +29,9 @@ struct Request {
     std::string request_id;
     std::vector<std::pair<std::string, std::string>> headers;  // as they came
 
-    /// Time spent waiting for the database, added up by whoever asks it for this request: the one thing that
-    /// handlers may change. 为该请求等待数据库的累计时间，由查询者累加；这是处理函数唯一可修改的内容。
-    mutable std::optional<std::chrono::steady_clock::duration> database_time;
+    /// What the database took for this request, added up by ask(): the one thing that handlers may change.
+    /// 数据库为该请求花费的时间，由 ask() 累加；这是处理函数唯一可修改的内容。
+    mutable std::optional<Timing> database;
 
     /// The first header of this name, in any case; empty when there is none.
     /// 该名称的首个头部（不区分大小写）；没有则为空。

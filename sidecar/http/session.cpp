@@ -214,10 +214,12 @@ asio::awaitable<bool> Session::reply(Exchange& exchange) {
 void Session::tell_time(Exchange& exchange) {
     using Milliseconds = std::chrono::duration<double, std::milli>;
     exchange.took = Clock::now() - exchange.started;
-    if (!exchange.request.database_time) return;
-    std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), "total;dur=%.3f, db;dur=%.3f",
-                  Milliseconds(exchange.took).count(), Milliseconds(*exchange.request.database_time).count());
+    if (!exchange.request.database) return;
+    const Milliseconds queue = exchange.request.database->waited,
+                       database = exchange.request.database->answered;
+    std::array<char, 96> text{};
+    std::snprintf(text.data(), text.size(), "total;dur=%.3f, queue;dur=%.3f, db;dur=%.3f",
+                  Milliseconds(exchange.took).count(), queue.count(), database.count());
     exchange.response.headers.emplace_back("Server-Timing", text.data());
 }
 
@@ -242,7 +244,7 @@ void Session::log(const Exchange& exchange) {
     const auto route = exchange.route ? std::string_view(exchange.route->path) : std::string_view();
     context_->access_log.write({exchange.request.request_id, remote_, exchange.request.method, route,
                                 exchange.response.status, exchange.body_bytes, exchange.took,
-                                exchange.request.database_time});
+                                exchange.request.database});
 }
 
 asio::awaitable<void> Session::turn_away() {

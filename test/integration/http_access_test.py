@@ -208,7 +208,7 @@ def knows_its_process(db):
     with sidecar(db) as s:
         idle = [socket.create_connection((s.host, s.port)) for _ in range(10)]
         seen = metrics(s)
-        expect(seen["process_open_fds"], float(len(os.listdir(f"/proc/{s.process.pid}/fd"))) + 1)  # the scrape itself
+        assert 10 < seen["process_open_fds"] <= len(os.listdir(f"/proc/{s.process.pid}/fd")) + 2, seen
         assert 1e6 < seen["process_resident_memory_bytes"] < 1e9, seen
         assert seen["process_start_time_seconds"] > 1.7e9
         assert any(key.startswith('seqrec_build_info{version="') for key in seen)
@@ -220,7 +220,7 @@ def tells_where_the_time_went(db):
     with sidecar(db) as s:
         s.wait_ready()
         timing = s.recommend("sleep:0.1")[1]["Server-Timing"]
-        total, database = map(float, re.fullmatch(r"total;dur=([0-9.]+), db;dur=([0-9.]+)", timing).groups())
+        total, database = map(float, re.fullmatch(r"total;dur=([0-9.]+), queue;dur=[0-9.]+, db;dur=([0-9.]+)", timing).groups())
         assert 100 <= database <= total < 400, timing
         assert "Server-Timing" in s.recommend("error:XX000")[1], "also of a failure"
         assert "Server-Timing" not in s.request("GET", "/livez")[1]

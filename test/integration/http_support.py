@@ -19,32 +19,62 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PROGRAM = os.environ.get("SEQREC_HTTP", os.path.join(ROOT, "build", "seqrec-http"))
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "SEQREC_"))}
 
-# The stub answers by the user's id, so that each test can ask for what it needs.
+# The stub answers by the user's id, so that each test can ask for what it needs. An error or a wait of one user is that of
+# all who are asked for with them, as it is in the extension.
 STUB = r"""
-CREATE FUNCTION seqrec_recommend(user_id text, clicks text[] DEFAULT NULL, k int DEFAULT 10, model text DEFAULT 'default')
-RETURNS TABLE(rank int, item_id text, score real) LANGUAGE plpgsql AS $$
+CREATE SCHEMA seqrec;
+CREATE FUNCTION stub_items(user_id text, clicks text[], k int, model text, n int) RETURNS text[] LANGUAGE plpgsql AS $$
+BEGIN
+    CASE
+        WHEN user_id = 'echo' THEN RETURN clicks;
+        WHEN user_id = 'show' THEN RETURN ARRAY[coalesce(cardinality(clicks)::text, 'NULL') || ' clicks, model ' || model];
+        WHEN user_id = 'backend' THEN RETURN ARRAY[pg_backend_pid()::text];
+        WHEN user_id = 'together' THEN RETURN ARRAY[n::text];
+        WHEN user_id = 'session' THEN RETURN ARRAY(SELECT current_setting(s) FROM unnest(clicks) AS s);
+        WHEN user_id LIKE 'sleep:%' THEN
+            PERFORM pg_sleep(substr(user_id, 7)::float);
+            RETURN ARRAY['slept'];
+        WHEN user_id LIKE 'error:%' THEN
+            RAISE 'the secret message' USING ERRCODE = substr(user_id, 7), HINT = 'Try another id.';
+        WHEN user_id = 'write' THEN CREATE TABLE written(); RETURN '{}';
+        WHEN user_id = 'exit' THEN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN '{}';
+        ELSE RETURN ARRAY(SELECT user_id || '-' || i FROM generate_series(1, k) AS i);
+    END CASE;
+END $$;
+CREATE FUNCTION seqrec.answers(user_ids text[], click_counts int[], clicks text[], k int, model text, exclude text[],
+                               exclude_seen boolean, candidates text[], min_score real)
+RETURNS TABLE(item_ids text[], scores real[], source text, unknown_items text[], version text) LANGUAGE plpgsql AS $$
+DECLARE
+    at int := 0;
+    own text[];
 BEGIN
     IF model NOT IN ('default', 'second') THEN
         RAISE 'model "%" does not exist', model USING ERRCODE = '42704', HINT = 'See seqrec_models.';
     END IF;
-    CASE
-        WHEN user_id = 'echo' THEN
-            RETURN QUERY SELECT i::int, c, 1.0::real FROM unnest(clicks) WITH ORDINALITY AS t(c, i) ORDER BY i DESC;
-        WHEN user_id = 'show' THEN
-            RETURN QUERY SELECT 1, coalesce(cardinality(clicks)::text, 'NULL') || ' clicks, model ' || model, 1.0::real;
-        WHEN user_id = 'backend' THEN RETURN QUERY SELECT 1, pg_backend_pid()::text, 1.0::real;
-        WHEN user_id = 'session' THEN
-            RETURN QUERY SELECT 1, current_setting(s), 1.0::real FROM unnest(clicks) AS s;
-        WHEN user_id LIKE 'sleep:%' THEN
-            PERFORM pg_sleep(substr(user_id, 7)::float);
-            RETURN QUERY SELECT 1, 'slept'::text, 1.0::real;
-        WHEN user_id LIKE 'error:%' THEN
-            RAISE 'the secret message' USING ERRCODE = substr(user_id, 7), HINT = 'Try another id.';
-        WHEN user_id = 'write' THEN CREATE TABLE written();
-        WHEN user_id = 'exit' THEN PERFORM pg_terminate_backend(pg_backend_pid());
-        ELSE RETURN QUERY SELECT i, 'item' || i, (1.0 / i)::real FROM generate_series(1, k) AS i;
-    END CASE;
+    FOR i IN 1 .. cardinality(user_ids) LOOP
+        own := CASE WHEN click_counts[i] IS NOT NULL THEN clicks[at + 1 : at + click_counts[i]] END;
+        at := at + coalesce(click_counts[i], 0);
+        item_ids := stub_items(user_ids[i], own, k, model, cardinality(user_ids));
+        IF user_ids[i] = 'wish' THEN
+            item_ids := ARRAY[k::text, model, coalesce(exclude::text, 'NULL'), exclude_seen::text, coalesce(candidates::text, 'NULL'),
+                              coalesce(min_score::text, 'NULL')];
+        END IF;
+        scores := ARRAY(SELECT (1.0 / j)::real FROM generate_series(1, cardinality(item_ids)) AS j);
+        unknown_items := ARRAY(SELECT c FROM unnest(own) AS c WHERE c LIKE 'unknown%');
+        source := CASE WHEN user_ids[i] LIKE 'nobody%' THEN 'popular' ELSE 'clicks' END;
+        version := 'f0478fd1-757c-4d65-9940-7e49e6e02e52';
+        RETURN NEXT;
+    END LOOP;
 END $$;
+CREATE FUNCTION seqrec_explain(user_id text, clicks text[], item_ids text[], model text)
+RETURNS TABLE(item_id text, because_of text, contribution real, source text) LANGUAGE sql AS $$
+    SELECT i, clicks[n], (1.0 / n)::real, CASE WHEN clicks[n] IS NULL THEN 'user' ELSE 'clicks' END
+    FROM unnest(item_ids) WITH ORDINALITY AS u(i, n)
+$$;
+CREATE FUNCTION seqrec_similar_items(item_id text, k int, model text) RETURNS TABLE(rank int, similar_item_id text, score real)
+LANGUAGE sql AS $$ SELECT i, item_id || '~' || i, (1.0 / i)::real FROM generate_series(1, k) AS i WHERE item_id NOT LIKE 'unknown%' $$;
+CREATE FUNCTION seqrec_unknown_items(ids text[], model text) RETURNS text[]
+LANGUAGE sql AS $$ SELECT ARRAY(SELECT i FROM unnest(ids) AS i WHERE i LIKE 'unknown%') $$;
 CREATE TABLE models(model text, active boolean);
 INSERT INTO models VALUES ('default', true), ('second', true);
 CREATE VIEW seqrec_models AS TABLE models;

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tests of seqrec-http alone: a private cluster with a stub of seqrec_recommend and seqrec_models, one sidecar a group.
+"""Tests of seqrec-http alone: a private cluster with stubs of the functions and views it asks, one sidecar a group.
 
 Needs python3 only, PostgreSQL's programs (found through PG_CONFIG or pg_config) and build/seqrec-http (SEQREC_HTTP
 names another one). Leaves nothing behind. Prints a line a test and "N passed, N failed".
@@ -29,7 +29,7 @@ class Plain:
     def recommends(self, s, db):
         status, headers, body = s.recommend("u1", recent_clicks=["a"], top_k=3)
         expect(status, 200)
-        expect(body, {"recommended_item_ids": ["item1", "item2", "item3"]})
+        expect(body, {"recommended_item_ids": ["u1-1", "u1-2", "u1-3"]})
         expect(headers["Content-Type"], "application/json")
         expect(headers["Cache-Control"], "private, no-store")
 
@@ -216,16 +216,16 @@ class Plain:
         s.request("GET", "/user-4711")
         lines = s.access_lines()
         assert "4711" not in json.dumps(lines)
-        expect(set(lines[-2]), {"at", "request_id", "remote", "method", "route", "status", "bytes", "ms"})
+        expect(set(lines[-2]), {"at", "request_id", "remote", "method", "route", "status", "bytes", "ms", "queue_ms", "db_ms"})
         expect((lines[-2]["route"], lines[-2]["status"]), ("/recommend", 200))
         expect((lines[-1]["route"], lines[-1]["status"]), (None, 404))
 
     def leaks_no_sql_when_the_function_is_missing(self, s, db):
-        db.sql("ALTER FUNCTION seqrec_recommend RENAME TO hidden")
+        db.sql("ALTER FUNCTION seqrec.answers RENAME TO hidden")
         try:
             expect_problem(s.recommend("u"), 503, "not-installed", sqlstate="42883")
         finally:
-            db.sql("ALTER FUNCTION hidden RENAME TO seqrec_recommend")
+            db.sql("ALTER FUNCTION seqrec.hidden RENAME TO answers")
         expect(s.recommend("u")[0], 200)
 
 

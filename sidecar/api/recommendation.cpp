@@ -1,0 +1,163 @@
+#include "api/recommendation.hpp"
+
+#include <array>
+#include <charconv>
+
+#include "api/json_text.hpp"
+#include "db/arrays.hpp"
+
+namespace seqrec::sidecar {
+namespace {
+
+constexpr Statement kRecommend = {
+    "seqrec_answers",
+    "SELECT item_ids, scores, source, unknown_items, version FROM seqrec.answers("
+    "$1::text[], $2::int[], $3::text[], $4::int, $5::text, $6::text[], $7::boolean, $8::text[], $9::real)",
+    3};
+// With the reasons for what one asker gets, in the same round trip.
+constexpr Statement kExplain = {
+    "seqrec_answers_explained",
+    "SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, e.because_of, e.contributions, "
+    "e.sources "
+    "FROM seqrec.answers($1::text[], $2::int[], $3::text[], $4::int, $5::text, $6::text[], $7::boolean, "
+    "$8::text[], "
+    "$9::real) a, LATERAL (SELECT array_agg(because_of ORDER BY place) AS because_of, "
+    "array_agg(contribution ORDER BY place) AS contributions, array_agg(source ORDER BY place) AS sources "
+    "FROM seqrec_explain(($1::text[])[1], CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::text[] END, "
+    "a.item_ids, "
+    "$5::text) WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e"};
+
+enum Column { kItems, kScores, kSource, kUnknown, kVersion, kBecauseOf, kContributions, kSources };
+
+Parameter array_parameter(const std::optional<std::vector<std::string>>& ids) {
+    if (!ids) return {std::nullopt, true};
+    return {encode_array(*ids), true};
+}
+
+std::string number_text(double number) {
+    std::array<char, 32> digits{};
+    return {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr};
+}
+
+void add_askers(Query& query, std::span<const Asker> askers) {
+    std::vector<std::string> users, clicks;
+    std::vector<std::optional<std::int32_t>> counts;
+    for (const Asker& asker : askers) {
+        users.push_back(asker.user_id);
+        counts.emplace_back();
+        if (!asker.recent_clicks) continue;
+        counts.back() = static_cast<std::int32_t>(asker.recent_clicks->size());
+        clicks.insert(clicks.end(), asker.recent_clicks->begin(), asker.recent_clicks->end());
+    }
+    query.parameters.push_back({encode_array(users), true});
+    query.parameters.push_back({encode_array(counts), true});
+    query.parameters.push_back({encode_array(clicks), true});
+}
+
+void add_wish(Query& query, const Wish& wish) {
+    auto& parameters = query.parameters;
+    parameters.push_back({std::to_string(wish.top_k)});
+    parameters.push_back({wish.model});
+    parameters.push_back(wish.exclude.empty() ? Parameter{} : array_parameter(wish.exclude));
+    parameters.push_back({wish.exclude_seen ? "t" : "f"});
+    parameters.push_back(array_parameter(wish.candidates));
+    parameters.push_back({wish.min_score ? std::optional(number_text(*wish.min_score)) : std::nullopt});
+}
+
+void append_scores(std::string& json, std::string_view array) {
+    append_json_array(json, decode_reals(array), [&](float score) { append_json(json, score); });
+}
+
+void append_ids(std::string& json, const std::vector<std::optional<std::string_view>>& ids) {
+    append_json_array(json, ids, [&](const auto& id) { append_json(json, id.value_or("")); });
+}
+
+void append_reasons(std::string& json, const Rows& rows) {
+    const auto because_of = decode_texts(rows.text(0, kBecauseOf)),
+               sources = decode_texts(rows.text(0, kSources));
+    const auto contributions = decode_reals(rows.text(0, kContributions));
+    std::size_t i = 0;
+    append_json_array(json, sources, [&](const auto& source) {
+        json += R"({"because_of":)";
+        if (because_of[i])
+            append_json(json, *because_of[i]);
+        else
+            json += "null";
+        json += R"(,"contribution":)";
+        append_json(json, contributions[i]);
+        json += R"(,"source":)";
+        append_json(json, source.value_or(""));
+        json += '}';
+        ++i;
+    });
+}
+
+/// The items, and what is news: clicks that the model does not know, a list that is not personal.
+void append_answer(std::string& json, const Rows& rows, int row, bool with_scores) {
+    json += R"("recommended_item_ids":)";
+    append_ids(json, decode_texts(rows.text(row, kItems)));
+    if (with_scores) {
+        json += R"(,"scores":)";
+        append_scores(json, rows.text(row, kScores));
+    }
+    if (const auto unknown = decode_texts(rows.text(row, kUnknown)); !unknown.empty()) {
+        json += R"(,"unknown_item_ids":)";
+        append_ids(json, unknown);
+    }
+    if (rows.text(row, kSource) == "popular") json += R"(,"fallback":"popular")";
+}
+
+void append_about(std::string& json, const Rows& rows, const About& about) {
+    const std::chrono::duration<float, std::milli> took = std::chrono::steady_clock::now() - about.begun;
+    if (rows.size() > 0) {
+        json += R"(,"model_version":)";
+        append_json(json, rows.text(0, kVersion));
+    }
+    json += R"(,"request_id":)";
+    append_json(json, about.request_id);
+    json += R"(,"took_ms":)";
+    append_json(json, took.count());
+}
+
+}  // namespace
+
+Query recommend_query(const RecommendRequest& request) {
+    Query query{request.wish.explain ? &kExplain : &kRecommend, {}};
+    add_askers(query, std::span(&request.asker, 1));
+    add_wish(query, request.wish);
+    query.joinable = !request.wish.explain;
+    return query;
+}
+
+Query batch_query(const BatchRequest& request) {
+    Query query{&kRecommend, {}};
+    add_askers(query, request.askers);
+    add_wish(query, request.wish);
+    return query;
+}
+
+std::string recommend_json(const Rows& rows, const Wish& wish, const About& about) {
+    std::string json = "{";
+    const bool tells = wish.with_scores || wish.explain;
+    append_answer(json, rows, 0, tells);
+    if (wish.explain) {
+        json += R"(,"reasons":)";
+        append_reasons(json, rows);
+    }
+    if (tells) append_about(json, rows, about);
+    return json + "}";
+}
+
+std::string batch_json(const Rows& rows, const Wish& wish, const About& about) {
+    std::string json = R"({"results":[)";
+    for (int row = 0; row < rows.size(); ++row) {
+        json += row == 0 ? "{" : ",{";
+        append_answer(json, rows, row, wish.with_scores);
+        json += '}';
+    }
+    json += ']';
+    if (wish.with_scores) append_about(json, rows, about);
+    return json + "}";
+}
+
+}  // namespace seqrec::sidecar

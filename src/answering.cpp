@@ -1,0 +1,33 @@
+#include "answering.hpp"
+
+#include "history.hpp"
+
+namespace seqrec {
+
+Work work;
+
+void begin_answering(const Wish& wish, std::span<SqlAsker> askers) {
+    for (SqlAsker& asker : askers) read_missing_clicks(asker, wish.model);
+    ServingModel& model = serving_model(wish.model.data(), wish.model.size());
+    guarded([&] {
+        work.model = &model;
+        work.request = wish.request();
+        work.answers.clear();
+        work.recommender = std::make_unique<const Recommender>(*model.snapshot, work.request, work.poll);
+    });
+}
+
+void answer(std::span<const SqlAsker> askers) {
+    guarded([&] {
+        std::vector<Asker> plain;
+        for (const SqlAsker& asker : askers) plain.push_back({asker.user, asker.clicks.view()});
+        work.answers = work.recommender->answer(plain);
+    });
+}
+
+const char* source_of(const SqlAsker& asker, const Answer& answer) {
+    if (asker.wants_history() && answer.source == Source::Clicks) return "history";
+    return source_name(answer.source).data();
+}
+
+}  // namespace seqrec
