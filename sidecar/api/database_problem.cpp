@@ -8,18 +8,16 @@ namespace seqrec::sidecar {
 namespace {
 
 constexpr std::string_view kUnavailable = "the database cannot answer now";
-constexpr std::string_view kNotInstalled = "the database has no seqrec functions for this role";
 
 /// The first line that matches counts; classes as PostgREST maps them, except that a missing function or
 /// table is the operator's fault here and not the client's.
 constexpr Rule kRules[] = {
     {"57014", 504, "deadline-exceeded", "the query took longer than the deadline"},
     {"42704", 404, "unknown-model", ""},
-    {"42883", 503, "not-installed", kNotInstalled},
-    {"42P01", 503, "not-installed", kNotInstalled},
-    {"3F000", 503, "not-installed", kNotInstalled},
-    {"42501", 403, "forbidden", "the database role of this service may not do this",
-     "docs/operations.md has the grants that its role needs."},
+    kNotInstalled,
+    {"42P01", 503, "not-installed", kNotInstalled.detail},
+    {"3F000", 503, "not-installed", kNotInstalled.detail},
+    kForbidden,
     {"P0001", 400, "refused-by-database", ""},
     {"22", 400, "refused-by-database", ""},
     {"08", 503, "database-unavailable", kUnavailable},

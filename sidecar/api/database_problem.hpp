@@ -20,6 +20,15 @@ struct Rule {
     std::string_view hint = {};  // where the database gives none
 };
 
+inline constexpr Rule kForbidden = {"42501", 403, "forbidden",
+                                    "the database role of this service may not do this",
+                                    "docs/operations.md has the grants that its role needs."};
+inline constexpr Rule kNotInstalled = {"42883", 503, "not-installed",
+                                       "the database has no seqrec functions for this role"};
+
+inline constexpr Rule kReadOnly = {"25006", 503, "read-only-database", "this database takes no changes now",
+                                   "Changes go to the primary: see SEQREC_ADMIN_DSN."};
+
 /// What a client is told of a failed query: status by SQLSTATE (the table is in database_problem.cpp), the
 /// database's own message only where it speaks about the request. The rest goes to the log under the
 /// request's id. Rules of the route's `own` come first. 查询失败时告知客户端的内容：按 SQLSTATE

@@ -1,6 +1,7 @@
 #include "api/recommend_routes.hpp"
 
 #include "api/ask.hpp"
+#include "api/json_response.hpp"
 #include "api/recommendation.hpp"
 
 namespace seqrec::sidecar {
@@ -8,24 +9,18 @@ namespace {
 
 namespace asio = boost::asio;
 
-Response response_of(std::string body) {
-    Response response;
-    response.body = std::move(body);
-    return response;
-}
-
 asio::awaitable<Response> recommend(const Services& services, const Request& request) {
     const About about{request.request_id, Clock::now()};
     const auto wanted = parse_recommend_request(request.body, services.config.model);
     const Rows rows = co_await ask(services.pool, recommend_query(wanted), request);
-    co_return response_of(recommend_json(rows, wanted.wish, about));
+    co_return json_response(recommend_json(rows, wanted.wish, about));
 }
 
 asio::awaitable<Response> recommend_batch(const Services& services, const Request& request) {
     const About about{request.request_id, Clock::now()};
     const auto wanted = parse_batch_request(request.body, services.config.model);
     const Rows rows = co_await ask(services.pool, batch_query(wanted), request);
-    co_return response_of(batch_json(rows, wanted.wish, about));
+    co_return json_response(batch_json(rows, wanted.wish, about));
 }
 
 }  // namespace
