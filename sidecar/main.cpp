@@ -42,12 +42,13 @@ void raise_file_limit(const Config& config) {
 
 /// SIGTERM waits for balancers to look away, SIGINT (a person at a terminal) does not, a second signal ends
 /// at once.
-void await_signals(asio::signal_set& signals, Server& server, Pool& pool, const Config& config) {
+void await_signals(asio::signal_set& signals, Server& server, const std::function<void()>& stop_pools,
+                   const Config& config) {
     signals.async_wait([&](boost::system::error_code error, int signal) {
         if (error) return;
-        if (server.is_draining()) pool.stop();
+        if (server.is_draining()) stop_pools();
         server.drain(signal == SIGTERM ? config.drain : std::chrono::milliseconds(0));
-        await_signals(signals, server, pool, config);
+        await_signals(signals, server, stop_pools, config);
     });
 }
 
@@ -61,18 +62,25 @@ void leave(const BlockingTasks& tasks) {
 void serve(const Config& config) {
     asio::io_context loop(1);
     BlockingTasks tasks(loop);
-    Pool pool(loop, tasks, config);
+    Metrics metrics;
+    Pool pool(loop, tasks, reading_pool(config));
+    Pool writer(loop, tasks, writing_pool(config));
     asio::signal_set signals(loop, SIGTERM, SIGINT);
     Server* listening = nullptr;
-    const Router router = make_router({config, pool, [&] { return listening->is_draining(); }});
-    Server server(loop, config, router, [&] {
+    const Router router =
+        make_router({config, pool, writer, metrics, [&] { return listening->is_draining(); }});
+    const std::function<void()> stop_pools = [&] {
         pool.stop();
+        writer.stop();
+    };
+    Server server(loop, config, router, metrics, [&] {
+        stop_pools();
         signals.cancel();
     });
     listening = &server;
     server.start();
     pool.start();
-    await_signals(signals, server, pool, config);
+    await_signals(signals, server, stop_pools, config);
     loop.run();
     leave(tasks);
 }

@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "timing.hpp"
+
 namespace seqrec::sidecar {
 
 /// An SQL text of the program itself, prepared once a connection under `name`. Both live as long as the
@@ -44,11 +46,6 @@ struct Query {
     bool urgent = false;
     bool repeatable = true;
     bool joinable = false;
-};
-
-/// Where a query's time went: before it was sent, and until its reply. 查询的耗时：发送之前与等待结果。
-struct Timing {
-    std::chrono::nanoseconds waited{0}, answered{0};
 };
 
 /// The rows of an answer, which several may share. 查询结果的行，可由多方共享。
@@ -90,6 +87,7 @@ struct DatabaseError {
     std::string message;
     std::string hint;
     std::chrono::seconds retry_after{0};
+    Timing timing{};
 };
 
 namespace sqlstate {

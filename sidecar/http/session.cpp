@@ -1,5 +1,6 @@
 #include "http/session.hpp"
 
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -7,6 +8,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/rfc7230.hpp>
+#include <cstdio>
 #include <exception>
 #include <optional>
 
@@ -51,11 +53,13 @@ const Route& find_route(const Router& router, Request& request, std::string_view
     return *match.route;
 }
 
-/// What the header alone tells: no route, a body that is not JSON, a body of unknown length.
-std::optional<Problem> header_problem(const Router& router,
+/// What the header alone tells: no route, nobody who may use it, a body that is not JSON, a body of unknown
+/// length.
+std::optional<Problem> header_problem(const SessionContext& context,
                                       const http::request_parser<http::string_body>& parser, Request& request,
                                       const Route*& route) try {
-    route = &find_route(router, request, parser.get().target());
+    route = &find_route(context.router, request, parser.get().target());
+    if (auto problem = context.gate.refusal(route->access, request.header("Authorization"))) return problem;
     if (!route->takes_json) return std::nullopt;
     if (!is_json(request.content_type))
         return Problem(415, "unsupported-media-type",
@@ -99,6 +103,13 @@ asio::awaitable<bool> Session::serve_one() {
     if (!has_come) co_return false;
     Exchange exchange;
     exchange.started = Clock::now();
+    context_->metrics.begin_request();
+    const bool goes_on = co_await exchange_one(exchange);
+    context_->metrics.end_request();
+    co_return goes_on;
+}
+
+asio::awaitable<bool> Session::exchange_one(Exchange& exchange) {
     co_await receive(exchange);
     if (exchange.gone) co_return false;
     if (exchange.response.body.empty()) co_await answer(exchange);
@@ -127,7 +138,7 @@ asio::awaitable<void> Session::receive(Exchange& exchange) {
     examine_header(exchange);
     if (error) co_return read_failed(exchange, error);
     const bool expects = boost::beast::iequals(parser.get()[http::field::expect], "100-continue");
-    const auto problem = header_problem(context_->router, parser, exchange.request, exchange.route);
+    const auto problem = header_problem(*context_, parser, exchange.request, exchange.route);
     if (problem && (expects || problem->status == 411)) co_return spoil(exchange, *problem);
     if (expects) {
         static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -188,6 +199,7 @@ asio::awaitable<bool> Session::reply(Exchange& exchange) {
     const bool head = exchange.request.method == "HEAD";
     const bool streams = exchange.response.stream && !head;
     const bool keep = exchange.intact && exchange.parser.keep_alive() && !context_->draining && !streams;
+    tell_time(exchange);
     const auto bytes = render(exchange.response, exchange.request.request_id, keep, head);
     exchange.body_bytes = exchange.response.body.size();
     limit(context_->config.read_timeout);
@@ -196,6 +208,19 @@ asio::awaitable<bool> Session::reply(Exchange& exchange) {
     if (streams && !error) co_await stream_body(exchange);
     log(exchange);
     co_return keep && !error;
+}
+
+/// What the client may see of the time: all of it, and the database's share.
+void Session::tell_time(Exchange& exchange) {
+    using Milliseconds = std::chrono::duration<double, std::milli>;
+    exchange.took = Clock::now() - exchange.started;
+    if (!exchange.request.database) return;
+    const Milliseconds queue = exchange.request.database->waited,
+                       database = exchange.request.database->answered;
+    std::array<char, 96> text{};
+    std::snprintf(text.data(), text.size(), "total;dur=%.3f, queue;dur=%.3f, db;dur=%.3f",
+                  Milliseconds(exchange.took).count(), queue.count(), database.count());
+    exchange.response.headers.emplace_back("Server-Timing", text.data());
 }
 
 /// The end of the connection is the end of such a body: it needs no length and no chunks.
@@ -215,10 +240,11 @@ asio::awaitable<void> Session::stream_body(Exchange& exchange) {
 }
 
 void Session::log(const Exchange& exchange) {
-    const std::chrono::duration<double, std::milli> took = Clock::now() - exchange.started;
+    context_->metrics.record_request(exchange.route, exchange.response.status, exchange.took);
     const auto route = exchange.route ? std::string_view(exchange.route->path) : std::string_view();
     context_->access_log.write({exchange.request.request_id, remote_, exchange.request.method, route,
-                                exchange.response.status, exchange.body_bytes, took.count()});
+                                exchange.response.status, exchange.body_bytes, exchange.took,
+                                exchange.request.database});
 }
 
 asio::awaitable<void> Session::turn_away() {

@@ -12,11 +12,13 @@
 #include <string>
 
 #include "config.hpp"
+#include "http/gate.hpp"
 #include "http/message.hpp"
 #include "http/problem.hpp"
 #include "http/router.hpp"
 #include "http/socket_writer.hpp"
 #include "log.hpp"
+#include "metrics.hpp"
 
 namespace seqrec::sidecar {
 
@@ -24,12 +26,18 @@ class Session;
 
 /// What a session shares with the others and with its server. 会话与其他会话及服务器共享的内容。
 struct SessionContext {
-    SessionContext(const Config& config, const Router& router, AccessLog& access_log)
-        : config(config), router(router), access_log(access_log) {}
+    SessionContext(const Config& config, const Router& router, AccessLog& access_log, Metrics& metrics)
+        : config(config),
+          router(router),
+          access_log(access_log),
+          metrics(metrics),
+          gate(config.read_token, config.admin_token) {}
 
     const Config& config;
     const Router& router;
     AccessLog& access_log;
+    Metrics& metrics;
+    Gate gate;
     bool draining = false;
     std::function<void(Session&)> on_end;
 };
@@ -67,12 +75,14 @@ class Session : public std::enable_shared_from_this<Session> {
         const Route* route = nullptr;
         Response response;
         std::size_t body_bytes = 0;
-        bool intact = true;  // the next request on this connection can still be found
-        bool gone = false;   // nobody is left to answer
+        Clock::duration took{};  // until the answer's header was on its way
+        bool intact = true;      // the next request on this connection can still be found
+        bool gone = false;       // nobody is left to answer
         Clock::time_point started;
     };
 
     boost::asio::awaitable<bool> serve_one();
+    boost::asio::awaitable<bool> exchange_one(Exchange& exchange);
     boost::asio::awaitable<bool> wait_for_request();
     boost::asio::awaitable<void> receive(Exchange& exchange);
     boost::asio::awaitable<void> receive_body(Exchange& exchange);
@@ -84,6 +94,7 @@ class Session : public std::enable_shared_from_this<Session> {
     void examine_header(Exchange& exchange);
     void read_failed(Exchange& exchange, boost::system::error_code error);
     void spoil(Exchange& exchange, const Problem& problem);
+    void tell_time(Exchange& exchange);
     void log(const Exchange& exchange);
     void limit(std::chrono::milliseconds time);
 

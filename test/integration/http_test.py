@@ -216,7 +216,7 @@ class Plain:
         s.request("GET", "/user-4711")
         lines = s.access_lines()
         assert "4711" not in json.dumps(lines)
-        expect(set(lines[-2]), {"at", "request_id", "remote", "method", "route", "status", "bytes", "ms"})
+        expect(set(lines[-2]), {"at", "request_id", "remote", "method", "route", "status", "bytes", "ms", "queue_ms", "db_ms"})
         expect((lines[-2]["route"], lines[-2]["status"]), ("/recommend", 200))
         expect((lines[-1]["route"], lines[-1]["status"]), (None, 404))
 
