@@ -7,6 +7,7 @@
 
 #include "api/recommend_request.hpp"
 #include "db/query.hpp"
+#include "metrics.hpp"
 
 namespace seqrec::sidecar {
 
@@ -26,5 +27,8 @@ struct About {
 /// recommend_query 的应答正文。普通形式只含物品以及新情况。
 std::string recommend_json(const Rows& rows, const Wish& wish, const About& about);
 std::string batch_json(const Rows& rows, const Wish& wish, const About& about);
+
+/// Counts answers that are not personal and clicks that are unknown. 统计非个性化应答与未知点击。
+void count_news(const Rows& rows, Metrics& metrics);
 
 }  // namespace seqrec::sidecar
