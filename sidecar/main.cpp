@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "api/routes.hpp"
+#include "api/settings_check.hpp"
 #include "config.hpp"
 #include "db/blocking_tasks.hpp"
 #include "db/pool.hpp"
@@ -80,6 +81,7 @@ void serve(const Config& config) {
     listening = &server;
     server.start();
     pool.start();
+    check_tables(pool, config);
     await_signals(signals, server, stop_pools, config);
     loop.run();
     leave(tasks);
