@@ -47,6 +47,26 @@ RESET ROLE;
 SET ROLE seqrec_asks;
 SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1'], 5, 'hers');
 SELECT count(*) FROM seqrec_recommend('u1', NULL, 5, 'hers');
+-- What was not granted stays shut, each function on its own.
+SELECT count(*) FROM seqrec.answers(ARRAY['u1'], ARRAY[1], ARRAY['i1'], 5, 'hers');
+SELECT count(*) FROM seqrec_explain('u1', ARRAY['i1'], ARRAY['i2'], 'hers');
+SELECT count(*) FROM seqrec_similar_items('i1', 5, 'hers');
+SELECT seqrec_unknown_items(ARRAY['i1'], 'hers');
+RESET ROLE;
+-- The role of seqrec-http as README has it: it asks, with the rights of the model's owner for a user's own rows, and no more.
+CREATE ROLE seqrec_http LOGIN;
+GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real),
+    seqrec.answers, seqrec_explain(text, text[], text[], text), seqrec_similar_items(text, integer, text),
+    seqrec_unknown_items TO seqrec_http;
+SET ROLE seqrec_http;
+SELECT cardinality(item_ids) FROM seqrec.answers(ARRAY['u1', 'u2'], ARRAY[1, NULL], ARRAY['i1'], 5, 'hers');
+SELECT count(*) FROM seqrec_explain('u1', NULL, ARRAY['i2'], 'hers');
+SELECT count(*), seqrec_unknown_items(ARRAY['i1', 'never'], 'hers') FROM seqrec_similar_items('i1', 5, 'hers');
+SELECT model, active FROM seqrec_models;
+SELECT count(*) FROM alices;
+SELECT count(*) FROM seqrec.models;
+SELECT seqrec_train('alices', model => 'hers');
+SELECT seqrec_activate(1);
 RESET ROLE;
 
 -- A search_path of the caller's can't put functions into what runs as the extension's owner.
@@ -65,5 +85,5 @@ RESET ROLE;
 DROP TABLE secret, alices, bobs;
 DELETE FROM seqrec.jobs;
 DELETE FROM seqrec.job_log;
-DROP OWNED BY seqrec_alice, seqrec_bob, seqrec_asks;
-DROP ROLE seqrec_alice, seqrec_bob, seqrec_asks;
+DROP OWNED BY seqrec_alice, seqrec_bob, seqrec_asks, seqrec_http;
+DROP ROLE seqrec_alice, seqrec_bob, seqrec_asks, seqrec_http;

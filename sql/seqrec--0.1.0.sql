@@ -276,6 +276,18 @@ LANGUAGE c STABLE PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'seqrec_score_one_
 COMMENT ON FUNCTION seqrec_score(bigint, bigint[], bigint, text) IS
 'seqrec_score of one item for tables whose ids are integers / 用于整数标识的单物品 seqrec_score';
 
+CREATE FUNCTION seqrec_explain(user_id text, clicks text[], item_ids text[], model text DEFAULT 'default')
+RETURNS TABLE (item_id text, because_of text, contribution real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain_text';
+COMMENT ON FUNCTION seqrec_explain(text, text[], text[], text) IS
+'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; source is clicks, user (leaving out the user''s long-term vector costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know / 按给定顺序说明每个物品被推荐的理由：去掉后使其得分下降最多的点击及下降值；source 为 clicks、user（去掉用户长期向量的损失超过任何点击）或 popular；没有起作用的点击时 because_of 为 NULL，模型不认识的物品各列均为 NULL';
+
+CREATE FUNCTION seqrec_explain(user_id bigint, clicks bigint[], item_ids bigint[], model text DEFAULT 'default')
+RETURNS TABLE (item_id bigint, because_of bigint, contribution real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain_bigint';
+COMMENT ON FUNCTION seqrec_explain(bigint, bigint[], bigint[], text) IS
+'seqrec_explain for tables whose ids are integers / 用于整数标识的 seqrec_explain';
+
 CREATE FUNCTION seqrec_user_embedding(user_id text, clicks text[] DEFAULT NULL, model text DEFAULT 'default') RETURNS real[]
 LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION seqrec_user_embedding(text, text[], text) IS
@@ -494,6 +506,7 @@ REVOKE ALL ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regc
     seqrec_similar_items(text, integer, text), seqrec_similar_items(bigint, integer, text),
     seqrec_score(text, text[], text[], text), seqrec_score(bigint, bigint[], bigint[], text),
     seqrec_score(text, text[], text, text), seqrec_score(bigint, bigint[], bigint, text),
+    seqrec_explain(text, text[], text[], text), seqrec_explain(bigint, bigint[], bigint[], text),
     seqrec_user_embedding(text, text[], text), seqrec_item_embedding(text, text),
     seqrec_unknown_items(text[], text), seqrec_prewarm(text),
     seqrec_find_items(text, integer, text), seqrec_find_users(text, integer, text),

@@ -95,6 +95,58 @@ SELECT seqrec_score('u7', NULL, 'never', 'shop') IS NULL AS unknown, seqrec_scor
 -- The kept vector follows the arguments.
 SELECT count(DISTINCT seqrec_score('u' || u, ARRAY['i' || u], 'i299', 'shop')) AS different FROM generate_series(1, 50) u;
 
+-- A reason is the click, or the user, that the score loses most without; of each the loss is computed again by seqrec_score.
+CREATE FUNCTION explained(u text, clicks text[], user_known boolean) RETURNS text LANGUAGE sql AS $$
+    WITH items AS (SELECT array_agg(item_id) AS ids FROM seqrec_recommend(u, clicks, 20, 'shop')),
+    score AS (SELECT i.id, seqrec_score(u, clicks, i.id, 'shop') AS score FROM items, unnest(ids) AS i(id)),
+    losses AS (
+        SELECT id, c AS click, score - CASE WHEN user_known OR cardinality(array_remove(clicks, c)) > 0
+                                            THEN seqrec_score(u, array_remove(clicks, c), id, 'shop') ELSE 0 END AS loss
+        FROM score, unnest(clicks) AS c
+        UNION ALL
+        SELECT id, NULL, score - seqrec_score('stranger', clicks, id, 'shop') FROM score WHERE user_known),
+    most AS (SELECT DISTINCT ON (id) id, click, loss FROM losses ORDER BY id, loss DESC),
+    told AS (SELECT e.* FROM items, seqrec_explain(u, clicks, ids, 'shop') WITH ORDINALITY AS e (item_id, because_of, contribution, source, place))
+    SELECT format('%s told, %s wrong, in order: %s', count(*),
+                  count(*) FILTER (WHERE most.id IS NULL OR abs(contribution - loss) > 1e-6
+                                      OR because_of IS DISTINCT FROM CASE WHEN loss > 0 THEN click END
+                                      OR source <> CASE WHEN click IS NULL THEN 'user' ELSE 'clicks' END),
+                  array_agg(item_id ORDER BY told.place) = (SELECT ids FROM items))
+    FROM told LEFT JOIN most ON most.id = told.item_id
+$$;
+SET seqrec.exact = on;
+SELECT explained('stranger', ARRAY['i1', 'i5', 'i9', 'i20'], false);
+SELECT explained('stranger', ARRAY['i1'], false);
+SELECT explained('u7', ARRAY['i1', 'i5', 'i9'], true);
+RESET seqrec.exact;
+SELECT bool_and(because_of IS NULL AND source = 'user' AND contribution = seqrec_score('u7', '{}', item_id, 'shop')) AS user_alone
+FROM seqrec_explain('u7', '{}', ARRAY['i1', 'i2'], 'shop');
+SELECT bool_and(because_of IS NULL AND source = 'popular' AND contribution = seqrec_score('x', '{}', item_id, 'shop')) AS popular
+FROM seqrec_explain('x', ARRAY['never'], ARRAY['i1', 'i2'], 'shop');
+SELECT bool_and(because_of = ANY (seen('u8')) OR source = 'user') AS own_rows FROM seqrec_explain('u8', NULL, ARRAY['i1', 'i2', 'i3'], 'shop');
+SELECT item_id, because_of IS NULL AND contribution IS NULL AND source IS NULL AS unknown
+FROM seqrec_explain('x', ARRAY['i1'], ARRAY['never', 'i3', NULL, 'nothing'], 'shop');
+SELECT count(*) FROM seqrec_explain('x', ARRAY['i1'], NULL, 'shop');
+SELECT seqrec_explain('x', ARRAY['i1'], ARRAY['i2'], NULL);
+DROP FUNCTION explained;
+
+-- What seqrec-http asks: the same answers, a row an asker.
+WITH asked AS (SELECT * FROM (VALUES (1, 'u1', ARRAY['i1', 'i2']), (2, 'u2', NULL), (3, 'x', ARRAY['i9', 'never', NULL]), (4, 'nobody', '{}')) v (request, u, clicks)),
+single AS (SELECT request, array_agg(item_id ORDER BY rank) AS ids, array_agg(score ORDER BY rank) AS scores
+           FROM asked, seqrec_recommend(u, clicks, 7, 'shop', ARRAY['i3'], false, NULL, 0) GROUP BY request)
+SELECT a.request, a.item_ids = single.ids AND a.scores = single.scores AS same, a.source, unknown_items, a.version = m.version::text AS version
+FROM seqrec.answers(ARRAY['u1', 'u2', 'x', 'nobody'], ARRAY[2, NULL, 3, 0], ARRAY['i1', 'i2', 'i9', 'never', NULL], 7, 'shop', ARRAY['i3'], false, NULL, 0)
+     WITH ORDINALITY AS a (item_ids, scores, source, unknown_items, version, request)
+     JOIN single USING (request), seqrec_models m WHERE m.model = 'shop' AND m.active ORDER BY request;
+SELECT item_ids FROM seqrec.answers(ARRAY['x'], ARRAY[1], ARRAY['i1'], 7, 'shop', candidates => '{}');
+SELECT count(*) FROM seqrec.answers('{}', '{}', '{}', 7, 'shop');
+SELECT seqrec.answers(ARRAY['x', 'y'], ARRAY[1], ARRAY['i1'], 7, 'shop');
+SELECT seqrec.answers(ARRAY['x'], ARRAY[2], ARRAY['i1'], 7, 'shop');
+SELECT seqrec.answers(ARRAY['x'], ARRAY[-1], ARRAY['i1'], 7, 'shop');
+SELECT seqrec.answers(ARRAY['x'], ARRAY[0], ARRAY['i1'], 7, 'shop');
+SELECT seqrec.answers(ARRAY['x'], NULL, ARRAY['i1'], 7, 'shop');
+SELECT seqrec.answers(ARRAY['x'], ARRAY[1], ARRAY['i1'], 0, 'shop');
+
 -- Neighbours and vectors.
 SELECT bool_and(n.score = s.score) AS same, bool_and(n.similar_item_id <> 'i5') AS without_itself, count(*)
 FROM seqrec_similar_items('i5', 10, 'shop') n,
@@ -137,6 +189,7 @@ SELECT count(*), bool_and(pg_typeof(item_id) = 'bigint'::regtype) AS bigints,
        bool_and(score = seqrec_score(7, ARRAY[1, 2]::bigint[], item_id, 'numbers')) AS same_scores
 FROM seqrec_recommend(7, ARRAY[1, 2]::bigint[], 5, 'numbers', exclude => ARRAY[3]::bigint[]);
 SELECT count(*) FROM seqrec_similar_items(5, 10, 'numbers');
+SELECT bool_and(because_of IN (1, 2)) AS clicked FROM seqrec_explain(0, ARRAY[1, 2]::bigint[], ARRAY[3, 4]::bigint[], 'numbers') WHERE because_of IS NOT NULL;
 SELECT item_id, score IS NULL AS unknown FROM seqrec_score(7, NULL, ARRAY[1, 9999]::bigint[], 'numbers');
 
 -- Parallel workers answer too.

@@ -136,9 +136,11 @@ void Pool::enqueue(const TicketPtr& ticket) {
 
 void Pool::dispatch() {
     while (Connection* connection = least_busy()) {
+        const bool is_idle = connection->in_flight() == 0;
+        if (!is_idle && waits_to_be_joined()) return;
         const auto ticket = next_waiting();
         if (!ticket) return;
-        const auto together = joined_with_others(ticket);
+        const auto together = is_idle ? joined_with_others(ticket) : ticket;
         if (ticket->query.joinable)
             statistics_.batch_sizes.record(
                 static_cast<double>(std::max<std::size_t>(1, together->members.size())));
@@ -155,6 +157,12 @@ TicketPtr Pool::next_waiting() {
         return ticket;
     }
     return nullptr;
+}
+
+/// Sending ahead is for the few: when not all can go, they rather wait to go together.
+bool Pool::waits_to_be_joined() const {
+    if (settings_.batch == 1 || waiting_.empty() || waiting_.front()->query.urgent) return false;
+    return live_waiting_ > connections_.size();
 }
 
 TicketPtr Pool::joined_with_others(const TicketPtr& first) {

@@ -73,6 +73,7 @@ class Pool : private ConnectionOwner {
     void enqueue(const TicketPtr& ticket);
     void dispatch();
     TicketPtr next_waiting();
+    bool waits_to_be_joined() const;
     TicketPtr joined_with_others(const TicketPtr& first);
     std::size_t fair_share() const;
     void on_group_reply(const Ticket& group, Outcome outcome);
