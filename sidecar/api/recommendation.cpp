@@ -136,6 +136,13 @@ Query batch_query(const BatchRequest& request) {
     return query;
 }
 
+void record_answers(Metrics& metrics, const Rows& rows) {
+    for (int row = 0; row < rows.size(); ++row) {
+        metrics.record_unknown_ids(decode_texts(rows.text(row, kUnknown)).size());
+        if (rows.text(row, kSource) == "popular") metrics.record_fallback();
+    }
+}
+
 std::string recommend_json(const Rows& rows, const Wish& wish, const About& about) {
     std::string json = "{";
     const bool tells = wish.with_scores || wish.explain;

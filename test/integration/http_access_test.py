@@ -194,6 +194,17 @@ def counts_requests(db):
         expect([after[f'seqrec_db_pool_{name}{{pool="write"}}'] for name in ("max", "open")], [1, 0])
 
 
+def counts_what_answers_hold(db):
+    with sidecar(db) as s:
+        s.wait_ready()
+        s.recommend("nobody", recent_clicks=["unknown1", "unknown2", "known"])
+        in_parallel(8, lambda i: s.recommend("sleep:0.1"))
+        seen = metrics(s)
+        expect((seen["seqrec_recommend_fallback_total"], seen["seqrec_unknown_item_ids_total"]), (1, 2))
+        expect(seen["seqrec_recommend_batch_size_sum"], 9, "requests in all batches")
+        assert 1 < seen["seqrec_recommend_batch_size_count"] <= 9, seen
+
+
 def counts_what_goes_wrong(db):
     with sidecar(db, SEQREC_POOL=1, SEQREC_PIPELINE=1, SEQREC_QUEUE=1, SEQREC_DEADLINE_MS=300) as s:
         s.wait_ready()
@@ -292,7 +303,7 @@ def takes_a_socket_from_systemd(db):
 
 TESTS = [asks_for_the_read_token, tells_admins_from_readers, has_no_admin_routes_without_a_token, takes_events_from_bearers_of_any_token,
          refuses_before_the_body_is_judged, reads_tokens_from_files, refuses_bad_tokens, masks_tokens, refuses_to_stand_open,
-         counts_requests, counts_what_goes_wrong, knows_its_process, tells_where_the_time_went, tells_systemd, takes_a_socket_from_systemd]
+         counts_requests, counts_what_answers_hold, counts_what_goes_wrong, knows_its_process, tells_where_the_time_went, tells_systemd, takes_a_socket_from_systemd]
 
 
 def main():
