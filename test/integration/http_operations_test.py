@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""seqrec-http's routes of operation against the real extension, with the roles that docs/operations.md recommends."""
+"""seqrec-http's routes of operation against the real extension, with the roles of packaging/roles.sql."""
 
 import json
 import os
@@ -10,8 +10,8 @@ import time
 
 sys.dont_write_bytecode = True
 
-from http_support import Sidecar, expect, expect_problem, in_parallel
-from testing import main, make_ratings, sql, wait_for
+from http_support import ROOT, Sidecar, expect, expect_problem, in_parallel
+from testing import main, make_ratings, psql, sql, wait_for
 
 READ = "read-token-0123456789"
 ADMIN = "admin-token-0123456789"
@@ -21,15 +21,10 @@ JSON = {"Content-Type": "application/json"}
 QUICK = {"epochs": 2, "dim": 16, "max_len": 20}
 LONG = {"max_seconds": 300, "epochs": 100000, "patience": 100000, "dim": 16}
 
-ROLES = """
-CREATE ROLE shop_api LOGIN;
-GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real), seqrec.answers,
-    seqrec_find_items, seqrec_find_users TO shop_api;
+GRANTS = """
 GRANT SELECT ON products TO shop_api;
-GRANT pg_monitor TO shop_api;
-CREATE ROLE shop_trainer LOGIN;
-GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate, seqrec_add_events, seqrec.claim_event_key TO shop_trainer;
 GRANT SELECT, INSERT ON ratings TO shop_trainer;
+GRANT SELECT ON empty TO shop_trainer;
 """
 
 
@@ -397,6 +392,15 @@ def tells_models_to_its_operator():
         assert line in text, f"{line} in {text}"
 
 
+def serves_with_the_roles_of_the_recipe():
+    """Every route that reads, asked with the grants of packaging/roles.sql alone."""
+    expect(S.recommend("u1", headers=READER, recent_clicks=["i1", "i2"], explain=True)[0], 200)
+    expect(S.recommend("u1", headers=READER)[0], 200, "the user's own rows")
+    expect(post("/recommend/batch", {"requests": [{"user_id": "u1"}, {"user_id": "u2"}]}, READER)[0], 200)
+    expect(get("/similar/i1")[0], 200)
+    expect(S.request("GET", "/readyz")[0], 200)
+
+
 def hides_nothing_but_itself():
     for path in ("/models", "/jobs", "/jobs/1", "/jobs/1/events", "/items", "/users", "/metrics"):
         expect_problem(get(path, {}), 401, "unauthorized")
@@ -412,13 +416,16 @@ if __name__ == "__main__":
     sql("""CREATE TABLE products (item_id text PRIMARY KEY, title text);
            INSERT INTO products VALUES ('i1', 'Blue Tent'), ('i2', '红色帐篷 Red Tent 50% off'), ('unsold', 'Unsold Thing');
            CREATE TABLE secret AS TABLE ratings; CREATE TABLE empty (LIKE ratings)""")
-    sql(ROLES + "GRANT SELECT ON empty TO shop_trainer")
+    made = psql("-v", "api=shop_api", "-v", "trainer=shop_trainer", "-f", os.path.join(ROOT, "packaging", "roles.sql"))
+    assert made.returncode == 0, made.stderr
+    sql(GRANTS)
     S = start()
     try:
         main(shows_an_empty_database, trains_and_shows_the_job, ends_a_stream_of_a_finished_job, lists_models_and_activates, cancels_a_job,
              refuses_bad_trainings, shares_one_look_among_all_followers, forgets_followers_that_leave, closes_streams_when_it_drains, adds_events,
              adds_repeated_events_once, adds_all_events_or_none, refuses_bad_events, casts_events_to_the_tables_own_types,
              tells_what_the_role_may_not_do, finds_items_by_id_and_title, finds_users, reads_titles_by_ids_of_any_type, steps_into_indexes,
-             keeps_event_keys_through_a_dump, tells_models_to_its_operator, hides_nothing_but_itself)
+             keeps_event_keys_through_a_dump, tells_models_to_its_operator, serves_with_the_roles_of_the_recipe,
+             hides_nothing_but_itself)
     finally:
         S.stop()
