@@ -39,8 +39,9 @@ constexpr Statement kItems = {
     "GROUP BY item_id) t "
     "USING (item_id)"};
 constexpr Statement kUsers = {"seqrec_users",
-                              "SELECT json_build_object('users', coalesce(json_agg(u), '[]'))::text "
-                              "FROM seqrec_find_users($1::text, $2::int, $3::text) AS u"};
+                              "SELECT json_build_object('users', "
+                              "coalesce(json_agg(json_build_object('user_id', user_id)), '[]'))::text "
+                              "FROM seqrec_find_users($1::text, $2::int, $3::text) "};
 
 struct Search {
     std::string text;

@@ -138,6 +138,13 @@ Query batch_query(const BatchRequest& request) {
     return query;
 }
 
+void record_answers(Metrics& metrics, const Rows& rows) {
+    for (int row = 0; row < rows.size(); ++row) {
+        metrics.record_unknown_ids(decode_texts(rows.text(row, kUnknown)).size());
+        if (rows.text(row, kSource) == kPopular) metrics.record_fallback();
+    }
+}
+
 std::string recommend_json(const Rows& rows, const Wish& wish, const About& about) {
     std::string json = "{";
     const bool tells = wish.with_scores || wish.explain;
@@ -160,13 +167,6 @@ std::string batch_json(const Rows& rows, const Wish& wish, const About& about) {
     json += ']';
     if (wish.with_scores) append_about(json, rows, about);
     return json + "}";
-}
-
-void count_news(const Rows& rows, Metrics& metrics) {
-    for (int row = 0; row < rows.size(); ++row) {
-        if (rows.text(row, kSource) == kPopular) metrics.record_fallback();
-        metrics.record_unknown_ids(decode_texts(rows.text(row, kUnknown)).size());
-    }
 }
 
 }  // namespace seqrec::sidecar

@@ -23,12 +23,13 @@ struct About {
     std::chrono::steady_clock::time_point begun;
 };
 
+/// Counts the answers that were not personal, and the clicks that the model did not know.
+/// 统计非个性化的应答以及模型不认识的点击。
+void record_answers(Metrics& metrics, const Rows& rows);
+
 /// The answer to recommend_query. The plain form holds the items alone, and what is news.
 /// recommend_query 的应答正文。普通形式只含物品以及新情况。
 std::string recommend_json(const Rows& rows, const Wish& wish, const About& about);
 std::string batch_json(const Rows& rows, const Wish& wish, const About& about);
-
-/// Counts answers that are not personal and clicks that are unknown. 统计非个性化应答与未知点击。
-void count_news(const Rows& rows, Metrics& metrics);
 
 }  // namespace seqrec::sidecar

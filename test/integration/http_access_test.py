@@ -6,13 +6,17 @@ Prints a line a test and "N passed, N failed".
 
 import os
 import re
+import shutil
+import signal
 import socket
+import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
 
-from http_support import Cluster, Report, expect, expect_problem, in_parallel, run_program, sidecar
+from http_support import (CLEAN, PROGRAM, Cluster, Report, expect, expect_problem, in_parallel, read_all, run_program, sidecar,
+                          wait_until)
 
 READ = "read-token-0123456789"
 ADMIN = "admin-token-0123456789"
@@ -190,6 +194,17 @@ def counts_requests(db):
         expect([after[f'seqrec_db_pool_{name}{{pool="write"}}'] for name in ("max", "open")], [1, 0])
 
 
+def counts_what_answers_hold(db):
+    with sidecar(db) as s:
+        s.wait_ready()
+        s.recommend("nobody", recent_clicks=["unknown1", "unknown2", "known"])
+        in_parallel(8, lambda i: s.recommend("sleep:0.1"))
+        seen = metrics(s)
+        expect((seen["seqrec_recommend_fallback_total"], seen["seqrec_unknown_item_ids_total"]), (1, 2))
+        expect(seen["seqrec_recommend_batch_size_sum"], 9, "requests in all batches")
+        assert 1 < seen["seqrec_recommend_batch_size_count"] <= 9, seen
+
+
 def counts_what_goes_wrong(db):
     with sidecar(db, SEQREC_POOL=1, SEQREC_PIPELINE=1, SEQREC_QUEUE=1, SEQREC_DEADLINE_MS=300) as s:
         s.wait_ready()
@@ -229,9 +244,66 @@ def tells_where_the_time_went(db):
         assert 0 < line["db_ms"] <= line["ms"], line
 
 
+# --- systemd ---
+
+
+def tells_systemd(db):
+    """A fake of systemd's side: a datagram socket that hears what the service says."""
+    folder = tempfile.mkdtemp(prefix="seqrec-notify-")
+    for address in (os.path.join(folder, "notify"), f"@seqrec-test-{os.getpid()}"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(address.replace("@", "\0"))
+            manager.settimeout(3)
+            with sidecar(db, NOTIFY_SOCKET=address, WATCHDOG_USEC=200000, SEQREC_DRAIN_MS=0) as s:
+                heard = [manager.recv(100) for _ in range(4)]
+                expect(heard, [b"READY=1"] + [b"WATCHDOG=1"] * 3)
+                expect(s.request("GET", "/livez")[0], 200, "READY means that it listens")
+                s.process.send_signal(signal.SIGTERM)
+                wait_until(lambda: manager.recv(100) == b"STOPPING=1", "no STOPPING=1")
+                expect(s.process.wait(3), 0)
+    shutil.rmtree(folder)
+    with sidecar(db, NOTIFY_SOCKET="/nonexistent/notify") as s:
+        expect(s.request("GET", "/livez")[0], 200)
+
+
+def start_with_listener(listener, **settings):
+    """Runs seqrec-http as systemd would with a socket: as descriptor 3, its own process id in LISTEN_PID."""
+    script = 'export LISTEN_PID=$$ LISTEN_FDS=${FDS:-1}; exec "$0" 3<&"$FD"'
+    environment = dict(CLEAN, FD=str(listener.fileno()), PGHOST="/nonexistent", **settings)
+    return subprocess.Popen(["bash", "-c", script, PROGRAM], env=environment, pass_fds=[listener.fileno()], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def takes_a_socket_from_systemd(db):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:  # comes before the service
+            client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            process = start_with_listener(listener, SEQREC_LISTEN="127.0.0.1:1")
+            assert read_all(client).startswith(b"HTTP/1.1 200")
+        assert f":{port}" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        expect(process.wait(3), 0)
+        socket.create_connection(("127.0.0.1", port)).close()  # still systemd's
+        process.stderr.close()
+        process = start_with_listener(listener, SEQREC_LISTEN="127.0.0.1:1", FDS="2")
+        expect(process.wait(3), 2)
+        assert "LISTEN_FDS" in process.communicate()[1]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        process = start_with_listener(other)
+        expect(process.wait(3), 2)
+        process.communicate()
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        process = start_with_listener(listener, SEQREC_EVENTS_TABLE="ratings")
+        expect(process.wait(3), 2)
+        assert "SEQREC_EVENTS_TABLE" in process.communicate()[1]
+    with sidecar(db, LISTEN_PID=1, LISTEN_FDS=1) as s:  # meant for another process
+        expect(s.request("GET", "/livez")[0], 200)
+
+
 TESTS = [asks_for_the_read_token, tells_admins_from_readers, has_no_admin_routes_without_a_token, takes_events_from_bearers_of_any_token,
          refuses_before_the_body_is_judged, reads_tokens_from_files, refuses_bad_tokens, masks_tokens, refuses_to_stand_open,
-         counts_requests, counts_what_goes_wrong, knows_its_process, tells_where_the_time_went]
+         counts_requests, counts_what_answers_hold, counts_what_goes_wrong, knows_its_process, tells_where_the_time_went, tells_systemd, takes_a_socket_from_systemd]
 
 
 def main():
