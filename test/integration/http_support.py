@@ -293,3 +293,15 @@ class Report:
         except Exception:  # a failed test is reported, the others still run
             self.failed += 1
             print(f"FAIL  {name}\n{traceback.format_exc()}{after()[-2000:]}", flush=True)
+
+    def run_group(self, group, db):
+        """Every test of a class, with one sidecar that has its settings."""
+        tests = [name for name in vars(group) if not name.startswith("_") and name != "settings"]
+        tests = [name for name in tests if self.wants(f"{group.__name__}.{name}")]
+        if not tests:
+            return
+        with sidecar(db, **group.settings) as s:
+            s.wait_ready()
+            for name in tests:
+                self.check(f"{group.__name__}.{name}", lambda: getattr(group(), name)(s, db), s.log)
+            self.check(f"{group.__name__}.ends_with_0", lambda: expect(s.stop(signal.SIGINT), 0))
