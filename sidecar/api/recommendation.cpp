@@ -27,6 +27,8 @@ constexpr Statement kExplain = {
     "a.item_ids, "
     "$5::text) WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e"};
 
+constexpr std::string_view kPopular = "popular";
+
 enum Column { kItems, kScores, kSource, kUnknown, kVersion, kBecauseOf, kContributions, kSources };
 
 Parameter array_parameter(const std::optional<std::vector<std::string>>& ids) {
@@ -104,7 +106,7 @@ void append_answer(std::string& json, const Rows& rows, int row, bool with_score
         json += R"(,"unknown_item_ids":)";
         append_ids(json, unknown);
     }
-    if (rows.text(row, kSource) == "popular") json += R"(,"fallback":"popular")";
+    if (rows.text(row, kSource) == kPopular) json += R"(,"fallback":"popular")";
 }
 
 void append_about(std::string& json, const Rows& rows, const About& about) {
@@ -139,7 +141,7 @@ Query batch_query(const BatchRequest& request) {
 void record_answers(Metrics& metrics, const Rows& rows) {
     for (int row = 0; row < rows.size(); ++row) {
         metrics.record_unknown_ids(decode_texts(rows.text(row, kUnknown)).size());
-        if (rows.text(row, kSource) == "popular") metrics.record_fallback();
+        if (rows.text(row, kSource) == kPopular) metrics.record_fallback();
     }
 }
 

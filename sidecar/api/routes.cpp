@@ -8,6 +8,7 @@
 #include "api/job_routes.hpp"
 #include "api/metrics_routes.hpp"
 #include "api/model_routes.hpp"
+#include "api/openapi_routes.hpp"
 #include "api/recommend_routes.hpp"
 #include "api/similar_routes.hpp"
 
@@ -24,6 +25,7 @@ Router make_router(const Services& services) {
     add_job_events_routes(router, services);
     add_health_routes(router, services);
     add_metrics_routes(router, services);
+    add_openapi_routes(router);
     if (services.config.dashboard) add_dashboard(router);
     return router;
 }

@@ -10,7 +10,6 @@
 #include <boost/beast/http/rfc7230.hpp>
 #include <cstdio>
 #include <exception>
-#include <optional>
 
 #include "http/wire.hpp"
 
@@ -26,52 +25,9 @@ constexpr std::size_t kReadAhead = 16 * 1024;
 
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
-std::string text(boost::beast::string_view view) { return {view.data(), view.size()}; }
-
-/// The whole answer of a problem that ends the reading of a request.
-Problem unreadable(error_code error, const Config& config) {
-    if (error == http::error::header_limit || error == http::error::buffer_overflow)
-        return {431, "header-too-large",
-                "the header has more than " + std::to_string(config.max_header) + " bytes"};
-    if (error == http::error::body_limit)
-        return {413, "body-too-large",
-                "the body has more than " + std::to_string(config.max_body) + " bytes"};
-    return {400, "malformed-request", "this is not HTTP/1.1: " + error.message()};
-}
-
 bool has_left(error_code error) {
     return error.category() != make_error_code(http::error::bad_method).category() ||
            error == http::error::end_of_stream || error == http::error::partial_message;
-}
-
-/// Finds the route and reads the parameters of the target.
-const Route& find_route(const Router& router, Request& request, std::string_view target) {
-    Match match = router.find(request.method, request.path);
-    request.in_path = std::move(match.parameters);
-    if (request.path.size() < target.size())
-        request.in_query = parse_query(target.substr(request.path.size() + 1));
-    return *match.route;
-}
-
-/// What the header alone tells: no route, nobody who may use it, a body that is not JSON, a body of unknown
-/// length.
-std::optional<Problem> header_problem(const SessionContext& context,
-                                      const http::request_parser<http::string_body>& parser, Request& request,
-                                      const Route*& route) try {
-    route = &find_route(context.router, request, parser.get().target());
-    if (auto problem = context.gate.refusal(route->access, request.header("Authorization"))) return problem;
-    if (!route->takes_json) return std::nullopt;
-    if (!is_json(request.content_type))
-        return Problem(415, "unsupported-media-type",
-                       "the body must be sent as Content-Type: application/json");
-    const auto encoding = parser.get()[http::field::content_encoding];
-    if (!encoding.empty() && !boost::beast::iequals(encoding, "identity"))
-        return Problem(415, "unsupported-media-type", "the body must be sent without Content-Encoding");
-    if (!parser.chunked() && !parser.content_length())
-        return Problem(411, "length-required", "the request must have a Content-Length");
-    return std::nullopt;
-} catch (const Problem& problem) {
-    return problem;
 }
 
 }  // namespace
@@ -130,15 +86,15 @@ asio::awaitable<bool> Session::wait_for_request() {
 
 asio::awaitable<void> Session::receive(Exchange& exchange) {
     auto& parser = exchange.parser;
-    parser.header_limit(static_cast<std::uint32_t>(context_->config.max_header));
-    parser.body_limit(context_->config.max_body);
+    bound(parser, context_->config);
     limit(context_->config.read_timeout);
     error_code error;
     co_await http::async_read_header(socket_, buffer_, parser, into(error));
-    examine_header(exchange);
+    exchange.request = request_of(parser);
     if (error) co_return read_failed(exchange, error);
     const bool expects = boost::beast::iequals(parser.get()[http::field::expect], "100-continue");
-    const auto problem = header_problem(*context_, parser, exchange.request, exchange.route);
+    const auto [route, problem] = admit(context_->router, context_->gate, parser, exchange.request);
+    exchange.route = route;
     if (problem && (expects || problem->status == 411)) co_return spoil(exchange, *problem);
     if (expects) {
         static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -154,18 +110,6 @@ asio::awaitable<void> Session::receive_body(Exchange& exchange) {
     co_await http::async_read(socket_, buffer_, exchange.parser, into(error));
     if (error) co_return read_failed(exchange, error);
     exchange.request.body = std::move(exchange.parser.get().body());
-}
-
-/// Also after an error: what was read of the header names the request in the answer and in the log.
-void Session::examine_header(Exchange& exchange) {
-    const auto& header = exchange.parser.get();
-    auto& request = exchange.request;
-    request.method = text(header.method_string());
-    request.path = text(header.target().substr(0, header.target().find('?')));
-    request.content_type = text(header[http::field::content_type]);
-    request.request_id = choose_request_id(text(header["X-Request-Id"]));
-    for (const auto& field : header)
-        request.headers.emplace_back(text(field.name_string()), text(field.value()));
 }
 
 void Session::read_failed(Exchange& exchange, error_code error) {

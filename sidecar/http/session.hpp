@@ -4,18 +4,13 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "config.hpp"
-#include "http/gate.hpp"
-#include "http/message.hpp"
-#include "http/problem.hpp"
-#include "http/router.hpp"
+#include "http/incoming.hpp"
 #include "http/socket_writer.hpp"
 #include "log.hpp"
 #include "metrics.hpp"
@@ -68,9 +63,8 @@ class Session : public std::enable_shared_from_this<Session> {
     void close(bool force);
 
   private:
-    using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
     struct Exchange {
-        Parser parser;
+        RequestParser parser;
         Request request;
         const Route* route = nullptr;
         Response response;
@@ -91,7 +85,6 @@ class Session : public std::enable_shared_from_this<Session> {
     boost::asio::awaitable<void> stream_body(Exchange& exchange);
     boost::asio::awaitable<void> turn_away();
     boost::asio::awaitable<void> linger();
-    void examine_header(Exchange& exchange);
     void read_failed(Exchange& exchange, boost::system::error_code error);
     void spoil(Exchange& exchange, const Problem& problem);
     void tell_time(Exchange& exchange);
