@@ -128,6 +128,8 @@ class Cluster:
 class Sidecar:
     """A running seqrec-http; its address is read from the line it writes when it listens."""
 
+    document = None  # an openapi.Document that answers are held to
+
     def __init__(self, cluster, **settings):
         self.folder = tempfile.mkdtemp(prefix="seqrec-sidecar-")
         self.log_path = os.path.join(self.folder, "stderr")
@@ -171,6 +173,8 @@ class Sidecar:
             own.close()
         if data and "json" in response.headers.get("Content-Type", ""):
             data = json.loads(data)
+        if self.document and data:
+            self.document.check_answer(method, path, response.status, response.headers["Content-Type"], data)
         return response.status, response.headers, data
 
     def recommend(self, user, connection=None, headers=None, **fields):
