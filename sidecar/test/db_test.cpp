@@ -64,11 +64,11 @@ RecommendRequest asked(const std::string& user, std::optional<Strings> clicks, i
 
 TEST(Joining, MakesOneQueryOfSeveral) {
     const std::vector<TicketPtr> members = {ticket_of(asked("u", Strings{"a", "b"})),
-                                            ticket_of(asked("v", std::nullopt)),
+                                            ticket_of(asked("v", Strings{"b"})),
                                             ticket_of(asked("w", Strings{}))};
     ASSERT_TRUE(may_join(members[0]->query, members[1]->query));
     const auto group = join(members);
-    BatchRequest batch{{{"u", Strings{"a", "b"}}, {"v", std::nullopt}, {"w", Strings{}}}, {}};
+    BatchRequest batch{{{"u", Strings{"a", "b"}}, {"v", Strings{"b"}}, {"w", Strings{}}}, {}};
     batch.wish.model = "default";
     EXPECT_EQ(group->query.parameters, batch_query(batch).parameters);
     EXPECT_TRUE(group->is_live());
@@ -96,6 +96,7 @@ TEST(Joining, KeepsApartWhatDiffers) {
     EXPECT_TRUE(may_join(plain, recommend_query(other)));
     other.wish.explain = true;
     EXPECT_FALSE(may_join(recommend_query(other), recommend_query(other)));
+    EXPECT_FALSE(may_join(plain, recommend_query(asked("v", std::nullopt))));
     BatchRequest batch{{{"u", Strings{"a"}}}, {}};
     batch.wish.model = "default";
     EXPECT_FALSE(may_join(plain, batch_query(batch)));

@@ -11,6 +11,7 @@ import time
 sys.dont_write_bytecode = True
 
 from http_support import ROOT, Sidecar, expect, expect_problem, in_parallel
+from openapi import Document
 from testing import main, make_ratings, psql, sql, wait_for
 
 READ = "read-token-0123456789"
@@ -410,6 +411,16 @@ def hides_nothing_but_itself():
     assert READ not in log and ADMIN not in log
 
 
+def answered_as_documented():
+    """Each answer above was held to openapi.json, and every route gave a good one."""
+    for path in ("/livez", "/openapi.json"):
+        expect(S.request("GET", path)[0], 200)
+    document = Sidecar.document
+    good = {name for name, status in document.met if status.startswith("2")}
+    every = {f"{method.upper()} {path}" for path, methods in document.content["paths"].items() for method in methods}
+    expect(every - good, set())
+
+
 if __name__ == "__main__":
     sql("CREATE EXTENSION seqrec")
     make_ratings()
@@ -419,6 +430,7 @@ if __name__ == "__main__":
     made = psql("-v", "api=shop_api", "-v", "trainer=shop_trainer", "-f", os.path.join(ROOT, "packaging", "roles.sql"))
     assert made.returncode == 0, made.stderr
     sql(GRANTS)
+    Sidecar.document = Document()
     S = start()
     try:
         main(shows_an_empty_database, trains_and_shows_the_job, ends_a_stream_of_a_finished_job, lists_models_and_activates, cancels_a_job,
@@ -426,6 +438,6 @@ if __name__ == "__main__":
              adds_repeated_events_once, adds_all_events_or_none, refuses_bad_events, casts_events_to_the_tables_own_types,
              tells_what_the_role_may_not_do, finds_items_by_id_and_title, finds_users, reads_titles_by_ids_of_any_type, steps_into_indexes,
              keeps_event_keys_through_a_dump, tells_models_to_its_operator, serves_with_the_roles_of_the_recipe,
-             hides_nothing_but_itself)
+             hides_nothing_but_itself, answered_as_documented)
     finally:
         S.stop()

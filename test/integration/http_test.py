@@ -589,19 +589,6 @@ SINGLE = [drains_on_sigterm, ends_at_once_on_sigint_and_on_a_second_signal, star
           refuses_bad_settings, says_when_it_cannot_listen, explains_itself]
 
 
-def run_group(group, db, report):
-    tests = [name for name in vars(group) if not name.startswith("_") and name != "settings"]
-    tests = [name for name in tests if report.wants(f"{group.__name__}.{name}")]
-    if not tests:
-        return
-    with sidecar(db, **group.settings) as s:
-        s.wait_ready()
-        for name in tests:
-            report.check(f"{group.__name__}.{name}", lambda: getattr(group(), name)(s, db), s.log)
-        expect_clean_end = lambda: expect(s.stop(signal.SIGINT), 0)
-        report.check(f"{group.__name__}.ends_with_0", expect_clean_end)
-
-
 def main():
     if not os.path.exists(PROGRAM):
         sys.exit(f"{PROGRAM} is not built")
@@ -609,7 +596,7 @@ def main():
     db = Cluster()
     try:
         for group in GROUPS:
-            run_group(group, db, report)
+            report.run_group(group, db)
         for test in SINGLE:
             if report.wants(test.__name__):
                 report.check(test.__name__, lambda: test(db))
