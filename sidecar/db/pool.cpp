@@ -219,7 +219,7 @@ void Pool::on_closed(Connection& connection, bool was_open, const std::string& r
     for (auto& ticket : lost) {
         const auto queries = ticket->members.empty() ? std::vector{ticket} : ticket->members;
         for (const auto& query : queries)
-            if (!retry(query)) query->finish(unavailable());
+            if (!query->query.repeatable || !retry(query)) query->finish(unavailable());
     }
     if (stopped_) return;
     gaps_ += was_open;
@@ -274,9 +274,9 @@ void Pool::answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at) {
 }
 
 /// A query may run a second time, once, when the first try was spoiled by something that is not its own
-/// fault.
+/// fault; one that changes something only when the server said that the first try came to nothing.
 bool Pool::retry(const TicketPtr& ticket) {
-    if (stopped_ || !ticket->is_live() || ticket->retried || !ticket->query.repeatable || !any_open())
+    if (stopped_ || !ticket->is_live() || ticket->retried || !any_open())
         return false;
     ticket->retried = true;
     ticket->cancel_risk = false;
