@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -17,6 +18,11 @@ namespace seqrec::sidecar {
 namespace {
 
 constexpr int kQueuePerConnection = 64;
+constexpr std::size_t kMinTokenBytes = 16;
+constexpr std::size_t kMaxTokenBytes = 512;
+constexpr std::size_t kMaxIdentifier = 63;
+constexpr std::string_view kTokenRange = "16 to 512 visible ASCII characters without spaces";
+constexpr std::string_view kColumnRange = "the name of a column, at most 63 bytes";
 
 /// One variable: how it is called, what it may be, and how its text becomes a field of Config.
 struct Variable {
@@ -25,9 +31,12 @@ struct Variable {
     std::string_view range;
     std::string_view meaning;
     void (*apply)(const Variable&, std::string_view text, Config&);
+    bool is_secret = false;
 };
 
 [[noreturn]] void refuse(const Variable& variable, std::string_view text) {
+    if (variable.is_secret)
+        throw ConfigError(std::string(variable.name) + " is not " + std::string(variable.range));
     throw ConfigError(std::string(variable.name) + ": \"" + std::string(text) + "\" is not " +
                       std::string(variable.range));
 }
@@ -78,13 +87,54 @@ void listen_address(const Variable& variable, std::string_view text, Config& con
     config.listen_host = host;
 }
 
+template <auto Field>
 void connection_string(const Variable& variable, std::string_view text, Config& config) {
-    config.dsn = text;
+    config.*Field = text;
     char* message = nullptr;
-    PQconninfoOption* options = PQconninfoParse(config.dsn.c_str(), &message);
+    PQconninfoOption* options = PQconninfoParse((config.*Field).c_str(), &message);
     PQfreemem(message);  // never shown: libpq quotes the part it stumbles on, which may be a password
-    if (!options) throw ConfigError(std::string(variable.name) + " is not " + std::string(variable.range));
+    if (!options) refuse(variable, text);
     PQconninfoFree(options);
+}
+
+/// Visible ASCII without spaces: what can stand in a header.
+template <auto Field>
+void token(const Variable& variable, std::string_view text, Config& config) {
+    const auto is_visible = [](char c) { return c > ' ' && c < '\x7f'; };
+    if (text.size() < kMinTokenBytes || text.size() > kMaxTokenBytes ||
+        !std::ranges::all_of(text, is_visible))
+        refuse(variable, text);
+    if (!(config.*Field).empty())
+        throw ConfigError(std::string(variable.name) +
+                          ": the token is given twice, in a file and as a value");
+    config.*Field = text;
+}
+
+template <auto Field>
+void token_file(const Variable& variable, std::string_view path, Config& config) {
+    std::ifstream file{std::string(path)};
+    std::string text(kMaxTokenBytes + 2, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (!file.eof())
+        throw ConfigError(std::string(variable.name) + ": cannot read a token from \"" + std::string(path) +
+                          "\"");
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    const Variable contents{variable.name, {}, kTokenRange, {}, nullptr, true};
+    token<Field>(contents, text, config);
+}
+
+template <auto Group>
+void relation(const Variable& variable, std::string_view text, Config& config) {
+    if (text.size() > 2 * kMaxIdentifier + 1) refuse(variable, text);
+    (config.*Group).table = text;
+}
+
+/// A longer name would be cut by PostgreSQL, and might fit another column.
+template <auto Group, auto Field>
+void column(const Variable& variable, std::string_view text, Config& config) {
+    if (text.size() > kMaxIdentifier) refuse(variable, text);
+    (config.*Group).*Field = text;
 }
 
 void model_name(const Variable& variable, std::string_view text, Config& config) {
@@ -96,7 +146,39 @@ constexpr Variable kVariables[] = {
     {"SEQREC_LISTEN", "127.0.0.1:8080", "ADDRESS:PORT or [IPV6]:PORT with an IP address or localhost",
      "where to listen; port 0 takes a free one", listen_address},
     {"SEQREC_DSN", "", "a libpq connection string or URI",
-     "the database; what it leaves out comes from libpq's PG* variables", connection_string},
+     "the database; what it leaves out comes from libpq's PG* variables", connection_string<&Config::dsn>,
+     true},
+    {"SEQREC_ADMIN_DSN", "", "a libpq connection string or URI",
+     "the database as routes that write see it, often with another user; default: as SEQREC_DSN",
+     connection_string<&Config::admin_dsn>, true},
+    {"SEQREC_READ_TOKEN", "", kTokenRange,
+     "when set, requests need Authorization: Bearer with this token or the admin token; health, the API's "
+     "description and the dashboard's files do not",
+     token<&Config::read_token>, true},
+    {"SEQREC_READ_TOKEN_FILE", "", "a file that holds the token", "the same, read from a file",
+     token_file<&Config::read_token>},
+    {"SEQREC_ADMIN_TOKEN", "", kTokenRange,
+     "token of the routes that train, cancel and activate; without it they do not exist",
+     token<&Config::admin_token>, true},
+    {"SEQREC_ADMIN_TOKEN_FILE", "", "a file that holds the token", "the same, read from a file",
+     token_file<&Config::admin_token>},
+    {"SEQREC_EVENTS_TABLE", "", "the name of a table, with its schema if need be",
+     "table that POST /events adds interactions to; without it that route does not exist. Not on loopback "
+     "alone, "
+     "it takes a token",
+     relation<&Config::events>},
+    {"SEQREC_EVENTS_USER_COLUMN", "user_id", kColumnRange, "its column of users",
+     column<&Config::events, &InteractionTable::user_column>},
+    {"SEQREC_EVENTS_ITEM_COLUMN", "item_id", kColumnRange, "its column of items",
+     column<&Config::events, &InteractionTable::item_column>},
+    {"SEQREC_EVENTS_TIME_COLUMN", "timestamp", kColumnRange, "its column of times",
+     column<&Config::events, &InteractionTable::time_column>},
+    {"SEQREC_TITLE_TABLE", "", "the name of a table, with its schema if need be",
+     "table or view that GET /items takes the items' titles from", relation<&Config::titles>},
+    {"SEQREC_TITLE_ID_COLUMN", "item_id", kColumnRange, "its column of items",
+     column<&Config::titles, &TitleTable::id_column>},
+    {"SEQREC_TITLE_COLUMN", "title", kColumnRange, "its column of titles",
+     column<&Config::titles, &TitleTable::title_column>},
     {"SEQREC_MODEL", "default", "a model name of 1 to 512 bytes",
      "model of requests that name none; /readyz looks for it", model_name},
     {"SEQREC_POOL", "", "a whole number from 1 to 256",
@@ -126,6 +208,8 @@ constexpr Variable kVariables[] = {
      "largest request header in bytes; above it 431", number<&Config::max_header>},
     {"SEQREC_MAX_CONNECTIONS", "1024", "a whole number from 1 to 100000",
      "clients connected at once; above it 503", number<&Config::max_connections>},
+    {"SEQREC_STREAMS", "64", "a whole number from 0 to 10000",
+     "clients that may follow jobs at once, each with a connection; above it 503", number<&Config::streams>},
     {"SEQREC_READ_TIMEOUT_MS", "10000", "a whole number from 100 to 600000",
      "time a client has to send a header, to send a body, and to take an answer",
      number<&Config::read_timeout>},
@@ -147,10 +231,9 @@ std::string_view given(const Variable& variable) {
 
 using OptionList = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
 
-std::string masked_parameters(const Config& config) {
+std::string masked_parameters(const std::string& dsn) {
     OptionList defaults(PQconndefaults(), PQconninfoFree);
-    OptionList named(config.dsn.empty() ? nullptr : PQconninfoParse(config.dsn.c_str(), nullptr),
-                     PQconninfoFree);
+    OptionList named(dsn.empty() ? nullptr : PQconninfoParse(dsn.c_str(), nullptr), PQconninfoFree);
     std::string text;
     // Both lists hold the same keywords in the same order; a value of the DSN stands before a PG* variable's.
     for (int i = 0; defaults && defaults.get()[i].keyword; ++i) {
@@ -166,8 +249,8 @@ std::string masked_parameters(const Config& config) {
 std::string effective_value(const Variable& variable, const Config& config) {
     if (variable.name == "SEQREC_POOL") return std::to_string(config.pool);
     if (variable.name == "SEQREC_QUEUE") return std::to_string(config.queue);
-    if (variable.name == "SEQREC_DSN") return config.dsn.empty() ? "" : "(see the connection below)";
-    return std::string(given(variable));
+    const auto text = std::string(given(variable));
+    return variable.is_secret && !text.empty() ? "********" : text;
 }
 
 }  // namespace
@@ -180,7 +263,16 @@ Config read_config() {
     }
     if (config.pool == 0) config.pool = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     if (config.queue == 0) config.queue = kQueuePerConnection * config.pool;
+    refuse_exposure(config, config.listen_host);
     return config;
+}
+
+void refuse_exposure(const Config& config, const std::string& address) {
+    const bool is_loopback = address.starts_with("127.") || address == "::1";
+    const bool has_token = !config.read_token.empty() || !config.admin_token.empty();
+    if (is_loopback || has_token || config.events.table.empty()) return;
+    throw ConfigError("SEQREC_EVENTS_TABLE: everybody who reaches " + address +
+                      " could add interactions; set SEQREC_READ_TOKEN or SEQREC_ADMIN_TOKEN");
 }
 
 std::vector<std::string> unknown_variables() {
@@ -216,7 +308,9 @@ std::string effective_config() {
     std::string text;
     for (const auto& variable : kVariables)
         text += std::string(variable.name) + "=" + effective_value(variable, config) + "\n";
-    return text + "connection (libpq, secrets masked):\n" + masked_parameters(config);
+    text += "connection (libpq, secrets masked):\n" + masked_parameters(config.dsn);
+    if (config.admin_dsn.empty()) return text;
+    return text + "connection of routes that write:\n" + masked_parameters(config.admin_dsn);
 }
 
 }  // namespace seqrec::sidecar

@@ -16,6 +16,18 @@ struct ConfigError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// The table that events are added to, and its columns. 追加交互事件的表及其列。
+struct InteractionTable {
+    std::string table;
+    std::string user_column, item_column, time_column;
+};
+
+/// The table that has the items' titles, and its columns. 保存物品标题的表及其列。
+struct TitleTable {
+    std::string table;
+    std::string id_column, title_column;
+};
+
 /// The settings of one seqrec-http process, already checked. Times are durations, sizes are bytes.
 /// 一个 seqrec-http 进程的全部设置（已检查）。时间为时长，大小以字节计。
 struct Config {
@@ -39,11 +51,22 @@ struct Config {
     std::chrono::milliseconds drain{};
     bool access_log = true;
     bool dashboard = true;
+    std::string read_token;   // empty: everybody may ask
+    std::string admin_token;  // empty: nobody may change anything
+    std::string admin_dsn;    // empty: the same as dsn
+    InteractionTable events;  // no table: no events are taken
+    TitleTable titles;        // no table: items have no titles
+    int streams = 0;
 };
 
 /// Reads and checks the environment. Throws ConfigError for the first value that cannot be used.
 /// 读取并检查环境变量；遇到第一个不可用的值时抛出 ConfigError。
 Config read_config();
+
+/// Throws ConfigError when a service that listens on `address` would let everybody add interactions: that
+/// takes a token, or loopback. 若监听 address 的服务会让任何人追加交互，则抛出
+/// ConfigError：必须设置令牌或只监听回环地址。
+void refuse_exposure(const Config& config, const std::string& address);
 
 /// Names of SEQREC_* variables in the environment that seqrec-http does not know: most often a typing error.
 /// 环境中 seqrec-http 不认识的 SEQREC_* 变量名，多半是拼写错误。

@@ -12,6 +12,8 @@
 namespace seqrec::sidecar {
 namespace {
 
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
 constexpr std::size_t kFlushAt = 64 * 1024;
 
 std::string now_utc() {
@@ -52,12 +54,17 @@ void log_event(std::string_view level, std::string_view message, std::string_vie
 
 void AccessLog::write(const AccessEntry& entry) {
     if (!enabled_) return;
-    std::array<char, 128> numbers{};
-    std::snprintf(numbers.data(), numbers.size(), R"(,"status":%u,"bytes":%zu,"ms":%.3f})", entry.status,
-                  entry.bytes, entry.milliseconds);
+    std::array<char, 128> numbers{}, database{};
+    std::snprintf(numbers.data(), numbers.size(), R"(,"status":%u,"bytes":%zu,"ms":%.3f)", entry.status,
+                  entry.bytes, entry.took.count());
+    if (entry.database)
+        std::snprintf(database.data(), database.size(), R"(,"queue_ms":%.3f,"db_ms":%.3f)",
+                      Milliseconds(entry.database->waited).count(),
+                      Milliseconds(entry.database->answered).count());
     buffer_ += R"({"at":")" + now_utc() + R"(","request_id":)" + quoted(entry.request_id) + R"(,"remote":)" +
                quoted(entry.remote) + R"(,"method":)" + quoted(entry.method) + R"(,"route":)" +
-               (entry.route.empty() ? "null" : quoted(entry.route)) + numbers.data() + "\n";
+               (entry.route.empty() ? "null" : quoted(entry.route)) + numbers.data() + database.data() +
+               "}\n";
     if (buffer_.size() >= kFlushAt) flush();
 }
 

@@ -2,9 +2,13 @@
 // error.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "timing.hpp"
 
 namespace seqrec::sidecar {
 
@@ -19,7 +23,8 @@ struct AccessEntry {
     std::string_view request_id, remote, method, route;
     unsigned status = 0;
     std::size_t bytes = 0;
-    double milliseconds = 0;
+    std::chrono::duration<double, std::milli> took{};
+    std::optional<Timing> database;  // none where it was not asked
 };
 
 /// Standard output as a buffer: filled a line a request, written out by flush() a few times a second, so that

@@ -5,17 +5,20 @@
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdlib>
-#include <functional>
 #include <iostream>
+#include <optional>
 #include <string_view>
 #include <thread>
 
 #include "api/routes.hpp"
+#include "api/settings_check.hpp"
 #include "config.hpp"
 #include "db/blocking_tasks.hpp"
 #include "db/pool.hpp"
 #include "http/server.hpp"
 #include "log.hpp"
+#include "metrics.hpp"
+#include "service_manager.hpp"
 
 namespace {
 
@@ -40,42 +43,73 @@ void raise_file_limit(const Config& config) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// SIGTERM waits for balancers to look away, SIGINT (a person at a terminal) does not, a second signal ends
-/// at once.
-void await_signals(asio::signal_set& signals, Server& server, Pool& pool, const Config& config) {
-    signals.async_wait([&](boost::system::error_code error, int signal) {
-        if (error) return;
-        if (server.is_draining()) pool.stop();
-        server.drain(signal == SIGTERM ? config.drain : std::chrono::milliseconds(0));
-        await_signals(signals, server, pool, config);
-    });
-}
+/// All rooms of one process, and the order in which they open and close.
+class Service {
+  public:
+    explicit Service(const Config& config)
+        : config_(config),
+          tasks_(loop_),
+          reading_(loop_, tasks_, reading_pool(config)),
+          writing_(loop_, tasks_, writing_pool(config)),
+          manager_(loop_),
+          signals_(loop_, SIGTERM, SIGINT),
+          router_(
+              make_router({config, reading_, writing_, metrics_, [this] { return server_.is_draining(); }})),
+          server_(loop_, config, router_, metrics_, [this] { stop(); }) {}
 
-/// A cancel on its way to a host that does not answer may block its thread for minutes; nobody needs it any
-/// more.
-void leave(const BlockingTasks& tasks) {
-    for (int i = 0; i < 100 && !tasks.idle(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    if (!tasks.idle()) std::_Exit(EXIT_SUCCESS);
-}
+    void run(const std::optional<InheritedListener>& inherited) {
+        server_.start(inherited);
+        reading_.start();
+        check_tables(reading_, config_);
+        await_signals();
+        manager_.ready();
+        loop_.run();
+        leave();
+    }
 
-void serve(const Config& config) {
-    asio::io_context loop(1);
-    BlockingTasks tasks(loop);
-    Pool pool(loop, tasks, config);
-    asio::signal_set signals(loop, SIGTERM, SIGINT);
-    Server* listening = nullptr;
-    const Router router = make_router({config, pool, [&] { return listening->is_draining(); }});
-    Server server(loop, config, router, [&] {
-        pool.stop();
-        signals.cancel();
-    });
-    listening = &server;
-    server.start();
-    pool.start();
-    await_signals(signals, server, pool, config);
-    loop.run();
-    leave(tasks);
-}
+  private:
+    /// SIGTERM waits for balancers to look away, SIGINT (a person at a terminal) does not, a second signal
+    /// ends at once.
+    void await_signals() {
+        signals_.async_wait([this](boost::system::error_code error, int signal) {
+            if (error) return;
+            if (server_.is_draining()) stop_pools();
+            manager_.stopping();
+            server_.drain(signal == SIGTERM ? config_.drain : std::chrono::milliseconds(0));
+            await_signals();
+        });
+    }
+
+    void stop_pools() {
+        reading_.stop();
+        writing_.stop();
+    }
+
+    void stop() {
+        stop_pools();
+        signals_.cancel();
+        manager_.stop();
+    }
+
+    /// A cancel on its way to a host that does not answer may block its thread for minutes; nobody needs it
+    /// any more.
+    void leave() {
+        for (int i = 0; i < 100 && !tasks_.idle(); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        if (!tasks_.idle()) std::_Exit(EXIT_SUCCESS);
+    }
+
+    const Config& config_;
+    asio::io_context loop_{1};
+    BlockingTasks tasks_;
+    Metrics metrics_;
+    Pool reading_;  // answers
+    Pool writing_;  // opened when the first route that writes needs it
+    ServiceManager manager_;
+    asio::signal_set signals_;
+    const Router router_;
+    Server server_;
+};
 
 int command(std::string_view name) {
     if (name == "--help")
@@ -93,11 +127,13 @@ int run(int argc, char** argv) {
     if (argc > 2) throw ConfigError("one argument at most; see seqrec-http --help");
     if (argc == 2) return command(argv[1]);
     const Config config = read_config();
+    const auto inherited = inherited_listener();
+    if (inherited) refuse_exposure(config, inherited->address);
     raise_file_limit(config);
     std::signal(SIGPIPE, SIG_IGN);
     for (const auto& name : unknown_variables())
         log_event("warning", name + " is not a setting of seqrec-http");
-    serve(config);
+    Service(config).run(inherited);
     return EXIT_SUCCESS;
 }
 

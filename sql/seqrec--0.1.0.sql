@@ -37,7 +37,7 @@ COMMENT ON TABLE seqrec.weights IS 'weights of the encoder, little-endian, in pa
 CREATE TABLE seqrec.items (
     model_id bigint NOT NULL,
     idx integer NOT NULL,
-    item_id text NOT NULL,
+    item_id text COLLATE "C" NOT NULL,  -- so that the index finds beginnings of ids
     popularity real NOT NULL,
     embedding real[] NOT NULL,
     list integer,
@@ -50,7 +50,7 @@ COMMENT ON TABLE seqrec.items IS 'items of a model: id, index, interactions in t
 CREATE TABLE seqrec.users (
     model_id bigint NOT NULL,
     idx integer NOT NULL,
-    user_id text NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
     seen_until double precision NOT NULL,
     embedding real[] NOT NULL,
     seen integer[] NOT NULL,
@@ -101,6 +101,15 @@ CREATE TABLE seqrec.job_log (
 );
 COMMENT ON TABLE seqrec.job_log IS 'one row an epoch of a training job / 训练任务的每一轮一行';
 
+CREATE TABLE seqrec.event_keys (
+    owner name NOT NULL,
+    key text NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (owner, key)
+);
+CREATE INDEX event_keys_at ON seqrec.event_keys (at);
+COMMENT ON TABLE seqrec.event_keys IS 'keys of calls of seqrec_add_events in the last day, so that a repeated call adds nothing / 最近一天 seqrec_add_events 调用的幂等键，使重复调用不再追加';
+
 SELECT pg_catalog.pg_extension_config_dump('seqrec.models', '');
 SELECT pg_catalog.pg_extension_config_dump('seqrec.models_model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('seqrec.weights', '');
@@ -109,6 +118,7 @@ SELECT pg_catalog.pg_extension_config_dump('seqrec.users', '');
 SELECT pg_catalog.pg_extension_config_dump('seqrec.jobs', '');
 SELECT pg_catalog.pg_extension_config_dump('seqrec.jobs_job_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('seqrec.job_log', '');
+SELECT pg_catalog.pg_extension_config_dump('seqrec.event_keys', '');  -- the rows that they stand for are dumped too
 
 -- Training.
 
@@ -298,6 +308,117 @@ LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED COST 100000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION seqrec_prewarm(text) IS
 'reads the snapshot of a model into memory, checks every byte and returns how many there are; a missing or damaged one is built again / 将模型的快照读入内存并检查每个字节，返回字节数；缺失或损坏时重新生成';
 
+-- Finding items and users by the beginning of their ids: one step into an index, then as many rows as are asked for.
+
+CREATE FUNCTION seqrec_find_items(query text DEFAULT '', k integer DEFAULT 20, model text DEFAULT 'default')
+RETURNS TABLE (item_id text)
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT found.item_id
+    FROM (SELECT i.item_id FROM seqrec.items i
+          WHERE i.model_id = (SELECT m.model_id FROM seqrec.models m WHERE m.name = $3 AND m.active)
+            AND i.item_id >= coalesce($1, '')
+          ORDER BY i.item_id LIMIT greatest(0, least($2, 1000))) found
+    WHERE starts_with(found.item_id, coalesce($1, ''))
+$$;
+COMMENT ON FUNCTION seqrec_find_items(text, integer, text) IS
+'at most k items of a model whose ids begin with a text, in the order of their ids / 模型中标识以某文本开头的至多 k 个物品，按标识排序';
+
+CREATE FUNCTION seqrec_find_users(query text DEFAULT '', k integer DEFAULT 20, model text DEFAULT 'default')
+RETURNS TABLE (user_id text)
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT found.user_id
+    FROM (SELECT u.user_id FROM seqrec.users u
+          WHERE u.model_id = (SELECT m.model_id FROM seqrec.models m WHERE m.name = $3 AND m.active)
+            AND u.user_id >= coalesce($1, '')
+          ORDER BY u.user_id LIMIT greatest(0, least($2, 1000))) found
+    WHERE starts_with(found.user_id, coalesce($1, ''))
+$$;
+COMMENT ON FUNCTION seqrec_find_users(text, integer, text) IS
+'at most k users of a model whose ids begin with a text, in the order of their ids / 模型中标识以某文本开头的至多 k 个用户，按标识排序';
+
+-- Titles are read with the caller's rights, so these two are for everybody.
+
+CREATE FUNCTION seqrec.titles_of(item_ids text[], titles regclass, id_column name, title_column name)
+RETURNS TABLE (item_id text, title text)
+LANGUAGE plpgsql STABLE STRICT AS $$
+DECLARE
+    id_type regtype := (SELECT atttypid FROM pg_attribute WHERE attrelid = titles AND attname = id_column);
+    -- The index on the ids is used where their type is one of these; ids that are none of it are unknown, not an error.
+    read_as text := CASE WHEN id_type = ANY ('{int2,int4,int8}'::regtype[]) THEN 'int8' WHEN id_type = 'uuid'::regtype THEN 'uuid' ELSE 'text' END;
+    form text := CASE read_as WHEN 'int8' THEN '^-?[0-9]{1,18}$' WHEN 'uuid' THEN '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' ELSE '' END;
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT t.%1$I::text, t.%2$I::text FROM %3$s t WHERE t.%1$I%4$s = ANY ($1::%5$s[])', id_column, title_column,
+                                titles, CASE read_as WHEN 'text' THEN '::text' ELSE '' END, read_as)
+    USING (SELECT array_agg(id) FROM unnest(item_ids) id WHERE id ~ form);
+END $$;
+COMMENT ON FUNCTION seqrec.titles_of(text[], regclass, name, name) IS
+'titles of items, from a table of the caller''s / 物品的标题，取自调用者的表';
+
+CREATE FUNCTION seqrec.find_titles(query text, k integer, titles regclass, id_column name, title_column name)
+RETURNS TABLE (item_id text, title text)
+LANGUAGE plpgsql STABLE STRICT AS $$
+DECLARE
+    -- Each word may stand anywhere in the title.
+    patterns text[] := (SELECT array_agg('%' || regexp_replace(word, '([\\%_])', '\\\1', 'g') || '%')
+                        FROM regexp_split_to_table(query, '\s+') word WHERE word <> '');
+    is_indexed boolean := EXISTS (
+        SELECT FROM pg_index x JOIN pg_opclass o ON o.oid = x.indclass[0] AND o.opcname IN ('gin_trgm_ops', 'gist_trgm_ops')
+            JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+        WHERE x.indrelid = titles AND a.attname = title_column);
+BEGIN
+    -- Without an index of trigrams, as many rows are looked at as take a fraction of a second.
+    RETURN QUERY EXECUTE format('SELECT t.%1$I::text, t.%2$I::text FROM %3$s t WHERE t.%2$I ILIKE ALL ($1) LIMIT $2', id_column, title_column,
+                                CASE WHEN is_indexed THEN titles::text
+                                     ELSE format('(SELECT %I, %I FROM %s LIMIT 100000)', id_column, title_column, titles) END)
+    USING coalesce(patterns, '{}'), k;
+END $$;
+COMMENT ON FUNCTION seqrec.find_titles(text, integer, regclass, name, name) IS
+'at most k items of a table of the caller''s whose titles have all words of a text; without an index on the titles by gin_trgm_ops, of its first 100000 rows / 调用者的表中标题包含全部查询词的至多 k 个物品；标题没有 gin_trgm_ops 索引时只查前 100000 行';
+
+-- Adding interactions, for programs that may have to call again.
+
+CREATE FUNCTION seqrec.claim_event_key(key text) RETURNS boolean
+LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM seqrec.event_keys e WHERE e.at < clock_timestamp() - interval '1 day';
+    WITH claimed AS (
+        INSERT INTO seqrec.event_keys (owner, key) VALUES (session_user, $1)
+        ON CONFLICT (owner, key) DO NOTHING RETURNING 1)
+    SELECT EXISTS (SELECT FROM claimed);
+$$;
+COMMENT ON FUNCTION seqrec.claim_event_key(text) IS
+'whether a key of the session''s user is new; keys are kept for a day / 会话用户的键是否为新键；键保留一天';
+
+CREATE FUNCTION seqrec_add_events(
+    events jsonb,
+    ratings regclass,
+    user_column name DEFAULT 'user_id',
+    item_column name DEFAULT 'item_id',
+    time_column name DEFAULT 'timestamp',
+    key text DEFAULT NULL
+) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    is_number boolean := (SELECT t.typcategory = 'N' FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                          WHERE a.attrelid = ratings AND a.attname = time_column);
+    at jsonb := CASE WHEN is_number THEN to_jsonb(floor(extract(epoch FROM now()))) ELSE to_jsonb(now()) END;
+    added bigint;
+BEGIN
+    IF key IS NOT NULL AND NOT seqrec.claim_event_key(key) THEN
+        RETURN NULL;
+    END IF;
+    -- The row type of the table says what the ids are.
+    EXECUTE format(
+        'INSERT INTO %1$s (%2$I, %3$I, %4$I) SELECT r.%2$I, r.%3$I, r.%4$I FROM jsonb_array_elements($1) WITH ORDINALITY AS e(event, place), '
+        'LATERAL jsonb_populate_record(NULL::%1$s, jsonb_build_object(%2$L, e.event->''user_id'', %3$L, e.event->''item_id'', '
+        '%4$L, coalesce(nullif(e.event->''timestamp'', ''null''), $2))) r ORDER BY e.place',
+        ratings, user_column, item_column, time_column)
+    USING events, at;
+    GET DIAGNOSTICS added = ROW_COUNT;
+    RETURN added;
+END $$;
+COMMENT ON FUNCTION seqrec_add_events(jsonb, regclass, name, name, name, text) IS
+'adds an array of objects with user_id, item_id and, unless now is meant, timestamp to a table of interactions, with the caller''s rights, and returns how many; NULL, and nothing is added, when the key was used in the last day / 以调用者的权限将由 user_id、item_id 及可选 timestamp（省略即现在）组成的对象数组追加到交互表并返回行数；若 key 在最近一天内已使用，则返回 NULL 且不追加';
+
 -- Versions.
 
 CREATE FUNCTION seqrec_activate(model_id bigint) RETURNS void
@@ -387,6 +508,8 @@ REVOKE ALL ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regc
     seqrec_score(text, text[], text, text), seqrec_score(bigint, bigint[], bigint, text),
     seqrec_explain(text, text[], text[], text), seqrec_explain(bigint, bigint[], bigint[], text),
     seqrec_user_embedding(text, text[], text), seqrec_item_embedding(text, text),
-    seqrec_unknown_items(text[], text), seqrec_prewarm(text) FROM PUBLIC;
+    seqrec_unknown_items(text[], text), seqrec_prewarm(text),
+    seqrec_find_items(text, integer, text), seqrec_find_users(text, integer, text),
+    seqrec_add_events(jsonb, regclass, name, name, name, text), seqrec.claim_event_key(text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA seqrec TO PUBLIC;
 GRANT SELECT ON seqrec_jobs, seqrec_job_log, seqrec_models TO PUBLIC;

@@ -7,27 +7,17 @@
 namespace seqrec::sidecar {
 namespace {
 
-/// One line of the SQLSTATE table; `prefix` matches the beginning. `detail` empty: the database's message is
-/// passed on, because it speaks about what the client sent.
-struct Rule {
-    std::string_view prefix;
-    unsigned status;
-    std::string_view kind;
-    std::string_view detail;
-};
-
 constexpr std::string_view kUnavailable = "the database cannot answer now";
-constexpr std::string_view kNotInstalled = "the database has no seqrec functions for this role";
 
 /// The first line that matches counts; classes as PostgREST maps them, except that a missing function or
 /// table is the operator's fault here and not the client's.
 constexpr Rule kRules[] = {
     {"57014", 504, "deadline-exceeded", "the query took longer than the deadline"},
     {"42704", 404, "unknown-model", ""},
-    {"42883", 503, "not-installed", kNotInstalled},
-    {"42P01", 503, "not-installed", kNotInstalled},
-    {"3F000", 503, "not-installed", kNotInstalled},
-    {"42501", 403, "forbidden", "the database role of this service may not do this"},
+    kNotInstalled,
+    {"42P01", 503, "not-installed", kNotInstalled.detail},
+    {"3F000", 503, "not-installed", kNotInstalled.detail},
+    kForbidden,
     {"P0001", 400, "refused-by-database", ""},
     {"22", 400, "refused-by-database", ""},
     {"08", 503, "database-unavailable", kUnavailable},
@@ -40,19 +30,21 @@ constexpr Rule kRules[] = {
     {"", 500, "database-error", "the database could not answer this request"},
 };
 
-const Rule& rule_for(std::string_view sqlstate) {
+const Rule& rule_for(std::string_view sqlstate, std::span<const Rule> own) {
+    for (const auto& rule : own)
+        if (sqlstate.starts_with(rule.prefix)) return rule;
     for (const auto& rule : kRules)
         if (sqlstate.starts_with(rule.prefix)) return rule;
     return kRules[std::size(kRules) - 1];
 }
 
-Problem refused(const DatabaseError& error, const std::string& request_id) {
-    const Rule& rule = rule_for(error.sqlstate);
+Problem refused(const DatabaseError& error, const std::string& request_id, std::span<const Rule> own) {
+    const Rule& rule = rule_for(error.sqlstate, own);
     const bool speaks_of_request = rule.detail.empty();
     Problem problem(rule.status, std::string(rule.kind),
                     speaks_of_request ? error.message : std::string(rule.detail));
     problem.sqlstate = error.sqlstate;
-    problem.hint = error.hint;
+    problem.hint = error.hint.empty() ? std::string(rule.hint) : error.hint;
     if (rule.status == 503) problem.retry_after = std::chrono::seconds(1);
     if (!speaks_of_request)
         log_event("error", "SQLSTATE " + error.sqlstate + ": " + error.message, request_id);
@@ -67,7 +59,7 @@ Problem retry_later(const DatabaseError& error, const char* kind, std::string_vi
 
 }  // namespace
 
-Problem to_problem(const DatabaseError& error, const std::string& request_id) {
+Problem to_problem(const DatabaseError& error, const std::string& request_id, std::span<const Rule> own) {
     switch (error.kind) {
         case DatabaseError::Kind::Unavailable:
             return retry_later(error, "database-unavailable", kUnavailable);
@@ -78,7 +70,7 @@ Problem to_problem(const DatabaseError& error, const std::string& request_id) {
         case DatabaseError::Kind::Refused:
             break;
     }
-    return refused(error, request_id);
+    return refused(error, request_id, own);
 }
 
 }  // namespace seqrec::sidecar

@@ -105,6 +105,16 @@ std::int64_t whole_number(const json& value, const std::string& field, std::int6
     return value.get<std::int64_t>();
 }
 
+std::int64_t number_in_path(const Request& request, const std::string& name, const char* kind,
+                            const char* detail) {
+    const std::string& text = *request.in_path.find(name);
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value < 1)
+        throw Problem(404, kind, detail);
+    return value;
+}
+
 void expect_parameters(const Parameters& parameters, std::initializer_list<std::string_view> names,
                        std::string_view repeatable) {
     std::set<std::string_view> met;

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "http/parameters.hpp"
+#include "http/message.hpp"
 
 namespace seqrec::sidecar {
 
@@ -37,6 +37,11 @@ bool boolean(const nlohmann::json& value, const std::string& field);
 double number(const nlohmann::json& value, const std::string& field);
 std::int64_t whole_number(const nlohmann::json& value, const std::string& field, std::int64_t low,
                           std::int64_t high);
+
+/// A whole number above zero in the path; anything else names nothing, and is a Problem 404 of this kind.
+/// 路径中的正整数；其他取值不对应任何对象，抛出该类型的 Problem 404。
+std::int64_t number_in_path(const Request& request, const std::string& name, const char* kind,
+                            const char* detail);
 
 /// Refuses parameters of other names, and a name given twice unless it is `repeatable`.
 /// 拒绝其他名称的参数，以及除 repeatable 之外重复给出的名称。

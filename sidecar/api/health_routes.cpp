@@ -1,5 +1,6 @@
 #include "api/health_routes.hpp"
 
+#include "api/ask.hpp"
 #include "api/json_response.hpp"
 
 namespace seqrec::sidecar {
@@ -24,10 +25,10 @@ std::vector<std::string> reasons_not_ready(const Outcome& outcome, const Service
     return reasons;
 }
 
-asio::awaitable<Response> ready(const Services& services) {
+asio::awaitable<Response> ready(const Services& services, const Request& request) {
     Query query{&kActiveModel, {{services.config.model}}};
     query.urgent = true;
-    const Outcome outcome = co_await services.pool.run(std::move(query));
+    const Outcome outcome = co_await try_ask(services.pool, std::move(query), request);
     const auto reasons = reasons_not_ready(outcome, services);
     co_return json_response({{"ready", reasons.empty()}, {"reasons", reasons}}, reasons.empty() ? 200 : 503);
 }
@@ -38,8 +39,8 @@ asio::awaitable<Response> live() { co_return json_response({{"live", true}}); }
 
 void add_health_routes(Router& router, const Services& services) {
     router.add({"GET", "/livez", false, [](const Request&) { return live(); }, Access::Open});
-    router.add(
-        {"GET", "/readyz", false, [services](const Request&) { return ready(services); }, Access::Open});
+    router.add({"GET", "/readyz", false,
+                [services](const Request& request) { return ready(services, request); }, Access::Open});
 }
 
 }  // namespace seqrec::sidecar

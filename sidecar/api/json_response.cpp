@@ -9,4 +9,10 @@ Response json_response(const nlohmann::ordered_json& body, unsigned status) {
     return response;
 }
 
+Response json_response(std::string body) {
+    Response response;
+    response.body = std::move(body);
+    return response;
+}
+
 }  // namespace seqrec::sidecar

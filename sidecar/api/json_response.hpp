@@ -10,4 +10,7 @@ namespace seqrec::sidecar {
 /// 字节被替换。
 Response json_response(const nlohmann::ordered_json& body, unsigned status = 200);
 
+/// The same with JSON text as the database wrote it. 同上，正文为数据库写出的 JSON 文本。
+Response json_response(std::string body);
+
 }  // namespace seqrec::sidecar

@@ -1,33 +1,28 @@
 #include "api/recommend_routes.hpp"
 
 #include "api/ask.hpp"
+#include "api/json_response.hpp"
 #include "api/recommendation.hpp"
-#include "api/timing.hpp"
 
 namespace seqrec::sidecar {
 namespace {
 
 namespace asio = boost::asio;
 
-Response timed_response(std::string body, const Rows& rows, const About& about) {
-    Response response;
-    response.body = std::move(body);
-    response.headers.emplace_back("Server-Timing", server_timing(rows.timing, about.begun));
-    return response;
-}
-
 asio::awaitable<Response> recommend(const Services& services, const Request& request) {
     const About about{request.request_id, Clock::now()};
     const auto wanted = parse_recommend_request(request.body, services.config.model);
     const Rows rows = co_await ask(services.pool, recommend_query(wanted), request);
-    co_return timed_response(recommend_json(rows, wanted.wish, about), rows, about);
+    record_answers(services.metrics, rows);
+    co_return json_response(recommend_json(rows, wanted.wish, about));
 }
 
 asio::awaitable<Response> recommend_batch(const Services& services, const Request& request) {
     const About about{request.request_id, Clock::now()};
     const auto wanted = parse_batch_request(request.body, services.config.model);
     const Rows rows = co_await ask(services.pool, batch_query(wanted), request);
-    co_return timed_response(batch_json(rows, wanted.wish, about), rows, about);
+    record_answers(services.metrics, rows);
+    co_return json_response(batch_json(rows, wanted.wish, about));
 }
 
 }  // namespace

@@ -27,6 +27,8 @@ constexpr Statement kExplain = {
     "a.item_ids, "
     "$5::text) WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e"};
 
+constexpr std::string_view kPopular = "popular";
+
 enum Column { kItems, kScores, kSource, kUnknown, kVersion, kBecauseOf, kContributions, kSources };
 
 Parameter array_parameter(const std::optional<std::vector<std::string>>& ids) {
@@ -104,7 +106,7 @@ void append_answer(std::string& json, const Rows& rows, int row, bool with_score
         json += R"(,"unknown_item_ids":)";
         append_ids(json, unknown);
     }
-    if (rows.text(row, kSource) == "popular") json += R"(,"fallback":"popular")";
+    if (rows.text(row, kSource) == kPopular) json += R"(,"fallback":"popular")";
 }
 
 void append_about(std::string& json, const Rows& rows, const About& about) {
@@ -125,7 +127,8 @@ Query recommend_query(const RecommendRequest& request) {
     Query query{request.wish.explain ? &kExplain : &kRecommend, {}};
     add_askers(query, std::span(&request.asker, 1));
     add_wish(query, request.wish);
-    query.joinable = !request.wish.explain;
+    // Reading a user's own rows takes as long as the table makes it: nobody else shall wait for that.
+    query.joinable = !request.wish.explain && request.asker.recent_clicks;
     return query;
 }
 
@@ -134,6 +137,13 @@ Query batch_query(const BatchRequest& request) {
     add_askers(query, request.askers);
     add_wish(query, request.wish);
     return query;
+}
+
+void record_answers(Metrics& metrics, const Rows& rows) {
+    for (int row = 0; row < rows.size(); ++row) {
+        metrics.record_unknown_ids(decode_texts(rows.text(row, kUnknown)).size());
+        if (rows.text(row, kSource) == kPopular) metrics.record_fallback();
+    }
 }
 
 std::string recommend_json(const Rows& rows, const Wish& wish, const About& about) {

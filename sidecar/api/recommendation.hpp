@@ -7,6 +7,7 @@
 
 #include "api/recommend_request.hpp"
 #include "db/query.hpp"
+#include "metrics.hpp"
 
 namespace seqrec::sidecar {
 
@@ -21,6 +22,10 @@ struct About {
     std::string_view request_id;
     std::chrono::steady_clock::time_point begun;
 };
+
+/// Counts the answers that were not personal, and the clicks that the model did not know.
+/// 统计非个性化的应答以及模型不认识的点击。
+void record_answers(Metrics& metrics, const Rows& rows);
 
 /// The answer to recommend_query. The plain form holds the items alone, and what is news.
 /// recommend_query 的应答正文。普通形式只含物品以及新情况。

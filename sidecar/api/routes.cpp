@@ -1,7 +1,14 @@
 #include "api/routes.hpp"
 
+#include "api/catalogue_routes.hpp"
 #include "api/dashboard.hpp"
+#include "api/event_routes.hpp"
 #include "api/health_routes.hpp"
+#include "api/job_events_routes.hpp"
+#include "api/job_routes.hpp"
+#include "api/metrics_routes.hpp"
+#include "api/model_routes.hpp"
+#include "api/openapi_routes.hpp"
 #include "api/recommend_routes.hpp"
 #include "api/similar_routes.hpp"
 
@@ -11,7 +18,14 @@ Router make_router(const Services& services) {
     Router router;
     add_recommend_routes(router, services);
     add_similar_routes(router, services);
+    add_catalogue_routes(router, services);
+    add_event_routes(router, services);
+    add_model_routes(router, services);
+    add_job_routes(router, services);
+    add_job_events_routes(router, services);
     add_health_routes(router, services);
+    add_metrics_routes(router, services);
+    add_openapi_routes(router);
     if (services.config.dashboard) add_dashboard(router);
     return router;
 }

@@ -4,13 +4,16 @@
 
 #include "config.hpp"
 #include "db/pool.hpp"
+#include "metrics.hpp"
 
 namespace seqrec::sidecar {
 
 /// What handlers work with; all of it outlives the router. 处理函数所用的服务，生存期均长于 Router。
 struct Services {
     const Config& config;
-    Pool& pool;
+    Pool& pool;          // reads, in read-only transactions
+    Pool& writing_pool;  // opened when the first query needs it
+    Metrics& metrics;
     std::function<bool()> is_draining;
 };
 

@@ -4,7 +4,6 @@
 #include "api/fields.hpp"
 #include "api/json_text.hpp"
 #include "api/recommend_request.hpp"
-#include "api/timing.hpp"
 #include "db/arrays.hpp"
 
 namespace seqrec::sidecar {
@@ -43,11 +42,9 @@ std::string similar_json(const Rows& rows) {
 }
 
 asio::awaitable<Response> similar(const Services& services, const Request& request) {
-    const auto begun = Clock::now();
     const Rows rows = co_await ask(services.pool, similar_query(request, services.config), request);
     Response response;
     response.body = similar_json(rows);
-    response.headers.emplace_back("Server-Timing", server_timing(rows.timing, begun));
     co_return response;
 }
 

@@ -17,37 +17,72 @@ constexpr std::size_t kLookAhead = 256;  // queries that are passed over in sear
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{
     1000};  // one probe a second costs nothing; users wait for it
+constexpr int kWritesWaiting = 64;
 
-/// The user's own options come last and so win, except that this program never writes.
-std::string session_options(const Config& config) {
+/// The user's own options come last and so win, except for what answers rely on.
+std::string session_options(const Config& config, const std::string& dsn) {
     const auto statement_timeout = config.deadline * 9 / 10;
     std::string options = "-c statement_timeout=" + std::to_string(statement_timeout.count()) +
                           " -c plan_cache_mode=force_generic_plan -c client_min_messages=error";
     const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> named(
-        PQconninfoParse(config.dsn.c_str(), nullptr), PQconninfoFree);
+        PQconninfoParse(dsn.c_str(), nullptr), PQconninfoFree);
     const char* own = std::getenv("PGOPTIONS");
     for (auto* option = named.get(); option && option->keyword; ++option)
         if (std::string_view(option->keyword) == "options" && option->val) own = option->val;
     if (own) options += std::string(" ") + own;
-    return options + " -c default_transaction_read_only=on";
+    return options + " -c TimeZone=UTC";
+}
+
+PoolSettings pool_settings(const Config& config, const std::string& dsn, std::string_view transactions) {
+    PoolSettings settings;
+    settings.connection = {dsn, session_options(config, dsn) + std::string(transactions), config.prepare,
+                           config.connect_timeout, config.connection_lifetime};
+    settings.pipeline = config.pipeline;
+    settings.deadline = config.deadline;
+    return settings;
 }
 
 }  // namespace
 
-Pool::Pool(boost::asio::io_context& loop, BlockingTasks& tasks, const Config& config)
+PoolSettings reading_pool(const Config& config) {
+    auto settings = pool_settings(config, config.dsn, " -c default_transaction_read_only=on");
+    settings.size = config.pool;
+    settings.queue = config.queue;
+    settings.batch = config.batch;
+    return settings;
+}
+
+PoolSettings writing_pool(const Config& config) {
+    auto settings = pool_settings(config, config.admin_dsn.empty() ? config.dsn : config.admin_dsn,
+                                  " -c default_transaction_read_only=off");
+    settings.queue = kWritesWaiting;
+    settings.lazy = true;
+    return settings;
+}
+
+Pool::Pool(boost::asio::io_context& loop, BlockingTasks& tasks, PoolSettings settings)
     : loop_(loop),
-      config_(config),
-      settings_{config.dsn, session_options(config), config.prepare, config.connect_timeout,
-                config.connection_lifetime},
+      settings_(std::move(settings)),
       deadline_timer_(loop),
       back_off_timer_(loop),
       pause_(kFirstPause) {
     ConnectionOwner& owner = *this;
-    for (int i = 0; i < config.pool; ++i)
-        connections_.push_back(std::make_shared<Connection>(loop, tasks, owner, settings_));
+    for (int i = 0; i < settings_.size; ++i)
+        connections_.push_back(std::make_shared<Connection>(loop, tasks, owner, settings_.connection));
 }
 
-void Pool::start() { connect_all(); }
+void Pool::start() {
+    if (!settings_.lazy) connect_all();
+}
+
+PoolState Pool::state() const {
+    PoolState state{connections_.size(), 0, 0, live_waiting_};
+    for (const auto& connection : connections_) {
+        state.open += connection->is_open();
+        state.in_flight += connection->in_flight();
+    }
+    return state;
+}
 
 void Pool::stop() {
     stopped_ = true;
@@ -62,16 +97,19 @@ void Pool::submit(Query query, std::function<void(Outcome)> done) {
     auto ticket = std::make_shared<Ticket>();
     ticket->query = std::move(query);
     ticket->submitted_at = Clock::now();
-    ticket->deadline = ticket->submitted_at + config_.deadline;
+    ticket->deadline = ticket->submitted_at + settings_.deadline;
     ticket->done = [&loop = loop_, done = std::move(done)](Outcome outcome) {
         auto shared = std::make_shared<Outcome>(std::move(outcome));
         boost::asio::post(loop, [done, shared] { done(std::move(*shared)); });
     };
     if (stopped_ || (down_ && !any_open())) return ticket->finish(unavailable());
-    const bool full = live_waiting_ >= static_cast<std::size_t>(config_.queue);
-    if (full && !ticket->query.urgent && !least_busy())
+    if (settings_.lazy && !any_open()) connect_all();
+    const bool full = live_waiting_ >= static_cast<std::size_t>(settings_.queue);
+    if (full && !ticket->query.urgent && !least_busy()) {
+        ++statistics_.turned_away;
         return ticket->finish(
             DatabaseError{DatabaseError::Kind::QueueFull, "", "", "", std::chrono::seconds(1)});
+    }
     by_deadline_.push_back(ticket);
     arm_deadline();
     enqueue(ticket);
@@ -102,7 +140,11 @@ void Pool::dispatch() {
         if (!is_idle && waits_to_be_joined()) return;
         const auto ticket = next_waiting();
         if (!ticket) return;
-        connection->send(is_idle ? joined_with_others(ticket) : ticket);
+        const auto together = is_idle ? joined_with_others(ticket) : ticket;
+        if (ticket->query.joinable)
+            statistics_.batch_sizes.record(
+                static_cast<double>(std::max<std::size_t>(1, together->members.size())));
+        connection->send(together);
     }
 }
 
@@ -119,12 +161,12 @@ TicketPtr Pool::next_waiting() {
 
 /// Sending ahead is for the few: when not all can go, they rather wait to go together.
 bool Pool::waits_to_be_joined() const {
-    if (config_.batch == 1 || waiting_.empty() || waiting_.front()->query.urgent) return false;
+    if (settings_.batch == 1 || waiting_.empty() || waiting_.front()->query.urgent) return false;
     return live_waiting_ > connections_.size();
 }
 
 TicketPtr Pool::joined_with_others(const TicketPtr& first) {
-    const std::size_t most = std::min(static_cast<std::size_t>(config_.batch), fair_share());
+    const std::size_t most = std::min(static_cast<std::size_t>(settings_.batch), fair_share());
     if (!first->query.joinable || most < 2) return first;
     std::vector<TicketPtr> members = {first};
     std::deque<TicketPtr> passed_over;
@@ -153,7 +195,7 @@ std::size_t Pool::fair_share() const {
 Connection* Pool::least_busy() {
     Connection* best = nullptr;
     for (auto& connection : connections_) {
-        if (!connection->accepts(static_cast<std::size_t>(config_.pipeline))) continue;
+        if (!connection->accepts(static_cast<std::size_t>(settings_.pipeline))) continue;
         if (!best || connection->in_flight() < best->in_flight()) best = connection.get();
     }
     return best;
@@ -162,6 +204,10 @@ Connection* Pool::least_busy() {
 void Pool::on_capacity(Connection&) { dispatch(); }
 
 void Pool::on_open(Connection&) {
+    if (gaps_ > 0) {
+        --gaps_;
+        ++statistics_.reconnects;
+    }
     if (std::exchange(down_, false)) log_event("info", "the database is reachable");
     back_off_timer_.cancel();
     connect_all();
@@ -173,15 +219,18 @@ void Pool::on_closed(Connection& connection, bool was_open, const std::string& r
     for (auto& ticket : lost) {
         const auto queries = ticket->members.empty() ? std::vector{ticket} : ticket->members;
         for (const auto& query : queries)
-            if (!retry(query)) query->finish(unavailable());
+            if (!query->query.repeatable || !retry(query)) query->finish(unavailable());
     }
     if (stopped_) return;
+    gaps_ += was_open;
     if (reason.empty()) return connection.open();
     if (was_open) {
+        ++statistics_.lost;
         log_event("warning", "a database connection was lost: " + reason);
         // Only a connection that held for a while shows that all is well again.
         if (Clock::now() - connection.opened_at() > kLongestPause) pause_ = kFirstPause;
     } else {
+        ++statistics_.connect_failures;
         if (!std::exchange(down_, true)) log_event("error", "cannot connect to the database: " + reason);
         if (!any_open()) fail_waiting();
     }
@@ -190,6 +239,7 @@ void Pool::on_closed(Connection& connection, bool was_open, const std::string& r
 
 void Pool::on_reply(const TicketPtr& ticket, Outcome outcome) {
     if (!ticket->is_live()) return;
+    statistics_.query_seconds.record(std::chrono::duration<double>(Clock::now() - ticket->sent_at).count());
     if (!ticket->members.empty()) return on_group_reply(*ticket, std::move(outcome));
     if (const auto* error = std::get_if<DatabaseError>(&outcome)) {
         const bool hit_by_cancel = error->sqlstate == sqlstate::kQueryCancelled && ticket->cancel_risk;
@@ -218,15 +268,15 @@ void Pool::on_group_reply(const Ticket& group, Outcome outcome) {
 }
 
 void Pool::answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at) {
-    if (auto* rows = std::get_if<Rows>(&outcome))
-        rows->timing = {sent_at - ticket.submitted_at, Clock::now() - sent_at};
+    const Timing timing{sent_at - ticket.submitted_at, Clock::now() - sent_at};
+    std::visit([&](auto& result) { result.timing = timing; }, outcome);
     ticket.finish(std::move(outcome));
 }
 
 /// A query may run a second time, once, when the first try was spoiled by something that is not its own
-/// fault.
+/// fault; one that changes something only when the server said that the first try came to nothing.
 bool Pool::retry(const TicketPtr& ticket) {
-    if (stopped_ || !ticket->is_live() || ticket->retried || !ticket->query.repeatable || !any_open())
+    if (stopped_ || !ticket->is_live() || ticket->retried || !any_open())
         return false;
     ticket->retried = true;
     ticket->cancel_risk = false;
@@ -258,7 +308,8 @@ void Pool::fail_waiting() {
     while (const auto ticket = next_waiting()) ticket->finish(unavailable());
 }
 
-DatabaseError Pool::unavailable() const {
+DatabaseError Pool::unavailable() {
+    ++statistics_.unavailable;
     return {DatabaseError::Kind::Unavailable, "", "", "", std::chrono::seconds(1)};
 }
 
@@ -280,6 +331,7 @@ void Pool::on_deadline() {
         by_deadline_.pop_front();
         if (!ticket->is_live()) continue;
         if (!ticket->sent) --live_waiting_;
+        ++statistics_.timeouts;
         ticket->finish(DatabaseError{DatabaseError::Kind::Deadline, "", "", "", {}});
         for (auto& connection : connections_) connection->cancel_head_if_abandoned();
     }

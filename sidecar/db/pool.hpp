@@ -7,8 +7,27 @@
 
 #include "config.hpp"
 #include "db/connection.hpp"
+#include "db/pool_statistics.hpp"
 
 namespace seqrec::sidecar {
+
+/// How a pool connects, and what it bears. 连接池的连接方式与容量。
+struct PoolSettings {
+    ConnectionSettings connection;
+    int size = 1;
+    int pipeline = 1;
+    int batch = 1;
+    int queue = 1;
+    std::chrono::milliseconds deadline{};
+    bool lazy = false;  // connects when the first query comes
+};
+
+/// The pool that answers: its transactions are read-only. 用于查询的连接池：事务只读。
+PoolSettings reading_pool(const Config& config);
+
+/// The pool for routes that write: one connection, opened when it is needed, as SEQREC_ADMIN_DSN says.
+/// 用于写操作路由的连接池：一个按需建立的连接，由 SEQREC_ADMIN_DSN 指定。
+PoolSettings writing_pool(const Config& config);
 
 /// A fixed number of connections, a bounded queue before them, a deadline for every query. Joinable queries
 /// that wait for the same connection are sent as one; should that fail, each is sent alone. Without a
@@ -17,12 +36,12 @@ namespace seqrec::sidecar {
 /// 固定数量的连接、有界队列以及每个查询的截止时间。等待同一连接的可合并查询会合并发送，若失败则逐个发送。没有数据库时查询立即失败；由一个连接以递增间隔探测，数据库恢复后全部重连。
 class Pool : private ConnectionOwner {
   public:
-    Pool(boost::asio::io_context& loop, BlockingTasks& tasks, const Config& config);
+    Pool(boost::asio::io_context& loop, BlockingTasks& tasks, PoolSettings settings);
     ~Pool() = default;
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
 
-    /// Starts connecting. 开始连接数据库。
+    /// Starts connecting, unless the pool is lazy. 开始连接数据库（按需连接的除外）。
     void start();
 
     /// Fails everything that waits and closes all connections for good.
@@ -37,6 +56,9 @@ class Pool : private ConnectionOwner {
 
     /// submit() as a coroutine. submit() 的协程形式。
     boost::asio::awaitable<Outcome> run(Query query);
+
+    const PoolStatistics& statistics() const { return statistics_; }
+    PoolState state() const;
 
   private:
     void on_capacity(Connection& connection) override;
@@ -61,11 +83,11 @@ class Pool : private ConnectionOwner {
     void arm_deadline();
     void on_deadline();
     void fail_waiting();
-    DatabaseError unavailable() const;
+    DatabaseError unavailable();
 
     boost::asio::io_context& loop_;
-    const Config& config_;
-    ConnectionSettings settings_;
+    const PoolSettings settings_;
+    PoolStatistics statistics_;
     std::vector<std::shared_ptr<Connection>> connections_;
     std::deque<TicketPtr> waiting_;  // may hold finished tickets; they are skipped
     std::size_t live_waiting_ = 0;
@@ -75,7 +97,8 @@ class Pool : private ConnectionOwner {
     bool deadline_armed_ = false;
     boost::asio::steady_timer back_off_timer_;
     std::chrono::milliseconds pause_;
-    bool down_ = false;  // an attempt to connect has failed and none has succeeded since
+    std::uint64_t gaps_ = 0;  // connections that went and have not come back
+    bool down_ = false;       // an attempt to connect has failed and none has succeeded since
     bool stopped_ = false;
 };
 

@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "timing.hpp"
+
 namespace seqrec::sidecar {
 
 /// An SQL text of the program itself, prepared once a connection under `name`. Both live as long as the
@@ -34,9 +36,9 @@ struct Parameter {
 };
 
 /// One call of a statement. `urgent` goes before all others and past the queue's bound: health checks.
-/// `repeatable` says that running it a second time does no harm. `joinable`: it has one asker, and may be
+/// `repeatable` says that running it a second time does no harm, even when the first may have come to its end unseen. `joinable`: it has one asker, and may be
 /// sent together with others that are alike.
-/// 一次语句调用。urgent 先于其他请求且不受队列上限约束（用于健康检查）；repeatable 表示重复执行无害；joinable
+/// 一次语句调用。urgent 先于其他请求且不受队列上限约束（用于健康检查）；repeatable 表示即使首次执行可能已悄然完成，重复执行也无害；joinable
 /// 表示只有一个请求者，可与同类查询合并发送。
 struct Query {
     const Statement* statement;
@@ -44,11 +46,6 @@ struct Query {
     bool urgent = false;
     bool repeatable = true;
     bool joinable = false;
-};
-
-/// Where a query's time went: before it was sent, and until its reply. 查询的耗时：发送之前与等待结果。
-struct Timing {
-    std::chrono::nanoseconds waited{0}, answered{0};
 };
 
 /// The rows of an answer, which several may share. 查询结果的行，可由多方共享。
@@ -90,6 +87,7 @@ struct DatabaseError {
     std::string message;
     std::string hint;
     std::chrono::seconds retry_after{0};
+    Timing timing{};
 };
 
 namespace sqlstate {

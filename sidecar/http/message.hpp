@@ -4,12 +4,14 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "http/parameters.hpp"
+#include "timing.hpp"
 
 namespace seqrec::sidecar {
 
@@ -26,6 +28,10 @@ struct Request {
     std::string body;
     std::string request_id;
     std::vector<std::pair<std::string, std::string>> headers;  // as they came
+
+    /// What the database took for this request, added up by ask(): the one thing that handlers may change.
+    /// 数据库为该请求花费的时间，由 ask() 累加；这是处理函数唯一可修改的内容。
+    mutable std::optional<Timing> database;
 
     /// The first header of this name, in any case; empty when there is none.
     /// 该名称的首个头部（不区分大小写）；没有则为空。

@@ -31,6 +31,7 @@ Response to_response(const Problem& problem, const std::string& request_id) {
     response.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     if (problem.retry_after.count() > 0)
         response.headers.emplace_back("Retry-After", std::to_string(problem.retry_after.count()));
+    if (problem.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
     if (!problem.allow.empty()) response.headers.emplace_back("Allow", problem.allow);
     return response;
 }

@@ -29,8 +29,8 @@ struct Problem : std::exception {
     std::chrono::seconds retry_after{0};
 };
 
-/// The problem as application/problem+json, with Retry-After and Allow where they belong.
-/// 将问题表示为 application/problem+json，并按需带上 Retry-After 与 Allow。
+/// The problem as application/problem+json, with Retry-After, Allow and WWW-Authenticate where they belong.
+/// 将问题表示为 application/problem+json，并按需带上 Retry-After、Allow 与 WWW-Authenticate。
 Response to_response(const Problem& problem, const std::string& request_id);
 
 }  // namespace seqrec::sidecar

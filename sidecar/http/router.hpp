@@ -12,7 +12,8 @@ namespace seqrec::sidecar {
 enum class Access {
     Open,   ///< everybody: health, documents
     Read,   ///< whoever may ask
-    Admin,  ///< whoever may change something
+    Write,  ///< whoever may add interactions: the bearer of any token that is set
+    Admin,  ///< whoever may change models and jobs
 };
 
 /// What is answered at one path. `path` is a pattern: a segment that is a {name} stands for any text and

@@ -28,12 +28,12 @@ std::string address_text(const tcp::endpoint& endpoint) {
 
 }  // namespace
 
-Server::Server(asio::io_context& loop, const Config& config, const Router& router,
+Server::Server(asio::io_context& loop, const Config& config, const Router& router, Metrics& metrics,
                std::function<void()> on_stopped)
     : loop_(loop),
       config_(config),
       access_log_(config.access_log),
-      context_(std::make_shared<SessionContext>(config, router, access_log_)),
+      context_(std::make_shared<SessionContext>(config, router, access_log_, metrics)),
       on_stopped_(std::move(on_stopped)),
       acceptor_(loop),
       tick_timer_(loop),
@@ -49,12 +49,19 @@ Server::~Server() {
     context_->on_end = [](Session&) {};
 }
 
-void Server::start() {
+void Server::listen() {
     const tcp::endpoint endpoint(asio::ip::make_address(config_.listen_host), config_.listen_port);
     acceptor_.open(endpoint.protocol());
     acceptor_.set_option(tcp::acceptor::reuse_address(true));
     acceptor_.bind(endpoint);
     acceptor_.listen();
+}
+
+void Server::start(const std::optional<InheritedListener>& inherited) {
+    if (inherited)
+        acceptor_.assign(inherited->is_v6 ? tcp::v6() : tcp::v4(), inherited->file);
+    else
+        listen();
     asio::co_spawn(loop_, accept_all(), asio::detached);
     tick();
     log_event("info", "listening on http://" + address_text(acceptor_.local_endpoint()));

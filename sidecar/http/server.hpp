@@ -6,9 +6,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_set>
 
 #include "http/session.hpp"
+#include "service_manager.hpp"
 
 namespace seqrec::sidecar {
 
@@ -17,15 +19,16 @@ class Server {
   public:
     /// `on_stopped` is called once, when the last session has ended after drain().
     /// drain() 之后最后一个会话结束时调用一次 on_stopped。
-    Server(boost::asio::io_context& loop, const Config& config, const Router& router,
+    Server(boost::asio::io_context& loop, const Config& config, const Router& router, Metrics& metrics,
            std::function<void()> on_stopped);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    /// Opens the listener; throws boost::system::system_error when the address cannot be had.
-    /// 打开监听；地址不可用时抛出 boost::system::system_error。
-    void start();
+    /// Opens the listener, or takes the one that was handed over; throws boost::system::system_error when the
+    /// address cannot be had. 打开监听，或使用交接来的监听套接字；地址不可用时抛出
+    /// boost::system::system_error。
+    void start(const std::optional<InheritedListener>& inherited);
 
     /// Goes on serving for `wait` with /readyz at 503, then accepts nobody and ends when the running requests
     /// have their answers. A second call ends everything at once. 先以 /readyz 503 继续服务 wait
@@ -35,6 +38,7 @@ class Server {
     bool is_draining() const { return context_->draining; }
 
   private:
+    void listen();
     boost::asio::awaitable<void> accept_all();
     void admit(boost::asio::ip::tcp::socket socket);
     void tick();

@@ -1,5 +1,6 @@
 #include "http/session.hpp"
 
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -7,8 +8,8 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/rfc7230.hpp>
+#include <cstdio>
 #include <exception>
-#include <optional>
 
 #include "http/wire.hpp"
 
@@ -24,50 +25,9 @@ constexpr std::size_t kReadAhead = 16 * 1024;
 
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
-std::string text(boost::beast::string_view view) { return {view.data(), view.size()}; }
-
-/// The whole answer of a problem that ends the reading of a request.
-Problem unreadable(error_code error, const Config& config) {
-    if (error == http::error::header_limit || error == http::error::buffer_overflow)
-        return {431, "header-too-large",
-                "the header has more than " + std::to_string(config.max_header) + " bytes"};
-    if (error == http::error::body_limit)
-        return {413, "body-too-large",
-                "the body has more than " + std::to_string(config.max_body) + " bytes"};
-    return {400, "malformed-request", "this is not HTTP/1.1: " + error.message()};
-}
-
 bool has_left(error_code error) {
     return error.category() != make_error_code(http::error::bad_method).category() ||
            error == http::error::end_of_stream || error == http::error::partial_message;
-}
-
-/// Finds the route and reads the parameters of the target.
-const Route& find_route(const Router& router, Request& request, std::string_view target) {
-    Match match = router.find(request.method, request.path);
-    request.in_path = std::move(match.parameters);
-    if (request.path.size() < target.size())
-        request.in_query = parse_query(target.substr(request.path.size() + 1));
-    return *match.route;
-}
-
-/// What the header alone tells: no route, a body that is not JSON, a body of unknown length.
-std::optional<Problem> header_problem(const Router& router,
-                                      const http::request_parser<http::string_body>& parser, Request& request,
-                                      const Route*& route) try {
-    route = &find_route(router, request, parser.get().target());
-    if (!route->takes_json) return std::nullopt;
-    if (!is_json(request.content_type))
-        return Problem(415, "unsupported-media-type",
-                       "the body must be sent as Content-Type: application/json");
-    const auto encoding = parser.get()[http::field::content_encoding];
-    if (!encoding.empty() && !boost::beast::iequals(encoding, "identity"))
-        return Problem(415, "unsupported-media-type", "the body must be sent without Content-Encoding");
-    if (!parser.chunked() && !parser.content_length())
-        return Problem(411, "length-required", "the request must have a Content-Length");
-    return std::nullopt;
-} catch (const Problem& problem) {
-    return problem;
 }
 
 }  // namespace
@@ -99,6 +59,13 @@ asio::awaitable<bool> Session::serve_one() {
     if (!has_come) co_return false;
     Exchange exchange;
     exchange.started = Clock::now();
+    context_->metrics.begin_request();
+    const bool goes_on = co_await exchange_one(exchange);
+    context_->metrics.end_request();
+    co_return goes_on;
+}
+
+asio::awaitable<bool> Session::exchange_one(Exchange& exchange) {
     co_await receive(exchange);
     if (exchange.gone) co_return false;
     if (exchange.response.body.empty()) co_await answer(exchange);
@@ -119,15 +86,15 @@ asio::awaitable<bool> Session::wait_for_request() {
 
 asio::awaitable<void> Session::receive(Exchange& exchange) {
     auto& parser = exchange.parser;
-    parser.header_limit(static_cast<std::uint32_t>(context_->config.max_header));
-    parser.body_limit(context_->config.max_body);
+    bound(parser, context_->config);
     limit(context_->config.read_timeout);
     error_code error;
     co_await http::async_read_header(socket_, buffer_, parser, into(error));
-    examine_header(exchange);
+    exchange.request = request_of(parser);
     if (error) co_return read_failed(exchange, error);
     const bool expects = boost::beast::iequals(parser.get()[http::field::expect], "100-continue");
-    const auto problem = header_problem(context_->router, parser, exchange.request, exchange.route);
+    const auto [route, problem] = admit(context_->router, context_->gate, parser, exchange.request);
+    exchange.route = route;
     if (problem && (expects || problem->status == 411)) co_return spoil(exchange, *problem);
     if (expects) {
         static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -143,18 +110,6 @@ asio::awaitable<void> Session::receive_body(Exchange& exchange) {
     co_await http::async_read(socket_, buffer_, exchange.parser, into(error));
     if (error) co_return read_failed(exchange, error);
     exchange.request.body = std::move(exchange.parser.get().body());
-}
-
-/// Also after an error: what was read of the header names the request in the answer and in the log.
-void Session::examine_header(Exchange& exchange) {
-    const auto& header = exchange.parser.get();
-    auto& request = exchange.request;
-    request.method = text(header.method_string());
-    request.path = text(header.target().substr(0, header.target().find('?')));
-    request.content_type = text(header[http::field::content_type]);
-    request.request_id = choose_request_id(text(header["X-Request-Id"]));
-    for (const auto& field : header)
-        request.headers.emplace_back(text(field.name_string()), text(field.value()));
 }
 
 void Session::read_failed(Exchange& exchange, error_code error) {
@@ -188,6 +143,7 @@ asio::awaitable<bool> Session::reply(Exchange& exchange) {
     const bool head = exchange.request.method == "HEAD";
     const bool streams = exchange.response.stream && !head;
     const bool keep = exchange.intact && exchange.parser.keep_alive() && !context_->draining && !streams;
+    tell_time(exchange);
     const auto bytes = render(exchange.response, exchange.request.request_id, keep, head);
     exchange.body_bytes = exchange.response.body.size();
     limit(context_->config.read_timeout);
@@ -196,6 +152,19 @@ asio::awaitable<bool> Session::reply(Exchange& exchange) {
     if (streams && !error) co_await stream_body(exchange);
     log(exchange);
     co_return keep && !error;
+}
+
+/// What the client may see of the time: all of it, and the database's share.
+void Session::tell_time(Exchange& exchange) {
+    using Milliseconds = std::chrono::duration<double, std::milli>;
+    exchange.took = Clock::now() - exchange.started;
+    if (!exchange.request.database) return;
+    const Milliseconds queue = exchange.request.database->waited,
+                       database = exchange.request.database->answered;
+    std::array<char, 96> text{};
+    std::snprintf(text.data(), text.size(), "total;dur=%.3f, queue;dur=%.3f, db;dur=%.3f",
+                  Milliseconds(exchange.took).count(), queue.count(), database.count());
+    exchange.response.headers.emplace_back("Server-Timing", text.data());
 }
 
 /// The end of the connection is the end of such a body: it needs no length and no chunks.
@@ -215,10 +184,11 @@ asio::awaitable<void> Session::stream_body(Exchange& exchange) {
 }
 
 void Session::log(const Exchange& exchange) {
-    const std::chrono::duration<double, std::milli> took = Clock::now() - exchange.started;
+    context_->metrics.record_request(exchange.route, exchange.response.status, exchange.took);
     const auto route = exchange.route ? std::string_view(exchange.route->path) : std::string_view();
     context_->access_log.write({exchange.request.request_id, remote_, exchange.request.method, route,
-                                exchange.response.status, exchange.body_bytes, took.count()});
+                                exchange.response.status, exchange.body_bytes, exchange.took,
+                                exchange.request.database});
 }
 
 asio::awaitable<void> Session::turn_away() {

@@ -4,19 +4,16 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "config.hpp"
-#include "http/message.hpp"
-#include "http/problem.hpp"
-#include "http/router.hpp"
+#include "http/incoming.hpp"
 #include "http/socket_writer.hpp"
 #include "log.hpp"
+#include "metrics.hpp"
 
 namespace seqrec::sidecar {
 
@@ -24,12 +21,18 @@ class Session;
 
 /// What a session shares with the others and with its server. 会话与其他会话及服务器共享的内容。
 struct SessionContext {
-    SessionContext(const Config& config, const Router& router, AccessLog& access_log)
-        : config(config), router(router), access_log(access_log) {}
+    SessionContext(const Config& config, const Router& router, AccessLog& access_log, Metrics& metrics)
+        : config(config),
+          router(router),
+          access_log(access_log),
+          metrics(metrics),
+          gate(config.read_token, config.admin_token) {}
 
     const Config& config;
     const Router& router;
     AccessLog& access_log;
+    Metrics& metrics;
+    Gate gate;
     bool draining = false;
     std::function<void(Session&)> on_end;
 };
@@ -60,19 +63,20 @@ class Session : public std::enable_shared_from_this<Session> {
     void close(bool force);
 
   private:
-    using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
     struct Exchange {
-        Parser parser;
+        RequestParser parser;
         Request request;
         const Route* route = nullptr;
         Response response;
         std::size_t body_bytes = 0;
-        bool intact = true;  // the next request on this connection can still be found
-        bool gone = false;   // nobody is left to answer
+        Clock::duration took{};  // until the answer's header was on its way
+        bool intact = true;      // the next request on this connection can still be found
+        bool gone = false;       // nobody is left to answer
         Clock::time_point started;
     };
 
     boost::asio::awaitable<bool> serve_one();
+    boost::asio::awaitable<bool> exchange_one(Exchange& exchange);
     boost::asio::awaitable<bool> wait_for_request();
     boost::asio::awaitable<void> receive(Exchange& exchange);
     boost::asio::awaitable<void> receive_body(Exchange& exchange);
@@ -81,9 +85,9 @@ class Session : public std::enable_shared_from_this<Session> {
     boost::asio::awaitable<void> stream_body(Exchange& exchange);
     boost::asio::awaitable<void> turn_away();
     boost::asio::awaitable<void> linger();
-    void examine_header(Exchange& exchange);
     void read_failed(Exchange& exchange, boost::system::error_code error);
     void spoil(Exchange& exchange, const Problem& problem);
+    void tell_time(Exchange& exchange);
     void log(const Exchange& exchange);
     void limit(std::chrono::milliseconds time);
 

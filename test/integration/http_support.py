@@ -128,6 +128,8 @@ class Cluster:
 class Sidecar:
     """A running seqrec-http; its address is read from the line it writes when it listens."""
 
+    document = None  # an openapi.Document that answers are held to
+
     def __init__(self, cluster, **settings):
         self.folder = tempfile.mkdtemp(prefix="seqrec-sidecar-")
         self.log_path = os.path.join(self.folder, "stderr")
@@ -171,6 +173,8 @@ class Sidecar:
             own.close()
         if data and "json" in response.headers.get("Content-Type", ""):
             data = json.loads(data)
+        if self.document and data:
+            self.document.check_answer(method, path, response.status, response.headers["Content-Type"], data)
         return response.status, response.headers, data
 
     def recommend(self, user, connection=None, headers=None, **fields):
@@ -293,3 +297,15 @@ class Report:
         except Exception:  # a failed test is reported, the others still run
             self.failed += 1
             print(f"FAIL  {name}\n{traceback.format_exc()}{after()[-2000:]}", flush=True)
+
+    def run_group(self, group, db):
+        """Every test of a class, with one sidecar that has its settings."""
+        tests = [name for name in vars(group) if not name.startswith("_") and name != "settings"]
+        tests = [name for name in tests if self.wants(f"{group.__name__}.{name}")]
+        if not tests:
+            return
+        with sidecar(db, **group.settings) as s:
+            s.wait_ready()
+            for name in tests:
+                self.check(f"{group.__name__}.{name}", lambda: getattr(group(), name)(s, db), s.log)
+            self.check(f"{group.__name__}.ends_with_0", lambda: expect(s.stop(signal.SIGINT), 0))

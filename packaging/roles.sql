@@ -1,0 +1,25 @@
+-- The two roles of seqrec-http: one that asks, and one that trains and writes. As a superuser, in the database:
+--
+--     psql -v api=shop_api -v trainer=shop_trainer -f packaging/roles.sql shop
+--
+-- What is left is to let them log in (pg_hba.conf, passwords), and to let them see the tables:
+--
+--     GRANT SELECT, INSERT ON ratings TO shop_trainer;   -- INSERT for POST /events alone
+--     GRANT SELECT ON products TO shop_api;              -- for titles
+
+\set ON_ERROR_STOP on
+CREATE ROLE :"api" LOGIN;
+CREATE ROLE :"trainer" LOGIN;
+
+-- POST /recommend, POST /recommend/batch, GET /similar; GET /models goes with the last.
+GRANT EXECUTE ON FUNCTION seqrec.answers, seqrec_explain(text, text[], text[], text), seqrec_similar_items(text, integer, text), seqrec_unknown_items,
+    seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) TO :"api";
+-- GET /items, GET /users
+GRANT EXECUTE ON FUNCTION seqrec_find_items, seqrec_find_users TO :"api";
+-- GET /jobs: a role sees its own jobs, and with this those of others.
+GRANT pg_monitor TO :"api";
+
+-- POST /train, POST /jobs/…/cancel, POST /models/…/activate
+GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate TO :"trainer";
+-- POST /events
+GRANT EXECUTE ON FUNCTION seqrec_add_events, seqrec.claim_event_key TO :"trainer";

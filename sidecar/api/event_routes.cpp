@@ -1,0 +1,69 @@
+#include "api/event_routes.hpp"
+
+#include <algorithm>
+
+#include "api/ask.hpp"
+#include "api/events_request.hpp"
+#include "api/fields.hpp"
+#include "api/json_response.hpp"
+
+namespace seqrec::sidecar {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::size_t kMaxKeyBytes = 255;
+constexpr Statement kAdd = {
+    "seqrec_add_events",
+    "SELECT seqrec_add_events($1::jsonb, $2::text::regclass, $3::name, $4::name, $5::name, "
+    "$6::text)::text"};
+constexpr std::string_view kMisfit = "the table of events is not as this service was told";
+constexpr std::string_view kMisfitHint = "See SEQREC_EVENTS_TABLE and its columns.";
+// An id that is none of the column's type is the client's fault, a column that is not there the operator's.
+constexpr Rule kRules[] = {kForbidden,
+                           kNotInstalled,
+                           kReadOnly,
+                           {"23", 409, "conflict", ""},
+                           {"42", 500, "misconfigured", kMisfit, kMisfitHint},
+                           {"3F000", 500, "misconfigured", kMisfit, kMisfitHint},
+                           {"55000", 500, "misconfigured", kMisfit, kMisfitHint}};
+
+std::optional<std::string> idempotency_key(const Request& request) {
+    const auto key = request.header("Idempotency-Key");
+    if (key.empty()) return std::nullopt;
+    if (key.size() > kMaxKeyBytes || !std::ranges::all_of(key, [](char c) { return c >= ' ' && c < '\x7f'; }))
+        refuse_field("Idempotency-Key", "must be 1 to " + std::to_string(kMaxKeyBytes) + " ASCII characters");
+    return std::string(key);
+}
+
+Problem disabled() {
+    Problem problem(404, "disabled", "this service takes no events");
+    problem.hint = "Set SEQREC_EVENTS_TABLE to enable this route.";
+    return problem;
+}
+
+asio::awaitable<Response> add(const Services& services, const Request& request) {
+    const InteractionTable& to = services.config.events;
+    if (to.table.empty()) throw disabled();
+    Query query{&kAdd,
+                {{parse_events_request(request.body).dump()},
+                 {to.table},
+                 {to.user_column},
+                 {to.item_column},
+                 {to.time_column},
+                 {idempotency_key(request)}}};
+    query.repeatable = false;
+    const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kRules);
+    const auto added = rows.text(0, 0);
+    if (added.empty()) co_return json_response({{"inserted", 0}, {"repeated", true}});
+    co_return json_response({{"inserted", std::stoll(std::string(added))}}, 201);
+}
+
+}  // namespace
+
+void add_event_routes(Router& router, const Services& services) {
+    router.add({"POST", "/events", true,
+                [services](const Request& request) { return add(services, request); }, Access::Write});
+}
+
+}  // namespace seqrec::sidecar

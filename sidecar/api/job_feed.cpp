@@ -1,0 +1,94 @@
+#include "api/job_feed.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace seqrec::sidecar {
+namespace {
+
+constexpr std::chrono::milliseconds kPause{500};
+constexpr int kEpochsAtOnce = 1000;
+
+// The job is the first row, without an epoch; those that are new follow, as many as kEpochsAtOnce.
+constexpr Statement kLook = {
+    "seqrec_job_feed",
+    "SELECT epoch::text, body, state FROM (SELECT NULL::int AS epoch, row_to_json(j)::text AS body, state "
+    "FROM "
+    "seqrec_jobs j WHERE job_id = $1::bigint UNION ALL (SELECT epoch, row_to_json(e)::text, NULL FROM "
+    "(SELECT epoch, at, "
+    "step, loss, metrics FROM seqrec_job_log WHERE job_id = $1::bigint AND epoch > $2::int ORDER BY epoch "
+    "LIMIT 1000) e)) AS news ORDER BY news.epoch NULLS FIRST"};
+
+bool is_final(std::string_view state) {
+    return state == "done" || state == "failed" || state == "cancelled" || state == "interrupted";
+}
+
+int number(std::string_view text) {
+    int value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+}  // namespace
+
+Query JobFeed::next_look() const {
+    const int last = epochs_.empty() ? -1 : epochs_.back().number;
+    return {&kLook, {{std::to_string(job_id_)}, {std::to_string(last)}}};
+}
+
+void JobFeed::accept(const Rows& rows) {
+    if (rows.size() == 0) {
+        ended_ = is_known();  // the job's row was deleted
+        return;
+    }
+    if (job_ != rows.text(0, 1)) {
+        job_ = rows.text(0, 1);
+        ++job_version_;
+    }
+    for (int row = 1; row < rows.size(); ++row) {
+        const int epoch = number(rows.text(row, 0));
+        if (epochs_.empty() || epoch > epochs_.back().number)
+            epochs_.push_back({epoch, std::string(rows.text(row, 1))});
+    }
+    ended_ = is_final(rows.text(0, 2)) && rows.size() <= kEpochsAtOnce;
+}
+
+void JobFeed::refresh() {
+    if (ended_ || looking_ || (looked_at_ && Clock::now() < *looked_at_ + kPause)) return;
+    looking_ = true;
+    looked_at_ = Clock::now();
+    pool_.submit(next_look(), [self = shared_from_this()](Outcome outcome) {
+        self->looking_ = false;
+        // A database that is away for a while only delays the news.
+        if (const auto* rows = std::get_if<Rows>(&outcome)) self->accept(*rows);
+    });
+}
+
+std::string JobFeed::news(FeedPlace& place) const {
+    std::string text;
+    auto epoch = std::ranges::upper_bound(epochs_, place.epoch, {}, &Epoch::number);
+    for (; epoch != epochs_.end(); ++epoch) {
+        text += "event: epoch\nid: " + std::to_string(epoch->number) + "\ndata: " + epoch->json + "\n\n";
+        place.epoch = epoch->number;
+    }
+    if (place.job_version != job_version_) text += "event: job\ndata: " + job_ + "\n\n";
+    place.job_version = job_version_;
+    place.at_end = ended_;
+    if (ended_) text += "event: end\ndata: {}\n\n";
+    return text;
+}
+
+std::shared_ptr<JobFeed> JobFeeds::of(std::int64_t job_id) {
+    std::erase_if(feeds_, [](const auto& entry) { return entry.second.expired(); });
+    auto feed = feeds_[job_id].lock();
+    if (!feed) feeds_[job_id] = feed = std::make_shared<JobFeed>(pool_, job_id);
+    return feed;
+}
+
+std::shared_ptr<void> JobFeeds::follower(int limit) {
+    if (*followers_ >= limit) return nullptr;
+    ++*followers_;
+    return {followers_.get(), [count = followers_](int*) { --*count; }};
+}
+
+}  // namespace seqrec::sidecar

@@ -1,0 +1,100 @@
+#include "api/job_routes.hpp"
+
+#include "api/ask.hpp"
+#include "api/fields.hpp"
+#include "api/job_feed.hpp"
+#include "api/json_response.hpp"
+#include "api/train_request.hpp"
+
+namespace seqrec::sidecar {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr Statement kJobs = {
+    "seqrec_jobs",
+    "SELECT json_build_object('jobs', coalesce(json_agg(j), '[]'))::text FROM (SELECT * FROM seqrec_jobs "
+    "WHERE $2::text IS NULL OR model = $2::text ORDER BY job_id DESC LIMIT $1::int) j"};
+// Of a training with very many epochs, the latest.
+constexpr Statement kJob = {
+    "seqrec_job",
+    "SELECT row_to_json(j)::text FROM (SELECT j.*, (SELECT coalesce(json_agg(e ORDER BY e.epoch), '[]') FROM "
+    "(SELECT epoch, at, step, loss, metrics FROM seqrec_job_log WHERE job_id = $1::bigint "
+    "ORDER BY epoch DESC LIMIT 10000) e) AS epochs FROM seqrec_jobs j WHERE job_id = $1::bigint) j"};
+constexpr Statement kCancel = {"seqrec_cancel", "SELECT seqrec_cancel($1::bigint)::text"};
+constexpr Statement kTrain = {
+    "seqrec_train",
+    "SELECT seqrec_train($1::text::regclass, model => $2::text, kind => $3::text, user_column => $4::name, "
+    "item_column => $5::name, time_column => $6::name, options => $7::jsonb)::text"};
+
+constexpr Rule kCancelRules[] = {{"42704", 404, "unknown-job", ""}, {"55", 409, "conflict", ""}, kReadOnly};
+// What is wrong with a table, a column or an option, the client has sent.
+constexpr Rule kTrainRules[] = {kForbidden,
+                                kNotInstalled,
+                                kReadOnly,
+                                {"55", 409, "conflict", ""},
+                                {"28", 403, "forbidden", ""},
+                                {"42", 400, "refused-by-database", ""},
+                                {"3F000", 400, "refused-by-database", ""},
+                                {"0A000", 400, "refused-by-database", ""},
+                                {"02000", 400, "refused-by-database", ""}};
+
+std::int64_t job_id(const Request& request) {
+    return number_in_path(request, "job_id", kUnknownJob, kNoSuchJob);
+}
+
+asio::awaitable<Response> jobs(const Services& services, const Request& request) {
+    expect_parameters(request.in_query, {"limit", "model"});
+    const auto limit = whole_number(request.in_query, "limit", 1, 1000, 100);
+    Query query{&kJobs, {{std::to_string(limit)}, {id_text(request.in_query, "model")}}};
+    const Rows rows = co_await ask(services.pool, std::move(query), request);
+    co_return json_response(std::string(rows.text(0, 0)));
+}
+
+asio::awaitable<Response> job(const Services& services, const Request& request) {
+    expect_parameters(request.in_query, {});
+    Query query{&kJob, {{std::to_string(job_id(request))}}};
+    const Rows rows = co_await ask(services.pool, std::move(query), request);
+    if (rows.size() == 0) throw Problem(404, kUnknownJob, kNoSuchJob);
+    co_return json_response(std::string(rows.text(0, 0)));
+}
+
+asio::awaitable<Response> cancel(const Services& services, const Request& request) {
+    Query query{&kCancel, {{std::to_string(job_id(request))}}};
+    query.repeatable = false;
+    const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kCancelRules);
+    co_return json_response({{"cancelled", rows.text(0, 0) == "true"}});
+}
+
+asio::awaitable<Response> train(const Services& services, const Request& request) {
+    const auto wanted = parse_train_request(request.body, services.config.model);
+    Query query{&kTrain,
+                {{wanted.ratings},
+                 {wanted.model},
+                 {wanted.kind},
+                 {wanted.user_column},
+                 {wanted.item_column},
+                 {wanted.time_column},
+                 {wanted.options}}};
+    query.repeatable = false;
+    const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kTrainRules);
+    const std::string id(rows.text(0, 0));
+    Response response = json_response({{"job_id", std::stoll(id)}}, 202);
+    response.headers.emplace_back("Location", "/jobs/" + id);
+    co_return response;
+}
+
+}  // namespace
+
+void add_job_routes(Router& router, const Services& services) {
+    router.add(
+        {"GET", "/jobs", false, [services](const Request& request) { return jobs(services, request); }});
+    router.add({"GET", "/jobs/{job_id}", false,
+                [services](const Request& request) { return job(services, request); }});
+    router.add({"POST", "/jobs/{job_id}/cancel", false,
+                [services](const Request& request) { return cancel(services, request); }, Access::Admin});
+    router.add({"POST", "/train", true,
+                [services](const Request& request) { return train(services, request); }, Access::Admin});
+}
+
+}  // namespace seqrec::sidecar

@@ -1,0 +1,43 @@
+#include "api/model_routes.hpp"
+
+#include "api/ask.hpp"
+#include "api/fields.hpp"
+#include "api/json_response.hpp"
+
+namespace seqrec::sidecar {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr Statement kModels = {"seqrec_models",
+                               "SELECT json_build_object('models', coalesce(json_agg(m), '[]'))::text "
+                               "FROM (SELECT model, model_id, version, kind, active, owner, created_at, "
+                               "n_users, n_items, dim, metrics, config "
+                               "FROM seqrec_models ORDER BY model_id DESC LIMIT 1000) m"};
+constexpr Statement kActivate = {"seqrec_activate", "SELECT seqrec_activate($1::bigint)::text"};
+constexpr Rule kActivateRules[] = {kReadOnly};
+
+asio::awaitable<Response> models(const Services& services, const Request& request) {
+    expect_parameters(request.in_query, {});
+    const Rows rows = co_await ask(services.pool, Query{&kModels, {}}, request);
+    co_return json_response(std::string(rows.text(0, 0)));
+}
+
+asio::awaitable<Response> activate(const Services& services, const Request& request) {
+    const auto id = number_in_path(request, "model_id", "unknown-model", "there is no such model");
+    Query query{&kActivate, {{std::to_string(id)}}};
+    query.repeatable = false;
+    co_await ask(services.writing_pool, std::move(query), request, kActivateRules);
+    co_return json_response({{"model_id", id}, {"active", true}});
+}
+
+}  // namespace
+
+void add_model_routes(Router& router, const Services& services) {
+    router.add(
+        {"GET", "/models", false, [services](const Request& request) { return models(services, request); }});
+    router.add({"POST", "/models/{model_id}/activate", false,
+                [services](const Request& request) { return activate(services, request); }, Access::Admin});
+}
+
+}  // namespace seqrec::sidecar

@@ -1,0 +1,106 @@
+// Arrays in PostgreSQL's binary format, and queries laid end to end.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "api/recommendation.hpp"
+#include "db/arrays.hpp"
+#include "db/joining.hpp"
+
+namespace seqrec::sidecar {
+namespace {
+
+using Strings = std::vector<std::string>;
+using Numbers = std::vector<std::optional<std::int32_t>>;
+
+Strings texts_of(std::string_view array) {
+    Strings texts;
+    for (const auto& text : decode_texts(array)) texts.emplace_back(text.value_or("NULL"));
+    return texts;
+}
+
+TEST(Arrays, HoldAnyText) {
+    const Strings texts = {"a", "", "quo\"te", "{,}", "中文", std::string(512, 'x')};
+    EXPECT_EQ(texts_of(encode_array(texts)), texts);
+    EXPECT_EQ(encode_array(Strings{}).size(), 12U);
+    EXPECT_EQ(texts_of(encode_array(Strings{})), Strings{});
+}
+
+TEST(Arrays, AreLaidEndToEnd) {
+    std::string array = encode_array(Strings{"a"});
+    append_array(array, encode_array(Strings{}));
+    append_array(array, encode_array(Strings{"b", "c"}));
+    EXPECT_EQ(array, encode_array(Strings{"a", "b", "c"}));
+    std::string empty = encode_array(Strings{});
+    append_array(empty, encode_array(Strings{"b"}));
+    EXPECT_EQ(empty, encode_array(Strings{"b"}));
+    std::string numbers = encode_array(Numbers{1});
+    append_array(numbers, encode_array(Numbers{std::nullopt}));
+    EXPECT_EQ(numbers, encode_array(Numbers{1, std::nullopt}));
+}
+
+TEST(Arrays, DecodeNoMoreThanThereIs) {
+    const std::string array = encode_array(Strings{"first", "second"});
+    for (std::size_t length = 0; length < array.size(); ++length)
+        EXPECT_LE(decode_texts(std::string_view(array).substr(0, length)).size(), 1U) << length;
+    EXPECT_EQ(decode_reals(encode_array(Numbers{0x3f800000, std::nullopt})), (std::vector<float>{1, 0}));
+    EXPECT_EQ(decode_reals(encode_array(Strings{"wrong size"})), (std::vector<float>{0}));
+}
+
+TicketPtr ticket_of(const RecommendRequest& request) {
+    auto ticket = std::make_shared<Ticket>();
+    ticket->query = recommend_query(request);
+    ticket->done = [](Outcome) {};
+    return ticket;
+}
+
+RecommendRequest asked(const std::string& user, std::optional<Strings> clicks, int top_k = 10) {
+    RecommendRequest request{{user, std::move(clicks)}, {}};
+    request.wish.top_k = top_k;
+    request.wish.model = "default";
+    return request;
+}
+
+TEST(Joining, MakesOneQueryOfSeveral) {
+    const std::vector<TicketPtr> members = {ticket_of(asked("u", Strings{"a", "b"})),
+                                            ticket_of(asked("v", Strings{"b"})),
+                                            ticket_of(asked("w", Strings{}))};
+    ASSERT_TRUE(may_join(members[0]->query, members[1]->query));
+    const auto group = join(members);
+    BatchRequest batch{{{"u", Strings{"a", "b"}}, {"v", Strings{"b"}}, {"w", Strings{}}}, {}};
+    batch.wish.model = "default";
+    EXPECT_EQ(group->query.parameters, batch_query(batch).parameters);
+    EXPECT_TRUE(group->is_live());
+    for (const auto& member : members) member->finish(DatabaseError{});
+    EXPECT_FALSE(group->is_live());
+}
+
+TEST(Joining, KeepsApartWhatDiffers) {
+    const auto plain = recommend_query(asked("u", Strings{"a"}));
+    EXPECT_FALSE(may_join(plain, recommend_query(asked("u", Strings{"a"}, 11))));
+    auto other = asked("u", Strings{"a"});
+    other.wish.model = "second";
+    EXPECT_FALSE(may_join(plain, recommend_query(other)));
+    other = asked("u", Strings{"a"});
+    other.wish.exclude = {"x"};
+    EXPECT_FALSE(may_join(plain, recommend_query(other)));
+    other = asked("u", Strings{"a"});
+    other.wish.candidates = Strings{};
+    EXPECT_FALSE(may_join(plain, recommend_query(other)));
+    other = asked("u", Strings{"a"});
+    other.wish.min_score = 0.1;
+    EXPECT_FALSE(may_join(plain, recommend_query(other)));
+    other = asked("u", Strings{"a"});
+    other.wish.with_scores = true;  // the same question
+    EXPECT_TRUE(may_join(plain, recommend_query(other)));
+    other.wish.explain = true;
+    EXPECT_FALSE(may_join(recommend_query(other), recommend_query(other)));
+    EXPECT_FALSE(may_join(plain, recommend_query(asked("v", std::nullopt))));
+    BatchRequest batch{{{"u", Strings{"a"}}}, {}};
+    batch.wish.model = "default";
+    EXPECT_FALSE(may_join(plain, batch_query(batch)));
+}
+
+}  // namespace
+}  // namespace seqrec::sidecar

@@ -1,0 +1,82 @@
+// The form that starts a training, and the same call in SQL.
+import {post} from './api.js';
+import {field, fill, h} from './dom.js';
+import {t} from './i18n.js';
+import {code, errorNotice, notice} from './notices.js';
+import {sqlCall} from './snippets.js';
+
+const DEFAULTS = {model: 'default', kind: 'transformer', user_column: 'user_id', item_column: 'item_id', time_column: 'timestamp'};
+
+const input = (name, more) => h('input', {name, autocomplete: 'off', spellcheck: 'false', maxlength: '512', ...more});
+
+/** `onStarted` is called when the server has taken the job. */
+export function startForm(onStarted) {
+    const message = h('div', {'aria-live': 'polite'});
+    const sql = h('div');
+    const submit = h('button', {type: 'submit', class: 'primary'}, t('start.submit'));
+    const form = h('form', {class: 'start-form', autocomplete: 'off'},
+        h('div', {class: 'fields'},
+            field(t('start.ratings'), input('ratings', {required: true, value: 'ratings'}), t('start.ratings.hint')),
+            field(t('start.model'), input('model', {placeholder: DEFAULTS.model}), t('start.model.hint')),
+            field(t('start.seconds'), input('max_seconds', {type: 'number', min: '1', max: '31536000', step: '1', inputmode: 'numeric'}), t('start.seconds.hint'))),
+        h('details', {},
+            h('summary', {}, t('start.more')),
+            h('div', {class: 'fields'},
+                field(t('start.user_column'), input('user_column', {placeholder: DEFAULTS.user_column})),
+                field(t('start.item_column'), input('item_column', {placeholder: DEFAULTS.item_column})),
+                field(t('start.time_column'), input('time_column', {placeholder: DEFAULTS.time_column})),
+                field(t('start.kind'), input('kind', {placeholder: DEFAULTS.kind})),
+                field(t('start.options'), h('textarea', {name: 'options', rows: '3', spellcheck: 'false', placeholder: '{"dim": 64, "epochs": 20}'}), t('start.options.hint'))),
+            h('h3', {}, t('start.sql')), sql),
+        h('div', {class: 'actions'}, submit));
+
+    const showSql = () => {
+        const body = read(form, false);
+        const {ratings, ...named} = body;
+        fill(sql, code(`SELECT ${sqlCall('seqrec_train', [ratings ?? ''], named)};`, 'SQL'));
+    };
+    form.addEventListener('input', () => { form.elements.options.setCustomValidity(''); showSql(); });
+    form.addEventListener('submit', async (event) => {
+        event.preventDefault();
+        const body = read(form, true);
+        if (!body) return;
+        submit.disabled = true;
+        try {
+            const {job_id: id} = await post('/train', body, {access: 'admin'});
+            fill(message, notice('good', h('p', {}, t('start.started', {job: id}))));
+            onStarted();
+        } catch (error) {
+            fill(message, errorNotice(error));
+        }
+        submit.disabled = false;
+    });
+    showSql();
+    return h('section', {class: 'card'}, h('h2', {}, t('start.title')), form, message);
+}
+
+/** The request's body: only what differs from the defaults. Null when the options are not JSON and `strict`. */
+function read(form, strict) {
+    const body = {};
+    for (const name of ['ratings', ...Object.keys(DEFAULTS)]) {
+        const value = form.elements[name].value.trim();
+        if (value && value !== DEFAULTS[name]) body[name] = value;
+    }
+    const options = readOptions(form, strict);
+    if (!options) return null;
+    if (form.elements.max_seconds.value) options.max_seconds = Number(form.elements.max_seconds.value);
+    if (Object.keys(options).length) body.options = options;
+    return body;
+}
+
+function readOptions(form, strict) {
+    const {options} = form.elements;
+    try {
+        const value = JSON.parse(options.value.trim() || '{}');
+        if (value && typeof value === 'object' && !Array.isArray(value)) return value;
+    } catch { /* told below */ }
+    if (!strict) return {};
+    form.querySelector('details').open = true;
+    options.setCustomValidity(t('start.options.invalid'));
+    options.reportValidity();
+    return null;
+}

@@ -1,0 +1,151 @@
+// Try it: a user and clicks, what is recommended and why, and the same call to copy.
+import {get, post, withQuery} from './api.js';
+import {combobox} from './combobox.js';
+import {field, fill, h, iconButton} from './dom.js';
+import {duration, number, t} from './i18n.js';
+import {itemList} from './item_list.js';
+import {code, errorNotice, explain, nextStep, notice} from './notices.js';
+import {curlPost, sqlCall} from './snippets.js';
+import {Titles} from './titles.js';
+
+const OFFERED_USERS = 8;
+const DEFAULT_K = 10;
+
+export function open(root, signal) {
+    const content = h('div', {}, h('p', {class: 'loading'}, t('app.loading')));
+    fill(root, h('div', {class: 'page-head'}, h('div', {}, h('h1', {}, t('nav.try')), h('p', {class: 'lead'}, t('try.lead')))), content);
+    const load = async () => {
+        try {
+            const {models} = await get('/models', {signal});
+            const active = models.filter((model) => model.active);
+            fill(content, active.length ? new TryIt(active, signal).element
+                : nextStep(t('empty.active'), t('empty.active.text'), h('p', {class: 'actions'}, h('a', {class: 'button primary', href: '#/training'}, t('empty.models.train')))));
+        } catch (error) {
+            if (!signal.aborted) fill(content, explain(error, load));
+        }
+    };
+    load();
+}
+
+class TryIt {
+    constructor(models, signal) {
+        this.signal = signal;
+        this.titles = new Titles();
+        this.asked = false;
+        this.results = h('div', {class: 'results', 'aria-live': 'polite'}, this.invitation());
+        this.calls = h('div');
+        this.element = h('div', {class: 'try'}, this.form(models), h('div', {class: 'stack'}, this.results, this.calls));
+        this.showCalls();
+    }
+
+    invitation() {
+        return h('section', {class: 'card empty-card'}, h('h2', {}, t('try.empty')), h('p', {class: 'muted'}, t('try.empty.text')));
+    }
+
+    form(models) {
+        const names = models.map((model) => model.model);
+        const changed = () => { this.showCalls(); if (this.asked) this.ask(); };
+        this.model = h('select', {onchange: () => { this.titles.model = this.model.value; changed(); }}, names.map((name) => h('option', {value: name}, name)));
+        this.model.value = names.includes('default') ? 'default' : names[0];
+        this.titles.model = this.model.value;
+        const users = async (query) => {
+            const {users: found} = await get(withQuery('/users', {query, limit: OFFERED_USERS, model: this.model.value}));
+            return found.map(({user_id: value}) => ({value}));
+        };
+        this.user = combobox({search: users, placeholder: t('try.user.placeholder'), onChoose: changed});
+        this.user.input.addEventListener('input', () => this.showCalls());
+        const items = (label, hint, empty, ordered) => itemList({label, hint, empty, ordered, titles: this.titles, onChange: changed});
+        this.clicks = items(t('try.clicks'), t('try.clicks.hint'), t('try.clicks.empty'), true);
+        this.excluded = items(t('try.exclude'), null, t('try.exclude.empty'), false);
+        this.candidates = items(t('try.candidates'), null, t('try.candidates.empty'), false);
+        this.k = h('input', {type: 'number', min: '1', max: '100', step: '1', value: String(DEFAULT_K), required: true, inputmode: 'numeric', onchange: changed});
+        this.minScore = h('input', {type: 'number', min: '-1', max: '1', step: 'any', inputmode: 'decimal', onchange: changed});
+        this.unseen = h('input', {type: 'checkbox', id: 'unseen', checked: true, onchange: changed});
+        this.button = h('button', {type: 'submit', class: 'primary wide-button'}, t('try.submit'));
+        return h('form', {class: 'card try-form', autocomplete: 'off', onsubmit: (event) => { event.preventDefault(); this.ask(); }},
+            names.length > 1 && field(t('try.model'), this.model),
+            h('div', {class: 'field'}, h('label', {for: this.user.input.id}, t('try.user')), this.user.element, h('span', {class: 'hint'}, t('try.user.hint'))),
+            this.clicks.element,
+            h('div', {class: 'inline-fields'}, field(t('try.k'), this.k),
+                h('label', {class: 'check', for: 'unseen'}, this.unseen, t('try.unseen'))),
+            h('details', {}, h('summary', {}, t('try.filters')), field(t('try.min_score'), this.minScore, t('try.min_score.hint')), this.excluded.element, this.candidates.element),
+            this.button);
+    }
+
+    /** The request, with only those fields that differ from the defaults. */
+    body() {
+        const body = {user_id: this.user.input.value.trim() || t('try.somebody')};
+        const lists = {recent_clicks: this.clicks, exclude_item_ids: this.excluded, candidate_item_ids: this.candidates};
+        for (const [name, list] of Object.entries(lists)) if (list.ids().length) body[name] = list.ids();
+        body.top_k = Number(this.k.value) || DEFAULT_K;
+        if (this.model.value !== 'default') body.model = this.model.value;
+        if (!this.unseen.checked) body.exclude_seen = false;
+        if (this.minScore.value !== '') body.min_score = Number(this.minScore.value);
+        return body;
+    }
+
+    async ask() {
+        this.button.disabled = true;
+        const body = this.body();
+        try {
+            const answer = await post('/recommend', {...body, explain: true}, {signal: this.signal});
+            const named = [...answer.recommended_item_ids, ...(answer.reasons ?? []).map((reason) => reason.because_of), ...(answer.unknown_item_ids ?? [])];
+            await this.titles.fetch(named.filter(Boolean), this.signal);
+            this.asked = true;
+            fill(this.results, this.answer(body, answer));
+        } catch (error) {
+            if (!this.signal.aborted) fill(this.results, errorNotice(error));
+        }
+        this.button.disabled = false;
+    }
+
+    answer(body, answer) {
+        const ids = answer.recommended_item_ids;
+        return h('section', {class: 'card'},
+            h('div', {class: 'card-head'}, h('h2', {}, t('try.results', {count: number(ids.length)})),
+                h('p', {class: 'card-note'}, [answer.took_ms !== undefined && t('try.took', {time: duration(answer.took_ms / 1000)}),
+                    answer.model_version && t('try.version', {version: String(answer.model_version).slice(0, 8)})].filter(Boolean).join(' · '))),
+            answer.fallback && notice('info', h('p', {}, h('strong', {}, t('try.fallback')), ' ', t('try.fallback.text'))),
+            answer.unknown_item_ids?.length > 0 && notice('warn',
+                h('p', {}, t('try.unknown'), ' ', answer.unknown_item_ids.map((id) => [h('code', {}, id), ' ']))),
+            ids.length === 0 && h('p', {class: 'muted'}, t('try.nothing')),
+            ids.length > 0 && this.recommendations(ids, answer.scores ?? [], answer.reasons ?? []),
+            answer.request_id && h('p', {class: 'fine'}, t('error.request', {id: answer.request_id})));
+    }
+
+    recommendations(ids, scores, reasons) {
+        const best = Math.max(...scores, 1e-9);
+        return h('ol', {class: 'recommendations'}, ids.map((id, i) => {
+            const title = this.titles.of(id);
+            const score = scores[i];
+            return h('li', {},
+                h('span', {class: 'rank'}, number(i + 1)),
+                h('div', {class: 'what'}, h('span', {class: 'title'}, title ?? id), title && h('code', {}, id), this.reason(reasons[i])),
+                score !== undefined && h('div', {class: 'score'},
+                    h('span', {class: 'bar bar-own', vars: {'--share': String(Math.max(0, score) / best)}}), h('span', {class: 'bar-value'}, number(score, 3))),
+                iconButton('plus', t('try.add_click', {item: title ?? id}), () => this.clicks.add(id)));
+        }));
+    }
+
+    reason(reason) {
+        if (!reason) return null;
+        const item = reason.because_of && (this.titles.of(reason.because_of) ?? reason.because_of);
+        const text = t(item ? 'reason.item' : `reason.${reason.source}`, {item});
+        const part = typeof reason.contribution === 'number' && reason.contribution !== 0 && t('reason.part', {part: number(reason.contribution, 3)});
+        return h('span', {class: 'reason', title: part || null}, text);
+    }
+
+    showCalls() {
+        const body = this.body();
+        const {user_id: user, recent_clicks: clicks, top_k: k, model, exclude_item_ids: exclude, exclude_seen: seen, candidate_item_ids: candidates, min_score: least} = body;
+        const named = Object.fromEntries(Object.entries({model, exclude, exclude_seen: seen, candidates, min_score: least}).filter(([, value]) => value !== undefined));
+        const sql = `SELECT * FROM ${sqlCall('seqrec_recommend', [user, clicks ?? null, k], named)} ORDER BY rank;`;
+        const needsToken = Boolean(sessionStorage.getItem('seqrec.read-token') || sessionStorage.getItem('seqrec.admin-token'));
+        const key = JSON.stringify(body);
+        if (key === this.callsKey) return;
+        this.callsKey = key;
+        fill(this.calls, h('section', {class: 'card'}, h('h2', {}, t('try.calls')),
+            h('h3', {}, 'curl'), code(curlPost(`${location.origin}/recommend`, body, needsToken), 'curl'),
+            h('h3', {}, 'SQL'), code(sql, 'SQL')));
+    }
+}

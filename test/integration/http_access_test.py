@@ -1,0 +1,323 @@
+#!/usr/bin/python3
+"""Who may use seqrec-http, and what it tells its operator: tokens, settings, metrics, logs. The database is a stub.
+
+Prints a line a test and "N passed, N failed".
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+
+from http_support import (CLEAN, PROGRAM, Cluster, Report, expect, expect_problem, in_parallel, read_all, run_program, sidecar,
+                          wait_until)
+
+READ = "read-token-0123456789"
+ADMIN = "admin-token-0123456789"
+JSON = {"Content-Type": "application/json"}
+
+
+def bearer(token):
+    return {"Authorization": "Bearer " + token}
+
+
+def metrics(s, headers=None):
+    """{name and labels: value} of /metrics, after checking that each line has the form it must have."""
+    status, answer, body = s.request("GET", "/metrics", headers=headers)
+    expect((status, answer["Content-Type"]), (200, "text/plain; version=0.0.4; charset=utf-8"))
+    values, families = {}, set()
+    for line in body.decode().splitlines():
+        if line.startswith("#"):
+            assert re.fullmatch(r"# (HELP|TYPE) [a-z_]+ .+", line), line
+            if line.startswith("# TYPE"):
+                assert line.split()[2] not in families, "twice: " + line
+                families.add(line.split()[2])
+            continue
+        found = re.fullmatch(r'([a-z_0-9]+(?:\{(?:[a-z_]+="(?:[^"\\]|\\.)*",?)*\})?) (\S+)', line)
+        assert found, line
+        assert found[1] not in values, "twice: " + line
+        values[found[1]] = float(found[2])
+    return values
+
+
+# --- tokens ---
+
+
+def asks_for_the_read_token(db):
+    with sidecar(db, SEQREC_READ_TOKEN=READ) as s:
+        s.wait_ready()
+        for path in ("/livez", "/readyz"):
+            expect(s.request("GET", path)[0], 200, path)
+        answer = s.recommend("u")
+        expect_problem(answer, 401, "unauthorized")
+        expect(answer[1]["WWW-Authenticate"], "Bearer")
+        for wrong in (READ[:-1], READ + "x", READ[1:], READ.upper(), "", "x" * 5000, READ + " x"):
+            expect_problem(s.recommend("u", headers=bearer(wrong)), 401, "unauthorized")
+        for scheme in ("Basic ", "Bearer", ""):
+            expect(s.recommend("u", headers={"Authorization": scheme + READ})[0], 401)
+        for scheme in ("Bearer ", "bearer ", "BEARER   "):
+            expect(s.recommend("u", headers={"Authorization": scheme + READ})[0], 200, scheme)
+        expect(s.request("GET", "/metrics")[0], 401)
+        expect(s.request("GET", "/metrics", headers=bearer(READ))[0], 200)
+        expect_problem(s.request("POST", "/models/1/activate", headers=bearer(READ)), 404, "disabled")
+        assert READ not in s.log() + str(s.access_lines())
+
+
+def tells_admins_from_readers(db):
+    with sidecar(db, SEQREC_READ_TOKEN=READ, SEQREC_ADMIN_TOKEN=ADMIN) as s:
+        s.wait_ready()
+        expect(s.recommend("u", headers=bearer(ADMIN))[0], 200)
+        expect_problem(s.request("POST", "/models/1/activate"), 401, "unauthorized")
+        expect_problem(s.request("POST", "/models/1/activate", headers=bearer("x" * 20)), 401, "unauthorized")
+        expect_problem(s.request("POST", "/models/1/activate", headers=bearer(READ)), 403, "forbidden")
+        assert s.request("POST", "/models/1/activate", headers=bearer(ADMIN))[0] not in (401, 403, 404)
+
+
+def has_no_admin_routes_without_a_token(db):
+    with sidecar(db) as s:
+        s.wait_ready()
+        expect(s.recommend("u")[0], 200)
+        for path, body in (("/models/1/activate", None), ("/train", "{}"), ("/jobs/1/cancel", None)):
+            problem = expect_problem(s.request("POST", path, body, JSON), 404, "disabled")
+            assert "SEQREC_ADMIN_TOKEN" in problem["hint"], problem
+        problem = expect_problem(s.request("POST", "/events", "{}", JSON), 404, "disabled")
+        assert "SEQREC_EVENTS_TABLE" in problem["hint"], problem
+
+
+def takes_events_from_bearers_of_any_token(db):
+    """With an admin token alone everybody may ask, and nobody else may write."""
+    with sidecar(db, SEQREC_ADMIN_TOKEN=ADMIN, SEQREC_EVENTS_TABLE="models") as s:
+        s.wait_ready()
+        expect(s.recommend("u")[0], 200)
+        expect_problem(s.request("POST", "/events", "{}", JSON), 401, "unauthorized")
+        expect_problem(s.request("POST", "/events", "{}", {**JSON, **bearer(ADMIN)}), 400, "invalid-field")
+    with sidecar(db, SEQREC_READ_TOKEN=READ, SEQREC_EVENTS_TABLE="models") as s:
+        expect_problem(s.request("POST", "/events", "{}", JSON), 401, "unauthorized")
+        expect_problem(s.request("POST", "/events", "{}", {**JSON, **bearer(READ)}), 400, "invalid-field")
+
+
+def refuses_before_the_body_is_judged(db):
+    with sidecar(db, SEQREC_READ_TOKEN=READ) as s:
+        expect(s.request("POST", "/recommend", "x" * 1000, {"Content-Type": "text/plain"})[0], 401)
+        expect(s.request("GET", "/recommend")[0], 405)
+        head = b"POST /recommend HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 15\r\nConnection: close\r\n\r\n"
+        assert s.raw(head).startswith(b"HTTP/1.1 401 "), "was asked to send its body"
+
+
+def reads_tokens_from_files(db):
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(READ + "\n")
+        file.flush()
+        with sidecar(db, SEQREC_READ_TOKEN_FILE=file.name) as s:
+            s.wait_ready()
+            expect(s.recommend("u")[0], 401)
+            expect(s.recommend("u", headers=bearer(READ))[0], 200)
+        result = run_program(SEQREC_READ_TOKEN=READ, SEQREC_READ_TOKEN_FILE=file.name)
+        expect(result.returncode, 2)
+        assert "twice" in result.stderr and READ not in result.stderr, result.stderr
+
+
+def refuses_bad_tokens(db):
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("s3cret\n")
+        file.flush()
+        cases = [{"SEQREC_READ_TOKEN": "s3cret"}, {"SEQREC_ADMIN_TOKEN": "s3cret s3cret s3cret"}, {"SEQREC_ADMIN_TOKEN": "s3cret" * 100},
+                 {"SEQREC_READ_TOKEN": "s3cret-schlüssel-0123456789"}, {"SEQREC_ADMIN_TOKEN_FILE": file.name},
+                 {"SEQREC_ADMIN_TOKEN_FILE": "/nonexistent/token"}, {"SEQREC_READ_TOKEN_FILE": "/dev/zero"}, {"SEQREC_READ_TOKEN_FILE": "/"},
+                 {"SEQREC_READ_TOKEN_FILE": "/dev/null"}]
+        for case in cases:
+            result = run_program(**case)
+            expect((result.returncode, result.stderr.count("\n")), (2, 1), f"{case} {result.stderr}")
+            assert list(case)[0] in result.stderr and "s3cret" not in result.stderr, result.stderr
+
+
+def masks_tokens(db):
+    shown = run_program("--print-config", SEQREC_READ_TOKEN=READ, SEQREC_ADMIN_TOKEN=ADMIN, SEQREC_DSN="host=a password=hunter2",
+                        SEQREC_ADMIN_DSN="host=b user=boss password=hunter3").stdout
+    for secret in (READ, ADMIN, "hunter"):
+        assert secret not in shown, shown
+    for line in ("SEQREC_READ_TOKEN=********", "SEQREC_ADMIN_TOKEN=********", "  host=a", "  host=b", "  user=boss"):
+        assert line in shown.splitlines(), shown
+    assert "SEQREC_READ_TOKEN=\n" in run_program("--print-config").stdout
+
+
+def refuses_to_stand_open(db):
+    world = {"SEQREC_LISTEN": "0.0.0.0:0", "SEQREC_EVENTS_TABLE": "ratings"}
+    for address in ("0.0.0.0:0", "[::]:0", "192.0.2.1:80"):
+        result = run_program("--print-config", **{**world, "SEQREC_LISTEN": address})
+        expect(result.returncode, 2)
+        assert "SEQREC_EVENTS_TABLE" in result.stderr, result.stderr
+    for fine in ({"SEQREC_READ_TOKEN": READ}, {"SEQREC_ADMIN_TOKEN": ADMIN}, {"SEQREC_LISTEN": "127.0.0.5:0"}, {"SEQREC_LISTEN": "[::1]:0"},
+                 {"SEQREC_EVENTS_TABLE": ""}):
+        expect(run_program("--print-config", **{**world, **fine}).returncode, 0, str(fine))
+
+
+# --- metrics ---
+
+
+def counts_requests(db):
+    with sidecar(db, SEQREC_POOL=2) as s:
+        s.wait_ready()
+        before = metrics(s)
+        for _ in range(3):
+            s.recommend("u")
+        s.recommend("sleep:0.2")
+        s.recommend("error:XX000")
+        s.recommend("u", top_k=0)
+        for i in range(20):
+            s.request("GET", f"/secret-{i}")
+            s.request(f"METHOD{i}", "/recommend")
+        s.raw(b"nonsense\r\n\r\n")
+        after = metrics(s)
+        grown = {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key, 0)}
+        requests = 'seqrec_http_requests_total{route="/recommend",method="POST",code="%d"}'
+        expect([grown.get(requests % code) for code in (200, 400, 500)], [4, 1, 1])
+        expect(grown['seqrec_http_requests_total{route="none",method="none",code="404"}'], 20)
+        expect(grown['seqrec_http_requests_total{route="none",method="none",code="400"}'] +
+               grown.get('seqrec_http_requests_total{route="none",method="none",code="405"}', 0), 21)
+        seconds = 'seqrec_http_request_duration_seconds_%s{route="/recommend",method="POST",code_class="%s"%s}'
+        expect(grown[seconds % ("count", "2xx", "")], 4)
+        expect(grown[seconds % ("count", "5xx", "")], 1)
+        expect(grown[seconds % ("bucket", "2xx", ',le="+Inf"')], 4)
+        expect(grown[seconds % ("bucket", "2xx", ',le="0.1"')], 3)
+        assert 0.2 <= grown[seconds % ("sum", "2xx", "")] < 0.5, grown
+        expect(grown['seqrec_db_query_duration_seconds_count{pool="read"}'] >= 5, True)
+        assert "secret" not in str(after) and "METHOD" not in str(after)
+        expect(after["seqrec_http_in_flight"], 1)
+        expect([after[f'seqrec_db_pool_{name}{{pool="read"}}'] for name in ("max", "open", "waiting")], [2, 2, 0])
+        expect([after[f'seqrec_db_pool_{name}{{pool="write"}}'] for name in ("max", "open")], [1, 0])
+
+
+def counts_what_answers_hold(db):
+    with sidecar(db) as s:
+        s.wait_ready()
+        s.recommend("nobody", recent_clicks=["unknown1", "unknown2", "known"])
+        in_parallel(8, lambda i: s.recommend("sleep:0.1"))
+        seen = metrics(s)
+        expect((seen["seqrec_recommend_fallback_total"], seen["seqrec_unknown_item_ids_total"]), (1, 2))
+        expect(seen["seqrec_recommend_batch_size_sum"], 9, "requests in all batches")
+        assert 1 < seen["seqrec_recommend_batch_size_count"] <= 9, seen
+
+
+def counts_what_goes_wrong(db):
+    with sidecar(db, SEQREC_POOL=1, SEQREC_PIPELINE=1, SEQREC_QUEUE=1, SEQREC_DEADLINE_MS=300) as s:
+        s.wait_ready()
+        in_parallel(5, lambda i: s.recommend("sleep:0.2"))
+        s.recommend("sleep:5")
+        s.recommend("exit")
+        s.wait_ready()
+        seen = metrics(s)
+        assert seen['seqrec_db_pool_overflows_total{pool="read"}'] >= 1, seen
+        assert seen['seqrec_db_pool_timeouts_total{pool="read"}'] >= 1, seen
+        expect(seen['seqrec_db_connections_lost_total{pool="read"}'], 1)
+        expect(seen['seqrec_db_reconnects_total{pool="read"}'], 1)
+
+
+def knows_its_process(db):
+    with sidecar(db) as s:
+        idle = [socket.create_connection((s.host, s.port)) for _ in range(10)]
+        seen = metrics(s)
+        assert 10 < seen["process_open_fds"] <= len(os.listdir(f"/proc/{s.process.pid}/fd")) + 2, seen
+        assert 1e6 < seen["process_resident_memory_bytes"] < 1e9, seen
+        assert seen["process_start_time_seconds"] > 1.7e9
+        assert any(key.startswith('seqrec_build_info{version="') for key in seen)
+        for client in idle:
+            client.close()
+
+
+def tells_where_the_time_went(db):
+    with sidecar(db) as s:
+        s.wait_ready()
+        timing = s.recommend("sleep:0.1")[1]["Server-Timing"]
+        total, database = map(float, re.fullmatch(r"total;dur=([0-9.]+), queue;dur=[0-9.]+, db;dur=([0-9.]+)", timing).groups())
+        assert 100 <= database <= total < 400, timing
+        assert "Server-Timing" in s.recommend("error:XX000")[1], "also of a failure"
+        assert "Server-Timing" not in s.request("GET", "/livez")[1]
+        s.recommend("u")
+        line = s.access_lines()[-1]
+        assert 0 < line["db_ms"] <= line["ms"], line
+
+
+# --- systemd ---
+
+
+def tells_systemd(db):
+    """A fake of systemd's side: a datagram socket that hears what the service says."""
+    folder = tempfile.mkdtemp(prefix="seqrec-notify-")
+    for address in (os.path.join(folder, "notify"), f"@seqrec-test-{os.getpid()}"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(address.replace("@", "\0"))
+            manager.settimeout(3)
+            with sidecar(db, NOTIFY_SOCKET=address, WATCHDOG_USEC=200000, SEQREC_DRAIN_MS=0) as s:
+                heard = [manager.recv(100) for _ in range(4)]
+                expect(heard, [b"READY=1"] + [b"WATCHDOG=1"] * 3)
+                expect(s.request("GET", "/livez")[0], 200, "READY means that it listens")
+                s.process.send_signal(signal.SIGTERM)
+                wait_until(lambda: manager.recv(100) == b"STOPPING=1", "no STOPPING=1")
+                expect(s.process.wait(3), 0)
+    shutil.rmtree(folder)
+    with sidecar(db, NOTIFY_SOCKET="/nonexistent/notify") as s:
+        expect(s.request("GET", "/livez")[0], 200)
+
+
+def start_with_listener(listener, **settings):
+    """Runs seqrec-http as systemd would with a socket: as descriptor 3, its own process id in LISTEN_PID."""
+    script = 'export LISTEN_PID=$$ LISTEN_FDS=${FDS:-1}; exec "$0" 3<&"$FD"'
+    environment = dict(CLEAN, FD=str(listener.fileno()), PGHOST="/nonexistent", **settings)
+    return subprocess.Popen(["bash", "-c", script, PROGRAM], env=environment, pass_fds=[listener.fileno()], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def takes_a_socket_from_systemd(db):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:  # comes before the service
+            client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            process = start_with_listener(listener, SEQREC_LISTEN="127.0.0.1:1")
+            assert read_all(client).startswith(b"HTTP/1.1 200")
+        assert f":{port}" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        expect(process.wait(3), 0)
+        socket.create_connection(("127.0.0.1", port)).close()  # still systemd's
+        process.stderr.close()
+        process = start_with_listener(listener, SEQREC_LISTEN="127.0.0.1:1", FDS="2")
+        expect(process.wait(3), 2)
+        assert "LISTEN_FDS" in process.communicate()[1]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        process = start_with_listener(other)
+        expect(process.wait(3), 2)
+        process.communicate()
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        process = start_with_listener(listener, SEQREC_EVENTS_TABLE="ratings")
+        expect(process.wait(3), 2)
+        assert "SEQREC_EVENTS_TABLE" in process.communicate()[1]
+    with sidecar(db, LISTEN_PID=1, LISTEN_FDS=1) as s:  # meant for another process
+        expect(s.request("GET", "/livez")[0], 200)
+
+
+TESTS = [asks_for_the_read_token, tells_admins_from_readers, has_no_admin_routes_without_a_token, takes_events_from_bearers_of_any_token,
+         refuses_before_the_body_is_judged, reads_tokens_from_files, refuses_bad_tokens, masks_tokens, refuses_to_stand_open,
+         counts_requests, counts_what_answers_hold, counts_what_goes_wrong, knows_its_process, tells_where_the_time_went, tells_systemd, takes_a_socket_from_systemd]
+
+
+def main():
+    report = Report(sys.argv[1:])
+    db = Cluster()
+    try:
+        for test in TESTS:
+            if report.wants(test.__name__):
+                report.check(test.__name__, lambda: test(db))
+    finally:
+        db.remove()
+    print(f"{report.passed} passed, {report.failed} failed")
+    sys.exit(1 if report.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,314 @@
+#!/usr/bin/python3
+"""Tests of /recommend, /recommend/batch and /similar with stubs of the functions they ask: every field and every limit, and
+requests that are joined while they wait for a connection."""
+
+import contextlib
+import json
+import os
+import re
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+
+from http_support import (PROGRAM, Cluster, Report, attempt, expect, expect_problem, in_parallel, running_queries, sidecar,
+                          wait_until)
+
+VERSION = "f0478fd1-757c-4d65-9940-7e49e6e02e52"
+
+
+def ids(answer):
+    expect(answer[0], 200, str(answer[2]))
+    return answer[2]["recommended_item_ids"]
+
+
+def batch(s, requests, **fields):
+    body = json.dumps({"requests": requests, **fields})
+    return s.request("POST", "/recommend/batch", body, {"Content-Type": "application/json"})
+
+
+class Fields:
+    """One sidecar with the usual settings."""
+
+    settings = {"SEQREC_POOL": 2}
+
+    def passes_every_wish_on(self, s, db):
+        expect(ids(s.recommend("wish")), ["10", "default", "NULL", "true", "NULL", "NULL"])
+        expect(ids(s.recommend("wish", top_k=7, model="second", exclude_item_ids=["a", 1], exclude_seen=False,
+                               candidate_item_ids=["b", "c,d"], min_score=-0.25)),
+               ["7", "second", "{a,1}", "false", '{b,"c,d"}', "-0.25"])
+        expect(ids(s.recommend("wish", exclude_item_ids=[], candidate_item_ids=[], min_score=0)),
+               ["10", "default", "NULL", "true", "{}", "0"])
+        expect(ids(s.recommend("wish", exclude_item_ids=None, candidate_item_ids=None, min_score=0.1)),
+               ["10", "default", "NULL", "true", "NULL", "0.1"])
+
+    def answers_plainly_when_nothing_is_new(self, s, db):
+        raw = s.raw(b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                    b"Content-Length: 28\r\n\r\n" + b'{"user_id":"u", "top_k": 2 }')
+        expect(raw.split(b"\r\n\r\n")[1], b'{"recommended_item_ids":["u-1","u-2"]}')
+        assert b"Server-Timing: " in raw, raw
+
+    def tells_scores(self, s, db):
+        body = s.recommend("u", top_k=3, with_scores=True, headers={"X-Request-Id": "mine"})[2]
+        expect(set(body), {"recommended_item_ids", "scores", "model_version", "request_id", "took_ms"})
+        expect((body["scores"], body["model_version"], body["request_id"]), ([1, 0.5, 0.33333334], VERSION, "mine"))
+        assert 0 < body["took_ms"] < 1000, body
+        expect(set(s.recommend("u", with_scores=False)[2]), {"recommended_item_ids"})
+
+    def explains(self, s, db):
+        body = s.recommend("u", recent_clicks=["a", 'b"'], top_k=3, explain=True)[2]
+        expect(body["reasons"], [{"because_of": "a", "contribution": 1, "source": "clicks"},
+                                 {"because_of": 'b"', "contribution": 0.5, "source": "clicks"},
+                                 {"because_of": None, "contribution": 0.33333334, "source": "user"}])
+        expect(set(body), {"recommended_item_ids", "scores", "reasons", "model_version", "request_id", "took_ms"})
+        expect(s.recommend("u", top_k=1, explain=True)[2]["reasons"], [{"because_of": None, "contribution": 1, "source": "user"}])
+        nothing = s.recommend("echo", recent_clicks=[], explain=True)[2]
+        expect((nothing["recommended_item_ids"], nothing["scores"], nothing["reasons"]), ([], [], []))
+
+    def tells_unknown_clicks_and_popular_answers(self, s, db):
+        expect(s.recommend("u", recent_clicks=["a", "unknown 1", "unknown\t2"], top_k=1)[2],
+               {"recommended_item_ids": ["u-1"], "unknown_item_ids": ["unknown 1", "unknown\t2"]})
+        expect(s.recommend("nobody", top_k=1)[2], {"recommended_item_ids": ["nobody-1"], "fallback": "popular"})
+
+    def refuses_bad_wishes(self, s, db):
+        cases = {"exclude_item_ids": ["a", {}, [None], [[]], [""], ["x" * 513], list(range(10001))],
+                 "candidate_item_ids": ["a", 1, [True], [1.5], ["\0"], list(range(10001))],
+                 "exclude_seen": [None, 0, "true"], "with_scores": [None, 1], "explain": [[], "yes"],
+                 "min_score": [None, "0", 1.01, -1.01, True, []], "top_k": [0, 1001, 1.0, True], "model": ["", 5, None, "x" * 513]}
+        for name, values in cases.items():
+            for value in values:
+                answer = s.recommend("u", **{name: value})
+                body = expect_problem(answer, 400, "invalid-field")
+                assert re.fullmatch(re.escape(name) + r"(\[0\])?", body["field"]), body
+
+    def takes_lists_up_to_their_limits(self, s, db):
+        many = list(range(10000))
+        expect(ids(s.recommend("wish", exclude_item_ids=many))[2].count(","), 9999)
+        expect(ids(s.recommend("wish", candidate_item_ids=many))[4].count(","), 9999)
+        expect(ids(s.recommend("echo", recent_clicks=["x" * 40] * 1000)), ["x" * 40] * 1000)
+
+    def answers_many_in_their_order(self, s, db):
+        answer = batch(s, [{"user_id": "echo", "recent_clicks": ["a", "b"]}, {"user_id": "show"}, {"user_id": 7}, {"user_id": "nobody"},
+                           {"user_id": "echo", "recent_clicks": ["unknown"]}, {"user_id": "show", "recent_clicks": None}], top_k=2)
+        expect(answer[2], {"results": [
+            {"recommended_item_ids": ["a", "b"]}, {"recommended_item_ids": ["NULL clicks, model default"]},
+            {"recommended_item_ids": ["7-1", "7-2"]}, {"recommended_item_ids": ["nobody-1", "nobody-2"], "fallback": "popular"},
+            {"recommended_item_ids": ["unknown"], "unknown_item_ids": ["unknown"]},
+            {"recommended_item_ids": ["NULL clicks, model default"]}]})
+        expect(set(answer[2]), {"results"})
+        scored = batch(s, [{"user_id": "u"}], top_k=2, with_scores=True, model="second")[2]
+        expect(set(scored), {"results", "model_version", "request_id", "took_ms"})
+        expect(scored["results"], [{"recommended_item_ids": ["u-1", "u-2"], "scores": [1, 0.5]}])
+        wish = batch(s, [{"user_id": "wish"}], exclude_item_ids=[1], exclude_seen=False, candidate_item_ids=["a"], min_score=1)[2]
+        expect(wish["results"][0]["recommended_item_ids"], ["10", "default", "{1}", "false", "{a}", "1"])
+
+    def answers_batches_of_any_size(self, s, db):
+        expect(batch(s, [])[2], {"results": []})
+        expect(set(batch(s, [], with_scores=True)[2]), {"results", "request_id", "took_ms"})
+        expect(len(batch(s, [{"user_id": i} for i in range(1000)], top_k=1)[2]["results"]), 1000)
+        expect_problem(batch(s, [{"user_id": i} for i in range(1001)]), 400, "invalid-field", field="requests")
+
+    def refuses_bad_batches(self, s, db):
+        cases = [({}, "requests"), ({"requests": None}, "requests"), ({"requests": {}}, "requests"), ({"requests": [1]}, "requests[0]"),
+                 ({"requests": [{"user_id": "a"}, {}]}, "requests[1].user_id"),
+                 ({"requests": [{"user_id": ""}]}, "requests[0].user_id"),
+                 ({"requests": [{"user_id": "a", "recent_clicks": ["b", None]}]}, "requests[0].recent_clicks[1]"),
+                 ({"requests": [{"user_id": "a", "recent_clicks": [1] * 1001}]}, "requests[0].recent_clicks"),
+                 ({"requests": [{"user_id": "a", "top_k": 5}]}, "requests[0].top_k"),
+                 ({"requests": [], "user_id": "a"}, "user_id"), ({"requests": [], "explain": True}, "explain"),
+                 ({"requests": [], "top_k": 0}, "top_k")]
+        for body, field in cases:
+            answer = s.request("POST", "/recommend/batch", json.dumps(body), {"Content-Type": "application/json"})
+            expect_problem(answer, 400, "invalid-field", field=field)
+        twice = '{"requests":[{"user_id":"a","user_id":"b"}]}'
+        expect_problem(s.request("POST", "/recommend/batch", twice, {"Content-Type": "application/json"}), 400, "invalid-field",
+                       field="user_id")
+        expect_problem(batch(s, [{"user_id": "error:22023"}, {"user_id": "u"}]), 400, "refused-by-database", sqlstate="22023")
+        expect_problem(batch(s, [{"user_id": "u"}], model="third"), 404, "unknown-model")
+
+    def bounds_the_depth(self, s, db):
+        def deep(levels):
+            return '{"user_id":"u","recent_clicks":' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
+        expect_problem(s.post(deep(8)), 400, "invalid-field", field="recent_clicks[0]")
+        expect_problem(s.post(deep(9)), 400, "invalid-json")
+
+    def finds_similar_items(self, s, db):
+        expect(s.request("GET", "/similar/lens?top_k=2")[2], {"similar_item_ids": ["lens~1", "lens~2"], "scores": [1, 0.5]})
+        expect(len(s.request("GET", "/similar/lens")[2]["scores"]), 10)
+        expect(s.request("GET", "/similar/a%2Fb%20%E4%B8%AD%25?top_k=1&model=second")[2]["similar_item_ids"], ["a/b 中%~1"])
+        expect(s.request("GET", "/similar/unknown%20thing")[2],
+               {"similar_item_ids": [], "scores": [], "unknown_item_ids": ["unknown thing"]})
+        status, headers, body = s.request("HEAD", "/similar/lens")
+        expect((status, body), (200, b""))
+        assert int(headers["Content-Length"]) > 50
+
+    def refuses_bad_questions_of_similarity(self, s, db):
+        for query, field in (("top_k=0", "top_k"), ("top_k=1001", "top_k"), ("top_k=ten", "top_k"), ("top_k=", "top_k"), ("top_k=1e1", "top_k"),
+                             ("model=", "model"), ("model=" + "x" * 513, "model"), ("k=5", "k"), ("top_k=1&top_k=2", "top_k"), ("x", "x")):
+            expect_problem(s.request("GET", "/similar/lens?" + query), 400, "invalid-field", field=field)
+        expect_problem(s.request("GET", "/similar/" + "x" * 513), 400, "invalid-field", field="item_id")
+        for path in ("/similar/%ff", "/similar/%2", "/similar/%00", "/similar/a?model=%C0%80", "/similar/a?%"):
+            expect_problem(s.request("GET", path), 400, "malformed-request")
+        for path in ("/similar/", "/similar", "/similar/a/b"):
+            expect_problem(s.request("GET", path), 404, "unknown-path")
+        expect(s.request("POST", "/similar/lens", "")[1]["Allow"], "GET, HEAD")
+        expect_problem(s.request("GET", "/similar/lens?model=" + "%20" * 200 + "&top_k=" + "9" * 2000), 400, "invalid-field")
+
+    def logs_the_pattern(self, s, db):
+        s.request("GET", "/similar/secret-lens?model=second")
+        s.request("GET", "/similar/secret-lens?bad=secret")
+        lines = s.access_lines()[-2:]
+        expect([(line["route"], line["status"]) for line in lines], [("/similar/{item_id}", 200), ("/similar/{item_id}", 400)])
+        assert "secret" not in json.dumps(lines) and "secret" not in s.log()
+
+    def documents_itself(self, s, db):
+        status, headers, body = s.request("GET", "/openapi.json")
+        expect((status, headers["Content-Type"], body["openapi"]), (200, "application/json", "3.1.0"))
+        expect(s.request("GET", "/openapi.json", headers={"If-None-Match": headers["ETag"]})[0], 304)
+
+
+def clicked(s, user, **fields):
+    """A request that may be joined with others: one whose clicks are given."""
+    return s.recommend(user, **{"recent_clicks": ["a click"], **fields})
+
+
+@contextlib.contextmanager
+def held_up(s, seconds=0.3):
+    """The only connection is busy meanwhile; what is asked inside waits for it."""
+    blocker = threading.Thread(target=attempt, args=(s, f"sleep:{seconds}"))
+    blocker.start()
+    time.sleep(0.1)
+    yield
+    blocker.join()
+
+
+class Joined:
+    """One connection: what waits for it is asked for at once."""
+
+    settings = {"SEQREC_POOL": 1, "SEQREC_PIPELINE": 1, "SEQREC_DEADLINE_MS": 1500, "SEQREC_QUEUE": 200}
+
+    def asks_together_for_what_waits(self, s, db):
+        with held_up(s):
+            answers = in_parallel(12, lambda i: ids(clicked(s, "together")))
+        expect(answers, [["12"]] * 12)
+        expect(ids(clicked(s, "together")), ["1"])
+
+    def gives_each_its_own_answer(self, s, db):
+        def ask(i):
+            if i % 3 == 0:
+                return ids(s.recommend("echo", recent_clicks=[f"{i}-{j}" for j in range(i)]))
+            return ids(clicked(s, f"u{i}", top_k=i % 3, recent_clicks=["unknown"] * (i % 2)))
+        with held_up(s):
+            answers = in_parallel(30, ask)
+        for i, answer in enumerate(answers):
+            expect(answer, [f"{i}-{j}" for j in range(i)] if i % 3 == 0 else [f"u{i}-{j + 1}" for j in range(i % 3)])
+
+    def joins_only_what_is_alike(self, s, db):
+        wishes = [{"top_k": 5}, {"top_k": 6}, {"model": "second"}, {"exclude_item_ids": ["a"]}, {"exclude_seen": False},
+                  {"candidate_item_ids": []}, {"min_score": 0.5}, {"explain": True}, {"recent_clicks": None}]
+        with held_up(s):
+            answers = in_parallel(36, lambda i: ids(clicked(s, "together", **wishes[i % 9])))
+        expect([answer[0] for answer in answers], (["4"] * 7 + ["1"] * 2) * 4)
+
+    def lets_a_bad_one_fail_alone(self, s, db):
+        users = ["u", "error:22023", "v", "error:XX000", "w"]
+        with held_up(s):
+            answers = in_parallel(5, lambda i: clicked(s, users[i], top_k=1))
+        expect([answer[0] for answer in answers], [200, 400, 200, 500, 200])
+        expect([answers[i][2]["recommended_item_ids"] for i in (0, 2, 4)], [["u-1"], ["v-1"], ["w-1"]])
+
+    def survives_the_end_of_a_backend_with_many_waiting(self, s, db):
+        with held_up(s):
+            answers = in_parallel(6, lambda i: clicked(s, "exit" if i == 3 else f"u{i}", top_k=1))
+        assert all(answer[0] in (200, 503) for answer in answers), answers
+        wait_until(lambda: s.recommend("u")[0] == 200, "not back")
+
+    def ends_each_at_its_own_deadline(self, s, db):
+        answers = [None] * 4
+        def ask(i, user):
+            answers[i] = clicked(s, user, top_k=1)
+        threads = [threading.Thread(target=ask, args=(i, user)) for i, user in enumerate(["u", "sleep:9", "v", "w"])]
+        begin = time.monotonic()
+        with held_up(s):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert time.monotonic() - begin < 2.5
+        expect(answers[1][0], 504)
+        assert all(answer[0] in (200, 504) for answer in answers), answers
+        wait_until(lambda: running_queries(db) == 0, "the query was not cancelled")
+        expect(ids(s.recommend("u", top_k=1)), ["u-1"])
+
+    def keeps_a_query_that_one_still_waits_for(self, s, db):
+        """One of two that were asked for together has left at its deadline; the other is still answered."""
+        late = []
+        def ask_late():
+            time.sleep(0.7)
+            late.append(clicked(s, "sleep:0.6", top_k=1)[0])
+        with held_up(s, 1.2):
+            early = threading.Thread(target=clicked, args=(s, "u"))
+            early.start()
+            thread = threading.Thread(target=ask_late)
+            thread.start()
+            early.join()
+            thread.join()
+        expect(late, [200])
+
+    def health_goes_before_all(self, s, db):
+        with held_up(s):
+            waiting = threading.Thread(target=lambda: in_parallel(20, lambda i: s.recommend("sleep:0.05")))
+            waiting.start()
+            time.sleep(0.05)
+            begin = time.monotonic()
+            expect(s.request("GET", "/readyz")[0], 200)
+            assert time.monotonic() - begin < 0.5
+            waiting.join()
+
+
+def never_joins_more_than_it_may(db):
+    for size, together in ((1, {"1"}), (4, {"4"})):
+        with sidecar(db, SEQREC_POOL=1, SEQREC_PIPELINE=2, SEQREC_BATCH=size) as s:
+            s.wait_ready()
+            with held_up(s):
+                answers = in_parallel(12, lambda i: ids(clicked(s, "together"))[0])
+            assert set(answers) & together and all(int(a) <= size for a in answers), answers
+
+
+def shares_among_connections(db):
+    with sidecar(db, SEQREC_POOL=3, SEQREC_PIPELINE=1) as s:
+        s.wait_ready()
+        blockers = [threading.Thread(target=attempt, args=(s, "sleep:0.3")) for _ in range(3)]
+        for blocker in blockers:
+            blocker.start()
+        time.sleep(0.1)
+        answers = in_parallel(12, lambda i: int(ids(clicked(s, "together"))[0]))
+        assert max(answers) <= 5 and sum(answers) > 30, answers
+        for blocker in blockers:
+            blocker.join()
+
+
+GROUPS = [Fields, Joined]
+SINGLE = [never_joins_more_than_it_may, shares_among_connections]
+
+
+def main():
+    if not os.path.exists(PROGRAM):
+        sys.exit(f"{PROGRAM} is not built")
+    report = Report(sys.argv[1:])
+    db = Cluster()
+    try:
+        for group in GROUPS:
+            report.run_group(group, db)
+        for test in SINGLE:
+            if report.wants(test.__name__):
+                report.check(test.__name__, lambda: test(db))
+    finally:
+        db.remove()
+    print(f"{report.passed} passed, {report.failed} failed")
+    sys.exit(1 if report.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
