@@ -276,8 +276,7 @@ void Pool::answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at) {
 /// A query may run a second time, once, when the first try was spoiled by something that is not its own
 /// fault; one that changes something only when the server said that the first try came to nothing.
 bool Pool::retry(const TicketPtr& ticket) {
-    if (stopped_ || !ticket->is_live() || ticket->retried || !any_open())
-        return false;
+    if (stopped_ || !ticket->is_live() || ticket->retried || !any_open()) return false;
     ticket->retried = true;
     ticket->cancel_risk = false;
     enqueue(ticket);

@@ -198,7 +198,7 @@ def counts_what_answers_hold(db):
     with sidecar(db) as s:
         s.wait_ready()
         s.recommend("nobody", recent_clicks=["unknown1", "unknown2", "known"])
-        in_parallel(8, lambda i: s.recommend("sleep:0.1"))
+        in_parallel(8, lambda i: s.recommend("sleep:0.1", recent_clicks=["a"]))
         seen = metrics(s)
         expect((seen["seqrec_recommend_fallback_total"], seen["seqrec_unknown_item_ids_total"]), (1, 2))
         expect(seen["seqrec_recommend_batch_size_sum"], 9, "requests in all batches")
