@@ -1,7 +1,7 @@
 # make            builds everything into build/: the extension, the trainer, the sidecar
 # make install    extension where PG_CONFIG says, seqrec-trainer and seqrec-http into its --bindir
 # make sanitize   builds the unit tests with the address and undefined-behaviour sanitizers and runs them
-# make fuzz       builds the fuzzer of the snapshot reader (clang) and runs it for FUZZ_SECONDS, default 60
+# make fuzz       builds the fuzzers (clang) and runs each for FUZZ_SECONDS, default 60; fuzz-snapshot and fuzz-http are one each
 # make installcheck   runs the SQL tests against the running server
 #
 # Variables: PG_CONFIG (which PostgreSQL), LIBTORCH (a downloaded libtorch 2.x instead of the system's), CHART_JS (a
@@ -80,10 +80,33 @@ build/fuzz/snapshot: $(FUZZED)
 	@mkdir -p build/fuzz/corpus
 	clang++ $(SANITIZE_FLAGS) -fsanitize=fuzzer -o $@ $^
 
-fuzz: build/fuzz/snapshot
+fuzz-snapshot: build/fuzz/snapshot
 	SEQREC_FUZZ_SEED=build/fuzz/corpus/valid $< -runs=0
 	$< -dict=test/fuzz/snapshot.dict -max_len=65536 -rss_limit_mb=2048 -max_total_time=$(FUZZ_SECONDS) \
 		-artifact_prefix=build/fuzz/ build/fuzz/corpus
+
+# The sidecar whole, but for main() and all but one page of the dashboard.
+EMBEDDED = openapi.json=$(CURDIR)/sidecar/api/openapi.json;web/index.html=$(CURDIR)/sidecar/web/index.html
+HTTP_FUZZED = $(patsubst %.cpp,build/fuzz/%.o,$(filter-out sidecar/main.cpp,$(wildcard sidecar/*.cpp sidecar/http/*.cpp \
+	sidecar/db/*.cpp sidecar/api/*.cpp)) test/fuzz/http_input.cpp test/fuzz/http_fuzz.cpp)
+# Clang 14 has coroutines but does not say so to libstdc++, and its check of function types can't take them.
+build/fuzz/sidecar/%.o build/fuzz/test/fuzz/http%.o: INSTRUCTIONS = -Isidecar -isystem $(shell $(PG_CONFIG) --includedir) \
+	-DSEQREC_VERSION='"0"' -DBOOST_ASIO_NO_DEPRECATED -D__cpp_impl_coroutine=201902L -fno-sanitize=function
+
+build/fuzz/embedded/embedded.cpp: sidecar/embed.cmake sidecar/api/openapi.json sidecar/web/index.html
+	cmake "-DENTRIES=$(EMBEDDED)" -DFOLDER=$(CURDIR)/$(@D) -P $<
+
+build/fuzz/http: $(HTTP_FUZZED) build/fuzz/embedded/embedded.cpp
+	@mkdir -p build/fuzz/http-corpus
+	clang++ $(SANITIZE_FLAGS) -Isidecar -fsanitize=fuzzer -o $@ $^ build/fuzz/embedded/embedded.S -L$(shell $(PG_CONFIG) --libdir) -lpq -lpthread
+
+-include $(HTTP_FUZZED:.o=.d)
+
+fuzz-http: build/fuzz/http
+	$< -dict=test/fuzz/http.dict -max_len=8192 -rss_limit_mb=2048 -max_total_time=$(FUZZ_SECONDS) \
+		-artifact_prefix=build/fuzz/ build/fuzz/http-corpus test/fuzz/http
+
+fuzz: fuzz-snapshot fuzz-http
 
 install: install-programs
 install-programs: all
@@ -95,4 +118,4 @@ uninstall: uninstall-programs
 uninstall-programs:
 	rm -f '$(DESTDIR)$(pkglibdir)/seqrec.so' '$(DESTDIR)$(bindir)/seqrec-trainer' '$(DESTDIR)$(bindir)/seqrec-http'
 
-.PHONY: sanitize fuzz cmake-build install-programs uninstall-programs
+.PHONY: sanitize fuzz fuzz-snapshot fuzz-http cmake-build install-programs uninstall-programs
