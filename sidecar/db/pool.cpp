@@ -76,9 +76,12 @@ void Pool::start() {
 }
 
 PoolState Pool::state() const {
-    PoolState state{connections_.size(), 0, 0, live_waiting_};
+    PoolState state;
+    state.size = connections_.size();
+    state.waiting = live_waiting_;
     for (const auto& connection : connections_) {
         state.open += connection->is_open();
+        state.available += connection->is_open() && connection->in_flight() == 0;
         state.in_flight += connection->in_flight();
     }
     return state;
