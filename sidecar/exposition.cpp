@@ -6,10 +6,11 @@
 namespace seqrec::sidecar {
 namespace {
 
-/// Shortest text that reads back as the same number.
+/// Shortest text without an exponent that reads back as the same number.
 std::string number(double value) {
-    std::array<char, 32> text{};
-    const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
+    std::array<char, 400> text{};
+    const auto [end, error] =
+        std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
     return {text.data(), end};
 }
 

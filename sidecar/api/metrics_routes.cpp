@@ -63,6 +63,8 @@ void write_pools(Exposition& out, Pools pools) {
     for (const auto& [label, pool] : pools) out.sample(pool.statistics().query_seconds, {{"pool", label}});
     write_states(out, pools, "seqrec_db_pool_max", "Connections there may be.", &PoolState::size);
     write_states(out, pools, "seqrec_db_pool_open", "Connections there are.", &PoolState::open);
+    write_states(out, pools, "seqrec_db_pool_available", "Connections that have nothing to do.",
+                 &PoolState::available);
     write_states(out, pools, "seqrec_db_pool_in_flight", "Queries sent and not answered.",
                  &PoolState::in_flight);
     write_states(out, pools, "seqrec_db_pool_waiting", "Queries that wait for a connection.",
@@ -82,7 +84,7 @@ void write_pools(Exposition& out, Pools pools) {
 }
 
 void write_answers(Exposition& out, const Metrics& metrics, const Pool& pool) {
-    out.family("seqrec_recommend_batch_size", "histogram", "Requests answered by one call of the database.");
+    out.family("seqrec_batch_size", "histogram", "Requests answered by one call of the database.");
     out.sample(pool.statistics().batch_sizes);
     out.single("seqrec_recommend_fallback_total", "counter", "Answers that were not personal.",
                static_cast<double>(metrics.fallbacks()));
@@ -133,10 +135,10 @@ void write_process(Exposition& out) {
 }
 
 asio::awaitable<Response> answer(const Services& services, ModelWatch& watch) {
-    watch.refresh();
     Exposition out;
     write_requests(out, services.metrics);
     write_pools(out, {{"read", services.pool}, {"write", services.writing_pool}});
+    watch.refresh();  // after the pools' state was read, which its queries would be part of
     write_answers(out, services.metrics, services.pool);
     if (watch.models()) write_models(out, *watch.models());
     if (watch.trainings()) write_trainings(out, *watch.trainings());

@@ -76,9 +76,12 @@ void Pool::start() {
 }
 
 PoolState Pool::state() const {
-    PoolState state{connections_.size(), 0, 0, live_waiting_};
+    PoolState state;
+    state.size = connections_.size();
+    state.waiting = live_waiting_;
     for (const auto& connection : connections_) {
         state.open += connection->is_open();
+        state.available += connection->is_open() && connection->in_flight() == 0;
         state.in_flight += connection->in_flight();
     }
     return state;
@@ -276,8 +279,7 @@ void Pool::answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at) {
 /// A query may run a second time, once, when the first try was spoiled by something that is not its own
 /// fault; one that changes something only when the server said that the first try came to nothing.
 bool Pool::retry(const TicketPtr& ticket) {
-    if (stopped_ || !ticket->is_live() || ticket->retried || !any_open())
-        return false;
+    if (stopped_ || !ticket->is_live() || ticket->retried || !any_open()) return false;
     ticket->retried = true;
     ticket->cancel_risk = false;
     enqueue(ticket);

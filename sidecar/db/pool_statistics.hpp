@@ -22,6 +22,7 @@ struct PoolStatistics {
 struct PoolState {
     std::size_t size = 0;
     std::size_t open = 0;
+    std::size_t available = 0;  // open and idle
     std::size_t in_flight = 0;
     std::size_t waiting = 0;
 };

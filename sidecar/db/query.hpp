@@ -36,10 +36,10 @@ struct Parameter {
 };
 
 /// One call of a statement. `urgent` goes before all others and past the queue's bound: health checks.
-/// `repeatable` says that running it a second time does no harm, even when the first may have come to its end unseen. `joinable`: it has one asker, and may be
-/// sent together with others that are alike.
-/// 一次语句调用。urgent 先于其他请求且不受队列上限约束（用于健康检查）；repeatable 表示即使首次执行可能已悄然完成，重复执行也无害；joinable
-/// 表示只有一个请求者，可与同类查询合并发送。
+/// `repeatable` says that running it a second time does no harm, even when the first may have come to its end
+/// unseen. `joinable`: it has one asker, and may be sent together with others that are alike.
+/// 一次语句调用。urgent 先于其他请求且不受队列上限约束（用于健康检查）；repeatable
+/// 表示即使首次执行可能已悄然完成，重复执行也无害；joinable 表示只有一个请求者，可与同类查询合并发送。
 struct Query {
     const Statement* statement;
     std::vector<Parameter> parameters;

@@ -190,7 +190,7 @@ def counts_requests(db):
         expect(grown['seqrec_db_query_duration_seconds_count{pool="read"}'] >= 5, True)
         assert "secret" not in str(after) and "METHOD" not in str(after)
         expect(after["seqrec_http_in_flight"], 1)
-        expect([after[f'seqrec_db_pool_{name}{{pool="read"}}'] for name in ("max", "open", "waiting")], [2, 2, 0])
+        expect([after[f'seqrec_db_pool_{name}{{pool="read"}}'] for name in ("max", "open", "available", "waiting")], [2, 2, 2, 0])
         expect([after[f'seqrec_db_pool_{name}{{pool="write"}}'] for name in ("max", "open")], [1, 0])
 
 
@@ -198,11 +198,11 @@ def counts_what_answers_hold(db):
     with sidecar(db) as s:
         s.wait_ready()
         s.recommend("nobody", recent_clicks=["unknown1", "unknown2", "known"])
-        in_parallel(8, lambda i: s.recommend("sleep:0.1"))
+        in_parallel(8, lambda i: s.recommend("sleep:0.1", recent_clicks=["a"]))
         seen = metrics(s)
         expect((seen["seqrec_recommend_fallback_total"], seen["seqrec_unknown_item_ids_total"]), (1, 2))
-        expect(seen["seqrec_recommend_batch_size_sum"], 9, "requests in all batches")
-        assert 1 < seen["seqrec_recommend_batch_size_count"] <= 9, seen
+        expect(seen["seqrec_batch_size_sum"], 9, "requests in all batches")
+        assert 1 < seen["seqrec_batch_size_count"] <= 9, seen
 
 
 def counts_what_goes_wrong(db):

@@ -212,10 +212,10 @@ class Plain:
         expect(s.request("GET", "/readyz")[0], 200)
 
     def logs_no_user(self, s, db):
-        s.recommend("user-4711", recent_clicks=["click-4711"])
-        s.request("GET", "/user-4711")
+        s.recommend("user-quokka", recent_clicks=["click-quokka"])
+        s.request("GET", "/user-quokka")
         lines = s.access_lines()
-        assert "4711" not in json.dumps(lines)
+        assert "quokka" not in json.dumps(lines)
         expect(set(lines[-2]), {"at", "request_id", "remote", "method", "route", "status", "bytes", "ms", "queue_ms", "db_ms"})
         expect((lines[-2]["route"], lines[-2]["status"]), ("/recommend", 200))
         expect((lines[-1]["route"], lines[-1]["status"]), (None, 404))
