@@ -93,7 +93,7 @@ function lineSet({label, points, colorIndex}) {
 }
 
 /** Lines over a common x: show({series: [{label, points: [{x, y}], colorIndex}], lines: [{label, y}]}, summary). */
-export function lineChart(canvas, signal, {x, y, xFormat, yFormat, xTicks = {maxTicksLimit: 7}, fromZero}) {
+export function lineChart(canvas, signal, {x, y, xFormat, yFormat, xMin, xTicks = {maxTicksLimit: 7}, fromZero}) {
     return new Drawing(canvas, signal, ({series, lines = []}) => {
         const options = baseOptions({
             x, y, xFormat, yFormat, xTicks,
@@ -102,7 +102,7 @@ export function lineChart(canvas, signal, {x, y, xFormat, yFormat, xTicks = {max
                 label: (item) => ` ${item.dataset.label}  ${yFormat(item.parsed.y)}`,
             },
         });
-        Object.assign(options.scales.x, {type: 'linear', bounds: 'data'});
+        Object.assign(options.scales.x, {type: 'linear', bounds: 'data', min: xMin});
         if (fromZero) options.scales.y.beginAtZero = true;
         if (lines.length) options.scales.y.suggestedMax = 1.1 * Math.max(...lines.map((line) => line.y));
         options.plugins.baselines = {lines};

@@ -47,7 +47,7 @@ const pairs = {
     'empty.jobs': ['No training yet', '还没有训练'],
     'empty.jobs.text': ['Start the first one above. You can watch its progress and its curves here.', '请在上方启动第一次训练，进度与曲线会显示在这里。'],
 
-    'unit.millisecond': ['{value} ms', '{value} 毫秒'],
+    'unit.millisecond': ['{value} ms', '{value} ms'],
     'unit.second': ['{value} s', '{value} 秒'],
     'unit.minute': ['{value} min', '{value} 分'],
     'unit.hour': ['{value} h', '{value} 小时'],

@@ -31,7 +31,7 @@ class TrainingPage {
     build(root) {
         const canvas = () => h('canvas', {role: 'img', tabindex: '0'});
         const [loss, quality] = [canvas(), canvas()];
-        const common = {x: t('training.epoch'), xFormat: (x) => number(x), xTicks: {maxTicksLimit: 8, precision: 0}};
+        const common = {x: t('training.epoch'), xFormat: (x) => number(x), xMin: 0, xTicks: {maxTicksLimit: 8, precision: 0}};
         this.lossChart = lineChart(loss, this.signal, {...common, yFormat: (y) => number(y, 2)});
         this.qualityChart = lineChart(quality, this.signal, {...common, yFormat: (y) => number(y, 2), fromZero: true});
         this.parts = h('p', {class: 'fine', hidden: true}, t('training.parts'));
