@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "embedded.hpp"
+#include "http/problem.hpp"
 #include "http/static_files.hpp"
 
 namespace seqrec::sidecar {
@@ -40,6 +41,15 @@ asio::awaitable<Response> answer(StaticFile file, const Request& request) {
     co_return static_response(file, request);
 }
 
+/// A file of this version; pages of another version have paths of their own, which are gone.
+asio::awaitable<Response> answer_asset(const std::string& version, const Request& request) {
+    const auto name = std::string(kFolder) + *request.in_path.find("file");
+    for (const auto& file : embedded_files())
+        if (file.name == name && name != kPage && *request.in_path.find("version") == version)
+            co_return static_response({content_type_of(file.name), file.bytes, file.gzip, file.digest, true}, request);
+    throw Problem(404, "unknown-path", "there is nothing at this path");
+}
+
 void add_page(Router& router, const std::string& assets, const std::string& version) {
     const auto text = std::make_shared<const std::string>(page_text(assets));
     const auto tag = std::make_shared<const std::string>(version);
@@ -54,14 +64,9 @@ void add_page(Router& router, const std::string& assets, const std::string& vers
 
 void add_dashboard(Router& router) {
     const auto version = assets_version();
-    const auto assets = "/assets/" + version;
-    add_page(router, assets, version);
-    for (const auto& file : embedded_files()) {
-        if (!file.name.starts_with(kFolder) || file.name == kPage) continue;
-        const StaticFile served{content_type_of(file.name), file.bytes, file.gzip, file.digest, true};
-        router.add({"GET", assets + "/" + std::string(file.name.substr(kFolder.size())), false,
-                    [served](const Request& request) { return answer(served, request); }, Access::Open});
-    }
+    add_page(router, "/assets/" + version, version);
+    router.add({"GET", "/assets/{version}/{file}", false,
+                [version](const Request& request) { return answer_asset(version, request); }, Access::Open});
 }
 
 }  // namespace seqrec::sidecar

@@ -32,9 +32,10 @@ export function notice(kind, ...content) {
     return h('div', {class: `notice notice-${kind}`, role: kind === 'bad' ? 'alert' : 'note'}, content);
 }
 
-const GRANTS = `GRANT EXECUTE ON FUNCTION
-    seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real)
-    TO shop_api;   -- the role that seqrec-http connects as`;
+const ROLES = 'psql -v api=shop_api -v trainer=shop_trainer -f packaging/roles.sql shop';
+const GRANTS = `-- seqrec-http connects as shop_api, and as shop_trainer (SEQREC_ADMIN_DSN) to train and write
+GRANT SELECT, INSERT ON ratings TO shop_trainer;
+GRANT SELECT ON products TO shop_api;`;
 
 /** What an error of the API means for the person in front of the page, with a way on where there is one. */
 export function explain(error, retry) {
@@ -44,7 +45,7 @@ export function explain(error, retry) {
         case 'not-installed':
             return nextStep(t('empty.extension'), t('empty.extension.text'), code('CREATE EXTENSION seqrec;', 'SQL'), again);
         case 'forbidden':
-            return nextStep(t('empty.forbidden'), t('empty.forbidden.text'), code(GRANTS, 'SQL'), again);
+            return nextStep(t('empty.forbidden'), t('empty.forbidden.text'), code(ROLES, 'psql'), h('p', {}, t('empty.forbidden.tables')), code(GRANTS, 'SQL'), again);
         case 'database-unavailable':
             return nextStep(t('error.database'), t('error.database.text'), again);
         case 'unreachable':

@@ -11,6 +11,8 @@ const KEPT = 100;       // readings, five minutes
 const MINUTE_MS = 62e3; // twenty readings and their delays
 const LATENCY = 'seqrec_http_request_duration_seconds';
 const REQUESTS = 'seqrec_http_requests_total';
+// Not asked by the shop: probes, scrapes and this page itself. Feeds stay open, so their time says nothing.
+const APART = ['/', '/assets/{version}/{file}', '/livez', '/readyz', '/metrics', '/openapi.json', '/jobs/{job_id}/events'];
 
 export function open(root, signal) {
     const page = new ServingPage(root, signal);
@@ -33,11 +35,13 @@ class ServingPage {
         this.database = h('dl', {class: 'facts'});
         this.updated = h('p', {class: 'fine'});
         this.idle = h('p', {class: 'muted idle'}, t('serving.idle'));
+        this.collecting = h('p', {class: 'muted idle'}, t('serving.collecting'));
         const canvas = () => h('canvas', {role: 'img', tabindex: '0'});
         const [latency, traffic, batches] = [canvas(), canvas(), canvas()];
         this.latencyChart = barChart(latency, this.signal, {x: t('serving.latency.x'), y: t('serving.latency.y'), yFormat: compact});
         this.trafficChart = lineChart(traffic, this.signal, {xFormat: clockTime, yFormat: compact, fromZero: true, xTicks: {maxTicksLimit: 5}});
         this.batchChart = barChart(batches, this.signal, {y: t('serving.batches.y'), yFormat: compact});
+        this.trafficBox = h('div', {class: 'canvas'}, traffic);
         this.latencyBox = h('div', {class: 'canvas'}, latency);
         this.batchBox = h('figure', {hidden: true}, h('figcaption', {}, t('serving.batches')), h('div', {class: 'canvas'}, batches));
         this.content = h('div', {class: 'stack', hidden: true},
@@ -46,7 +50,7 @@ class ServingPage {
             this.tiles,
             h('section', {class: 'card charts'},
                 h('figure', {}, h('figcaption', {}, t('serving.latency')), this.idle, this.latencyBox),
-                h('figure', {}, h('figcaption', {}, t('serving.traffic')), h('div', {class: 'canvas'}, traffic))),
+                h('figure', {}, h('figcaption', {}, t('serving.traffic')), this.collecting, this.trafficBox)),
             h('section', {class: 'card'}, h('h2', {}, t('serving.requests')), this.requests),
             h('section', {class: 'card'}, h('h2', {}, t('serving.database')), h('div', {class: 'split'}, this.database, this.batchBox)));
         fill(root,
@@ -86,7 +90,7 @@ class ServingPage {
     show() {
         if (!this.readings.length) return;
         const {now, start} = this.range();
-        const passes = (labels) => !this.route.value || labels.route === this.route.value;
+        const passes = ({route}) => (this.route.value ? route === this.route.value : !APART.includes(route));
         this.showRoutes(now.families);
         this.showTiles(now, start, passes);
         this.showLatency(this.histogram(now, start, LATENCY, passes));
@@ -144,8 +148,11 @@ class ServingPage {
             const [before, now] = [this.readings[i - 1], this.readings[i]];
             points.push({x: now.at, y: growth(now, before, REQUESTS, passes) / ((now.at - before.at) / 1000)});
         }
+        this.collecting.hidden = points.length > 1;
+        this.trafficBox.hidden = points.length < 2;
+        if (points.length < 2) return;
         this.trafficChart.show({series: [{label: t('serving.per_second'), colorIndex: 0, points}]},
-            `${t('serving.traffic')}: ${points.length ? number(points.at(-1).y, 1) : '–'}`);
+            `${t('serving.traffic')}: ${number(points.at(-1).y, 1)}`);
     }
 
     showRequests(now, start) {

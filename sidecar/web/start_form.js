@@ -9,6 +9,11 @@ const DEFAULTS = {model: 'default', kind: 'transformer', user_column: 'user_id',
 
 const input = (name, more) => h('input', {name, autocomplete: 'off', spellcheck: 'false', maxlength: '512', ...more});
 
+function wide(element) {
+    element.classList.add('wide');
+    return element;
+}
+
 /** `onStarted` is called when the server has taken the job. */
 export function startForm(onStarted) {
     const message = h('div', {'aria-live': 'polite'});
@@ -26,7 +31,7 @@ export function startForm(onStarted) {
                 field(t('start.item_column'), input('item_column', {placeholder: DEFAULTS.item_column})),
                 field(t('start.time_column'), input('time_column', {placeholder: DEFAULTS.time_column})),
                 field(t('start.kind'), input('kind', {placeholder: DEFAULTS.kind})),
-                field(t('start.options'), h('textarea', {name: 'options', rows: '3', spellcheck: 'false', placeholder: '{"dim": 64, "epochs": 20}'}), t('start.options.hint'))),
+                wide(field(t('start.options'), h('textarea', {name: 'options', rows: '3', spellcheck: 'false', placeholder: '{"dim": 64, "epochs": 20}'}), t('start.options.hint')))),
             h('h3', {}, t('start.sql')), sql),
         h('div', {class: 'actions'}, submit));
 
