@@ -55,7 +55,7 @@ async function showState() {
 
 /** Asks for a token in a dialog; null when it is closed without one. */
 function askForToken(access, wasRefused) {
-    const input = h('input', {id: newId('token'), type: 'password', autocomplete: 'off', required: true, spellcheck: 'false'});
+    const input = h('input', {id: newId('token'), type: 'password', autocomplete: 'off', autofocus: true, required: true, spellcheck: 'false'});
     const dialog = h('dialog', {class: 'dialog', 'aria-labelledby': 'token-title'},
         h('form', {method: 'dialog'},
             h('div', {class: 'dialog-head'},

@@ -8,22 +8,35 @@ const FEW_POINTS = 40;
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const seriesColor = (index) => color(`--series-${(index % SERIES) + 1}`);
 
-/** Horizontal lines with their names, below the data: [{label, y}] in options.plugins.baselines.lines. */
+/** Horizontal lines, and over the data their names: [{label, y}] in options.plugins.baselines.lines. */
 const baselines = {
     id: 'baselines',
     beforeDatasetsDraw({ctx, chartArea: {left, right}, scales}, _, {lines = []}) {
         ctx.save();
-        ctx.strokeStyle = ctx.fillStyle = color('--muted');
-        ctx.font = `12px ${color('--font')}`;
-        ctx.textAlign = 'right';
-        for (const {label, y} of lines) {
+        ctx.strokeStyle = color('--muted');
+        ctx.setLineDash([5, 4]);
+        for (const {y} of lines) {
             const at = scales.y.getPixelForValue(y);
-            ctx.setLineDash([5, 4]);
             ctx.beginPath();
             ctx.moveTo(left, at);
             ctx.lineTo(right, at);
             ctx.stroke();
-            ctx.fillText(label, right, at - 5);
+        }
+        ctx.restore();
+    },
+    afterDatasetsDraw({ctx, chartArea: {top, bottom, right}, scales}, _, {lines = []}) {
+        ctx.save();
+        ctx.font = `12px ${color('--font')}`;
+        ctx.textAlign = 'right';
+        ctx.lineWidth = 4;
+        ctx.lineJoin = 'round';
+        ctx.strokeStyle = color('--surface');
+        ctx.fillStyle = color('--muted');
+        for (const {label, y} of lines) {
+            const at = scales.y.getPixelForValue(y);
+            const below = at < (top + bottom) / 2; // a good model's curve runs above a good baseline
+            ctx.strokeText(label, right, below ? at + 14 : at - 6);
+            ctx.fillText(label, right, below ? at + 14 : at - 6);
         }
         ctx.restore();
     },
@@ -121,7 +134,7 @@ export function barChart(canvas, signal, {x, y, yFormat}) {
         options.scales.y.beginAtZero = true;
         const data = {
             labels: bars.map((bar) => bar.label),
-            datasets: [{data: bars.map((bar) => bar.value), backgroundColor: seriesColor(0), borderRadius: 3, categoryPercentage: 0.94, barPercentage: 0.92}],
+            datasets: [{data: bars.map((bar) => bar.value), backgroundColor: seriesColor(0), borderRadius: 3, maxBarThickness: 72, categoryPercentage: 0.94, barPercentage: 0.92}],
         };
         return {type: 'bar', data, options};
     });

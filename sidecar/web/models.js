@@ -151,6 +151,7 @@ function showDetails(version) {
 }
 
 function plain(value) {
+    if (value === null) return '–';
     if (typeof value === 'number') return number(value, Number.isInteger(value) ? 0 : Math.abs(value) < 1 ? 4 : 2);
     return typeof value === 'string' ? value : JSON.stringify(value);
 }

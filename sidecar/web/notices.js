@@ -70,14 +70,14 @@ export function errorNotice(error) {
     return notice('bad', h('p', {}, h('strong', {}, error.message)), disabled, errorDetails(error));
 }
 
-/** Asks before something is done; resolves to true or false. */
-export function confirm(title, text, action) {
+/** Asks before something is done; resolves to true or false. `keep` is on the button that leaves things as they are. */
+export function confirm(title, text, action, keep = t('action.cancel')) {
     const dialog = h('dialog', {class: 'dialog', 'aria-labelledby': 'confirm-title'},
         h('div', {class: 'dialog-head'}, h('h2', {id: 'confirm-title'}, title), iconButton('close', t('action.close'), () => dialog.close())),
         h('p', {}, text),
         h('div', {class: 'actions'},
-            h('button', {type: 'button', class: 'primary', onclick: () => dialog.close('yes')}, action),
-            h('button', {type: 'button', onclick: () => dialog.close()}, t('action.cancel'))));
+            h('button', {type: 'button', class: 'primary', autofocus: true, onclick: () => dialog.close('yes')}, action),
+            h('button', {type: 'button', onclick: () => dialog.close()}, keep)));
     document.body.append(dialog);
     dialog.showModal();
     return new Promise((resolve) => {

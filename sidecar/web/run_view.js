@@ -87,7 +87,7 @@ export class RunView {
         const key = JSON.stringify([error, hint, detail, sqlstate, warnings]);
         if (key === this.notesKey) return;
         this.notesKey = key;
-        const failed = error && notice(this.job.state === 'failed' ? 'bad' : 'warn',
+        const failed = error && this.job.state !== 'cancelled' && notice(this.job.state === 'failed' ? 'bad' : 'warn',
             h('p', {}, h('strong', {}, error)),
             hint && h('p', {class: 'hint-line'}, hint),
             detail && h('details', {}, h('summary', {}, t('run.detail')), h('pre', {}, detail)),
@@ -105,7 +105,7 @@ export class RunView {
     }
 
     async cancel() {
-        if (!await confirm(t('run.cancel.title', {run: this.name}), t('run.cancel.text'), t('run.cancel'))) return;
+        if (!await confirm(t('run.cancel.title', {run: this.name}), t('run.cancel.text'), t('run.cancel'), t('run.keep'))) return;
         try {
             await post(`/jobs/${this.job.job_id}/cancel`, {}, {access: 'admin'});
             fill(this.message);

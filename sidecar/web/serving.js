@@ -158,12 +158,14 @@ class ServingPage {
     showRequests(now, start) {
         const columns = [{title: t('serving.route')}, {title: t('serving.count'), number: true}, {title: t('serving.p50'), number: true},
             {title: t('serving.p99'), number: true}, {title: '2xx', number: true}, {title: '4xx', number: true}, {title: '5xx', number: true}];
-        const routes = [...sumBy(now.families, REQUESTS, 'route').keys()].sort();
-        const rows = routes.map((route) => {
+        const counts = [...sumBy(now.families, REQUESTS, 'route').keys()]
+            .map((route) => [route, growth(now, start, REQUESTS, (labels) => labels.route === route)])
+            .filter(([, count]) => count > 0).sort(([a, x], [b, y]) => y - x || a.localeCompare(b));
+        const rows = counts.map(([route, count]) => {
             const here = (labels) => labels.route === route;
             const coded = (digit) => growth(now, start, REQUESTS, (labels) => here(labels) && labels.code?.startsWith(digit));
             const latency = this.histogram(now, start, LATENCY, here);
-            return [h('code', {}, route || t('serving.unknown_route')), number(growth(now, start, REQUESTS, here)), duration(quantile(latency, 0.5)), duration(quantile(latency, 0.99)),
+            return [h('code', {}, route || t('serving.unknown_route')), number(count), duration(quantile(latency, 0.5)), duration(quantile(latency, 0.99)),
                 number(coded('2')), number(coded('4')), number(coded('5'))];
         });
         fill(this.requests, rows.length ? table(t('serving.requests'), columns, rows) : h('p', {class: 'muted'}, t('serving.idle')));

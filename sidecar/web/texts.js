@@ -141,6 +141,7 @@ const pairs = {
     'run.left': ['Time left', '剩余时间'],
     'run.detail': ['Details', '详情'],
     'run.cancel': ['Cancel training', '取消训练'],
+    'run.keep': ['Keep training', '继续训练'],
     'run.cancel.title': ['Cancel training {run}?', '取消训练 {run}？'],
     'run.cancel.text': ['What it has learnt so far is lost. The model that is served stays.', '已学到的内容将丢失，正在服务的模型不受影响。'],
     'run.spoken': ['Training {run}: {state} {percent}', '训练 {run}：{state} {percent}'],

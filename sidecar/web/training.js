@@ -86,9 +86,9 @@ class TrainingPage {
         if (announcement) this.spoken.textContent = announcement;
     }
 
-    /** The newest run, and the newest others that have curves. */
+    /** The newest runs that go on or came to something; others when they are ticked. */
     drawLatest(jobs) {
-        const wanted = jobs.filter((job) => job.epoch !== null || !isOver(job)).slice(0, OVERLAID).map((job) => job.job_id);
+        const wanted = jobs.filter((job) => job.state === 'done' || !isOver(job)).slice(0, OVERLAID).map((job) => job.job_id);
         for (const id of [...this.drawn.keys()]) if (!wanted.includes(id)) this.toggle(id, false);
         for (const id of wanted) if (!this.drawn.has(id)) this.toggle(id, true);
     }

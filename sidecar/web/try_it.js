@@ -131,8 +131,8 @@ class TryIt {
         if (!reason) return null;
         const item = reason.because_of && (this.titles.of(reason.because_of) ?? reason.because_of);
         const text = t(item ? 'reason.item' : `reason.${reason.source}`, {item});
-        const part = typeof reason.contribution === 'number' && reason.contribution !== 0 && t('reason.part', {part: number(reason.contribution, 3)});
-        return h('span', {class: 'reason', title: part || null}, text);
+        const part = reason.source !== 'popular' && reason.contribution > 0 && t('reason.part', {part: number(reason.contribution, 3)});
+        return h('span', {class: 'reason'}, [text, part].filter(Boolean).join(' · '));
     }
 
     showCalls() {
