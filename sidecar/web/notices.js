@@ -33,9 +33,8 @@ export function notice(kind, ...content) {
 }
 
 const ROLES = 'psql -v api=shop_api -v trainer=shop_trainer -f packaging/roles.sql shop';
-const GRANTS = `-- seqrec-http connects as shop_api, and as shop_trainer (SEQREC_ADMIN_DSN) to train and write
-GRANT SELECT, INSERT ON ratings TO shop_trainer;
-GRANT SELECT ON products TO shop_api;`;
+const GRANTS = `GRANT SELECT, INSERT ON ratings TO shop_trainer;
+GRANT SELECT ON products TO shop_api;   -- titles`;
 
 /** What an error of the API means for the person in front of the page, with a way on where there is one. */
 export function explain(error, retry) {

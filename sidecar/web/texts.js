@@ -184,7 +184,7 @@ const pairs = {
     'reason.clicks': ['because of the clicks together', '因为整组点击'],
     'reason.user': ['because of earlier interests', '因为以往的兴趣'],
     'reason.popular': ['because it is popular', '因为热门'],
-    'reason.part': ['{part} of the score', '占分数中的 {part}'],
+    'reason.part': ['adds {part}', '贡献 {part}'],
 
     'serving.lead': ['Requests as this process has answered them, from its own metrics.', '本进程应答的请求，数据来自其自身指标。'],
     'serving.window': ['Period', '时段'],
