@@ -308,7 +308,9 @@ void Training::validate() {
 }
 
 void Training::report(double loss) {
-    const double done = (static_cast<double>(turn_.number) + share_done()) / static_cast<double>(turn_.of);
+    // What is left may turn out to be more (cool_down, fit_all), but a bar does not go back.
+    const double done = reported_ = std::max(
+        reported_, (static_cast<double>(turn_.number) + share_done()) / static_cast<double>(turn_.of));
     const double spent = turn_.seconds_before + seconds();
     reporter_.progress(
         {{"phase", "training"},

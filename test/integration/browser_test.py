@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+"""The dashboard: its files over HTTP, and its pages in a headless Chromium (test/browser/*.mjs)."""
+
+import filecmp
+import glob
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+
+from http_support import ROOT, Sidecar, expect, expect_problem
+from testing import psql, sql
+
+ADMIN = "admin-token-0123456789"
+READ = "read-token-0123456789"
+HOSTILE_ID = "\"><script>hacked=1</script>'); --"
+HOSTILE_TITLE = "Hostile <img src=x onerror=\"hacked=1\"> & Thing"
+SOURCES = os.path.join(ROOT, "test", "browser")
+FOLDER = os.path.join(ROOT, "build", "browser")  # the sources once more, beside what npm installs
+SCREENSHOTS = os.path.join(ROOT, "build", "screenshots")
+QUICK = """'{"max_seconds": 4, "dim": 16, "max_len": 20}'"""
+
+SHOP = f"""
+CREATE EXTENSION seqrec;
+INSERT INTO products (item_id, title, category, price)
+    SELECT $id${HOSTILE_ID}$id$, $id${HOSTILE_TITLE}$id$, category, price FROM products LIMIT 1;
+INSERT INTO ratings (user_id, item_id, timestamp)
+    SELECT 'c' || n, $id${HOSTILE_ID}$id$, timestamptz '2020-01-01' + n * interval '1 hour' FROM generate_series(1, 40) AS n;
+CREATE VIEW broken AS SELECT user_id || (1 / (length(item_id) - length(item_id)))::text AS user_id, item_id, timestamp FROM ratings;
+"""
+GRANTS = """
+GRANT SELECT ON products TO shop_api;
+GRANT SELECT, INSERT ON ratings TO shop_trainer;
+GRANT SELECT ON broken TO shop_trainer;
+"""
+
+
+class Here:
+    """The server that cluster.sh started, as http_support wants it."""
+
+    folder = os.environ.get("PGHOST", "")
+
+
+def start(**settings):
+    usual = {"PGDATABASE": os.environ["PGDATABASE"], "PGUSER": "shop_api", "SEQREC_TITLE_TABLE": "products"}
+    return Sidecar(Here, **{**usual, **settings})
+
+
+def url(sidecar):
+    return f"http://{sidecar.host}:{sidecar.port}"
+
+
+# --- what the browser needs ---
+
+
+def chromium():
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    raise SystemExit("chromium is missing: install Debian's package chromium\n0 passed, 1 failed")
+
+
+def install_modules():
+    """Puts the tests and what their lock file names into build/browser; npm runs only when the lock file is another one."""
+    os.makedirs(FOLDER, exist_ok=True)
+    lock, installed = os.path.join(SOURCES, "package-lock.json"), os.path.join(FOLDER, "installed.json")
+    for file in glob.glob(os.path.join(SOURCES, "*")):
+        shutil.copy(file, FOLDER)
+    if os.path.exists(installed) and filecmp.cmp(lock, installed, shallow=False):
+        return
+    if not shutil.which("npm"):
+        raise SystemExit("npm is missing: install Debian's packages nodejs and npm\n0 passed, 1 failed")
+    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=FOLDER, capture_output=True, text=True, timeout=180)
+    if done.returncode != 0:
+        raise SystemExit(f"npm ci failed in {FOLDER}; the browser tests need what it installs\n{done.stdout}{done.stderr}\n0 passed, 1 failed")
+    shutil.copy(lock, installed)
+
+
+# --- the files ---
+
+
+def get(path, headers=None, method="GET"):
+    return SHOP_SERVER.request(method, path, headers=headers or {})
+
+
+def asset_paths():
+    return re.findall(r'(?:src|href)="(/assets/[^"]+)"', get("/")[2].decode())
+
+
+def page_is_closed_to_others():
+    status, headers, body = get("/")
+    expect(status, 200)
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy, policy
+    expect(headers["X-Content-Type-Options"], "nosniff")
+    assert b"@ASSETS@" not in body and b"<script>" not in body and b" style=" not in body and b"://" not in body, body
+    expect(get("/", method="HEAD")[2], b"")
+    expect(SHOP_SERVER.request("POST", "/")[0], 405)
+
+
+def page_is_asked_for_again_and_files_are_kept():
+    _, headers, _ = get("/")
+    expect(headers["Cache-Control"], "no-cache")
+    expect(get("/", {"If-None-Match": headers["ETag"]})[0], 304)
+    assert len(asset_paths()) >= 4, asset_paths()
+    for path in asset_paths():
+        status, headers, plain = get(path)
+        expect((status, headers["Cache-Control"]), (200, "public, max-age=31536000, immutable"), path)
+        expect(get(path, {"If-None-Match": headers["ETag"]})[0], 304, path)
+        _, packed_headers, packed = get(path, {"Accept-Encoding": "gzip"})
+        expect((packed_headers["Content-Encoding"], gzip.decompress(packed)), ("gzip", plain), path)
+        assert packed_headers["ETag"] != headers["ETag"], path
+
+
+def has_no_other_files():
+    good = asset_paths()[0]
+    version = good.split("/")[2]
+    for path in (good.replace(version, "0" * len(version)), f"/assets/{version}/index.html", f"/assets/{version}/..%2Fopenapi.json", f"/assets/{version}/none"):
+        expect_problem(get(path), 404, "unknown-path")
+
+
+def can_be_left_out():
+    for value, status in (("on", 200), ("off", 404)):
+        server = start(SEQREC_DASHBOARD=value)
+        try:
+            expect(server.request("GET", "/")[0], status, f"SEQREC_DASHBOARD={value}")
+            expect(server.request("GET", asset_paths()[0])[0], status, f"SEQREC_DASHBOARD={value}")
+        finally:
+            server.stop()
+
+
+# --- the whole ---
+
+
+def prepare():
+    install_modules()
+    for arguments in (["-f", os.path.join(ROOT, "demo", "shop.sql")], ["-c", SHOP],
+                      ["-v", "api=shop_api", "-v", "trainer=shop_trainer", "-f", os.path.join(ROOT, "packaging", "roles.sql")], ["-c", GRANTS]):
+        done = psql(*arguments)
+        assert done.returncode == 0, done.stderr
+    sql("CREATE DATABASE nothing")
+    sql("CREATE EXTENSION seqrec", database="nothing")
+    sql("GRANT EXECUTE ON FUNCTION seqrec_similar_items(text, integer, text), seqrec_find_items, seqrec_find_users TO shop_api", database="nothing")
+    job = sql(f"SELECT seqrec_train('ratings', options => {QUICK})", user="shop_trainer")
+    sql(f"CALL seqrec_wait({job})")
+
+
+def run_files():
+    """(passed, failed) of the tests above."""
+    passed = failed = 0
+    for test in (page_is_closed_to_others, page_is_asked_for_again_and_files_are_kept, has_no_other_files, can_be_left_out):
+        try:
+            test()
+            passed += 1
+            print(f"ok      {test.__name__}", flush=True)
+        except Exception as error:  # a test may fail in any way; the others still run
+            failed += 1
+            print(f"FAILED  {test.__name__}: {type(error).__name__}: {error}", flush=True)
+    return passed, failed
+
+
+def run_browser(**settings):
+    """(passed, failed) of the tests in the browser; a run that ends without its last line has failed."""
+    process = subprocess.Popen(["node", os.path.join(FOLDER, "dashboard.mjs")], env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True)
+    counts = None
+    for line in process.stdout:
+        if found := re.fullmatch(r"(\d+) passed, (\d+) failed\n", line):
+            counts = int(found[1]), int(found[2])
+        else:
+            print(line, end="", flush=True)
+    if process.wait() != 0 and (not counts or counts[1] == 0):
+        counts = (counts or (0, 0))[0], 1
+    return counts or (0, 1)
+
+
+if __name__ == "__main__":
+    CHROMIUM = chromium()
+    prepare()
+    SHOP_SERVER = start(SEQREC_ADMIN_DSN="user=shop_trainer", SEQREC_ADMIN_TOKEN=ADMIN, SEQREC_EVENTS_TABLE="ratings")
+    empty_server = start(PGDATABASE="nothing", SEQREC_TITLE_TABLE="")
+    guarded_server = start(SEQREC_READ_TOKEN=READ)
+    try:
+        results = [run_files(),
+                   run_browser(SHOP=url(SHOP_SERVER), EMPTY=url(empty_server), GUARDED=url(guarded_server), ADMIN_TOKEN=ADMIN, READ_TOKEN=READ,
+                               HOSTILE_ID=HOSTILE_ID, HOSTILE_TITLE=HOSTILE_TITLE, CHROMIUM=CHROMIUM, SCREENSHOTS=SCREENSHOTS)]
+    finally:
+        for server in (SHOP_SERVER, empty_server, guarded_server):
+            server.stop()
+    passed, failed = (sum(column) for column in zip(*results))
+    print(f"{passed} passed, {failed} failed", flush=True)
+    raise SystemExit(1 if failed else 0)
