@@ -35,6 +35,8 @@ export class RunView {
 
     /** Shows the job as it is now; returns what is worth being read out, or ''. */
     update(job) {
+        // The list and the feed arrive in any order: of one phase, what is less far is older.
+        if (job.state === this.job.state && job.phase === this.job.phase && job.percent < this.job.percent) return '';
         this.job = {...this.job, ...job};
         const over = isOver(this.job);
         this.element.dataset.state = this.job.state;

@@ -265,7 +265,7 @@ async function shows_hostile_names_as_text() {
     await go(page, 'training');
     for (const name of ['ratings', 'model']) await page.fill(`input[name=${name}]`, HOSTILE_ID);
     await page.getByRole('button', {name: 'Start training'}).click();
-    await page.locator('.notice-bad').waitFor();
+    await page.locator('.card:has(.start-form) .notice-bad').waitFor();
     for (const pageName of PAGES) await go(page, pageName);
     assert.equal(await page.evaluate(() => globalThis.hacked), undefined);
     assert.equal(await page.locator('main img, main script, main iframe').count(), 0);
