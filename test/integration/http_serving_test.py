@@ -98,8 +98,8 @@ def answers_the_same_when_many_ask_at_once():
     together = sum(in_parallel(40, lambda part: [answer(i) for i in range(part * 10, part * 10 + 10)]), [])
     expect(together, alone)
     text = S.request("GET", "/metrics")[2].decode()
-    counts = dict(line.split() for line in text.splitlines() if line.startswith("seqrec_recommend_batch_size_"))
-    assert float(counts["seqrec_recommend_batch_size_sum"]) > float(counts["seqrec_recommend_batch_size_count"]), "nothing was joined"
+    counts = dict(line.split() for line in text.splitlines() if line.startswith("seqrec_batch_size_"))
+    assert float(counts["seqrec_batch_size_sum"]) > float(counts["seqrec_batch_size_count"]), "nothing was joined"
 
 
 def tells_what_is_unknown():
