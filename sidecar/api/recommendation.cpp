@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include "api/json_text.hpp"
 #include "db/arrays.hpp"
@@ -110,7 +111,7 @@ void append_answer(std::string& json, const Rows& rows, int row, bool with_score
 }
 
 void append_about(std::string& json, const Rows& rows, const About& about) {
-    const std::chrono::duration<float, std::milli> took = std::chrono::steady_clock::now() - about.begun;
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - about.begun;
     if (rows.size() > 0) {
         json += R"(,"model_version":)";
         append_json(json, rows.text(0, kVersion));
@@ -118,7 +119,7 @@ void append_about(std::string& json, const Rows& rows, const About& about) {
     json += R"(,"request_id":)";
     append_json(json, about.request_id);
     json += R"(,"took_ms":)";
-    append_json(json, took.count());
+    append_json(json, static_cast<float>(std::round(took.count()) / 1000));
 }
 
 }  // namespace

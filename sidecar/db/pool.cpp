@@ -164,7 +164,7 @@ TicketPtr Pool::next_waiting() {
 
 /// Sending ahead is for the few: when not all can go, they rather wait to go together.
 bool Pool::waits_to_be_joined() const {
-    if (settings_.batch == 1 || waiting_.empty() || waiting_.front()->query.urgent) return false;
+    if (settings_.batch == 1 || waiting_.empty() || !waiting_.front()->query.joinable) return false;
     return live_waiting_ > connections_.size();
 }
 
