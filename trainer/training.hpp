@@ -106,7 +106,7 @@ class Training {
     double user_scale_ = 1;
     std::chrono::steady_clock::time_point start_;
     double epoch_share_ = 0;  // of the current epoch that is done
-    double reported_ = 0;  // of the whole training, as last told
+    double reported_ = 0;     // of the whole training, as last told
 
     Part part_ = Part::Training;
     at::Tensor best_users_;  // before they were scaled

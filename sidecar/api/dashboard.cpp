@@ -46,7 +46,8 @@ asio::awaitable<Response> answer_asset(const std::string& version, const Request
     const auto name = std::string(kFolder) + *request.in_path.find("file");
     for (const auto& file : embedded_files())
         if (file.name == name && name != kPage && *request.in_path.find("version") == version)
-            co_return static_response({content_type_of(file.name), file.bytes, file.gzip, file.digest, true}, request);
+            co_return static_response({content_type_of(file.name), file.bytes, file.gzip, file.digest, true},
+                                      request);
     throw Problem(404, "unknown-path", "there is nothing at this path");
 }
 
