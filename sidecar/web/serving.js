@@ -110,7 +110,7 @@ class ServingPage {
         const shown = [...this.route.options].map((option) => option.value).slice(1);
         if (routes.join('\n') === shown.join('\n')) return;
         const chosen = this.route.value;
-        fill(this.route, h('option', {value: ''}, t('serving.all_routes')), routes.map((route) => h('option', {value: route}, route || t('serving.unknown_route'))));
+        fill(this.route, h('option', {value: ''}, t('serving.all_routes')), routes.map((route) => h('option', {value: route}, nameOf(route))));
         this.route.value = routes.includes(chosen) ? chosen : '';
     }
 
@@ -165,7 +165,7 @@ class ServingPage {
             const here = (labels) => labels.route === route;
             const coded = (digit) => growth(now, start, REQUESTS, (labels) => here(labels) && labels.code?.startsWith(digit));
             const latency = this.histogram(now, start, LATENCY, here);
-            return [h('code', {}, route || t('serving.unknown_route')), number(count), duration(quantile(latency, 0.5)), duration(quantile(latency, 0.99)),
+            return [h('code', {}, nameOf(route)), number(count), duration(quantile(latency, 0.5)), duration(quantile(latency, 0.99)),
                 number(coded('2')), number(coded('4')), number(coded('5'))];
         });
         fill(this.requests, rows.length ? table(t('serving.requests'), columns, rows) : h('p', {class: 'muted'}, t('serving.idle')));
@@ -186,6 +186,8 @@ class ServingPage {
         if (batches.length) this.batchChart.show(batches.map(({le, count}) => ({label: Number.isFinite(le) ? number(le) : '…', value: count})), t('serving.batches'));
     }
 }
+
+const nameOf = (route) => (route === 'none' ? t('serving.unknown_route') : route);
 
 /** How much counters grew between two readings; all of it without an earlier one, or when the server began anew. */
 function growth(now, start, name, passes = () => true) {

@@ -93,7 +93,7 @@ const pairs = {
     'training.epoch': ['Epoch', '轮次'],
     'training.runs': ['Trainings', '训练记录'],
     'training.runs.note': ['Those that are ticked are drawn above.', '勾选的训练绘制在上方图表中。'],
-    'training.parts': ['A model of several networks trains them one after the other; each has a line of its own.', '由多个网络组成的模型会依次训练各网络，每个网络各有一条曲线。'],
+    'training.parts': ['A line breaks off where a training goes back to its best weights, or begins with its next network.', '训练回到最佳权重，或开始训练下一个网络时，曲线会断开。'],
     'training.summary': ['{run}: from {first} to {last} in {epochs} epochs.', '{run}：{epochs} 轮内由 {first} 到 {last}。'],
 
     'start.title': ['Start a training', '启动训练'],

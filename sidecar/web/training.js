@@ -183,7 +183,7 @@ class TrainingPage {
     }
 }
 
-/** A curve's points. A model of several networks trains them one after the other: steps start anew, and so does the line. */
+/** A curve's points. Where a training begins anew (its next network, its best weights again) so do its steps, and so does the line. */
 function pointsOf(rows, valueOf) {
     const valid = [...rows.values()].filter((row) => typeof valueOf(row) === 'number').sort((a, b) => a.epoch - b.epoch);
     const points = [];

@@ -132,7 +132,7 @@ class TryIt {
         const item = reason.because_of && (this.titles.of(reason.because_of) ?? reason.because_of);
         const text = t(item ? 'reason.item' : `reason.${reason.source}`, {item});
         const part = reason.source !== 'popular' && reason.contribution > 0 && t('reason.part', {part: number(reason.contribution, 3)});
-        return h('span', {class: 'reason'}, text, part && [' · ', h('span', {class: 'reason-part'}, part)]);
+        return h('span', {class: 'reason'}, text, part && [' ', h('span', {class: 'reason-part'}, `· ${part}`)]);
     }
 
     showCalls() {
