@@ -132,6 +132,7 @@ export function barChart(canvas, signal, {x, y, yFormat}) {
             tooltip: {label: (item) => ` ${yFormat(item.parsed.y)}`},
         });
         options.scales.y.beginAtZero = true;
+        options.scales.y.ticks.precision = 0; // they count
         const data = {
             labels: bars.map((bar) => bar.label),
             datasets: [{data: bars.map((bar) => bar.value), backgroundColor: seriesColor(0), borderRadius: 3, maxBarThickness: 72, categoryPercentage: 0.94, barPercentage: 0.92}],

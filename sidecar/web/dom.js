@@ -64,9 +64,10 @@ export function field(label, control, hint) {
     return h('div', {class: 'field'}, h('label', {for: control.id}, label), control, explanation);
 }
 
-/** A table: columns are {title, number?}; rows are arrays of cells. On narrow screens each row becomes a card. */
+/** A table: columns are {title, number?, untitled?}; rows are arrays of cells. On narrow screens each row becomes a card. */
 export function table(caption, columns, rows) {
-    const head = columns.map(({title, number}) => h('th', {scope: 'col', class: number && 'number'}, title));
+    const head = columns.map(({title, number, untitled}) =>
+        h('th', {scope: 'col', class: number && 'number'}, untitled ? h('span', {class: 'visually-hidden'}, title) : title));
     return h('table', {class: 'data'},
         h('caption', {class: 'visually-hidden'}, caption),
         h('thead', {}, h('tr', {}, head)),
@@ -75,7 +76,7 @@ export function table(caption, columns, rows) {
 
 export function tableRow(columns, cells) {
     return h('tr', {}, cells.map((cell, i) =>
-        h('td', {class: columns[i].number && 'number', 'data-label': columns[i].title}, cell)));
+        h('td', {class: columns[i].number && 'number', 'data-label': columns[i].untitled ? '' : columns[i].title}, cell)));
 }
 
 /** Calls `work` now and then again `seconds` after it ended, while the page is looked at, until the signal. */

@@ -113,7 +113,7 @@ function versionTable(versions, active, activate) {
     const columns = [
         {title: t('models.version')}, {title: t('models.trained')},
         {title: 'NDCG@10', number: true}, {title: t('models.vs_popularity'), number: true}, {title: 'HR@10', number: true},
-        {title: t('models.items'), number: true}, {title: t('models.users'), number: true}, {title: ''},
+        {title: t('models.items'), number: true}, {title: t('models.users'), number: true}, {title: t('models.actions'), untitled: true},
     ];
     const cells = (version) => {
         const metrics = version.metrics ?? {};

@@ -74,6 +74,7 @@ const pairs = {
     'models.version': ['Version', '版本'],
     'models.trained': ['Trained', '训练时间'],
     'models.vs_popularity': ['vs. popular', '相对热门'],
+    'models.actions': ['Actions', '操作'],
     'models.active': ['Active', '已启用'],
     'models.activate': ['Activate', '启用'],
     'models.roll_back': ['Roll back', '回滚'],

@@ -10,6 +10,7 @@ import {Titles} from './titles.js';
 
 const OFFERED_USERS = 8;
 const DEFAULT_K = 10;
+const LEAST_SHOWN = 0.0005; // with three decimals
 
 export function open(root, signal) {
     const content = h('div', {}, h('p', {class: 'loading'}, t('app.loading')));
@@ -131,7 +132,7 @@ class TryIt {
         if (!reason) return null;
         const item = reason.because_of && (this.titles.of(reason.because_of) ?? reason.because_of);
         const text = t(item ? 'reason.item' : `reason.${reason.source}`, {item});
-        const part = reason.source !== 'popular' && reason.contribution > 0 && t('reason.part', {part: number(reason.contribution, 3)});
+        const part = reason.source !== 'popular' && reason.contribution >= LEAST_SHOWN && t('reason.part', {part: number(reason.contribution, 3)});
         return h('span', {class: 'reason'}, text, part && [' ', h('span', {class: 'reason-part'}, `· ${part}`)]);
     }
 
