@@ -51,7 +51,7 @@ std::optional<Problem> Gate::refusal(Access access, std::string_view authorizati
             return std::nullopt;
         case Bearer::Reader:
             if (access != Access::Admin) return std::nullopt;
-            return Problem(403, "forbidden", "this route needs the admin token");
+            return Problem(403, "admin-only", "this route needs the admin token");
         case Bearer::Stranger:
             return Problem(401, "unauthorized", "this service does not know the token");
         case Bearer::Nobody:

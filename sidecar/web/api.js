@@ -51,7 +51,8 @@ async function send(path, options, access) {
         const response = await reach(path, {...options, headers});
         if (response.ok) return response;
         const error = new ApiError(response.status, await response.json().catch(() => ({})));
-        if (response.status !== 401 || !await obtainToken(access, token)) throw error;
+        const wantsAnother = response.status === 401 || error.kind === 'admin-only';
+        if (!wantsAnother || !await obtainToken(access, token)) throw error;
     }
 }
 

@@ -16,6 +16,7 @@ export function itemList({label, hint, empty, titles, ordered, onChange}) {
         if (!ordered && ids.includes(id)) return;
         ids.push(id);
         changed();
+        if (!titles.of(id)) titles.fetch([id]).then(render);
     }
 
     function move(index, step) {

@@ -2,7 +2,7 @@
 import {get, post} from './api.js';
 import {fill, h, iconButton, repeat, table} from './dom.js';
 import {ago, compact, dateTime, duration, number, percent, t} from './i18n.js';
-import {code, confirm, errorNotice, explain, nextStep} from './notices.js';
+import {code, confirm, errorNotice, explain, nextStep, notice} from './notices.js';
 
 const REFRESH_S = 15;
 
@@ -93,7 +93,8 @@ function quality(metrics) {
             h('tbody', {}, methods.map(([name, ndcg, hr, kind]) =>
                 h('tr', {}, h('th', {scope: 'row'}, name), h('td', {}, bar(ndcg, kind)), h('td', {}, bar(hr, kind)))))),
         Number.isFinite(times) && h('p', {class: 'fine'},
-            t('models.times', {times: number(times, 1), users: number(metrics.users_evaluated)})));
+            t('models.times', {times: number(times, 1), users: number(metrics.users_evaluated)})),
+        metrics['ndcg@10'] < metrics['markov_ndcg@10'] && notice('warn', h('p', {}, t('models.below_markov'))));
 }
 
 function facts(version) {

@@ -35,6 +35,7 @@ export function startForm(onStarted) {
             h('h3', {}, t('start.sql')), sql),
         h('div', {class: 'actions'}, submit));
 
+    let busy = false;
     const showSql = () => {
         const body = read(form, false);
         const {ratings, ...named} = body;
@@ -44,8 +45,8 @@ export function startForm(onStarted) {
     form.addEventListener('submit', async (event) => {
         event.preventDefault();
         const body = read(form, true);
-        if (!body) return;
-        submit.disabled = true;
+        if (!body || busy) return;
+        busy = true; // a disabled button would lose the focus
         try {
             const {job_id: id} = await post('/train', body, {access: 'admin'});
             fill(message, notice('good', h('p', {}, t('start.started', {job: id}))));
@@ -53,7 +54,7 @@ export function startForm(onStarted) {
         } catch (error) {
             fill(message, errorNotice(error));
         }
-        submit.disabled = false;
+        busy = false;
     });
     showSql();
     return h('section', {class: 'card'}, h('h2', {}, t('start.title')), form, message);

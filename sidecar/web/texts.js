@@ -63,6 +63,7 @@ const pairs = {
     'models.popularity': ['Most popular', '最热门'],
     'models.no_metrics': ['This version has no metrics.', '此版本没有指标。'],
     'models.times': ['{times} times the NDCG@10 of the most popular items, over {users} users and the whole catalogue.', 'NDCG@10 为最热门物品的 {times} 倍（{users} 名用户，整个目录排序）。'],
+    'models.below_markov': ['Below the Markov chain: this model has not learnt sequences. Check the time column, and give it more time.', '低于马尔可夫链：此模型尚未学到序列。请检查时间列，并给予更多训练时间。'],
     'models.users': ['Users', '用户'],
     'models.items': ['Items', '物品'],
     'models.interactions': ['Interactions', '交互'],

@@ -33,6 +33,7 @@ class TryIt {
         this.signal = signal;
         this.titles = new Titles();
         this.asked = false;
+        this.asking = 0;
         this.results = h('div', {class: 'results', 'aria-live': 'polite'}, this.invitation());
         this.calls = h('div');
         this.element = h('div', {class: 'try'}, this.form(models), h('div', {class: 'stack'}, this.results, this.calls));
@@ -62,7 +63,7 @@ class TryIt {
         this.k = h('input', {type: 'number', min: '1', max: '100', step: '1', value: String(DEFAULT_K), required: true, inputmode: 'numeric', onchange: changed});
         this.minScore = h('input', {type: 'number', min: '-1', max: '1', step: 'any', inputmode: 'decimal', onchange: changed});
         this.unseen = h('input', {type: 'checkbox', id: 'unseen', checked: true, onchange: changed});
-        this.button = h('button', {type: 'submit', class: 'primary wide-button'}, t('try.submit'));
+        const button = h('button', {type: 'submit', class: 'primary wide-button'}, t('try.submit'));
         return h('form', {class: 'card try-form', autocomplete: 'off', onsubmit: (event) => { event.preventDefault(); this.ask(); }},
             names.length > 1 && field(t('try.model'), this.model),
             h('div', {class: 'field'}, h('label', {for: this.user.input.id}, t('try.user')), this.user.element, h('span', {class: 'hint'}, t('try.user.hint'))),
@@ -70,7 +71,7 @@ class TryIt {
             h('div', {class: 'inline-fields'}, field(t('try.k'), this.k),
                 h('label', {class: 'check', for: 'unseen'}, this.unseen, t('try.unseen'))),
             h('details', {}, h('summary', {}, t('try.filters')), field(t('try.min_score'), this.minScore, t('try.min_score.hint')), this.excluded.element, this.candidates.element),
-            this.button);
+            button);
     }
 
     /** The request, with only those fields that differ from the defaults. */
@@ -86,18 +87,18 @@ class TryIt {
     }
 
     async ask() {
-        this.button.disabled = true;
+        const turn = ++this.asking; // of two that are under way the later counts
         const body = this.body();
         try {
             const answer = await post('/recommend', {...body, explain: true}, {signal: this.signal});
             const named = [...answer.recommended_item_ids, ...(answer.reasons ?? []).map((reason) => reason.because_of), ...(answer.unknown_item_ids ?? [])];
             await this.titles.fetch(named.filter(Boolean), this.signal);
+            if (turn !== this.asking) return;
             this.asked = true;
             fill(this.results, this.answer(body, answer));
         } catch (error) {
-            if (!this.signal.aborted) fill(this.results, errorNotice(error));
+            if (!this.signal.aborted && turn === this.asking) fill(this.results, errorNotice(error));
         }
-        this.button.disabled = false;
     }
 
     answer(body, answer) {

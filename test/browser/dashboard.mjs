@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {go, launch, leave, run, shoot, shut, visit} from './support.mjs';
 
-const {SHOP, EMPTY, GUARDED, ADMIN_TOKEN: TOKEN, READ_TOKEN, HOSTILE_ID, HOSTILE_TITLE} = process.env;
+const {SHOP, EMPTY, GUARDED, TWICE_GUARDED, ADMIN_TOKEN: TOKEN, READ_TOKEN, HOSTILE_ID, HOSTILE_TITLE} = process.env;
 const PAGES = ['models', 'training', 'try', 'serving'];
 const MOST_BYTES = 200_000;
 const NOT_READY = /503 .*\/readyz/; // the browser itself writes a line about each answer like this
@@ -311,6 +311,22 @@ async function keeps_out_who_has_no_token() {
     await leave(page);
 }
 
+/** Who may only ask is asked for the other token when something is to be changed. */
+async function wants_the_other_token_to_change_something() {
+    const page = await visit(TWICE_GUARDED, {allow: [/401 /, /403 .*\/train/, /400 .*\/train/]});
+    await page.goto(`${TWICE_GUARDED}/#/training`);
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.type(READ_TOKEN);
+    await page.keyboard.press('Enter');
+    await page.locator('input[name=ratings]').fill('no_such_table');
+    await page.getByRole('button', {name: 'Start training'}).click();
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.type(TOKEN);
+    await page.keyboard.press('Enter');
+    await page.locator('.notice-bad', {hasText: 'no_such_table'}).waitFor();
+    await leave(page);
+}
+
 async function changes_language_where_one_is() {
     const page = await visit(SHOP);
     await go(page, 'serving');
@@ -370,6 +386,7 @@ const failed = await run([
     says_what_to_do_next_when_there_is_nothing, trains_with_the_keyboard_alone, explains_what_is_wrong_and_what_helps,
     shows_why_a_training_came_to_nothing, overlays_the_runs_that_are_ticked, rolls_back_and_forth, recommends_and_says_why,
     tells_popular_from_personal, shows_hostile_names_as_text, shows_what_was_served, keeps_out_who_has_no_token,
+    wants_the_other_token_to_change_something,
     changes_language_where_one_is, weighs_little, fits_every_screen,
 ]);
 await shut();

@@ -183,12 +183,13 @@ if __name__ == "__main__":
     SHOP_SERVER = start(SEQREC_ADMIN_DSN="user=shop_trainer", SEQREC_ADMIN_TOKEN=ADMIN, SEQREC_EVENTS_TABLE="ratings")
     empty_server = start(PGDATABASE="nothing", SEQREC_TITLE_TABLE="")
     guarded_server = start(SEQREC_READ_TOKEN=READ)
+    twice_guarded_server = start(SEQREC_READ_TOKEN=READ, SEQREC_ADMIN_TOKEN=ADMIN, SEQREC_ADMIN_DSN="user=shop_trainer")
     try:
         results = [run_files(),
-                   run_browser(SHOP=url(SHOP_SERVER), EMPTY=url(empty_server), GUARDED=url(guarded_server), ADMIN_TOKEN=ADMIN, READ_TOKEN=READ,
+                   run_browser(SHOP=url(SHOP_SERVER), EMPTY=url(empty_server), GUARDED=url(guarded_server), TWICE_GUARDED=url(twice_guarded_server), ADMIN_TOKEN=ADMIN, READ_TOKEN=READ,
                                HOSTILE_ID=HOSTILE_ID, HOSTILE_TITLE=HOSTILE_TITLE, CHROMIUM=CHROMIUM, SCREENSHOTS=SCREENSHOTS)]
     finally:
-        for server in (SHOP_SERVER, empty_server, guarded_server):
+        for server in (SHOP_SERVER, empty_server, guarded_server, twice_guarded_server):
             server.stop()
     passed, failed = (sum(column) for column in zip(*results))
     print(f"{passed} passed, {failed} failed", flush=True)

@@ -75,7 +75,7 @@ def tells_admins_from_readers(db):
         expect(s.recommend("u", headers=bearer(ADMIN))[0], 200)
         expect_problem(s.request("POST", "/models/1/activate"), 401, "unauthorized")
         expect_problem(s.request("POST", "/models/1/activate", headers=bearer("x" * 20)), 401, "unauthorized")
-        expect_problem(s.request("POST", "/models/1/activate", headers=bearer(READ)), 403, "forbidden")
+        expect_problem(s.request("POST", "/models/1/activate", headers=bearer(READ)), 403, "admin-only")
         assert s.request("POST", "/models/1/activate", headers=bearer(ADMIN))[0] not in (401, 403, 404)
 
 
