@@ -406,7 +406,7 @@ def hides_nothing_but_itself():
     for path in ("/models", "/jobs", "/jobs/1", "/jobs/1/events", "/items", "/users", "/metrics"):
         expect_problem(get(path, {}), 401, "unauthorized")
     for path in ("/train", "/jobs/1/cancel", "/models/1/activate"):
-        expect_problem(post(path, {}, READER), 403, "forbidden")
+        expect_problem(post(path, {}, READER), 403, "admin-only")
     log = S.log() + open(S.access_path).read()
     assert READ not in log and ADMIN not in log
 
