@@ -5,12 +5,13 @@ and every answer is as openapi.json has it."""
 import json
 import os
 import sys
+import threading
 
 sys.dont_write_bytecode = True
 
-from http_support import ROOT, Sidecar, expect, expect_problem, in_parallel
+from http_support import ROOT, Sidecar, expect, expect_problem, in_parallel, wait_until
 from openapi import Document
-from testing import main, make_ratings, psql, sql
+from testing import Session, main, make_ratings, psql, sql
 
 JSON = {"Content-Type": "application/json"}
 CLICKS = [f"i{n}" for n in range(60)]
@@ -27,13 +28,13 @@ def start(**settings):
     return Sidecar(Here, **{**usual, **settings})
 
 
-def post(path, body):
+def post(path, body, server=None):
     DOCUMENT.check_request("POST", path, body)
-    return S.request("POST", path, json.dumps(body), JSON)
+    return (server or S).request("POST", path, json.dumps(body), JSON)
 
 
-def recommend(body):
-    status, _, answer = post("/recommend", body)
+def recommend(body, server=None):
+    status, _, answer = post("/recommend", body, server)
     expect(status, 200, str(answer))
     return answer
 
@@ -90,16 +91,37 @@ def answers_the_same_when_many_ask_at_once():
             wanted["exclude_item_ids"] = CLICKS[:20]
         return wanted
 
-    def answer(i):
-        told = recommend(body(i))
+    def answer(i, server=None):
+        told = recommend(body(i), server)
         return {name: told.get(name) for name in ("recommended_item_ids", "scores", "unknown_item_ids", "fallback", "model_version")}
 
     alone = [answer(i) for i in range(400)]
-    together = sum(in_parallel(40, lambda part: [answer(i) for i in range(part * 10, part * 10 + 10)]), [])
-    expect(together, alone)
-    text = S.request("GET", "/metrics")[2].decode()
-    counts = dict(line.split() for line in text.splitlines() if line.startswith("seqrec_batch_size_"))
-    assert float(counts["seqrec_batch_size_sum"]) > float(counts["seqrec_batch_size_count"]), "nothing was joined"
+    expect(sum(in_parallel(40, lambda part: [answer(i) for i in range(part * 10, part * 10 + 10)]), []), alone)
+    narrow, lock = start(SEQREC_POOL=1, SEQREC_DEADLINE_MS=20000), Session()
+    try:
+        narrow.wait_ready()
+        lock.run("BEGIN; LOCK TABLE ratings;")
+        # One that reads its own rows holds up the only connection, and all others wait for it.
+        held_up = threading.Thread(target=recommend, args=({"user_id": "u1"}, narrow))
+        held_up.start()
+        wait_until(lambda: counts(narrow)['seqrec_db_pool_in_flight{pool="read"}'] == 1, "nothing is held up")
+        freed = threading.Thread(target=lambda: (wait_until(lambda: counts(narrow)['seqrec_db_pool_waiting{pool="read"}'] >= 40,
+                                                            "nobody waits", 10), lock.run("ROLLBACK;")))
+        freed.start()
+        expect(in_parallel(60, lambda i: answer(i, narrow)), alone[:60])
+        freed.join()
+        held_up.join()
+        batches = counts(narrow)
+        assert batches["seqrec_batch_size_sum"] > 2 * batches["seqrec_batch_size_count"], batches
+    finally:
+        lock.close()
+        narrow.stop()
+
+
+def counts(server):
+    """/metrics, name to value."""
+    lines = server.request("GET", "/metrics")[2].decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
 
 def tells_what_is_unknown():
