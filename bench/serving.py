@@ -8,6 +8,8 @@ ratio and the target. NAME, in this order:
   movielens    a call on a model of MovieLens-1M's shape (FOLDER/ml-1m), beside SELECT 1: 1, 20 and 200 clicks; seqrec_score a row
   connections  calls/s on that model at 16 and 64 connections against 2
   scan         a call on N (1,000,000) items against reading their eight-bit rows once
+  candidates   a call on those with lists of 10 to N allowed ids
+  joined       one call for 1 to 32 users on those, as seqrec-http asks it
   first_call   the first call of a new connection on those, and the memory it gains
   switch       100 calls/s while the active version of that model changes every second
   pgvector     a call on those against pgvector, exact and by HNSW (with its extension; --no-hnsw leaves the index out)
@@ -301,6 +303,29 @@ def measure_candidates(arguments):
     return {"items": arguments.items, "without_us": inside_us("scan_questions", "default"), "candidates": result}
 
 
+def measure_joined(arguments):
+    """What seqrec-http asks for several users at once, by the server's own clock."""
+    need_scan_questions(arguments)
+    result = {}
+    for count in (1, 2, 4, 8, 16, 32):
+        text = sql(f"""DO $$
+            DECLARE users text[]; counts int[]; ids text[]; start timestamptz; times float8[];
+            BEGIN
+              SELECT array_agg(user_id::text ORDER BY number), array_agg(cardinality(clicks) ORDER BY number) INTO users, counts
+              FROM scan_questions WHERE number <= {count};
+              SELECT array_agg(id::text ORDER BY number, place) INTO ids
+              FROM scan_questions, unnest(clicks) WITH ORDINALITY AS c(id, place) WHERE number <= {count};
+              FOR turn IN 1..40 LOOP
+                start := clock_timestamp();
+                PERFORM * FROM seqrec.answers(users, counts, ids);
+                times := times || extract(epoch FROM clock_timestamp() - start)::float8;
+              END LOOP;
+              PERFORM set_config('bench.median', (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM unnest(times) t)::text, false);
+            END $$; SELECT current_setting('bench.median')""")
+        result[count] = round(float(text) * 1000, 2)
+    return {"items": arguments.items, "inside_ms": result}
+
+
 def measure_first_call(arguments):
     try:
         import first_call
@@ -469,8 +494,7 @@ def measure_index(arguments):
 
 NEEDS_MOVIELENS = ("movielens", "connections")
 PARTS = {"movielens": measure_movielens, "connections": measure_connections, "scan": measure_scan, "candidates": measure_candidates,
-         "first_call": measure_first_call,
-         "switch": measure_switch, "pgvector": measure_pgvector, "batch": measure_batch, "index": measure_index}
+         "joined": measure_joined, "first_call": measure_first_call, "switch": measure_switch, "pgvector": measure_pgvector, "batch": measure_batch, "index": measure_index}
 
 
 def main():

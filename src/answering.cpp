@@ -17,6 +17,12 @@ void begin_answering(const Wish& wish, std::span<SqlAsker> askers) {
     });
 }
 
+std::span<SqlAsker> askers_of(const IdArray& users) {
+    auto* askers = static_cast<SqlAsker*>(palloc0(sizeof(SqlAsker) * static_cast<Size>(users.count + 1)));
+    for (int i = 0; i < users.count; ++i) askers[i].user = users.ids[i];
+    return {askers, static_cast<std::size_t>(users.count)};
+}
+
 void answer(std::span<const SqlAsker> askers) {
     guarded([&] {
         std::vector<Asker> plain;

@@ -29,6 +29,10 @@ extern Work work;
 /// 先读取所需的历史记录，再打开模型：评分视图可能自己调用过 seqrec_recommend，此间启用版本也可能已切换。
 void begin_answering(const Wish& wish, std::span<SqlAsker> askers);
 
+/// An asker for each user, in palloc'd memory; their clicks are not given yet.
+/// 为每个用户建立一个请求者（palloc 分配），尚未给出点击。
+std::span<SqlAsker> askers_of(const IdArray& users);
+
 /// Fills work.answers for some of the askers. 为部分请求者填充 work.answers。
 void answer(std::span<const SqlAsker> askers);
 

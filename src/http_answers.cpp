@@ -55,9 +55,7 @@ std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
     if (!PG_ARGISNULL(2)) clicks = id_array(PG_GETARG_DATUM(2), TEXTOID, "clicks", kMostIds, Nulls::Kept);
     const Counts counts = read_counts(fcinfo, 1);
     if (counts.size != users.count) counts_misfit();
-    auto* askers = static_cast<SqlAsker*>(palloc0(sizeof(SqlAsker) * static_cast<Size>(users.count + 1)));
-    for (int i = 0; i < users.count; ++i) askers[i].user = users.ids[i];
-    const std::span<SqlAsker> all(askers, static_cast<std::size_t>(users.count));
+    const std::span<SqlAsker> all = askers_of(users);
     share_clicks(counts, clicks, all);
     return all;
 }

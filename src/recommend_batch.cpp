@@ -62,9 +62,7 @@ std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("user_ids must not be NULL"),
                         errhint("Give an empty array for no users; a NULL in it is somebody unknown.")));
     const IdArray users = id_array(PG_GETARG_DATUM(0), TEXTOID, "user_ids", kMostAskers, Nulls::Kept);
-    auto* askers = static_cast<SqlAsker*>(palloc0(sizeof(SqlAsker) * static_cast<Size>(users.count + 1)));
-    for (int i = 0; i < users.count; ++i) askers[i].user = users.ids[i];
-    const std::span<SqlAsker> all(askers, static_cast<std::size_t>(users.count));
+    const std::span<SqlAsker> all = askers_of(users);
     if (!PG_ARGISNULL(1)) read_clicks(PG_GETARG_JSONB_P(1), all);
     return all;
 }

@@ -1,6 +1,7 @@
 #include "api/metrics_routes.hpp"
 
 #include <cstdlib>
+#include <type_traits>
 
 #include "api/model_watch.hpp"
 #include "exposition.hpp"
@@ -44,43 +45,43 @@ struct NamedPool {
 };
 using Pools = std::initializer_list<NamedPool>;
 
-void write_states(Exposition& out, Pools pools, std::string_view name, std::string_view help,
-                  std::size_t PoolState::*field) {
-    out.family(name, "gauge", help);
-    for (const auto& [label, pool] : pools)
-        out.sample(static_cast<double>(pool.state().*field), {{"pool", label}});
-}
-
-void write_counts(Exposition& out, Pools pools, std::string_view name, std::string_view help,
-                  std::uint64_t PoolStatistics::*field) {
-    out.family(name, "counter", help);
-    for (const auto& [label, pool] : pools)
-        out.sample(static_cast<double>(pool.statistics().*field), {{"pool", label}});
+/// A sample a pool; Part is what a pool has it in, and says whether it may fall.
+template <typename Part, typename Number>
+void write_each(Exposition& out, Pools pools, std::string_view name, std::string_view help,
+                Number Part::*field) {
+    constexpr bool counts = std::is_same_v<Part, PoolStatistics>;
+    out.family(name, counts ? "counter" : "gauge", help);
+    for (const auto& [label, pool] : pools) {
+        if constexpr (counts)
+            out.sample(static_cast<double>(pool.statistics().*field), {{"pool", label}});
+        else
+            out.sample(static_cast<double>(pool.state().*field), {{"pool", label}});
+    }
 }
 
 void write_pools(Exposition& out, Pools pools) {
     out.family("seqrec_db_query_duration_seconds", "histogram", "Time from sending a query to its answer.");
     for (const auto& [label, pool] : pools) out.sample(pool.statistics().query_seconds, {{"pool", label}});
-    write_states(out, pools, "seqrec_db_pool_max", "Connections there may be.", &PoolState::size);
-    write_states(out, pools, "seqrec_db_pool_open", "Connections there are.", &PoolState::open);
-    write_states(out, pools, "seqrec_db_pool_available", "Connections that have nothing to do.",
-                 &PoolState::available);
-    write_states(out, pools, "seqrec_db_pool_in_flight", "Queries sent and not answered.",
-                 &PoolState::in_flight);
-    write_states(out, pools, "seqrec_db_pool_waiting", "Queries that wait for a connection.",
-                 &PoolState::waiting);
-    write_counts(out, pools, "seqrec_db_pool_timeouts_total", "Queries that met their deadline (504).",
-                 &PoolStatistics::timeouts);
-    write_counts(out, pools, "seqrec_db_pool_overflows_total", "Queries turned away by a full queue (503).",
-                 &PoolStatistics::turned_away);
-    write_counts(out, pools, "seqrec_db_unavailable_total", "Queries that found no database (503).",
-                 &PoolStatistics::unavailable);
-    write_counts(out, pools, "seqrec_db_reconnects_total", "Connections opened in place of lost or old ones.",
-                 &PoolStatistics::reconnects);
-    write_counts(out, pools, "seqrec_db_connections_lost_total", "Connections that broke.",
-                 &PoolStatistics::lost);
-    write_counts(out, pools, "seqrec_db_connect_failures_total", "Attempts to connect that failed.",
-                 &PoolStatistics::connect_failures);
+    write_each(out, pools, "seqrec_db_pool_max", "Connections there may be.", &PoolState::size);
+    write_each(out, pools, "seqrec_db_pool_open", "Connections there are.", &PoolState::open);
+    write_each(out, pools, "seqrec_db_pool_available", "Connections that have nothing to do.",
+               &PoolState::available);
+    write_each(out, pools, "seqrec_db_pool_in_flight", "Queries sent and not answered.",
+               &PoolState::in_flight);
+    write_each(out, pools, "seqrec_db_pool_waiting", "Queries that wait for a connection.",
+               &PoolState::waiting);
+    write_each(out, pools, "seqrec_db_pool_timeouts_total", "Queries that met their deadline (504).",
+               &PoolStatistics::timeouts);
+    write_each(out, pools, "seqrec_db_pool_overflows_total", "Queries turned away by a full queue (503).",
+               &PoolStatistics::turned_away);
+    write_each(out, pools, "seqrec_db_unavailable_total", "Queries that found no database (503).",
+               &PoolStatistics::unavailable);
+    write_each(out, pools, "seqrec_db_reconnects_total", "Connections opened in place of lost or old ones.",
+               &PoolStatistics::reconnects);
+    write_each(out, pools, "seqrec_db_connections_lost_total", "Connections that broke.",
+               &PoolStatistics::lost);
+    write_each(out, pools, "seqrec_db_connect_failures_total", "Attempts to connect that failed.",
+               &PoolStatistics::connect_failures);
 }
 
 void write_answers(Exposition& out, const Metrics& metrics, const Pool& pool) {

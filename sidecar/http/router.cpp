@@ -15,13 +15,14 @@ std::string_view take_segment(std::string_view& path) {
     return segment;
 }
 
-bool is_placeholder(std::string_view segment) { return segment.starts_with('{') && segment.ends_with('}'); }
+/// Whether any segment fits here, as in "{item_id}".
+bool names_parameter(std::string_view segment) { return segment.starts_with('{') && segment.ends_with('}'); }
 
 /// Segments are compared as they were sent: an encoded slash is part of a parameter, not of the path.
 bool fits(std::string_view pattern, std::string_view path) {
     while (pattern.starts_with('/') && path.starts_with('/')) {
         const auto wanted = take_segment(pattern), given = take_segment(path);
-        if (is_placeholder(wanted) ? given.empty() : wanted != given) return false;
+        if (names_parameter(wanted) ? given.empty() : wanted != given) return false;
     }
     return pattern.empty() && path.empty();
 }
@@ -30,7 +31,7 @@ Parameters parameters_of(std::string_view pattern, std::string_view path) {
     Parameters parameters;
     while (pattern.starts_with('/')) {
         const auto name = take_segment(pattern), given = take_segment(path);
-        if (!is_placeholder(name)) continue;
+        if (!names_parameter(name)) continue;
         auto value = percent_decoded(given);
         if (!value) throw Problem(400, "malformed-request", "the path is not percent-encoded UTF-8");
         parameters.add(std::string(name.substr(1, name.size() - 2)), *std::move(value));

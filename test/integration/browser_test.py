@@ -12,7 +12,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from http_support import ROOT, Sidecar, expect, expect_problem
+from http_support import ROOT, Here, Sidecar, expect, expect_problem
 from testing import psql, sql
 
 ADMIN = "admin-token-0123456789"
@@ -37,12 +37,6 @@ GRANT SELECT ON products TO shop_api;
 GRANT SELECT, INSERT ON ratings TO shop_trainer;
 GRANT SELECT ON broken TO shop_trainer;
 """
-
-
-class Here:
-    """The server that cluster.sh started, as http_support wants it."""
-
-    folder = os.environ.get("PGHOST", "")
 
 
 def start(**settings):

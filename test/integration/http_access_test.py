@@ -15,7 +15,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
-from http_support import (CLEAN, PROGRAM, Cluster, Report, expect, expect_problem, in_parallel, read_all, run_program, sidecar,
+from http_support import (CLEAN, PROGRAM, expect, expect_problem, in_parallel, main, read_all, run_program, sidecar,
                           wait_until)
 
 READ = "read-token-0123456789"
@@ -306,18 +306,5 @@ TESTS = [asks_for_the_read_token, tells_admins_from_readers, has_no_admin_routes
          counts_requests, counts_what_answers_hold, counts_what_goes_wrong, knows_its_process, tells_where_the_time_went, tells_systemd, takes_a_socket_from_systemd]
 
 
-def main():
-    report = Report(sys.argv[1:])
-    db = Cluster()
-    try:
-        for test in TESTS:
-            if report.wants(test.__name__):
-                report.check(test.__name__, lambda: test(db))
-    finally:
-        db.remove()
-    print(f"{report.passed} passed, {report.failed} failed")
-    sys.exit(1 if report.failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    main([], TESTS)

@@ -10,7 +10,7 @@ import time
 
 sys.dont_write_bytecode = True
 
-from http_support import ROOT, Sidecar, expect, expect_problem, in_parallel
+from http_support import ROOT, Here, Sidecar, expect, expect_problem, in_parallel
 from openapi import Document
 from testing import main, make_ratings, psql, sql, wait_for
 
@@ -27,12 +27,6 @@ GRANT SELECT ON products TO shop_api;
 GRANT SELECT, INSERT ON ratings TO shop_trainer;
 GRANT SELECT ON empty TO shop_trainer;
 """
-
-
-class Here:
-    """The server that cluster.sh started, as http_support wants it."""
-
-    folder = os.environ.get("PGHOST", "")
 
 
 def start(**settings):

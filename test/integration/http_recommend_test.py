@@ -4,7 +4,6 @@ requests that are joined while they wait for a connection."""
 
 import contextlib
 import json
-import os
 import re
 import sys
 import threading
@@ -12,7 +11,7 @@ import time
 
 sys.dont_write_bytecode = True
 
-from http_support import (PROGRAM, Cluster, Report, attempt, expect, expect_problem, in_parallel, running_queries, sidecar,
+from http_support import (attempt, expect, expect_problem, in_parallel, main, running_queries, sidecar,
                           wait_until)
 
 VERSION = "f0478fd1-757c-4d65-9940-7e49e6e02e52"
@@ -293,22 +292,5 @@ GROUPS = [Fields, Joined]
 SINGLE = [never_joins_more_than_it_may, shares_among_connections]
 
 
-def main():
-    if not os.path.exists(PROGRAM):
-        sys.exit(f"{PROGRAM} is not built")
-    report = Report(sys.argv[1:])
-    db = Cluster()
-    try:
-        for group in GROUPS:
-            report.run_group(group, db)
-        for test in SINGLE:
-            if report.wants(test.__name__):
-                report.check(test.__name__, lambda: test(db))
-    finally:
-        db.remove()
-    print(f"{report.passed} passed, {report.failed} failed")
-    sys.exit(1 if report.failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    main(GROUPS, SINGLE)

@@ -9,18 +9,12 @@ import threading
 
 sys.dont_write_bytecode = True
 
-from http_support import ROOT, Sidecar, expect, expect_problem, in_parallel, wait_until
+from http_support import ROOT, Here, Sidecar, expect, expect_problem, in_parallel, wait_until
 from openapi import Document
 from testing import Session, main, make_ratings, psql, sql
 
 JSON = {"Content-Type": "application/json"}
 CLICKS = [f"i{n}" for n in range(60)]
-
-
-class Here:
-    """The server that cluster.sh started, as http_support wants it."""
-
-    folder = os.environ.get("PGHOST", "")
 
 
 def start(**settings):

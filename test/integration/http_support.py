@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -309,3 +310,27 @@ class Report:
             for name in tests:
                 self.check(f"{group.__name__}.{name}", lambda: getattr(group(), name)(s, db), s.log)
             self.check(f"{group.__name__}.ends_with_0", lambda: expect(s.stop(signal.SIGINT), 0))
+
+
+class Here:
+    """The server that cluster.sh started, in Cluster's place."""
+
+    folder = os.environ.get("PGHOST", "")
+
+
+def main(groups, tests):
+    """Runs groups and single tests, or those that the command line names, on a server with stubs; ends with the line that is counted."""
+    if not os.path.exists(PROGRAM):
+        sys.exit(f"{PROGRAM} is not built")
+    report = Report(sys.argv[1:])
+    db = Cluster()
+    try:
+        for group in groups:
+            report.run_group(group, db)
+        for test in tests:
+            if report.wants(test.__name__):
+                report.check(test.__name__, lambda: test(db))
+    finally:
+        db.remove()
+    print(f"{report.passed} passed, {report.failed} failed")
+    sys.exit(1 if report.failed else 0)

@@ -17,7 +17,7 @@ import time
 
 sys.dont_write_bytecode = True
 
-from http_support import (PROGRAM, Cluster, Report, attempt, expect, expect_problem, in_parallel, read_all, run_program,
+from http_support import (attempt, expect, expect_problem, in_parallel, main, read_all, run_program,
                           running_queries, sidecar, status_of, wait_until)
 
 
@@ -589,22 +589,5 @@ SINGLE = [drains_on_sigterm, ends_at_once_on_sigint_and_on_a_second_signal, star
           refuses_bad_settings, says_when_it_cannot_listen, explains_itself]
 
 
-def main():
-    if not os.path.exists(PROGRAM):
-        sys.exit(f"{PROGRAM} is not built")
-    report = Report(sys.argv[1:])
-    db = Cluster()
-    try:
-        for group in GROUPS:
-            report.run_group(group, db)
-        for test in SINGLE:
-            if report.wants(test.__name__):
-                report.check(test.__name__, lambda: test(db))
-    finally:
-        db.remove()
-    print(f"{report.passed} passed, {report.failed} failed")
-    sys.exit(1 if report.failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    main(GROUPS, SINGLE)
