@@ -28,6 +28,7 @@ void check_offsets(std::span<const std::int64_t> offsets, std::size_t total) {
 
 Dataset::Dataset(const std::string& path) : file_(SafetensorsFile::open(path)) {
     if (file_.meta("format") != "seqrec-dataset/1") corrupted("format is " + file_.meta("format"));
+    if (file_.metadata().contains("job")) job_ = file_.meta("job");
     const auto offsets = file_.get<std::int64_t>("user.offsets", {-1});
     const auto items = file_.get<std::int32_t>("event.item", {-1});
     items_ = static_cast<std::int64_t>(file_.get<std::int64_t>("item.id.offsets", {-1}).size()) - 1;

@@ -22,6 +22,9 @@ class Dataset {
     /// Reads and checks a dataset file. Errors: XX001 (not a valid dataset), 22000 (nothing to learn from).
     explicit Dataset(const std::string& path);
 
+    /// The job that the file was written for, a uuid; empty when it names none.
+    /// 该文件所属任务的 uuid；未注明则为空。
+    const std::string& job() const { return job_; }
     std::int64_t users() const { return static_cast<std::int64_t>(offsets_.size()) - 1; }
     std::int64_t items() const { return items_; }
     /// Interactions in the file, and those left after repetitions were removed.
@@ -77,6 +80,7 @@ class Dataset {
     void check() const;
 
     SafetensorsFile file_;  // mapped: repetitions are kept nowhere else
+    std::string job_;
     std::int64_t items_ = 0, rows_ = 0;
     std::vector<std::int64_t> offsets_;
     std::vector<std::int32_t> sequence_;

@@ -57,12 +57,12 @@ void write_model(const std::string& path, Members members, const Dataset& data, 
         tensors.push_back({"list.centroid", index->centroids});
         tensors.push_back({"item.list", tensor_of(index->list, at::kInt)});
     }
-    write_tensors(path,
-                  {{"format", "seqrec-model/1"},
-                   {"kind", "transformer"},
-                   {"config", config.dump()},
-                   {"metrics", metrics.dump()}},
-                  tensors);
+    std::map<std::string, std::string> metadata = {{"format", "seqrec-model/1"},
+                                                   {"kind", "transformer"},
+                                                   {"config", config.dump()},
+                                                   {"metrics", metrics.dump()}};
+    if (!data.job().empty()) metadata["job"] = data.job();
+    write_tensors(path, metadata, tensors);
 }
 
 Members read_model(const SafetensorsFile& file) {

@@ -126,7 +126,7 @@ Trained train_members(const Job& job, const Dataset& data, const Settings& setti
     for (; turn.number < turn.of; ++turn.number) {
         std::string path = job.checkpoint;
         if (!path.empty()) path.append(".").append(std::to_string(turn.number));
-        Checkpoint checkpoint(path);
+        Checkpoint checkpoint(path, data.job());
         Training training(data, settings, std::move(start[static_cast<std::size_t>(turn.number)]),
                           Random(random.next()), turn, workers, reporter, checkpoint);
         training.run();

@@ -365,15 +365,16 @@ void Training::save() {
 }
 
 void Training::resume() {
-    const Checkpoint::Stored stored = checkpoint_.read(settings_.to_json());
-    now_ = stored.state.get<Standing>();
+    const std::optional<Checkpoint::Stored> stored = checkpoint_.read(settings_.to_json());
+    if (!stored) return reporter_.warning("the checkpoint belongs to another job and is not used");
+    now_ = stored->state.get<Standing>();
     random_ = Random(now_.random);
     schedule_.restart(now_.step);
     if (now_.best_epoch > 0) {
         best_ = {model_, users_.weight().clone()};
         best_.model.for_each([](const std::string&, Tensor& tensor) { tensor = at::empty_like(tensor); });
     }
-    for (const auto& [name, tensor] : tensors()) tensor.copy_(read_tensor(stored.file, name));
+    for (const auto& [name, tensor] : tensors()) tensor.copy_(read_tensor(stored->file, name));
     reporter_.warning("went on after epoch " + std::to_string(now_.epoch) + ", where it was interrupted");
 }
 

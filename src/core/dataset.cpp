@@ -14,6 +14,9 @@ namespace {
 /// Enough for one search's memory to arrive while others begin.
 constexpr std::size_t kSearchesAtOnce = 32;
 
+constexpr char kLimitExceeded[] = "54000";
+constexpr std::size_t kShownBytes = 40;
+
 [[noreturn]] void fail(const char* what) {
     const bool full = errno == ENOSPC || errno == EDQUOT;
     throw Error(full ? sqlstate::kDiskFull : sqlstate::kIo,
@@ -40,6 +43,24 @@ std::string text_of(const Uuid& uuid) {
         text += kDigits[uuid[i] & 15];
     }
     return text;
+}
+
+/// At most `most` bytes, and no part of a character.
+std::string_view beginning(std::string_view text, std::size_t most) {
+    if (text.size() <= most) return text;
+    const auto inside = [&](std::size_t at) { return (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80; };
+    while (most > 0 && inside(most)) --most;
+    return text.substr(0, most);
+}
+
+/// `what`: whose id it is, with its article. Only texts can be long.
+void check_length(const Id& id, const char* what) {
+    const auto* text = std::get_if<std::string_view>(&id);
+    if (!text || text->size() <= kMostIdBytes) return;
+    throw Error(kLimitExceeded,
+                std::string(what) + " id of " + std::to_string(text->size()) + " bytes is too long: \"" +
+                    std::string(beginning(*text, kShownBytes)) + "...\"",
+                "An id may have at most " + std::to_string(kMostIdBytes) + " bytes.");
 }
 
 }  // namespace
@@ -110,7 +131,7 @@ std::int32_t IdMap::index_of_text(std::string_view id, std::uint64_t hash) {
     std::size_t slot = slot_of(id, hash);
     if (table_[slot] != 0) return static_cast<std::int32_t>(table_[slot] - 1);
     if (size() >= std::numeric_limits<std::int32_t>::max() - 1)
-        throw Error("54000", "too many different ids", "A model holds at most 2147483646 items.");
+        throw Error(kLimitExceeded, "too many different ids", "A model holds at most 2147483646 items.");
     if (static_cast<std::size_t>(size()) * 2 >= table_.size()) {
         grow();
         slot = slot_of(id, hash);
@@ -192,6 +213,7 @@ DatasetWriter::DatasetWriter(const std::string& folder)
 }
 
 void DatasetWriter::begin_user(const Id& id) {
+    check_length(id, "a user");
     user_offsets_.put(counts_.interactions);
     const std::string text = id_text(id);
     user_id_bytes_.append(text.data(), text.size());
@@ -200,6 +222,7 @@ void DatasetWriter::begin_user(const Id& id) {
 }
 
 void DatasetWriter::interaction(const Id& item, double time) {
+    check_length(item, "an item");
     searches_.push_back(items_.begin(item));
     event_times_.put(time);
     ++counts_.interactions;
@@ -217,6 +240,7 @@ void DatasetWriter::write(const std::string& path) {
     counts_.items = items_.size();
     user_offsets_.put(counts_.interactions);
     SafetensorsWriter writer;
+    for (const auto& [key, value] : metadata_) writer.set_metadata(key, value);
     writer.set_metadata("format", "seqrec-dataset/1");
     writer.declare<std::int64_t>("user.offsets", {counts_.users + 1});
     writer.declare<std::int32_t>("event.item", {counts_.interactions});
@@ -233,7 +257,7 @@ void DatasetWriter::write(const std::string& path) {
     user_id_bytes_.copy_to(writer.bytes("user.id.bytes"));
     std::ranges::copy(std::as_bytes(items_.offsets()), writer.bytes("item.id.offsets").begin());
     std::ranges::copy(std::as_bytes(items_.bytes()), writer.bytes("item.id.bytes").begin());
-    writer.commit(Durability::Scratch);  // a job that is interrupted starts again
+    writer.commit(Durability::Durable);  // an interrupted job goes on with it, after a power loss too
 }
 
 }  // namespace seqrec

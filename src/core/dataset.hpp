@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +29,9 @@ static_assert(std::is_trivially_destructible_v<Id>);  // may live where PostgreS
 /// The id as the dataset file has it: decimal digits, a uuid's 36 characters, or the text itself.
 /// 数据集文件中的 id 文本：十进制数字、36 个字符的 uuid 或文本本身。
 std::string id_text(const Id& id);
+
+/// The longest id that a dataset takes. 数据集接受的最长 id。
+inline constexpr std::size_t kMostIdBytes = 512;
 
 /// From keys of a fixed size, with their hashes, to indexes; grows by doubling, at most half full. A search
 /// reads one place in memory, where one by text reads three.
@@ -141,19 +145,25 @@ class DatasetWriter {
     /// `folder` holds the temporary files. folder 用于存放临时文件。
     explicit DatasetWriter(const std::string& folder);
 
-    /// Starts the next user; every user comes once. 开始下一个用户；每个用户只出现一次。
+    /// An entry of the file's metadata, beside `format`. 文件元数据中的一项（format 除外）。
+    void set_metadata(const std::string& key, const std::string& value) { metadata_[key] = value; }
+    /// Starts the next user; every user comes once. Error 54000 when the id is longer than kMostIdBytes.
+    /// 开始下一个用户；每个用户只出现一次。id 超过 kMostIdBytes 字节时抛出 Error 54000。
     void begin_user(const Id& id);
-    /// One interaction of the current user; `time` in seconds, or the number the table has.
-    /// 当前用户的一次交互；time 为秒，或表中的原始数值。
+    /// One interaction of the current user; `time` in seconds, or the number the table has. Error 54000 when
+    /// the id is longer than kMostIdBytes.
+    /// 当前用户的一次交互；time 为秒，或表中的原始数值。id 超过 kMostIdBytes 字节时抛出 Error 54000。
     void interaction(const Id& item, double time);
     const Counts& counts() const { return counts_; }
-    /// Writes the file. Errors: 53100 on a full disk, 58030 on other I/O. 写出文件。
+    /// Writes the file, which then survives a power loss. Errors: 53100 on a full disk, 58030 on other I/O.
+    /// 写出文件并刷盘，断电后仍然完好。错误：53100（磁盘满）、58030（其他 I/O）。
     void write(const std::string& path);
 
   private:
     void finish_searches();
 
     Counts counts_{0, 0, 0};
+    std::map<std::string, std::string> metadata_;
     IdMap items_;
     std::vector<IdMap::Search> searches_;  // of the last interactions' items
     SpoolColumn user_offsets_, user_id_offsets_, user_id_bytes_, event_items_, event_times_;

@@ -1,6 +1,8 @@
 #include "core/dataset.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <limits>
 #include <string>
@@ -8,9 +10,20 @@
 
 #include "testing.hpp"
 
+namespace {
+int syncs = 0;
+}
+
+/// Stands before the C library's, to see what is synced.
+extern "C" int fsync(int descriptor) {
+    ++syncs;
+    return static_cast<int>(::syscall(SYS_fsync, descriptor));
+}
+
 namespace seqrec {
 namespace {
 
+using testing::error_of;
 using testing::TempFolder;
 
 constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
@@ -174,6 +187,56 @@ TEST(Dataset, MayBeEmpty) {
     const SafetensorsFile file = SafetensorsFile::open(folder / "dataset");
     EXPECT_EQ(values<std::int64_t>(file, "user.offsets"), std::vector<std::int64_t>{0});
     EXPECT_TRUE(ids(file, "item").empty());
+}
+
+TEST(Dataset, HoldsMetadata) {
+    TempFolder folder;
+    DatasetWriter writer(folder / "");
+    writer.set_metadata("job", "00000000-0000-0000-0000-00000000000a");
+    writer.write(folder / "dataset");
+    const SafetensorsFile file = SafetensorsFile::open(folder / "dataset");
+    EXPECT_EQ(file.meta("job"), "00000000-0000-0000-0000-00000000000a");
+    EXPECT_EQ(file.meta("format"), "seqrec-dataset/1");
+}
+
+/// The worker uses the file of an interrupted job again, whatever interrupted it.
+TEST(Dataset, IsOnDiskOnceItIsWritten) {
+    TempFolder folder;
+    DatasetWriter writer(folder / "");
+    syncs = 0;
+    writer.write(folder / "dataset");
+    EXPECT_GE(syncs, 2);  // the file and its folder
+}
+
+TEST(Dataset, RefusesLongIds) {
+    TempFolder folder;
+    DatasetWriter writer(folder / "");
+    const std::string most(512, 'x'), more = most + "x";
+    writer.begin_user(std::string_view(most));
+    writer.interaction(std::string_view(most), 1);
+    std::string message;
+    EXPECT_EQ(error_of([&] { writer.begin_user(std::string_view(more)); }, &message), "54000");
+    EXPECT_EQ(message, "a user id of 513 bytes is too long: \"" + std::string(40, 'x') +
+                           "...\" / An id may have at most 512 bytes.");
+    EXPECT_EQ(error_of([&] { writer.interaction(std::string_view(more), 1); }, &message), "54000");
+    EXPECT_EQ(message, "an item id of 513 bytes is too long: \"" + std::string(40, 'x') +
+                           "...\" / An id may have at most 512 bytes.");
+    EXPECT_EQ(writer.counts().users, 1);
+    EXPECT_EQ(writer.counts().interactions, 1);
+}
+
+TEST(Dataset, ShowsLongIdsUpToACharactersEnd) {
+    TempFolder folder;
+    DatasetWriter writer(folder / "");
+    std::string id = "a", shown = "a", message;  // 1 + 13 * 3 = 40 bytes
+    for (int i = 0; i < 200; ++i) id += "\u4e66";
+    for (int i = 0; i < 13; ++i) shown += "\u4e66";
+    error_of([&] { writer.begin_user(std::string_view(id)); }, &message);
+    EXPECT_NE(message.find('"' + shown + "...\""), std::string::npos) << message;
+    id.insert(0, 1, 'b');
+    shown.insert(0, 1, 'b').resize(38);
+    error_of([&] { writer.begin_user(std::string_view(id)); }, &message);
+    EXPECT_NE(message.find('"' + shown + "...\""), std::string::npos) << message;
 }
 
 }  // namespace

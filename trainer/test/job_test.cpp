@@ -220,6 +220,34 @@ TEST(Job, RefusesTheCheckpointOfOtherSettings) {
     EXPECT_EQ(testing::run_command(command).last("error").at("sqlstate"), "22023");
 }
 
+TEST(Job, ItsNameIsInModelAndCheckpoint) {
+    for (const std::string name : {"", "00000000-0000-0000-0000-00000000000a"}) {
+        const TempFolder folder;
+        testing::write_dataset(folder / "dataset", testing::walks(100, 20, 20), 20, name);
+        ASSERT_EQ(testing::run_job(folder, {{"epochs", 4}, {"dim", 8}, {"threads", 1}}).status, 0);
+        for (const char* path : {"model", "checkpoint.0"}) {
+            const SafetensorsFile file = SafetensorsFile::open(folder / path);
+            const auto found = file.metadata().find("job");
+            EXPECT_EQ(found == file.metadata().end() ? "" : found->second, name) << path;
+        }
+    }
+}
+
+TEST(Job, StartsAnewBesideTheCheckpointOfAnotherJob) {
+    const TempFolder folder, alone;
+    const Sequences data = testing::walks(100, 20, 20), others = testing::walks(100, 20, 20, 2);
+    const json options = {{"epochs", 4}, {"dim", 8}, {"threads", 1}, {"members", 2}};
+    testing::write_dataset(folder / "dataset", others, 20, "a");
+    ASSERT_EQ(testing::run_job(folder, options).status, 0);
+    for (const TempFolder* each : {&folder, &alone}) testing::write_dataset(*each / "dataset", data, 20, "b");
+    const auto outcome = testing::run_job(folder, options);
+    ASSERT_EQ(outcome.status, 0);
+    EXPECT_EQ(outcome.last("warning").at("message"), "the checkpoint belongs to another job and is not used");
+    ASSERT_EQ(testing::run_job(alone, options).status, 0);
+    EXPECT_TRUE(weights(folder) == weights(alone));
+    EXPECT_EQ(SafetensorsFile::open(folder / "checkpoint.0").meta("job"), "b");
+}
+
 TEST(Job, SigtermLeavesNoFile) {
     const TempFolder folder;
     testing::write_dataset(folder / "dataset", testing::walks(400, 300, 100), 300);

@@ -34,12 +34,15 @@ inline Sequences walks(int users, int items, int longest, std::uint64_t seed = 1
     return sequences;
 }
 
-inline void write_dataset(const std::string& path, const Sequences& sequences, std::int64_t items) {
+/// `job`: the metadata entry; empty for none. job 为元数据项，空则不写。
+inline void write_dataset(const std::string& path, const Sequences& sequences, std::int64_t items,
+                          const std::string& job = "") {
     std::int64_t events = 0;
     for (const auto& sequence : sequences) events += static_cast<std::int64_t>(sequence.size());
     const auto users = static_cast<std::int64_t>(sequences.size());
     SafetensorsWriter writer;
     writer.set_metadata("format", "seqrec-dataset/1");
+    if (!job.empty()) writer.set_metadata("job", job);
     writer.declare<std::int64_t>("user.offsets", {users + 1});
     writer.declare<std::int32_t>("event.item", {events});
     writer.declare<double>("event.time", {events});
@@ -85,16 +88,23 @@ inline Outcome run_command(const std::string& command) {
     return outcome;
 }
 
+/// Trains on the dataset that is in `folder` already; the model is `folder`/model, and with `keep` there is a
+/// checkpoint beside it. 用 folder 中已有的数据集训练；keep 时另存检查点。
+inline Outcome run_job(const seqrec::testing::TempFolder& folder, nlohmann::json options, bool keep = true) {
+    nlohmann::json job = {{"dataset", folder / "dataset"},
+                          {"model", folder / "model"},
+                          {"kind", "transformer"},
+                          {"options", std::move(options)}};
+    if (keep) job["checkpoint"] = folder / "checkpoint";
+    seqrec::testing::write_file(folder / "job.json", job.dump());
+    return run_command(std::string(SEQREC_TRAINER) + " train " + (folder / "job.json"));
+}
+
 /// Trains on sequences with the program itself; the model is `folder`/model.
 inline Outcome train(const seqrec::testing::TempFolder& folder, const Sequences& sequences,
                      std::int64_t items, nlohmann::json options) {
     write_dataset(folder / "dataset", sequences, items);
-    seqrec::testing::write_file(folder / "job.json", nlohmann::json{{"dataset", folder / "dataset"},
-                                                                    {"model", folder / "model"},
-                                                                    {"kind", "transformer"},
-                                                                    {"options", std::move(options)}}
-                                                         .dump());
-    return run_command(std::string(SEQREC_TRAINER) + " train " + (folder / "job.json"));
+    return run_job(folder, std::move(options), false);
 }
 
 }  // namespace seqrec::trainer::testing
