@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <random>
 
 namespace seqrec {
@@ -63,6 +62,12 @@ void check_length(const Id& id, const char* what) {
                 "An id may have at most " + std::to_string(kMostIdBytes) + " bytes.");
 }
 
+void check_room(std::int64_t count, std::int64_t most, const char* what) {
+    if (count >= most)
+        throw Error(kLimitExceeded, std::string("too many different ") + what,
+                    "A model holds at most " + std::to_string(most) + " " + what + ".");
+}
+
 }  // namespace
 
 std::string id_text(const Id& id) {
@@ -104,7 +109,7 @@ void KeyMap<Key>::insert(const Key& key, std::uint64_t hash, std::int32_t index)
 template class KeyMap<std::int64_t>;
 template class KeyMap<Uuid>;
 
-IdMap::IdMap() : key_(random_key()), numbers_(key_), uuids_(key_) {}
+IdMap::IdMap(std::int64_t most) : most_(most), key_(random_key()), numbers_(key_), uuids_(key_) {}
 
 std::string_view IdMap::id(std::int32_t index) const {
     const std::int64_t begin = offsets_[index], end = offsets_[index + 1];
@@ -130,8 +135,7 @@ void IdMap::grow() {
 std::int32_t IdMap::index_of_text(std::string_view id, std::uint64_t hash) {
     std::size_t slot = slot_of(id, hash);
     if (table_[slot] != 0) return static_cast<std::int32_t>(table_[slot] - 1);
-    if (size() >= std::numeric_limits<std::int32_t>::max() - 1)
-        throw Error(kLimitExceeded, "too many different ids", "A model holds at most 2147483646 items.");
+    check_room(size(), most_, "items");
     if (static_cast<std::size_t>(size()) * 2 >= table_.size()) {
         grow();
         slot = slot_of(id, hash);
@@ -203,8 +207,10 @@ void SpoolColumn::copy_to(std::span<std::byte> target) {
     if (!target.empty() && std::fread(target.data(), target.size(), 1, file_.get()) != 1) fail("read");
 }
 
-DatasetWriter::DatasetWriter(const std::string& folder)
-    : user_offsets_(folder),
+DatasetWriter::DatasetWriter(const std::string& folder, std::int64_t most)
+    : most_users_(most),
+      items_(most),
+      user_offsets_(folder),
       user_id_offsets_(folder),
       user_id_bytes_(folder),
       event_items_(folder),
@@ -214,6 +220,7 @@ DatasetWriter::DatasetWriter(const std::string& folder)
 
 void DatasetWriter::begin_user(const Id& id) {
     check_length(id, "a user");
+    check_room(counts_.users, most_users_, "users");
     user_offsets_.put(counts_.interactions);
     const std::string text = id_text(id);
     user_id_bytes_.append(text.data(), text.size());

@@ -32,6 +32,9 @@ std::string id_text(const Id& id);
 
 /// The longest id that a dataset takes. 数据集接受的最长 id。
 inline constexpr std::size_t kMostIdBytes = 512;
+/// The most users and the most items of a dataset: indexes have 31 bits. 数据集的用户数与物品数上限：下标为
+/// 31 位。
+inline constexpr std::int64_t kMostIds = 2147483646;
 
 /// From keys of a fixed size, with their hashes, to indexes; grows by doubling, at most half full. A search
 /// reads one place in memory, where one by text reads three.
@@ -75,9 +78,10 @@ class IdMap {
         std::uint64_t hash;
     };
 
-    IdMap();
+    /// Takes `most` ids. 至多容纳 most 个 id。
+    explicit IdMap(std::int64_t most = kMostIds);
     /// The index of an id, new ones at the end. The same text is the same id, whatever it came as. Error
-    /// 54000 past 2^31 - 2 ids. id 的下标，新的追加在末尾；文本相同即为同一 id。超过 2^31 - 2 个时抛出 Error
+    /// 54000 when there are too many. id 的下标，新的追加在末尾；文本相同即为同一 id。过多时抛出 Error
     /// 54000。
     std::int32_t index_of(const Id& id) { return finish(begin(id)); }
     /// index_of in two steps, so that searches can overlap. 将 index_of 分为两步，使多次查找得以重叠。
@@ -95,6 +99,7 @@ class IdMap {
     void grow();
     std::size_t slot_of(std::string_view id, std::uint64_t hash) const;
 
+    std::int64_t most_;
     IdHashKey key_;  // drawn anew each time: whoever chooses ids can't choose them to collide
     std::vector<std::int64_t> offsets_{0};
     std::vector<char> bytes_;
@@ -142,17 +147,20 @@ class DatasetWriter {
         std::int64_t users, items, interactions;
     };
 
-    /// `folder` holds the temporary files. folder 用于存放临时文件。
-    explicit DatasetWriter(const std::string& folder);
+    /// `folder` holds the temporary files; `most` users and as many items are taken.
+    /// folder 用于存放临时文件；用户与物品各至多 most 个。
+    explicit DatasetWriter(const std::string& folder, std::int64_t most = kMostIds);
 
     /// An entry of the file's metadata, beside `format`. 文件元数据中的一项（format 除外）。
     void set_metadata(const std::string& key, const std::string& value) { metadata_[key] = value; }
-    /// Starts the next user; every user comes once. Error 54000 when the id is longer than kMostIdBytes.
-    /// 开始下一个用户；每个用户只出现一次。id 超过 kMostIdBytes 字节时抛出 Error 54000。
+    /// Starts the next user; every user comes once. Error 54000 when the id is longer than kMostIdBytes or
+    /// there are too many users.
+    /// 开始下一个用户；每个用户只出现一次。id 超过 kMostIdBytes 字节或用户过多时抛出 Error 54000。
     void begin_user(const Id& id);
     /// One interaction of the current user; `time` in seconds, or the number the table has. Error 54000 when
-    /// the id is longer than kMostIdBytes.
-    /// 当前用户的一次交互；time 为秒，或表中的原始数值。id 超过 kMostIdBytes 字节时抛出 Error 54000。
+    /// the id is longer than kMostIdBytes or there are too many items, which may show some calls later.
+    /// 当前用户的一次交互；time 为秒，或表中的原始数值。id 超过 kMostIdBytes
+    /// 字节或物品过多（可能稍后才发现）时抛出 Error 54000。
     void interaction(const Id& item, double time);
     const Counts& counts() const { return counts_; }
     /// Writes the file, which then survives a power loss. Errors: 53100 on a full disk, 58030 on other I/O.
@@ -162,6 +170,7 @@ class DatasetWriter {
   private:
     void finish_searches();
 
+    std::int64_t most_users_;
     Counts counts_{0, 0, 0};
     std::map<std::string, std::string> metadata_;
     IdMap items_;

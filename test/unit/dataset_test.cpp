@@ -208,6 +208,19 @@ TEST(Dataset, IsOnDiskOnceItIsWritten) {
     EXPECT_GE(syncs, 2);  // the file and its folder
 }
 
+TEST(Dataset, RefusesTooManyUsersAndItems) {
+    TempFolder folder;
+    DatasetWriter writer(folder / "", 2);
+    std::string message;
+    for (std::int64_t user = 0; user < 2; ++user) writer.begin_user(user);
+    EXPECT_EQ(error_of([&] { writer.begin_user(std::int64_t{2}); }, &message), "54000");
+    EXPECT_EQ(message, "too many different users / A model holds at most 2 users.");
+    for (const char* item : {"a", "b", "a"}) writer.interaction(std::string_view(item), 1);
+    EXPECT_EQ(error_of([&] { writer.interaction(std::string_view("c"), 1); }, &message), "54000");
+    EXPECT_EQ(message, "too many different items / A model holds at most 2 items.");
+    EXPECT_LE(kMostIds, std::numeric_limits<std::int32_t>::max() - 1);
+}
+
 TEST(Dataset, RefusesLongIds) {
     TempFolder folder;
     DatasetWriter writer(folder / "");
