@@ -59,15 +59,45 @@ GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], 
     seqrec.answers, seqrec_explain(text, text[], text[], text), seqrec_similar_items(text, integer, text),
     seqrec_unknown_items TO seqrec_http;
 SET ROLE seqrec_http;
-SELECT cardinality(item_ids) FROM seqrec.answers(ARRAY['u1', 'u2'], ARRAY[1, NULL], ARRAY['i1'], 5, 'hers');
+-- Reading what users did is a right of its own: the asker without clicks has no answer, the other has.
+SELECT cardinality(item_ids), source, problem FROM seqrec.answers(ARRAY['u1', 'u2'], ARRAY[1, NULL], ARRAY['i1'], 5, 'hers');
 SELECT count(*) FROM seqrec_explain('u1', NULL, ARRAY['i2'], 'hers');
+SELECT count(*) FROM seqrec_history('u1', 10, 'hers');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION seqrec_history TO seqrec_http;
+SET ROLE seqrec_http;
+SELECT cardinality(item_ids), source, problem FROM seqrec.answers(ARRAY['u1', 'u2'], ARRAY[1, NULL], ARRAY['i1'], 5, 'hers');
+SELECT count(*) FROM seqrec_explain('u1', NULL, ARRAY['i2'], 'hers');
+SELECT * FROM seqrec_history('u1', 3, 'hers');
 SELECT count(*), seqrec_unknown_items(ARRAY['i1', 'never'], 'hers') FROM seqrec_similar_items('i1', 5, 'hers');
-SELECT model, active FROM seqrec_models;
+SELECT model, active, source FROM seqrec_models;
+SELECT count(*) FROM seqrec_jobs;
 SELECT count(*) FROM alices;
 SELECT count(*) FROM seqrec.models;
 SELECT seqrec_train('alices', model => 'hers');
 SELECT seqrec_activate(1);
 RESET ROLE;
+-- Seeing all jobs is one, too, without what they read and were asked.
+GRANT EXECUTE ON FUNCTION seqrec.sees_all_jobs TO seqrec_http;
+SET ROLE seqrec_http;
+SELECT model, state, owner, source, options, detail FROM seqrec_jobs;
+RESET ROLE;
+
+-- A condition of a query sees no row that its reader may not see.
+CREATE FUNCTION public.spy(value text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN RAISE NOTICE 'saw %', value; RETURN true; END $$;
+SET client_min_messages = notice;
+SET ROLE seqrec_bob;
+SELECT count(*) FROM seqrec_jobs WHERE public.spy(model);
+SELECT count(*) FROM seqrec_job_log WHERE public.spy(job_id::text);
+SELECT count(*) FROM seqrec_jobs WHERE (source::text)::int = 1;
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) FROM seqrec_bob;
+SET ROLE seqrec_bob;
+SELECT count(*) FROM seqrec_models WHERE public.spy(model);
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) TO seqrec_bob;
+SET client_min_messages = warning;
+DROP FUNCTION public.spy;
 
 -- A search_path of the caller's can't put functions into what runs as the extension's owner.
 GRANT CREATE ON DATABASE :DBNAME TO seqrec_alice;

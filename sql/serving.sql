@@ -136,7 +136,7 @@ single AS (SELECT request, array_agg(item_id ORDER BY rank) AS ids, array_agg(sc
            FROM asked, seqrec_recommend(u, clicks, 7, 'shop', ARRAY['i3'], false, NULL, 0) GROUP BY request)
 SELECT a.request, a.item_ids = single.ids AND a.scores = single.scores AS same, a.source, unknown_items, a.version = m.version::text AS version
 FROM seqrec.answers(ARRAY['u1', 'u2', 'x', 'nobody'], ARRAY[2, NULL, 3, 0], ARRAY['i1', 'i2', 'i9', 'never', NULL], 7, 'shop', ARRAY['i3'], false, NULL, 0)
-     WITH ORDINALITY AS a (item_ids, scores, source, unknown_items, version, request)
+     WITH ORDINALITY AS a (item_ids, scores, source, unknown_items, version, problem, request)
      JOIN single USING (request), seqrec_models m WHERE m.model = 'shop' AND m.active ORDER BY request;
 SELECT item_ids FROM seqrec.answers(ARRAY['x'], ARRAY[1], ARRAY['i1'], 7, 'shop', candidates => '{}');
 SELECT count(*) FROM seqrec.answers('{}', '{}', '{}', 7, 'shop');

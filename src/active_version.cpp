@@ -8,6 +8,7 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -32,10 +33,12 @@ const ActiveVersion* copy(HeapTuple row, TupleDesc columns) {
     const auto text = [&](PGFunction output, const char* name) {
         return DatumGetCString(DirectFunctionCall1(output, column(row, columns, name)));
     };
+    if (TupleDescAttr(columns, SPI_fnumber(columns, "owner") - 1)->atttypid != REGROLEOID)
+        report_old_extension();
     auto* version = static_cast<ActiveVersion*>(palloc(sizeof(ActiveVersion)));
     version->model_id = DatumGetInt64(column(row, columns, "model_id"));
     version->version = text(uuid_out, "version");
-    version->owner = text(nameout, "owner");
+    version->owner = DatumGetObjectId(column(row, columns, "owner"));
     version->source = text(jsonb_out, "source");
     return version;
 }

@@ -15,7 +15,8 @@ namespace seqrec {
 /// What serving needs of a row of seqrec.models, palloc'd. 服务所需的 seqrec.models 行内容，由 palloc 分配。
 struct ActiveVersion {
     std::int64_t model_id;
-    const char *version, *owner, *source;
+    const char *version, *source;
+    Oid owner;
 };
 
 /// The version of `name` that is active in `snapshot`; null when there is none. seqrec's own tables are read

@@ -1,14 +1,22 @@
 #include "answering.hpp"
 
 #include "history.hpp"
+#include "id_text.hpp"
 
 namespace seqrec {
 
 Work work;
 
-void begin_answering(const Wish& wish, std::span<SqlAsker> askers) {
+void begin_answering(Wish& wish, std::span<SqlAsker> askers) {
     for (SqlAsker& asker : askers) read_missing_clicks(asker, wish.model);
+    open_for_answering(wish, askers);
+}
+
+void open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
     ServingModel& model = serving_model(wish.model.data(), wish.model.size());
+    for (SqlAsker& asker : askers) canonicalize(asker, model);
+    canonicalize(wish.exclude.view(), model.item_type);
+    canonicalize(wish.candidates.view(), model.item_type);
     guarded([&] {
         work.model = &model;
         work.request = wish.request();
@@ -21,6 +29,11 @@ std::span<SqlAsker> askers_of(const IdArray& users) {
     auto* askers = static_cast<SqlAsker*>(palloc0(sizeof(SqlAsker) * static_cast<Size>(users.count + 1)));
     for (int i = 0; i < users.count; ++i) askers[i].user = users.ids[i];
     return {askers, static_cast<std::size_t>(users.count)};
+}
+
+void canonicalize(SqlAsker& asker, const ServingModel& model) {
+    canonicalize(std::span(&asker.user, 1), model.user_type);
+    if (asker.clicks_given) canonicalize(asker.clicks.view(), model.item_type);
 }
 
 void answer(std::span<const SqlAsker> askers) {

@@ -27,11 +27,18 @@ extern Work work;
 /// Reads the histories that are wanted, then opens the model: a view over the ratings may have called
 /// seqrec_recommend itself, and another version may be active since.
 /// 先读取所需的历史记录，再打开模型：评分视图可能自己调用过 seqrec_recommend，此间启用版本也可能已切换。
-void begin_answering(const Wish& wish, std::span<SqlAsker> askers);
+void begin_answering(Wish& wish, std::span<SqlAsker> askers);
+
+/// The part of it that comes after the histories, for who reads those differently.
+/// 其中读取历史记录之后的部分，供以其他方式读取者使用。
+void open_for_answering(Wish& wish, std::span<SqlAsker> askers);
 
 /// An asker for each user, in palloc'd memory; their clicks are not given yet.
 /// 为每个用户建立一个请求者（palloc 分配），尚未给出点击。
 std::span<SqlAsker> askers_of(const IdArray& users);
+
+/// An asker's ids as the model spells them. 将请求者的 id 统一为模型的写法。
+void canonicalize(SqlAsker& asker, const ServingModel& model);
 
 /// Fills work.answers for some of the askers. 为部分请求者填充 work.answers。
 void answer(std::span<const SqlAsker> askers);

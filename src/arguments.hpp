@@ -22,6 +22,7 @@ struct IdArray {
     int count;
 
     std::span<const std::string_view> view() const { return {ids, static_cast<std::size_t>(count)}; }
+    std::span<std::string_view> view() { return {ids, static_cast<std::size_t>(count)}; }
 };
 
 /// A bigint's digits. bigint 的数字文本。
@@ -46,6 +47,7 @@ struct SqlAsker {
     std::string_view user;
     IdArray clicks;
     bool clicks_given;
+    ErrorData* problem;  // why the history could not be read, see try_missing_clicks()
 
     bool wants_history() const { return !clicks_given && user.data(); }
 };

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <nlohmann/json.hpp>
 
 namespace seqrec {
 namespace {
@@ -55,6 +56,10 @@ ErrorData* call_postgres(void (*call)(void* state), void* state) {
     }
     PG_END_TRY();
     return error;
+}
+
+std::string json_text(const nlohmann::json& value) {
+    return value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
 std::string to_utf8(std::string_view text) {

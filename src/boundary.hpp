@@ -10,6 +10,7 @@
 // PostgreSQL outside postgres().
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -104,6 +105,10 @@ auto postgres(Body&& body) -> std::invoke_result_t<Body> {
 inline void check_for_interrupts() {
     if (INTERRUPTS_PENDING_CONDITION()) postgres([] { CHECK_FOR_INTERRUPTS(); });
 }
+
+/// JSON in ASCII: no encoding can spoil it, and text of a table or a file that is not valid becomes U+FFFD.
+/// 仅含 ASCII 的 JSON：不受编码影响，无效字节变为 U+FFFD。
+std::string json_text(const nlohmann::json& value);
 
 /// Between the database's encoding and JSON's, which is UTF-8. Palloc'd, or the text itself when both are the
 /// same. 数据库编码与 JSON 的 UTF-8 之间的转换。

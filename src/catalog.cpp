@@ -41,14 +41,14 @@ SnapshotData* snapshot_of_now() {
     return IsInParallelMode() ? GetCatalogSnapshot(catalog_table("models")) : GetLatestSnapshot();
 }
 
-RoleScope enter_role(Oid role) {
+RoleScope enter_role(Oid role, const char* search_path) {
     RoleScope scope;
     GetUserIdAndSecContext(&scope.user, &scope.context);
     SetUserIdAndSecContext(role,
                            scope.context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     scope.guc_level = NewGUCNestLevel();
-    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-                            true, 0, false);
+    (void)set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                            false);
     return scope;
 }
 
@@ -64,6 +64,8 @@ Param text_param(const char* value) {
 }
 Param bigint_param(std::int64_t value) { return {INT8OID, Int64GetDatum(value), false}; }
 Param int_param(std::int32_t value) { return {INT4OID, Int32GetDatum(value), false}; }
+Param role_param(Oid role) { return {REGROLEOID, ObjectIdGetDatum(role), false}; }
+Param uuid_param(const pg_uuid_t& uuid) { return {UUIDOID, UUIDPGetDatum(&uuid), false}; }
 
 std::uint64_t run_sql(const char* sql, const Param* params, int count, bool read_only) {
     constexpr int kMost = 24;
@@ -91,6 +93,12 @@ std::int64_t spi_bigint(std::uint64_t row, int number) {
     return null ? 0 : DatumGetInt64(value);
 }
 
+Oid spi_oid(std::uint64_t row, int number) {
+    bool null;
+    const Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, &null);
+    return null ? InvalidOid : DatumGetObjectId(value);
+}
+
 RoleScope spi_enter() {
     const RoleScope scope = enter_extension_owner();
     SPI_connect();
@@ -102,13 +110,30 @@ void spi_leave(const RoleScope& scope) {
     leave(scope);
 }
 
-const char* role_name(Oid role) { return GetUserNameFromId(role, false); }
+const char* role_name(Oid role) {
+    const char* name = GetUserNameFromId(role, true);
+    return name ? name : psprintf("%u", role);
+}
 
-void require_role(const char* owner, const char* what) {
-    const Oid role = get_role_oid(owner, true);
-    if (!superuser() && !(OidIsValid(role) && has_privs_of_role(GetUserId(), role)))
+bool role_exists(Oid role) { return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)); }
+
+void require_role(Oid owner, const char* what) {
+    if (superuser()) return;
+    if (!role_exists(owner))
+        ereport(ERROR,
+                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for %s", what),
+                 errhint("The role it belonged to has been dropped. A superuser can give it to another one "
+                         "with seqrec_set_owner.")));
+    if (!has_privs_of_role(GetUserId(), owner))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for %s", what),
-                        errhint("It belongs to role \"%s\".", owner)));
+                        errhint("It belongs to role \"%s\".", role_name(owner))));
+}
+
+void report_old_extension() {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the extension seqrec in this database is older than the installed library"),
+                    errhint("Run ALTER EXTENSION seqrec UPDATE in this database.")));
+    pg_unreachable();
 }
 
 }  // namespace seqrec

@@ -5,9 +5,10 @@
 
 #include "core/explain.hpp"
 
-#include "arguments.hpp"
+#include "answering.hpp"
 #include "boundary.hpp"
 #include "history.hpp"
+#include "id_text.hpp"
 #include "result_rows.hpp"
 #include "serving_model.hpp"
 #include "settings.hpp"
@@ -52,10 +53,12 @@ void put_reason(ReturnSetInfo* info, const Snapshot& snapshot, std::string_view 
 Datum explain_rows(FunctionCallInfo fcinfo, Oid type) {
     const std::string_view name = read_model(fcinfo, 3);
     SqlAsker asker = read_asker(fcinfo, type);
-    read_missing_clicks(asker, name);
     IdArray items{};
     if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), type, "item_ids", kMostItems);
+    if (items.count > 0) read_missing_clicks(asker, name);
     const ServingModel& model = serving_model(name.data(), name.size());
+    canonicalize(asker, model);
+    canonicalize(items.view(), model.item_type);
     guarded([&] { explain_items(model, asker, items); });
     InitMaterializedSRF(fcinfo, 0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);

@@ -12,6 +12,7 @@
 
 #include "boundary.hpp"
 #include "row_receiver.hpp"
+#include "source_rights.hpp"
 
 extern "C" {
 #include "catalog/pg_type.h"
@@ -61,6 +62,7 @@ Id id_of(const Column& column, Datum value) {
     }
 }
 
+/// A time that is not finite does not count; history_query() in ratings_table.cpp says the same in SQL.
 double time_seconds(const Column& column, Datum value) {
     switch (column.form) {
         case ColumnForm::Int2:
@@ -116,14 +118,22 @@ void export_row(TupleTableSlot* slot, void* state) {
 
 }  // namespace
 
-ExportCounts export_dataset(const RatingsTable& ratings, const char* folder,
-                            void (*on_progress)(std::int64_t rows)) {
+ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows)) {
     const auto start = std::chrono::steady_clock::now();
+    const RatingsTable ratings = parse_ratings(job.source);
+    const Reading reading = plan_reading(ratings, job.owner);
     const char* query = export_query(ratings);
+    const char *source = job.source, *options = job.options;
+    const char* uuid = uuid_text(job.key.uuid);
+    const RoleScope scope = enter_reading(reading);
     SPI_connect();
+    SPIPlanPtr plan = prepare_reading(reading, query, 0, nullptr);
     const ExportCounts counts = guarded([&] {
         Exporter exporter{ratings, DatasetWriter(folder), {}, {}, 0, 0, on_progress};
-        postgres([&] { for_each_row(query, nullptr, export_row, &exporter); });
+        exporter.writer.set_metadata("job", uuid);
+        exporter.writer.set_metadata("source", to_utf8(source));
+        exporter.writer.set_metadata("options", to_utf8(options));
+        postgres([&] { for_each_row(plan, nullptr, export_row, &exporter); });
         exporter.writer.write(std::string(folder) + "/dataset.safetensors");
         const DatasetWriter::Counts& written = exporter.writer.counts();
         const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
@@ -131,6 +141,7 @@ ExportCounts export_dataset(const RatingsTable& ratings, const char* folder,
                             taken.count()};
     });
     SPI_finish();
+    leave(scope);
     return counts;
 }
 
@@ -141,7 +152,7 @@ char* export_metrics(const ExportCounts& counts) {
                                       {"skipped_rows", counts.skipped},
                                       {"export_seconds", counts.seconds},
                                       {"export_rows_per_s", rows / std::max(counts.seconds, 1e-6)}};
-        return palloc_copy(value.dump());
+        return palloc_copy(json_text(value));
     });
 }
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "ratings_table.hpp"
+#include "job_store.hpp"
 
 namespace seqrec {
 
@@ -14,11 +14,12 @@ struct ExportCounts {
     double seconds;
 };
 
-/// Reads the ratings as the current user, in the current transaction, and writes
-/// `folder`/dataset.safetensors. `on_progress` is called with the rows read so far about four times a second.
-/// May ereport. 以当前用户身份在当前事务中读取数据源并写出数据集文件；约每秒四次报告已读行数。
-ExportCounts export_dataset(const RatingsTable& ratings, const char* folder,
-                            void (*on_progress)(std::int64_t rows));
+/// Reads a job's ratings on behalf of its owner (source_rights.hpp), in the current transaction, and writes
+/// `folder`/dataset.safetensors, which names the job. `on_progress` is called with the rows read so far about
+/// four times a second. May ereport.
+/// 代表任务所有者（见
+/// source_rights.hpp）在当前事务中读取数据源并写出带有任务身份的数据集文件；约每秒四次报告已读行数。
+ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows));
 
 /// The counts as metrics of the job, JSON in palloc'd memory. 以 JSON 形式给出的导出指标。
 char* export_metrics(const ExportCounts& counts);

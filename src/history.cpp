@@ -5,17 +5,45 @@
 
 #include "boundary.hpp"
 #include "catalog.hpp"
+#include "id_text.hpp"
 #include "ratings_table.hpp"
+#include "source_rights.hpp"
 
 extern "C" {
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
+#include "funcapi.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 }
 
 namespace seqrec {
+
+/// The prepared query, and what it was prepared for: whatever of it changes, it is made anew.
+struct History {
+    SPIPlanPtr plan;
+    MemoryContext memory;  // of the rest
+    RatingsTable ratings;
+    Reading reading;
+    Oid* relations;  // all that the plan reads, locked before it is trusted
+    int relation_count;
+    History* next;             // among the retired
+    std::uint32_t retired_in;  // the local transaction
+};
+
 namespace {
 
 Oid parameter_type(ColumnForm form) {
@@ -57,23 +85,79 @@ bool user_parameter(Oid type, std::string_view user, Datum* value) {
     return true;
 }
 
-void prepare(ServingModel& model) {
-    const RatingsTable ratings = parse_ratings(model.source.c_str());
-    Oid types[] = {parameter_type(ratings.user.form), INT4OID};
-    SPIPlanPtr plan = SPI_prepare(history_query(ratings), 2, types);
-    if (!plan)
-        elog(ERROR, "could not prepare the query of a user's history: %s",
-             SPI_result_code_string(SPI_result));
-    SPI_keepplan(plan);
-    model.history = plan;
-    model.history_relation = ratings.relation;
+/// The relations that a plan reads, without repetition.
+void list_relations(History& history) {
+    List* found = NIL;
+    ListCell* cell;
+    foreach (cell, SPI_plan_get_plan_sources(history.plan))
+        found = list_concat_unique_oid(found, static_cast<CachedPlanSource*>(lfirst(cell))->relationOids);
+    history.relation_count = list_length(found);
+    history.relations =
+        static_cast<Oid*>(palloc(sizeof(Oid) * static_cast<Size>(history.relation_count + 1)));
+    int i = 0;
+    foreach (cell, found) history.relations[i++] = lfirst_oid(cell);
 }
 
-/// A plan over a table that was dropped is of no use; one of the same name may have taken its place.
-void forget_dropped_table(ServingModel& model) {
-    if (!model.history || SearchSysCacheExists1(RELOID, ObjectIdGetDatum(model.history_relation))) return;
-    SPI_freeplan(model.history);
-    model.history = nullptr;
+/// Everything that is kept lies in a memory context of its own, which goes when this fails.
+void prepare(ServingModel& model) {
+    const MemoryContext memory =
+        AllocSetContextCreate(CurrentMemoryContext, "seqrec history", ALLOCSET_SMALL_SIZES);
+    const MemoryContext before = MemoryContextSwitchTo(memory);
+    auto* history = static_cast<History*>(palloc0(sizeof(History)));
+    history->memory = memory;
+    history->ratings = parse_ratings(model.source.c_str());
+    history->reading = plan_reading(history->ratings, model.owner);
+    const RoleScope scope = enter_reading(history->reading);
+    SPI_connect();
+    Oid types[] = {parameter_type(history->ratings.user.form), INT4OID};
+    SPIPlanPtr plan = prepare_reading(history->reading, history_query(history->ratings), 2, types);
+    SPI_keepplan(plan);
+    history->plan = plan;
+    MemoryContextSwitchTo(memory);
+    list_relations(*history);
+    SPI_finish();
+    leave(scope);
+    MemoryContextSwitchTo(before);
+    MemoryContextSetParent(memory, TopMemoryContext);
+    model.history = history;
+}
+
+/// Locks what the plan reads, so that it can't change between this look and the reading, and hears of all
+/// changes until now. A lock on what is gone is harmless.
+bool is_current(const History& history, Oid owner) {
+    for (int i = 0; i < history.relation_count; ++i) LockRelationOid(history.relations[i], AccessShareLock);
+    return history.reading.reader == owner && SPI_plan_is_valid(history.plan) &&
+           SearchSysCacheExists1(RELOID, ObjectIdGetDatum(history.ratings.relation)) &&
+           run_as(history.ratings, owner) == history.reading.run_as;
+}
+
+/// Those that were replaced while they may have been in use: a view over the ratings may itself recommend.
+/// They go in a later transaction.
+History* retired = nullptr;
+
+void retire(History*& history) {
+    history->next = retired;
+    history->retired_in = local_transaction();
+    retired = history;
+    history = nullptr;
+}
+
+void free_retired() {
+    while (retired && retired->retired_in != local_transaction()) {
+        History* old = retired;
+        retired = old->next;
+        free_history(old);
+    }
+}
+
+History& history_of(ServingModel& model) {
+    free_retired();
+    if (model.history && !is_current(*model.history, model.owner)) retire(model.history);
+    if (model.history)
+        check_reader(model.history->ratings, model.owner);
+    else
+        prepare(model);
+    return *model.history;
 }
 
 /// The last result's ids in reverse: the query gives the latest first.
@@ -86,24 +170,73 @@ IdArray copy_oldest_first(MemoryContext context, int count) {
     return result;
 }
 
+// --- the right to read histories ---
+
+Oid history_function = InvalidOid;
+
+void forget_function(Datum, int, std::uint32_t) { history_function = InvalidOid; }
+
+Oid find_history_function() {
+    static bool watched = false;
+    if (!watched) CacheRegisterSyscacheCallback(PROCOID, forget_function, (Datum)0);
+    watched = true;
+    if (OidIsValid(history_function)) return history_function;
+    const Oid extension = get_extension_oid("seqrec", true);
+    CatCList* named = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum("seqrec_history"));
+    for (int i = 0; i < named->n_members; ++i) {
+        const Oid function = ((Form_pg_proc)GETSTRUCT(&named->members[i]->tuple))->oid;
+        if (getExtensionOfObject(ProcedureRelationId, function) == extension) history_function = function;
+    }
+    ReleaseCatCacheList(named);
+    if (!OidIsValid(history_function)) report_old_extension();
+    return history_function;
+}
+
+bool has_history_right() {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(ProcedureRelationId, find_history_function(), GetUserId(), ACL_EXECUTE) ==
+           ACLCHECK_OK;
+#else
+    return pg_proc_aclcheck(find_history_function(), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+/// Errors that say nothing about the ratings: a cancel, a lack of memory, a lost race.
+bool concerns_everybody(int code) {
+    const int category = ERRCODE_TO_CATEGORY(code);
+    return category == ERRCODE_TO_CATEGORY(ERRCODE_QUERY_CANCELED) ||
+           category == ERRCODE_TO_CATEGORY(ERRCODE_OUT_OF_MEMORY) ||
+           category == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE);
+}
+
 }  // namespace
 
-IdArray read_history(ServingModel& model, std::string_view user) {
+void free_history(History*& history) {
+    if (!history) return;
+    SPI_freeplan(history->plan);
+    MemoryContextDelete(history->memory);
+    history = nullptr;
+}
+
+void require_history_right(const ServingModel& model) {
+    if (has_privs_of_role(GetUserId(), model.owner) || has_history_right()) return;
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the history of users"),
+             errhint("Give the clicks ('{}' for none), or let the role read what users did: GRANT EXECUTE ON "
+                     "FUNCTION seqrec_history TO %s.",
+                     quote_identifier(role_name(GetUserId())))));
+}
+
+IdArray read_history(ServingModel& model, std::string_view user, int limit) {
     const MemoryContext outside = CurrentMemoryContext;
-    const Oid owner = get_role_oid(model.owner.c_str(), true);
-    if (!OidIsValid(owner))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                        errmsg("the owner \"%s\" of model \"%s\" no longer exists", model.owner.c_str(),
-                               model.name.c_str()),
-                        errhint("Give the clicks, or train the model again as another role.")));
-    const RoleScope scope = enter_role(owner);
+    canonicalize(std::span(&user, 1), model.user_type);
+    History& history = history_of(model);
+    const RoleScope scope = enter_reading(history.reading);
     SPI_connect();
-    forget_dropped_table(model);
-    if (!model.history) prepare(model);
-    Datum values[2] = {(Datum)0, Int32GetDatum(model.snapshot->encoder().max_len())};
+    Datum values[2] = {(Datum)0, Int32GetDatum(limit)};
     int count = 0;
-    if (user_parameter(SPI_getargtypeid(model.history, 0), user, &values[0])) {
-        const int code = SPI_execute_plan(model.history, values, nullptr, true, 0);
+    if (user_parameter(SPI_getargtypeid(history.plan, 0), user, &values[0])) {
+        const int code = SPI_execute_plan(history.plan, values, nullptr, true, 0);
         if (code != SPI_OK_SELECT)
             elog(ERROR, "could not read a user's history: %s", SPI_result_code_string(code));
         count = static_cast<int>(SPI_processed);
@@ -114,9 +247,60 @@ IdArray read_history(ServingModel& model, std::string_view user) {
     return ids;
 }
 
-void read_missing_clicks(SqlAsker& asker, std::string_view model) {
-    if (asker.wants_history())
-        asker.clicks = read_history(serving_model(model.data(), model.size()), asker.user);
+void read_missing_clicks(SqlAsker& asker, std::string_view name) {
+    if (!asker.wants_history()) return;
+    ServingModel& model = serving_model(name.data(), name.size());
+    require_history_right(model);
+    asker.clicks = read_history(model, asker.user, model.snapshot->encoder().max_len());
+}
+
+void try_missing_clicks(SqlAsker& asker, std::string_view name) {
+    if (!asker.wants_history()) return;
+    (void)serving_model(name.data(), name.size());  // that there is no such model is nobody's history
+    const MemoryContext memory = CurrentMemoryContext;
+    const ResourceOwner owner = CurrentResourceOwner;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(memory);
+    PG_TRY();
+    {
+        read_missing_clicks(asker, name);
+        ReleaseCurrentSubTransaction();
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(memory);
+        ErrorData* error = CopyErrorData();
+        if (concerns_everybody(error->sqlerrcode)) PG_RE_THROW();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+        asker.problem = error;
+        asker.clicks = {};
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(memory);
+    CurrentResourceOwner = owner;
 }
 
 }  // namespace seqrec
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(seqrec_history);
+Datum seqrec_history(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    const int k = read_k(fcinfo, 1);
+    const std::string_view name = read_model(fcinfo, 2);
+    InitMaterializedSRF(fcinfo, 0);
+    if (PG_ARGISNULL(0)) return (Datum)0;
+    const IdArray ids = read_history(serving_model(name.data(), name.size()), text_id(PG_GETARG_DATUM(0)), k);
+    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    for (int i = 0; i < ids.count; ++i) {
+        const std::string_view id = ids.ids[ids.count - 1 - i];
+        Datum values[2] = {Int32GetDatum(i + 1),
+                           PointerGetDatum(cstring_to_text_with_len(id.data(), static_cast<int>(id.size())))};
+        bool nulls[2] = {};
+        tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+    }
+    return (Datum)0;
+}
+}

@@ -1,6 +1,9 @@
 // seqrec.answers: what seqrec-http asks. Ids and scores go as arrays, since a row an item costs more than the
 // item.
+#include <nlohmann/json.hpp>
+
 #include "answering.hpp"
+#include "history.hpp"
 #include "result_rows.hpp"
 
 extern "C" {
@@ -88,10 +91,35 @@ Datum unknown_items(const SqlAsker& asker, const Answer& answer) {
     return text_array(elements, count);
 }
 
+/// What an asker whose history can't be read is told, as JSON.
+Datum problem_datum(const ErrorData& error) {
+    const char* text = guarded([&] {
+        const auto optional = [](const char* part) {
+            return part ? nlohmann::json(to_utf8(part)) : nlohmann::json();
+        };
+        return palloc_copy(json_text({{"sqlstate", unpack_sql_state(error.sqlerrcode)},
+                                      {"message", to_utf8(error.message)},
+                                      {"hint", optional(error.hint)}}));
+    });
+    return CStringGetTextDatum(text);
+}
+
+void put_problem(ReturnSetInfo* info, const SqlAsker& asker) {
+    Datum values[6] = {PointerGetDatum(construct_empty_array(TEXTOID)),
+                       PointerGetDatum(construct_empty_array(FLOAT4OID)),
+                       CStringGetTextDatum("unavailable"),
+                       PointerGetDatum(construct_empty_array(TEXTOID)),
+                       CStringGetTextDatum(work.model->version.c_str()),
+                       problem_datum(*asker.problem)};
+    bool nulls[6] = {};
+    tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+}
+
 void put_answer(ReturnSetInfo* info, const SqlAsker& asker, const Answer& answer) {
-    Datum values[5] = {item_ids(answer), scores(answer), CStringGetTextDatum(source_of(asker, answer)),
+    if (asker.problem) return put_problem(info, asker);
+    Datum values[6] = {item_ids(answer), scores(answer), CStringGetTextDatum(source_of(asker, answer)),
                        unknown_items(asker, answer), CStringGetTextDatum(work.model->version.c_str())};
-    bool nulls[5] = {};
+    bool nulls[6] = {false, false, false, false, false, true};
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
@@ -104,7 +132,9 @@ PG_FUNCTION_INFO_V1(seqrec_answers);
 Datum seqrec_answers(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::span<SqlAsker> askers = read_askers(fcinfo);
-    begin_answering(read_wish(fcinfo, 3, TEXTOID), askers);
+    Wish wish = read_wish(fcinfo, 3, TEXTOID);
+    for (SqlAsker& asker : askers) try_missing_clicks(asker, wish.model);
+    open_for_answering(wish, askers);
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     answer_in_blocks(askers,

@@ -4,63 +4,100 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
+#include <string>
 
-#include <cstdlib>
+#include "core/safetensors.hpp"
 
 #include "boundary.hpp"
 #include "catalog.hpp"
+#include "data_folder.hpp"
 #include "job_store.hpp"
-#include "snapshot_store.hpp"
 
 extern "C" {
 #include "common/file_perm.h"
 #include "storage/fd.h"
+#include "utils/builtins.h"
 }
 
 namespace seqrec {
 namespace {
 
-constexpr const char* kPrefix = "job-";
-
-const char* path_of(std::int64_t job_id) {
-    return psprintf("%s/%s" INT64_FORMAT, database_folder(), kPrefix, job_id);
+const char* path_of(const char* uuid) {
+    return psprintf("%s/%s%s", database_folder_path(), kJobPrefix, uuid);
 }
 
 /// Looked up before its lock is taken, which would make the job look alive.
-bool keeps_state(std::int64_t job_id) {
+bool keeps_state(const char* uuid) {
     const RoleScope scope = spi_enter();
-    const bool keeps = can_go_on(job_id);
+    const bool keeps = can_go_on(uuid);
     spi_leave(scope);
     return keeps;
 }
 
+void remove_folder(const char* uuid) {
+    const char* path = path_of(uuid);
+    struct stat status;
+    if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) (void)rmtree(path, true);
+}
+
+/// Whether a file says that it belongs to the job, and to what the job was asked to do where it tells that;
+/// another one's, or half of one, is removed.
+bool is_file_of(const char* path, const Job& job) {
+    if (access(path, F_OK) != 0) return false;
+    const char* uuid = uuid_text(job.key.uuid);
+    const bool own = guarded([&] {
+        try {
+            const SafetensorsFile file = SafetensorsFile::open(path);
+            const bool is_dataset = file.meta("format").starts_with("seqrec-dataset/");
+            return file.meta("job") == uuid &&
+                   (!is_dataset || (file.meta("source") == to_utf8(job.source) &&
+                                    file.meta("options") == to_utf8(job.options)));
+        } catch (const Error&) {
+            return false;
+        }
+    });
+    if (!own) (void)unlink(path);
+    return own;
+}
+
 }  // namespace
 
-const char* open_job_folder(std::int64_t job_id) {
-    const char* path = path_of(job_id);
+const char* open_job_folder(const JobKey& job) {
     (void)database_folder();
+    const char* path = path_of(uuid_text(job.uuid));
     if (MakePGDirectory(path) != 0 && errno != EEXIST)
-        ereport(ERROR, (errcode_for_file_access(), errmsg("could not create folder \"%s\": %m", path)));
+        ereport(ERROR, (errcode_for_file_access(), errmsg("could not create folder \"%s\": %m", path),
+                        errhint("seqrec.directory must name a folder that the server may write.")));
     return path;
 }
 
-bool has_dataset(const char* folder) { return access(psprintf("%s/dataset.safetensors", folder), F_OK) == 0; }
-
-void remove_job_folder(std::int64_t job_id) {
-    const char* path = path_of(job_id);
-    struct stat status;
-    if (stat(path, &status) == 0) (void)rmtree(path, true);
+bool has_dataset(const char* folder, const Job& job) {
+    return is_file_of(psprintf("%s/dataset.safetensors", folder), job);
 }
+
+bool has_model(const char* folder, const Job& job) {
+    return is_file_of(psprintf("%s/model.safetensors", folder), job);
+}
+
+void remove_job_folder(const JobKey& job) { remove_folder(uuid_text(job.uuid)); }
 
 void remove_dead_job_folders() {
     const char* folder = database_folder();
     DIR* directory = AllocateDir(folder);
     while (const struct dirent* entry = ReadDir(directory, folder)) {
-        if (strncmp(entry->d_name, kPrefix, strlen(kPrefix)) != 0) continue;
-        const std::int64_t job_id = std::strtoll(entry->d_name + strlen(kPrefix), nullptr, 10);
-        if (keeps_state(job_id) || !lock_job(job_id, false)) continue;
-        remove_job_folder(job_id);
-        unlock_job(job_id);
+        if (strncmp(entry->d_name, kJobPrefix, strlen(kJobPrefix)) != 0) continue;
+        const char* uuid = pstrdup(entry->d_name + strlen(kJobPrefix));
+        if (!is_own_name(entry->d_name)) continue;
+        if (!begins_with_uuid(uuid)) {  // 0.1.0's: a job's number, which proves nothing
+            remove_folder(uuid);
+            continue;
+        }
+        if (keeps_state(uuid)) continue;
+        const auto* key = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(uuid)));
+        if (!lock_job(*key, false)) continue;
+        remove_folder(uuid);
+        unlock_job(*key);
     }
     FreeDir(directory);
 }

@@ -1,19 +1,20 @@
-// The folder of a running job: dataset, model and log files. PostgreSQL code: may ereport.
+// The folder of a job: dataset, model and log files, named by the job's uuid. PostgreSQL code: may ereport.
 #pragma once
 
-#include <cstdint>
-
 #include "boundary.hpp"
+#include "job_store.hpp"
 
 namespace seqrec {
 
 /// The job's folder, made when it is missing; what an interrupted run left is still in it.
 /// 任务目录，缺失时创建；被中断的运行留下的内容仍在其中。
-const char* open_job_folder(std::int64_t job_id);
-/// Whether an earlier run of the job got as far as a whole dataset file.
-/// 此前的运行是否已写出完整的数据集文件。
-bool has_dataset(const char* folder);
-void remove_job_folder(std::int64_t job_id);
+const char* open_job_folder(const JobKey& job);
+/// Whether an earlier run of this very job got as far as a whole dataset, or model, file; what belongs to
+/// another job, or is damaged, is removed.
+/// 该任务此前的运行是否已写出完整的数据集（或模型）文件；属于其他任务或已损坏的会被删除。
+bool has_dataset(const char* folder, const Job& job);
+bool has_model(const char* folder, const Job& job);
+void remove_job_folder(const JobKey& job);
 /// Removes the folders of jobs whose workers are gone, but for those that can go on.
 /// 删除后台进程已不存在的任务目录，可继续的任务除外。
 void remove_dead_job_folders();

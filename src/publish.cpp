@@ -12,15 +12,17 @@
 #include "boundary.hpp"
 #include "catalog.hpp"
 #include "copy_in.hpp"
+#include "model_lock.hpp"
 #include "settings.hpp"
+#include "snapshot_files.hpp"
 #include "snapshot_store.hpp"
 
 extern "C" {
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/snapmgr.h"
 }
 
@@ -39,8 +41,8 @@ struct Files {
         if (model.meta("format") != "seqrec-model/1")
             throw Error(sqlstate::kDataCorrupted, "the trainer wrote a model of an unknown format",
                         "Install the seqrec-trainer that belongs to this version of the extension.");
-        items = static_cast<std::int64_t>(dataset.get<std::int64_t>("item.id.offsets", {-1}).size()) - 1;
-        users = static_cast<std::int64_t>(dataset.get<std::int64_t>("user.id.offsets", {-1}).size()) - 1;
+        items = count_ids("item");
+        users = count_ids("user");
         const Shape& shape = model.tensor("item.embedding").shape;
         if (shape.size() != 2) throw Error(sqlstate::kDataCorrupted, "item.embedding is not a matrix");
         dim = shape[1];
@@ -50,6 +52,18 @@ struct Files {
         (void)model.get<double>("user.seen_until", {users});
         check_seen();
         check_lists();
+    }
+
+    /// How many ids there are; they must lie within their bytes, or rows would be made of somebody's memory.
+    std::int64_t count_ids(const std::string& prefix) const {
+        const auto offsets = dataset.get<std::int64_t>(prefix + ".id.offsets", {-1});
+        const auto bytes = dataset.get<std::uint8_t>(prefix + ".id.bytes", {-1});
+        if (offsets.empty() || offsets.front() != 0 || !std::is_sorted(offsets.begin(), offsets.end()) ||
+            offsets.back() != static_cast<std::int64_t>(bytes.size()))
+            throw Error(sqlstate::kDataCorrupted,
+                        "the dataset's " + prefix + ".id.offsets do not span its ids",
+                        "Give the job up with seqrec_cancel and start again with seqrec_train.");
+        return static_cast<std::int64_t>(offsets.size()) - 1;
     }
 
     void check_finite(const char* name, const Shape& shape) const {
@@ -165,13 +179,20 @@ void insert_weight(std::int64_t model_id, const char* name, const char* dtype, c
              bytes_param(bytes.subspan(part * step, std::min(step, bytes.size() - part * step)))});
 }
 
-/// The row of seqrec.models; returns model_id and version through `published`.
+/// The row of seqrec.models, not active yet; returns model_id and version through `published`.
 void insert_model(const Job& job, const char* config, const char* metrics, const Files* files,
                   Published* published) {
+    // A number may be taken by a row that came without the sequence: by replication, or from a dump.
     const auto rows = run_sql(
-        "INSERT INTO seqrec.models (name, kind, owner, source, config, metrics, dim, n_users, n_items) "
-        "VALUES ($1, $2, $3::name, $4::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9) RETURNING model_id, version",
-        {text_param(job.model), text_param(job.kind), text_param(job.owner), text_param(job.source),
+        "INSERT INTO seqrec.models (model_id, name, kind, owner, source, config, metrics, dim, n_users, "
+        "n_items) "
+        "SELECT greatest(n, (SELECT max(nextval('seqrec.models_model_id_seq')) FROM generate_series(n, "
+        "most))), "
+        "       $1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9 "
+        "FROM (SELECT nextval('seqrec.models_model_id_seq') AS n) s, "
+        "     (SELECT coalesce(max(model_id), 0) AS most FROM seqrec.models) m "
+        "RETURNING model_id, version",
+        {text_param(job.model), text_param(job.kind), role_param(job.owner), text_param(job.source),
          text_param(config), text_param(metrics), int_param(static_cast<std::int32_t>(files->dim)),
          bigint_param(files->users), bigint_param(files->items)});
     if (rows != 1) elog(ERROR, "could not insert the model");
@@ -184,19 +205,20 @@ void set_metrics(std::int64_t model_id, const char* metrics) {
             {bigint_param(model_id), text_param(metrics)});
 }
 
-/// Versions beyond seqrec.keep_versions, oldest first.
-void delete_old_versions(const char* name) {
-    if (settings::keep_versions == 0) return;
-    const auto rows = run_sql(
-        "SELECT model_id, version::text FROM seqrec.models WHERE name = $1 AND NOT active "
-        "ORDER BY model_id DESC OFFSET $2",
-        {text_param(name), int_param(settings::keep_versions - 1)});
-    SPITupleTable* table = SPI_tuptable;
-    for (std::uint64_t row = 0; row < rows; ++row) {
-        SPI_tuptable = table;
-        const std::int64_t model_id = spi_bigint(row, 1);
-        delete_version(model_id, spi_text(row, 2));
-    }
+/// A version gets the owner that its name has, whoever trained it; ERROR when the job's owner may not replace
+/// that one's model any more. Asked for under the lock on the name, so that the answer stays true.
+void keep_owner(const Job& job, std::int64_t model_id) {
+    const Oid owner = owner_of_model(job.model, model_id);
+    if (!OidIsValid(owner) || (!role_exists(owner) && superuser_arg(job.owner))) return;
+    if (!role_exists(job.owner) || !has_privs_of_role(job.owner, owner))
+        ereport(ERROR,
+                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                 errmsg("model \"%s\" belongs to role \"%s\" now", job.model, role_name(owner)),
+                 errhint("The trained version is kept. A superuser can give model and job to one role with "
+                         "seqrec_set_owner, and publish with seqrec_resume(" INT64_FORMAT ").",
+                         job.key.id)));
+    run_sql("UPDATE seqrec.models SET owner = $2 WHERE model_id = $1 AND owner <> $2",
+            {bigint_param(model_id), role_param(owner)});
 }
 
 /// What has been written so far becomes visible to the statements that follow.
@@ -208,12 +230,20 @@ void see_own_rows() {
 
 }  // namespace
 
+Oid owner_of_model(const char* name, std::int64_t but_version) {
+    const auto rows = run_sql(
+        "SELECT owner FROM seqrec.models WHERE name = $1 AND model_id <> $2 ORDER BY active DESC, model_id "
+        "DESC "
+        "LIMIT 1",
+        {text_param(name), bigint_param(but_version)});
+    return rows == 1 ? spi_oid(0, 1) : InvalidOid;
+}
+
 void activate_version(std::int64_t model_id, const char* name) {
     run_sql("UPDATE seqrec.models SET active = false WHERE name = $1 AND active AND model_id <> $2",
             {text_param(name), bigint_param(model_id)});
     run_sql("UPDATE seqrec.models SET active = true WHERE model_id = $1 AND NOT active",
             {bigint_param(model_id)});
-    CacheInvalidateRelcacheByRelid(catalog_table("models"));
 }
 
 void delete_version(std::int64_t model_id, const char* version) {
@@ -222,7 +252,23 @@ void delete_version(std::int64_t model_id, const char* version) {
          {"DELETE FROM seqrec.items WHERE model_id = $1", "DELETE FROM seqrec.users WHERE model_id = $1",
           "DELETE FROM seqrec.weights WHERE model_id = $1", "DELETE FROM seqrec.models WHERE model_id = $1"})
         run_sql(sql, {bigint_param(model_id)});
-    CacheInvalidateRelcacheByRelid(catalog_table("models"));
+}
+
+void delete_old_versions(const char* name) {
+    if (settings::keep_versions == 0) return;
+    const RoleScope scope = spi_enter();
+    lock_model(name);
+    const auto rows = run_sql(
+        "SELECT model_id, version::text FROM seqrec.models WHERE name = $1 AND NOT active "
+        "ORDER BY model_id DESC OFFSET $2",
+        {text_param(name), int_param(settings::keep_versions - 1)});
+    SPITupleTable* table = SPI_tuptable;
+    for (std::uint64_t row = 0; row < rows; ++row) {
+        SPI_tuptable = table;
+        const std::int64_t model_id = spi_bigint(row, 1);
+        delete_version(model_id, spi_text(row, 2));
+    }
+    spi_leave(scope);
 }
 
 Published publish_model(const Job& job, const char* folder, const char* export_metrics) {
@@ -237,8 +283,11 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
         metrics.update(nlohmann::json::parse(export_metrics));
         const std::string config = files.model.meta("config");
         Published result{};
-        const std::string first = metrics.dump();
-        postgres([&] { insert_model(job, config.c_str(), first.c_str(), &files, &result); });
+        const std::string first = json_text(metrics);
+        postgres([&] {
+            insert_model(job, config.c_str(), first.c_str(), &files, &result);
+            lock_version(result.version);  // nobody sweeps its file away before this transaction commits
+        });
         files.model_id = result.model_id;
         for (const auto& [name, tensor] : files.model.tensors()) {
             if (!is_weight(name)) continue;
@@ -251,7 +300,6 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
         postgres([&] {
             copy_into(items, item_row, &files);
             copy_into(users, user_row, &files);
-            activate_version(result.model_id, job.model);
             see_own_rows();
             build_snapshot(result.model_id, result.version);
         });
@@ -259,10 +307,14 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
         metrics["publish_seconds"] = seconds;
         metrics["publish_rows_per_s"] =
             static_cast<double>(files.items + files.users) / std::max(seconds, 1e-6);
-        const std::string all = metrics.dump();
+        const std::string all = json_text(metrics);
         postgres([&] {
             set_metrics(result.model_id, all.c_str());
-            delete_old_versions(job.model);
+            // The name is locked last: for moments, whatever the version's size. Another transaction that has
+            // it may make this one wait, but not fail.
+            lock_model(job.model);
+            keep_owner(job, result.model_id);
+            activate_version(result.model_id, job.model);
             result.metrics = MemoryContextStrdup(outside, all.c_str());
             result.version = MemoryContextStrdup(outside, result.version);
         });

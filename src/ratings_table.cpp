@@ -3,9 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "boundary.hpp"
+#include "id_text.hpp"
 
 extern "C" {
 #include "access/relation.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -17,6 +19,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 }
 
@@ -73,6 +76,11 @@ void check_relation(Oid relation, char kind) {
             (errcode(ERRCODE_WRONG_OBJECT_TYPE),
              errmsg("\"%s\" is not a table or view", get_rel_name(relation)),
              errhint("Give a table, a partitioned table, a view, a materialized view or a foreign table.")));
+    if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                        errmsg("\"%s\" is temporary: no other session can read it", get_rel_name(relation)),
+                        errhint("A training reads in a background worker. Use a table that is not temporary; "
+                                "UNLOGGED will do.")));
 }
 
 Column find_column(Oid relation, const char* name, const char* role) {
@@ -83,13 +91,6 @@ Column find_column(Oid relation, const char* name, const char* role) {
                  errmsg("column \"%s\" of relation \"%s\" does not exist", name, get_rel_name(relation)),
                  errhint("Name the right one: %s => '...'.", role)));
     column.type = getBaseType(get_atttype(relation, column.number));
-    if (pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-        pg_attribute_aclcheck(relation, column.number, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-             errmsg("permission denied for column \"%s\" of relation \"%s\"", name, get_rel_name(relation)),
-             errhint("Grant SELECT on it to role \"%s\".", GetUserNameFromId(GetUserId(), false))));
     return column;
 }
 
@@ -109,6 +110,13 @@ Column find_id_column(Oid relation, const char* name, const char* role) {
     return column;
 }
 
+Oid attribute_collation(Oid relation, AttrNumber number) {
+    Oid type, collation;
+    std::int32_t modifier;
+    get_atttypetypmodcoll(relation, number, &type, &modifier, &collation);
+    return collation;
+}
+
 const char* quoted(const Column& column) { return quote_identifier(column.name); }
 
 /// The expression whose text is an id: equal ids sort together, whatever the type's own idea of equality.
@@ -118,7 +126,44 @@ void append_id(StringInfo sql, const Column& column, bool collate) {
     else
         appendStringInfo(sql, "r.%s", quoted(column));
     if (collate && (column.form == ColumnForm::Cast || column.form == ColumnForm::Text))
-        appendStringInfoString(sql, " COLLATE \"C\"");
+        appendStringInfoString(sql, " COLLATE pg_catalog.\"C\"");
+}
+
+/// A column of text is compared in its own collation first, so that an index on it is used; one that calls
+/// different texts equal is asked again byte by byte.
+void append_user_is(StringInfo sql, const RatingsTable& ratings) {
+    const Oid collation = get_typcollation(ratings.user.type) == InvalidOid
+                              ? InvalidOid
+                              : attribute_collation(ratings.relation, ratings.user.number);
+    const bool by_type = ratings.user.form != ColumnForm::Cast;
+    if (by_type) {
+        append_id(sql, ratings.user, false);
+        appendStringInfoString(sql, " OPERATOR(pg_catalog.=) $1");
+    }
+    if (by_type && (!OidIsValid(collation) || get_collation_isdeterministic(collation))) return;
+    if (by_type) appendStringInfoString(sql, " AND ");
+    append_id(sql, ratings.user, true);
+    appendStringInfoString(sql, " OPERATOR(pg_catalog.=) $1");
+}
+
+/// What time_seconds() in export.cpp skips.
+void append_row_counts(StringInfo sql, const RatingsTable& ratings) {
+    appendStringInfo(sql, " AND r.%s IS NOT NULL AND r.%s IS NOT NULL", quoted(ratings.item),
+                     quoted(ratings.time));
+    switch (ratings.time.form) {
+        case ColumnForm::Timestamp:
+        case ColumnForm::Date:
+            appendStringInfo(sql, " AND pg_catalog.isfinite(r.%s)", quoted(ratings.time));
+            break;
+        case ColumnForm::Float4:
+        case ColumnForm::Float8:
+        case ColumnForm::Cast:  // of infinities and NaN the difference is NaN
+            appendStringInfo(sql, " AND (r.%s OPERATOR(pg_catalog.-) r.%s) OPERATOR(pg_catalog.=) 0",
+                             quoted(ratings.time), quoted(ratings.time));
+            break;
+        default:
+            break;
+    }
 }
 
 /// What decides between rows of the same user and time: the place in the table, which is the order of
@@ -161,38 +206,64 @@ RatingsTable open_ratings(Oid relation, const char* user_column, const char* ite
 }
 
 char* ratings_to_json(const RatingsTable& ratings) {
+    const std::uint64_t system = GetSystemIdentifier();
     return guarded([&] {
-        const nlohmann::json value = {{"relation", to_utf8(ratings.qualified)},
-                                      {"user_column", to_utf8(ratings.user.name)},
-                                      {"item_column", to_utf8(ratings.item.name)},
-                                      {"time_column", to_utf8(ratings.time.name)}};
-        return from_utf8(value.dump());
+        nlohmann::json value = {
+            {"relation", to_utf8(ratings.qualified)},    {"relation_id", ratings.relation},
+            {"system", std::to_string(system)},          {"database", MyDatabaseId},
+            {"user_column", to_utf8(ratings.user.name)}, {"item_column", to_utf8(ratings.item.name)},
+            {"time_column", to_utf8(ratings.time.name)}};
+        if (has_other_spellings(ratings.user.type)) value["user_type"] = ratings.user.type;
+        if (has_other_spellings(ratings.item.type)) value["item_type"] = ratings.item.type;
+        return from_utf8(json_text(value));
     });
 }
 
-RatingsTable parse_ratings(const char* json) {
-    struct Names {
-        char *relation, *user, *item, *time;
-    };
-    const Names names = guarded([&] {
+namespace {
+
+struct Source {
+    char *relation, *user, *item, *time;
+    Oid relation_id;  // in this database; else 0
+};
+
+Source read_source(const char* json) {
+    const std::uint64_t system = GetSystemIdentifier();
+    return guarded([&] {
         const nlohmann::json value = nlohmann::json::parse(to_utf8(json));
         const auto copy = [&](const char* key) {
             return from_utf8(value.at(key).get_ref<const std::string&>());
         };
-        return Names{copy("relation"), copy("user_column"), copy("item_column"), copy("time_column")};
+        const bool is_here = value.value("system", "") == std::to_string(system) &&
+                             value.value("database", Oid{0}) == MyDatabaseId;
+        return Source{copy("relation"), copy("user_column"), copy("item_column"), copy("time_column"),
+                      is_here ? value.value("relation_id", Oid{0}) : 0};
     });
-    RangeVar* range = makeRangeVarFromNameList(stringToQualifiedNameList(names.relation
+}
+
+Oid relation_named(const char* name) {
+    RangeVar* range = makeRangeVarFromNameList(stringToQualifiedNameList(name
 #if PG_VERSION_NUM >= 160000
                                                                          ,
                                                                          nullptr
 #endif
                                                                          ));
-    const Oid relation = RangeVarGetRelid(range, NoLock, true);
-    if (!OidIsValid(relation))
+    return RangeVarGetRelid(range, NoLock, true);
+}
+
+}  // namespace
+
+RatingsTable parse_ratings(const char* json) {
+    const Source source = read_source(json);
+    const Oid relation =
+        OidIsValid(source.relation_id) ? source.relation_id : relation_named(source.relation);
+    if (OidIsValid(relation)) LockRelationOid(relation, AccessShareLock);
+    if (!OidIsValid(relation) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
         ereport(ERROR,
-                (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %s does not exist", names.relation),
-                 errhint("The model was trained on it. Give the clicks, or train again.")));
-    return open_ratings(relation, names.user, names.item, names.time);
+                (errcode(ERRCODE_UNDEFINED_TABLE),
+                 errmsg("relation %s, which the model was trained on, does not exist", source.relation),
+                 errdetail("Another relation of that name, if there is one, is not the same."),
+                 errhint("Give the clicks, or train again.")));
+    return open_ratings(relation, source.user, source.item, source.time);
 }
 
 char* export_query(const RatingsTable& ratings) {
@@ -215,15 +286,17 @@ char* history_query(const RatingsTable& ratings) {
     initStringInfo(&sql);
     appendStringInfoString(&sql, "SELECT ");
     append_id(&sql, ratings.item, false);
-    appendStringInfoString(&sql, "::pg_catalog.text");
-    appendStringInfo(&sql, " FROM %s r WHERE ", ratings.qualified);
-    append_id(&sql, ratings.user, false);
-    appendStringInfo(
-        &sql, " OPERATOR(pg_catalog.=) $1 AND r.%s IS NOT NULL AND r.%s IS NOT NULL ORDER BY r.%s DESC",
-        quoted(ratings.item), quoted(ratings.time), quoted(ratings.time));
+    appendStringInfo(&sql, "::pg_catalog.text FROM %s r WHERE ", ratings.qualified);
+    append_user_is(&sql, ratings);
+    append_row_counts(&sql, ratings);
+    appendStringInfo(&sql, " ORDER BY r.%s DESC", quoted(ratings.time));
     append_tie_breaker(&sql, ratings, "DESC");
     appendStringInfoString(&sql, " LIMIT $2");
     return sql.data;
+}
+
+bool casts_ids(const RatingsTable& ratings) {
+    return ratings.user.form == ColumnForm::Cast || ratings.item.form == ColumnForm::Cast;
 }
 
 }  // namespace seqrec

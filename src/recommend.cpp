@@ -25,7 +25,8 @@ void tell_fallback() {
 
 Datum recommend_rows(FunctionCallInfo fcinfo, Oid type) {
     SqlAsker asker = read_asker(fcinfo, type);
-    begin_answering(read_wish(fcinfo, 2, type), std::span(&asker, 1));
+    Wish wish = read_wish(fcinfo, 2, type);
+    begin_answering(wish, std::span(&asker, 1));
     answer(std::span(&asker, 1));
     tell_fallback();
     put_ranked(fcinfo, *work.model->snapshot, work.answers.front().items, type);
@@ -66,9 +67,10 @@ PG_FUNCTION_INFO_V1(seqrec_recommend_info);
 Datum seqrec_recommend_info(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     SqlAsker asker = read_asker(fcinfo, TEXTOID);
-    begin_answering(read_wish(fcinfo, 2, TEXTOID), std::span(&asker, 1));
+    Wish wish = read_wish(fcinfo, 2, TEXTOID);
+    begin_answering(wish, std::span(&asker, 1));
     answer(std::span(&asker, 1));
-    const char* text = guarded([&] { return from_utf8(describe(asker, work.answers.front()).dump()); });
+    const char* text = guarded([&] { return from_utf8(json_text(describe(asker, work.answers.front()))); });
     PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 }
 }

@@ -106,7 +106,8 @@ PG_FUNCTION_INFO_V1(seqrec_recommend_batch);
 Datum seqrec_recommend_batch(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::span<SqlAsker> askers = read_askers(fcinfo);
-    begin_answering(read_wish(fcinfo, 2, TEXTOID), askers);
+    Wish wish = read_wish(fcinfo, 2, TEXTOID);
+    begin_answering(wish, askers);
     InitMaterializedSRF(fcinfo, 0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     answer_in_blocks(
@@ -117,7 +118,8 @@ Datum seqrec_recommend_batch(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(seqrec_recommend_all);
 Datum seqrec_recommend_all(PG_FUNCTION_ARGS) {
     using namespace seqrec;
-    begin_answering(read_wish(fcinfo, 0, TEXTOID), {});
+    Wish wish = read_wish(fcinfo, 0, TEXTOID);
+    begin_answering(wish, {});
     InitMaterializedSRF(fcinfo, 0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     const auto users = static_cast<std::int32_t>(work.model->snapshot->users().size());

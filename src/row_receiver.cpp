@@ -28,7 +28,11 @@ bool receive(TupleTableSlot* slot, DestReceiver* self) {
 
 }  // namespace
 
-void for_each_row(const char* sql, ParamListInfo params, RowFunction row, void* state) {
+namespace {
+
+/// `execute(options)` runs something whose rows go to `row`.
+template <typename Execute>
+void receive_rows(ParamListInfo params, RowFunction row, void* state, Execute execute) {
     RowReceiver receiver = {};
     receiver.pub.receiveSlot = receive;
     receiver.pub.rStartup = [](DestReceiver*, int, TupleDesc) {};
@@ -42,9 +46,21 @@ void for_each_row(const char* sql, ParamListInfo params, RowFunction row, void* 
     options.params = params;
     options.read_only = true;
     options.dest = &receiver.pub;
-    const int code = SPI_execute_extended(sql, &options);
-    if (code < 0) elog(ERROR, "query failed (%s): %s", SPI_result_code_string(code), sql);
+    const int code = execute(&options);
+    if (code < 0) elog(ERROR, "query failed: %s", SPI_result_code_string(code));
     MemoryContextDelete(receiver.scratch);
+}
+
+}  // namespace
+
+void for_each_row(const char* sql, ParamListInfo params, RowFunction row, void* state) {
+    receive_rows(params, row, state,
+                 [&](const SPIExecuteOptions* options) { return SPI_execute_extended(sql, options); });
+}
+
+void for_each_row(SPIPlanPtr plan, ParamListInfo params, RowFunction row, void* state) {
+    receive_rows(params, row, state,
+                 [&](const SPIExecuteOptions* options) { return SPI_execute_plan_extended(plan, options); });
 }
 
 }  // namespace seqrec

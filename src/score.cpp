@@ -7,9 +7,10 @@
 
 #include "core/recommend.hpp"
 
-#include "arguments.hpp"
+#include "answering.hpp"
 #include "boundary.hpp"
 #include "history.hpp"
+#include "id_text.hpp"
 #include "result_rows.hpp"
 #include "serving_model.hpp"
 #include "settings.hpp"
@@ -36,7 +37,14 @@ ServingModel& model_named(std::string_view name) { return serving_model(name.dat
 SqlAsker read_whole_asker(FunctionCallInfo fcinfo, Oid type, std::string_view model) {
     SqlAsker asker = read_asker(fcinfo, type);
     read_missing_clicks(asker, model);
+    canonicalize(asker, model_named(model));
     return asker;
+}
+
+/// An item's id as the model spells it.
+std::string_view item_id(const ServingModel& model, std::string_view id) {
+    canonicalize(std::span(&id, 1), model.item_type);
+    return id;
 }
 
 std::vector<float> vector_of(const ServingModel& model, const SqlAsker& asker) {
@@ -82,6 +90,7 @@ Datum score_rows(FunctionCallInfo fcinfo, Oid type) {
     IdArray items{};
     if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), type, "item_ids", kMostIds);
     const ServingModel& model = model_named(name);
+    canonicalize(items.view(), model.item_type);
     guarded([&] { score_items(model, asker, items); });
     InitMaterializedSRF(fcinfo, 0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
@@ -151,7 +160,7 @@ Datum score_one(FunctionCallInfo fcinfo, Oid type) {
     ServingModel& model = model_named(read_model(fcinfo, 3));
     const CallSite& site = call_site(fcinfo, type, call_key(fcinfo, type), model);
     if (PG_ARGISNULL(2)) PG_RETURN_NULL();
-    const std::string_view id = any_id(PG_GETARG_DATUM(2), type);
+    const std::string_view id = item_id(model, any_id(PG_GETARG_DATUM(2), type));
     bool known = false;
     const float score = guarded([&] {
         const std::int32_t item = model.snapshot->items().find(id);
@@ -167,7 +176,8 @@ Datum score_one(FunctionCallInfo fcinfo, Oid type) {
 Datum similar_rows(FunctionCallInfo fcinfo, Oid type) {
     const int k = read_k(fcinfo, 1);
     ServingModel& model = model_named(read_model(fcinfo, 2));
-    const std::string_view item = PG_ARGISNULL(0) ? std::string_view() : any_id(PG_GETARG_DATUM(0), type);
+    const std::string_view item =
+        PG_ARGISNULL(0) ? std::string_view() : item_id(model, any_id(PG_GETARG_DATUM(0), type));
     guarded([&] {
         Request request{k};
         request.exact = settings::exact;
@@ -224,7 +234,7 @@ PG_FUNCTION_INFO_V1(seqrec_item_embedding);
 Datum seqrec_item_embedding(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const ServingModel& model = model_named(read_model(fcinfo, 1));
-    const std::string_view id = text_id(PG_GETARG_DATUM(0));
+    const std::string_view id = item_id(model, text_id(PG_GETARG_DATUM(0)));
     const std::int32_t item = guarded([&] { return model.snapshot->items().find(id); });
     if (item < 0) PG_RETURN_NULL();
     const auto dim = static_cast<std::size_t>(model.snapshot->dim());
@@ -241,7 +251,8 @@ Datum seqrec_unknown_items(PG_FUNCTION_ARGS) {
     int count = 0;
     for (const std::string_view id : ids.view()) {
         CHECK_FOR_INTERRUPTS();
-        if (guarded([&] { return model.snapshot->items().find(id); }) < 0)
+        const std::string_view spelled = item_id(model, id);
+        if (guarded([&] { return model.snapshot->items().find(spelled); }) < 0)
             unknown[count++] = id_datum(id, TEXTOID);
     }
     PG_RETURN_ARRAYTYPE_P(construct_array(unknown, count, TEXTOID, -1, false, TYPALIGN_INT));

@@ -1,11 +1,13 @@
 #include "serving_model.hpp"
 
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
 #include "active_version.hpp"
 #include "boundary.hpp"
 #include "catalog.hpp"
+#include "snapshot_files.hpp"
 #include "snapshot_store.hpp"
 
 extern "C" {
@@ -36,14 +38,6 @@ std::vector<Retired> retired;
 
 void note_change(Datum, Oid relation) {
     if (relation == InvalidOid || models_table == InvalidOid || relation == models_table) ++generation;
-}
-
-std::uint32_t local_transaction() {
-#if PG_VERSION_NUM >= 170000
-    return MyProc->vxid.lxid;
-#else
-    return MyProc->lxid;
-#endif
 }
 
 ServingModel* find(std::string_view name) {
@@ -78,7 +72,7 @@ void free_retired() {
     if (retired.empty()) return;
     std::erase_if(retired, [](const Retired& old) {
         if (old.transaction == local_transaction()) return false;
-        if (old.model->history) SPI_freeplan(old.model->history);
+        free_history(old.model->history);
         return true;
     });
 }
@@ -95,8 +89,10 @@ ServingModel* open_version(const char* name, const ActiveVersion& row) {
         ServingModel& fresh = *known.back();
         fresh.name = name;
         fresh.version = row.version;
-        fresh.owner = row.owner;
         fresh.source = row.source;
+        const auto columns = nlohmann::json::parse(to_utf8(row.source));
+        fresh.user_type = columns.value("user_type", Oid{0});
+        fresh.item_type = columns.value("item_type", Oid{0});
         fresh.model_id = row.model_id;
         fresh.snapshot = std::move(owned);
         fresh.path = path;
@@ -121,6 +117,7 @@ ServingModel& look_up(std::string_view wanted) {
     ServingModel* model = find(name);
     if (!model || model->model_id != row->model_id || !file_is_unchanged(*model))
         model = open_version(name, *row);
+    model->owner = row->owner;
     // Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and
     // what it sees must not be remembered beyond it: the invalidation that would correct it has come already.
     const ActiveVersion* latest = find_active_version(name, snapshot_of_now());
@@ -145,6 +142,14 @@ bool is_whole(const Snapshot& snapshot) {
 }
 
 }  // namespace
+
+std::uint32_t local_transaction() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
+#endif
+}
 
 ServingModel& serving_model(const char* name, std::size_t length) {
     const std::string_view wanted(name, length);

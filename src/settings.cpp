@@ -14,6 +14,7 @@ char* trainer = nullptr;
 char* directory = nullptr;
 int trainer_memory = 0;
 int trainer_nice = 10;
+int trainer_silence = 60;
 int keep_versions = 5;
 bool exact = false;
 int probes = 0;
@@ -32,6 +33,10 @@ void define() {
                             nullptr);
     DefineCustomIntVariable("seqrec.trainer_nice", "Niceness of a trainer: higher yields more to the server.",
                             nullptr, &trainer_nice, 10, 0, 19, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "seqrec.trainer_silence", "Time without a sign of life after which a trainer is ended.",
+        "A trainer reports every second. 0 means never.", &trainer_silence, 60, 0,
+        std::numeric_limits<int>::max() / 1000, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("seqrec.keep_versions", "Versions of a model that publishing a new one keeps.",
                             "The active version is always kept. 0 keeps all.", &keep_versions, 5, 0, 10000,
                             PGC_SIGHUP, 0, nullptr, nullptr, nullptr);

@@ -3,19 +3,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
-#include <ctime>
+#include <cstring>
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "core/error.hpp"
 #include "core/snapshot_writer.hpp"
 
 #include "boundary.hpp"
 #include "catalog.hpp"
+#include "data_folder.hpp"
 #include "row_receiver.hpp"
-#include "settings.hpp"
+#include "snapshot_files.hpp"
 #include "snapshot_stamp.hpp"
 
 extern "C" {
@@ -35,11 +34,7 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-constexpr std::uint16_t kBuildLockClass = 1517;  // beside the job locks
-constexpr const char* kSuffix = ".safetensors";
-constexpr const char* kTemporary = ".tmp.";  // and the writer's process id
 constexpr const char* kPrivateFolder = "base/" PG_TEMP_FILES_DIR;
-constexpr std::time_t kSweepAge = 3600;  // a publish that has not committed yet is younger
 
 struct ModelRow {
     char *kind, *config;
@@ -49,7 +44,7 @@ struct ModelRow {
 ModelRow read_model_row(std::int64_t model_id) {
     const auto rows = run_sql(
         "SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen, "
-        "       coalesce((m.config->>'lists')::bigint, 0) "
+        "       coalesce((m.config->>'lists')::bigint, 0), i.rows <> m.n_items OR u.rows <> m.n_users "
         "FROM seqrec.models m, "
         "     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes "
         "              FROM seqrec.items WHERE model_id = m.model_id) i, "
@@ -62,6 +57,13 @@ ModelRow read_model_row(std::int64_t model_id) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("model version " INT64_FORMAT " does not exist", model_id),
                         errhint("It may have been dropped. The view seqrec_models shows what there is.")));
+    if (strcmp(spi_text(0, 10), "t") == 0)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("rows of model version " INT64_FORMAT " are missing", model_id),
+             errhint(
+                 "Where the tables of schema seqrec are replicated or restored, wait until all are here.")));
     return {spi_text(0, 1),
             spi_text(0, 2),
             {spi_bigint(0, 4), spi_bigint(0, 6), spi_bigint(0, 3), spi_bigint(0, 5), spi_bigint(0, 7),
@@ -207,25 +209,10 @@ const Snapshot* try_open(const char* path, const char* version, Unverified unver
     });
 }
 
-/// Makes the folder when it is missing; when it returns false, errno says why.
-bool make_folder(const char* folder) {
-    struct stat status;
-    return stat(folder, &status) == 0 || pg_mkdir_p(pstrdup(folder), pg_dir_create_mode) == 0;
-}
-
-/// The same of a folder that must take a new file.
-bool can_write(const char* folder) {
-    return make_folder(folder) && access(psprintf("%s/.", folder), R_OK | W_OK | X_OK) == 0;
-}
-
-const char* folder_path() { return psprintf("%s/%u", settings::directory, MyDatabaseId); }
-
-void warn_not_writable() {
-    ereport(
-        WARNING,
-        (errcode(ERRCODE_IO_ERROR),
-         errmsg("folder \"%s\" can't be written: this session makes a snapshot of its own", folder_path()),
-         errdetail("%m"), errhint("seqrec.directory must name a folder that the server may write.")));
+void warn_not_usable(const char* problem) {
+    ereport(WARNING,
+            (errcode(ERRCODE_IO_ERROR), errmsg("%s: this session makes a snapshot of its own", problem),
+             errhint("seqrec.directory must name a folder that the server may write and that is its own.")));
 }
 
 /// A copy for this session alone, for when the folder can't be written or nobody else will ask for the
@@ -244,141 +231,51 @@ const Snapshot* open_private_copy(std::int64_t model_id, const char* version) {
     });
 }
 
-/// Whether the process that was writing a temporary file is gone.
-bool is_abandoned(const char* name, const struct stat& status) {
-    const char* temporary = strstr(name, kTemporary);
-    if (!temporary) return false;
-    const int writer = std::atoi(temporary + strlen(kTemporary));
-    return status.st_mtime < timestamptz_to_time_t(PgStartTime) ||
-           (writer > 0 && kill(writer, 0) != 0 && errno == ESRCH);
-}
-
-/// Removes what crashed builds of a version left, while this process holds the lock on building it.
-void remove_abandoned(const char* path) {
-    const char* folder = folder_path();
-    const char* name = strrchr(path, '/') + 1;
-    DIR* directory = AllocateDir(folder);
-    while (const struct dirent* entry = ReadDir(directory, folder)) {
-        const char* other = psprintf("%s/%s", folder, entry->d_name);
-        struct stat status;
-        if (strncmp(entry->d_name, name, strlen(name)) == 0 && stat(other, &status) == 0 &&
-            is_abandoned(entry->d_name, status))
-            unlink(other);
-    }
-    FreeDir(directory);
-}
-
-/// Whether a version exists by now, whatever this transaction's snapshot sees.
-bool exists_now(std::int64_t model_id) {
-    const RoleScope scope = spi_enter();
-    PushActiveSnapshot(snapshot_of_now());
-    const auto rows =
-        run_sql("SELECT 1 FROM seqrec.models WHERE model_id = $1", {bigint_param(model_id)}, true);
-    PopActiveSnapshot();
-    spi_leave(scope);
-    return rows == 1;
-}
-
 /// Builds the file of a version while this process holds the lock on it; null when the version is dropped at
 /// the same time, which takes the file away.
 const Snapshot* build_and_open(std::int64_t model_id, const char* version, const char* path) {
-    remove_abandoned(path);
+    remove_unfinished(version);
     build_snapshot(model_id, version);
     const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
-    if (!exists_now(model_id)) {
+    if (!version_exists_now(version)) {
         unlink(path);
         distrust_snapshot(version);
     }
-    // A standby has no training that sweeps; what its primary dropped goes when a new version comes.
-    if (RecoveryInProgress()) sweep_snapshots();
     return snapshot;
 }
 
 /// The snapshot of a version without a usable file.
 const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* path, bool* is_private) {
-    const Snapshot* snapshot = nullptr;
-    if (!can_write(folder_path()))
-        warn_not_writable();
-    else if (exists_now(model_id))  // else dropped since this transaction's snapshot, which alone sees it
-        snapshot = build_and_open(model_id, version, path);
+    // Dropped since this transaction's snapshot, which alone sees it: nobody else will ask for it.
+    const Snapshot* snapshot =
+        version_exists_now(version) ? build_and_open(model_id, version, path) : nullptr;
     *is_private = !snapshot;
     return snapshot ? snapshot : open_private_copy(model_id, version);
 }
 
-std::vector<std::string> pending_removals;
-
-void remove_pending(XactEvent event, void*) {
-    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT)
-        for (const std::string& path : pending_removals) unlink(path.c_str());
-    if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT &&
-        event != XACT_EVENT_PRE_PREPARE)
-        pending_removals.clear();
-}
-
-bool model_version_exists(const char* version) {
-    return run_sql("SELECT 1 FROM seqrec.models WHERE version::text = $1", {text_param(version)}, true) == 1;
-}
-
-/// A snapshot without a version, a stamp without a snapshot, a temporary file without a writer.
-bool is_leftover(const char* folder, const char* name, const struct stat& status) {
-    const char* suffix = strstr(name, kSuffix);
-    if (!suffix) return false;
-    const char* rest = suffix + strlen(kSuffix);
-    if (strcmp(rest, kStampSuffix) == 0)
-        return !is_there(psprintf("%s/%s", folder, pnstrdup(name, static_cast<Size>(rest - name))));
-    if (is_abandoned(name, status)) return true;
-    if (status.st_mtime > std::time(nullptr) - kSweepAge) return false;
-    return *rest != '\0' || !model_version_exists(pnstrdup(name, static_cast<Size>(suffix - name)));
-}
-
-void sweep_versions(const char* folder) {
-    DIR* directory = AllocateDir(folder);
-    while (const struct dirent* entry = ReadDir(directory, folder)) {
-        const char* path = psprintf("%s/%s", folder, entry->d_name);
-        struct stat status;
-        if (stat(path, &status) == 0 && is_leftover(folder, entry->d_name, status)) unlink(path);
+/// What is done under the version's lock: nobody built or verified the file meanwhile, or this process does.
+const Snapshot* open_locked(std::int64_t model_id, const char* version, const char* path, bool* is_private) {
+    if (const char* problem = folder_problem()) {
+        warn_not_usable(problem);
+        *is_private = true;
+        return open_private_copy(model_id, version);
     }
-    FreeDir(directory);
-}
-
-/// A folder is named by its database's oid. One that was listed before the query's snapshot was taken belongs
-/// to a database that the query sees, or to none.
-void sweep_dropped_databases() {
-    DIR* directory = AllocateDir(settings::directory);
-    while (const struct dirent* entry = ReadDir(directory, settings::directory)) {
-        if (strspn(entry->d_name, "0123456789") != strlen(entry->d_name)) continue;
-        if (run_sql("SELECT 1 FROM pg_database WHERE oid::text = $1", {text_param(entry->d_name)}) == 0)
-            (void)rmtree(psprintf("%s/%s", settings::directory, entry->d_name), true);
-    }
-    FreeDir(directory);
+    if (const Snapshot* snapshot = try_open(path, version, Unverified::Verify)) return snapshot;
+    return rebuild(model_id, version, path, is_private);
 }
 
 }  // namespace
 
-const char* database_folder() {
-    const char* folder = folder_path();
-    if (!make_folder(folder))
-        ereport(ERROR, (errcode_for_file_access(), errmsg("could not create folder \"%s\": %m", folder),
-                        errhint("seqrec.directory must name a folder that the server may write.")));
-    return folder;
-}
-
-const char* snapshot_path(const char* version) {
-    return psprintf("%s/%u/%s%s", settings::directory, MyDatabaseId, version, kSuffix);
-}
-
 const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* is_private) {
     const char* path = snapshot_path(version);
     if (const Snapshot* snapshot = try_open(path, version, Unverified::Leave)) return snapshot;
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(model_id >> 32),
-                         static_cast<std::uint32_t>(model_id), kBuildLockClass);
-    (void)LockAcquire(&tag, ExclusiveLock, false, false);
-    const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
+    lock_version(version);
     bool copied = false;
-    if (!snapshot) snapshot = rebuild(model_id, version, path, &copied);  // nobody built it meanwhile
+    const Snapshot* snapshot = open_locked(model_id, version, path, &copied);
     if (is_private) *is_private = copied;
-    LockRelease(&tag, ExclusiveLock, false);
+    unlock_version(version);
+    // A standby has no training that sweeps; what its primary dropped goes when a new version comes.
+    if (RecoveryInProgress() && !copied) sweep_snapshots();
     return snapshot;
 }
 
@@ -391,25 +288,6 @@ void build_snapshot(std::int64_t model_id, const char* version) {
 
 void distrust_snapshot(const char* version) {
     unlink(psprintf("%s%s", snapshot_path(version), kStampSuffix));
-}
-
-void remove_snapshot_at_commit(const char* version) {
-    static bool registered = false;
-    if (!registered) RegisterXactCallback(remove_pending, nullptr);
-    registered = true;
-    const char* path = snapshot_path(version);
-    guarded([&] {
-        pending_removals.emplace_back(path);
-        pending_removals.emplace_back(std::string(path) + kStampSuffix);
-    });
-}
-
-void sweep_snapshots() {
-    const char* folder = database_folder();
-    const RoleScope scope = spi_enter();
-    sweep_versions(folder);
-    sweep_dropped_databases();
-    spi_leave(scope);
 }
 
 }  // namespace seqrec

@@ -13,10 +13,6 @@ namespace seqrec {
 /// Weights are stored in parts of this many bytes, the last one shorter. 权重按此大小分段存储。
 inline constexpr std::int64_t kWeightPart = 8 << 20;
 
-/// The folder of this database's files, made when it is missing. 本数据库的文件目录，缺失时创建。
-const char* database_folder();
-const char* snapshot_path(const char* version);
-
 /// Maps the snapshot of a version. The first process that opens a file after the server's start, or after the
 /// file changed, reads and verifies all of it; a file that is missing or damaged is built again. One process
 /// does so while others wait. Where the folder can't be written the snapshot is a private copy. The caller
@@ -31,12 +27,5 @@ void build_snapshot(std::int64_t model_id, const char* version);
 
 /// Has the file of a version verified anew by whoever opens it next. 使下一个打开该版本文件的进程重新校验。
 void distrust_snapshot(const char* version);
-
-/// Removes the file of a version once the current transaction commits. 当前事务提交后删除某版本的文件。
-void remove_snapshot_at_commit(const char* version);
-
-/// Removes files that nothing needs: of rolled back publishes, of versions dropped before a failover, of
-/// dropped databases. 删除不再需要的文件：已回滚的发布、故障切换前删除的版本、已删除的数据库。
-void sweep_snapshots();
 
 }  // namespace seqrec

@@ -1,4 +1,4 @@
-// The SQL functions of training: seqrec_train, seqrec_cancel, seqrec_wait.
+// The SQL functions of training: seqrec_train, seqrec_cancel, seqrec_resume, seqrec_wait.
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -7,9 +7,12 @@
 
 #include "boundary.hpp"
 #include "catalog.hpp"
+#include "data_folder.hpp"
 #include "job_folder.hpp"
 #include "job_store.hpp"
+#include "publish.hpp"
 #include "ratings_table.hpp"
+#include "source_rights.hpp"
 #include "trainer_process.hpp"
 #include "worker.hpp"
 
@@ -19,11 +22,13 @@ extern "C" {
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -41,6 +46,7 @@ struct TrainCall {
     const char *model, *kind;
     const char *user_column, *item_column, *time_column;
     const char* options;
+    bool skip_if_running;
 };
 
 void refuse_null(FunctionCallInfo fcinfo, int argument, const char* name) {
@@ -49,7 +55,19 @@ void refuse_null(FunctionCallInfo fcinfo, int argument, const char* name) {
                         argument == 0 ? 0 : errhint("Leave it out for its default.")));
 }
 
+/// What to do while the model is being trained.
+bool read_if_running(FunctionCallInfo fcinfo, int argument) {
+    refuse_null(fcinfo, argument, "if_running");
+    const char* wanted = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+    if (strcmp(wanted, "skip") == 0) return true;
+    if (strcmp(wanted, "error") != 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("if_running is \"%s\"", wanted),
+                        errhint("It is 'error' or 'skip': what to do while the model is being trained.")));
+    return false;
+}
+
 TrainCall read_train_call(FunctionCallInfo fcinfo) {
+    if (PG_NARGS() < 10) report_old_extension();
     static const char* const names[] = {"ratings",     "model",       "kind",
                                         "user_column", "item_column", "time_column"};
     for (int i = 0; i < 6; ++i) refuse_null(fcinfo, i, names[i]);
@@ -60,7 +78,8 @@ TrainCall read_train_call(FunctionCallInfo fcinfo) {
             NameStr(*PG_GETARG_NAME(3)),
             NameStr(*PG_GETARG_NAME(4)),
             NameStr(*PG_GETARG_NAME(5)),
-            JsonbToCString(nullptr, &PG_GETARG_JSONB_P(8)->root, 0)};
+            JsonbToCString(nullptr, &PG_GETARG_JSONB_P(8)->root, 0),
+            read_if_running(fcinfo, 9)};
 }
 
 void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
@@ -75,7 +94,7 @@ void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
 /// The options with defaults filled in; ERROR 22023 for what the kind does not know.
 const char* check_options(const char* kind, const char* options) {
     return guarded(
-        [&] { return from_utf8(resolve_options(kind, nlohmann::json::parse(to_utf8(options))).dump()); });
+        [&] { return from_utf8(json_text(resolve_options(kind, nlohmann::json::parse(to_utf8(options))))); });
 }
 
 /// The name or version that the options ask to start from, or null.
@@ -87,7 +106,8 @@ const char* wanted_start(const char* options) {
 }
 
 struct Earlier {
-    char *version, *config, *kind, *owner;
+    char *version, *config, *kind;
+    Oid owner;
 };
 
 /// The active version of a name, or a version by its uuid, that the current user may take the weights of.
@@ -95,13 +115,13 @@ Earlier find_earlier(const char* wanted, const char* kind) {
     const MemoryContext outside = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
-        "SELECT version::text, config::text, kind, owner::text FROM seqrec.models "
+        "SELECT version::text, config::text, kind, owner FROM seqrec.models "
         "WHERE (name = $1 AND active) OR version::text = $1 ORDER BY version::text = $1 LIMIT 1",
         {text_param(wanted)});
     const auto keep = [&](int number) {
         return rows == 1 ? MemoryContextStrdup(outside, spi_text(0, number)) : nullptr;
     };
-    const Earlier earlier{keep(1), keep(2), keep(3), keep(4)};
+    const Earlier earlier{keep(1), keep(2), keep(3), rows == 1 ? spi_oid(0, 4) : InvalidOid};
     spi_leave(scope);
     if (rows != 1)
         ereport(ERROR,
@@ -122,7 +142,7 @@ const char* start_from(const Earlier& earlier, const char* kind, const char* opt
         auto given = adopt_shape(nlohmann::json::parse(to_utf8(options)),
                                  nlohmann::json::parse(to_utf8(earlier.config)));
         given["init_from"] = earlier.version;
-        return from_utf8(resolve_options(kind, given).dump());
+        return from_utf8(json_text(resolve_options(kind, given)));
     });
 }
 
@@ -131,21 +151,27 @@ void check_model_name(const char* model) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid model name \"%s\"", model),
                         errhint("Use a name of 1 to 200 bytes.")));
     const RoleScope scope = spi_enter();
-    const auto rows =
-        run_sql("SELECT DISTINCT owner FROM seqrec.models WHERE name = $1", {text_param(model)});
-    const char* owner = rows == 0 ? nullptr : MemoryContextStrdup(TopTransactionContext, spi_text(0, 1));
+    const Oid owner = owner_of_model(model);
     spi_leave(scope);
-    if (owner) require_role(owner, psprintf("model \"%s\"", model));
+    if (OidIsValid(owner)) require_role(owner, psprintf("model \"%s\"", model));
 }
 
-/// What is known at once is refused at once; a view or foreign table is not executed for it.
-void refuse_empty(const RatingsTable& ratings) {
-    if (ratings.kind == RELKIND_VIEW || ratings.kind == RELKIND_FOREIGN_TABLE) return;
+/// What is known at once is refused at once: rights, and an empty table. A view or foreign table is not
+/// executed for it. As the worker will read it, so that no code of others runs with the caller's rights.
+void check_source(const RatingsTable& ratings, Oid reader) {
+    const Reading reading = plan_reading(ratings, reader);
+    const RoleScope scope = enter_reading(reading);
     SPI_connect();
-    const char* sql = psprintf("SELECT 1 FROM %s LIMIT 1", ratings.qualified);
-    if (SPI_execute(sql, true, 1) != SPI_OK_SELECT) elog(ERROR, "could not look into %s", ratings.qualified);
-    const bool empty = SPI_processed == 0;
+    (void)prepare_reading(reading, export_query(ratings), 0, nullptr);
+    bool empty = false;
+    if (ratings.kind != RELKIND_VIEW && ratings.kind != RELKIND_FOREIGN_TABLE) {
+        const char* sql = psprintf("SELECT 1 FROM %s LIMIT 1", ratings.qualified);
+        if (SPI_execute(sql, true, 1) != SPI_OK_SELECT)
+            elog(ERROR, "could not look into %s", ratings.qualified);
+        empty = SPI_processed == 0;
+    }
     SPI_finish();
+    leave(scope);
     if (empty)
         ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("there are no rows in %s", ratings.qualified),
                         errhint("A model is learnt from rows of user, item and time.")));
@@ -161,10 +187,13 @@ bool can_login(Oid role) {
 }
 #endif
 
-/// A worker logs in as the calling role.
-void check_login() {
+/// A worker logs in as the job's owner.
+void check_login(Oid role) {
+    if (!role_exists(role))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("the role that the job belonged to has been dropped"),
+                        errhint("Give its model to another role with seqrec_set_owner.")));
 #if PG_VERSION_NUM < 170000
-    const Oid role = GetUserId();
     if (!can_login(role))
         ereport(
             ERROR,
@@ -173,11 +202,40 @@ void check_login() {
              errhint("The training's background worker runs as this role. Call seqrec_train as a role with "
                      "LOGIN, or ALTER ROLE ... LOGIN.")));
 #endif
+#if PG_VERSION_NUM >= 160000
+    const bool may_connect =
+        object_aclcheck(DatabaseRelationId, MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK;
+#else
+    const bool may_connect = pg_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK;
+#endif
+    if (!may_connect)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("role \"%s\" may not connect to this database", role_name(role)),
+             errhint(
+                 "The training's background worker connects as this role. Grant CONNECT on the database.")));
+}
+
+/// The name may have become somebody else's since the job began; publishing asks again.
+void check_name_for(const Job& job) {
+    const RoleScope scope = spi_enter();
+    const Oid owner = owner_of_model(job.model);
+    spi_leave(scope);
+    if (OidIsValid(owner) && role_exists(owner) && !has_privs_of_role(job.owner, owner))
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("model \"%s\" belongs to role \"%s\" now, and the job to role \"%s\"", job.model,
+                    role_name(owner), role_name(job.owner)),
+             errhint("Give up the job with seqrec_cancel, or give both to one role with seqrec_set_owner.")));
 }
 
 struct JobRow {
     char *state, *error, *sqlstate, *detail, *hint;
-    bool own;  // inserted by this very transaction
+    bool own;  // written by this very transaction
+    Oid owner;
+    JobKey key;
 };
 
 /// Whether a row version was written by this transaction or a subtransaction of it.
@@ -185,29 +243,31 @@ bool is_own(const char* xmin) {
     return TransactionIdIsCurrentTransactionId(static_cast<TransactionId>(strtoul(xmin, nullptr, 10)));
 }
 
-/// The state of a job as it is now; ERROR 42704 when there is none that the caller may see.
+/// The state of a job as it is now, whatever the transaction's snapshot shows; ERROR 42704 when there is none
+/// that the caller may see.
 JobRow read_job_row(std::int64_t id) {
     const MemoryContext outside = CurrentMemoryContext;
+    PushActiveSnapshot(GetLatestSnapshot());
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
-        "SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.owner, "
-        "       j.xmin FROM seqrec.jobs j WHERE job_id = $1",
-        {bigint_param(id)});
+        "SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid "
+        "FROM seqrec.jobs j WHERE job_id = $1",
+        {bigint_param(id)}, true);
     const auto keep = [&](int number) {
         const char* text = spi_text(0, number);
         return text ? MemoryContextStrdup(outside, text) : nullptr;
     };
     JobRow row{};
-    const char* owner = nullptr;
     if (rows == 1) {
-        row = {keep(1), keep(2), keep(3), keep(4), keep(5), is_own(spi_text(0, 7))};
-        owner = keep(6);
+        row = {keep(1), keep(2), keep(3), keep(4), keep(5), is_own(spi_text(0, 6)), spi_oid(0, 7), {id, {}}};
+        row.key.uuid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(spi_text(0, 8))));
     }
     spi_leave(scope);
-    if (!owner)
+    PopActiveSnapshot();
+    if (rows != 1)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("job " INT64_FORMAT " does not exist", id),
                         errhint("The view seqrec_jobs shows what there is.")));
-    require_role(owner, psprintf("job " INT64_FORMAT, id));
+    require_role(row.owner, psprintf("job " INT64_FORMAT, id));
     return row;
 }
 
@@ -241,17 +301,10 @@ void rest(bool atomic) {
     CHECK_FOR_INTERRUPTS();
 }
 
-JobRow read_job_row_afresh(std::int64_t id) {
-    PushActiveSnapshot(GetLatestSnapshot());
-    const JobRow row = read_job_row(id);
-    PopActiveSnapshot();
-    return row;
-}
-
 void wait_for_job(std::int64_t id, TimestampTz until, bool atomic) {
     for (;;) {
-        const JobRow row = read_job_row_afresh(id);
-        if (row.own)
+        const JobRow row = read_job_row(id);
+        if (row.own && !is_over(row))
             ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                             errmsg("job " INT64_FORMAT " has not started: its transaction is still open", id),
                             errhint("COMMIT first, then CALL seqrec_wait.")));
@@ -285,12 +338,15 @@ Datum seqrec_train(PG_FUNCTION_ARGS) {
     const RatingsTable ratings =
         open_ratings(call.ratings, call.user_column, call.item_column, call.time_column);
     check_model_name(call.model);
-    check_login();
-    refuse_empty(ratings);
+    check_login(GetUserId());
+    check_source(ratings, GetUserId());
     (void)trainer_path();
-    const std::int64_t job = insert_job(call.model, call.kind, ratings_to_json(ratings), options);
-    launch_worker(job, call.model);
-    PG_RETURN_INT64(job);
+    (void)database_folder();
+    const JobKey job =
+        insert_job(call.model, call.kind, ratings_to_json(ratings), options, call.skip_if_running);
+    if (job.id == 0) PG_RETURN_NULL();
+    launch_worker(job, GetUserId(), call.model);
+    PG_RETURN_INT64(job.id);
 }
 
 PG_FUNCTION_INFO_V1(seqrec_cancel);
@@ -298,14 +354,13 @@ Datum seqrec_cancel(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::int64_t id = PG_GETARG_INT64(0);
     const JobRow row = read_job_row(id);
-    const int process = is_over(row) ? 0 : job_process(id);
-    if (process == 0) {
-        const bool given_up = give_up_interrupted_job(id);
-        if (given_up) remove_job_folder(id);
-        PG_RETURN_BOOL(given_up);
-    }
+    // A worker that waits for this very transaction looks at the row when it ends.
+    const int process = row.own || is_over(row) ? 0 : job_process(row.key);
     // SIGINT is what pg_cancel_backend sends; SIGKILL is for the trainer alone, never for a server process.
-    PG_RETURN_BOOL(kill(process, SIGINT) == 0);
+    if (process != 0 && kill(process, SIGINT) == 0) PG_RETURN_BOOL(true);
+    const bool given_up = give_up_job(row.key);
+    if (given_up && !row.own) remove_job_folder(row.key);
+    PG_RETURN_BOOL(given_up);
 }
 
 PG_FUNCTION_INFO_V1(seqrec_resume);
@@ -314,13 +369,17 @@ Datum seqrec_resume(PG_FUNCTION_ARGS) {
     PreventCommandIfReadOnly("seqrec_resume()");
     const std::int64_t id = PG_GETARG_INT64(0);
     const JobRow row = read_job_row(id);
-    if (strcmp(row.state, "interrupted") != 0)
+    if (strcmp(row.state, "interrupted") != 0 && !can_go_on(row.key))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("job " INT64_FORMAT " is not interrupted but %s", id, row.state),
-                        errhint("Only an interrupted job can go on.")));
-    check_login();
+                        errhint("Only an interrupted job, or one that could not be published, can go on.")));
+    Job job;
+    if (!read_job(row.key, &job)) elog(ERROR, "job " INT64_FORMAT " is gone", id);
+    check_name_for(job);
+    check_login(job.owner);
     (void)trainer_path();
-    launch_worker(id, queue_again(id));
+    queue_again(job);
+    launch_worker(job.key, job.owner, job.model);
     PG_RETURN_VOID();
 }
 

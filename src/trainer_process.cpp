@@ -21,6 +21,7 @@ extern "C" {
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "utils/timestamp.h"
 }
 
 namespace seqrec {
@@ -35,7 +36,8 @@ constexpr const char* kPassedOn[] = {"PATH",   "LD_LIBRARY_PATH",      "TMPDIR",
 pid_t running = 0;
 int output = -1;
 StringInfo received = nullptr;
-int taken = 0;  // bytes of `received` already handed out
+int taken = 0;         // bytes of `received` already handed out
+bool limited = false;  // the memory of the running trainer
 
 /// What the child needs, laid out before the fork: after it only async-signal-safe calls are allowed.
 struct Launch {
@@ -59,11 +61,6 @@ void write_small_file(const char* path, const char* text) {
     if (getppid() != launch.parent) _exit(126);  // the parent died before prctl
     write_small_file("/proc/self/oom_score_adj", "1000");
     (void)!nice(settings::trainer_nice);
-    if (settings::trainer_memory > 0) {
-        const rlim_t bytes = static_cast<rlim_t>(settings::trainer_memory) * 1024;
-        const struct rlimit limit = {bytes, bytes};
-        setrlimit(RLIMIT_DATA, &limit);
-    }
     const struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
@@ -105,6 +102,7 @@ void prepare_reading(int descriptor) {
     }
     resetStringInfo(received);
     taken = 0;
+    limited = false;
     output = descriptor;
     fcntl(output, F_SETFL, O_NONBLOCK);
 }
@@ -141,11 +139,40 @@ bool receive_more() {
     return count != 0;
 }
 
+[[noreturn]] void report_silence() {
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+         errmsg("the trainer has said nothing for %d seconds and was ended", settings::trainer_silence),
+         errhint(
+             "It may hang, or its machine may be overloaded. The trained part is lost only since the last "
+             "checkpoint; seqrec.trainer_silence sets how long to wait.")));
+    pg_unreachable();
+}
+
 void wait_for_output() {
-    WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH, output, -1,
-                      PG_WAIT_EXTENSION);
-    ResetLatch(MyLatch);
-    CHECK_FOR_INTERRUPTS();
+    const long limit = settings::trainer_silence > 0 ? settings::trainer_silence * 1000L : -1;
+    const TimestampTz since = GetCurrentTimestamp();
+    for (;;) {
+        const long waited = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+        if (limit >= 0 && waited >= limit) report_silence();
+        const int events = WaitLatchOrSocket(
+            MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH | (limit >= 0 ? WL_TIMEOUT : 0),
+            output, limit >= 0 ? limit - waited : -1, PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+        if (events & WL_SOCKET_READABLE) return;
+    }
+}
+
+/// Set on the running process: libraries that can't get memory while they load hang instead of failing,
+/// before a line of the trainer's own code has run.
+void limit_memory() {
+    if (settings::trainer_memory == 0) return;
+    const rlim_t bytes = static_cast<rlim_t>(settings::trainer_memory) * 1024;
+    const struct rlimit limit = {bytes, bytes};
+    if (prlimit(running, RLIMIT_DATA, &limit, nullptr) != 0)
+        ereport(WARNING, (errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not limit the trainer's memory: %m")));
 }
 
 /// The end of the trainer's standard error, or null when it said nothing.
@@ -165,17 +192,24 @@ char* log_tail(const char* path) {
     return text;
 }
 
+/// What libraries print when they end a process that got no memory.
+bool tells_of_memory(const char* tail) {
+    for (const char* words :
+         {"bad_alloc", "llocate memory", "ut of memory", "emory allocation", "not enough memory"})
+        if (tail && strstr(tail, words)) return true;
+    return false;
+}
+
 [[noreturn]] void report_signal(int number, const char* tail) {
-    const bool killed = number == SIGKILL;
-    ereport(
-        ERROR,
-        (errcode(killed ? ERRCODE_OUT_OF_MEMORY : ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-         errmsg("the trainer was terminated by signal %d: %s", number, pg_strsignal(number)),
-         tail ? errdetail("It said: %s", tail) : 0,
-         killed
-             ? errhint(
-                   "The system may have run out of memory. Smaller dim, batch_tokens or max_len need less.")
-             : errhint("Nothing but this job is affected. Please report it with the server's log.")));
+    const bool killed = number == SIGKILL || tells_of_memory(tail);
+    ereport(ERROR,
+            (errcode(killed ? ERRCODE_OUT_OF_MEMORY : ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+             errmsg("the trainer was terminated by signal %d: %s", number, pg_strsignal(number)),
+             tail ? errdetail("It said: %s", tail) : 0,
+             killed ? errhint("The system, or what seqrec.trainer_memory allows, may have run out. Smaller "
+                              "dim, batch_tokens or "
+                              "max_len need less.")
+                    : errhint("Nothing but this job is affected. Please report it with the server's log.")));
     pg_unreachable();
 }
 
@@ -201,7 +235,8 @@ void start_trainer(const char* job_path, const char* log_path) {
     launch.errors = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int ends[2];
     if (launch.errors < 0 || pipe2(ends, O_CLOEXEC) != 0)
-        ereport(ERROR, (errcode_for_file_access(), errmsg("could not prepare the trainer's output: %m")));
+        ereport(ERROR, (errcode_for_file_access(), errmsg("could not prepare the trainer's output: %m"),
+                        errhint("seqrec.directory must name a folder that the server may write.")));
     launch.output = ends[1];
     prepare_reading(ends[0]);
     running = fork();
@@ -212,14 +247,19 @@ void start_trainer(const char* job_path, const char* log_path) {
     errno = reason;
     if (running < 0) {
         running = 0;
-        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("could not start the trainer: %m")));
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("could not start the trainer: %m"),
+                        errhint("The system may be out of processes or memory. Start the training again.")));
     }
 }
 
 bool next_trainer_line(const char** line) {
     for (;;) {
         *line = take_line();
-        if (*line) return true;
+        if (*line) {
+            if (!limited) limit_memory();
+            limited = true;
+            return true;
+        }
         wait_for_output();
         if (!receive_more()) return false;
     }
@@ -240,12 +280,13 @@ void finish_trainer(const char* log_path) {
     const char* tail = log_tail(log_path);
     if (WIFSIGNALED(status)) report_signal(WTERMSIG(status), tail);
     if (WEXITSTATUS(status) != 0)
-        ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-                        errmsg("the trainer ended with exit status %d", WEXITSTATUS(status)),
-                        tail ? errdetail("It said: %s", tail) : 0,
-                        errhint(WEXITSTATUS(status) == 127
-                                    ? "Run \"seqrec-trainer --version\" to see what it misses."
-                                    : "The server's log may say more.")));
+        ereport(
+            ERROR,
+            (errcode(tells_of_memory(tail) ? ERRCODE_OUT_OF_MEMORY : ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+             errmsg("the trainer ended with exit status %d", WEXITSTATUS(status)),
+             tail ? errdetail("It said: %s", tail) : 0,
+             errhint(WEXITSTATUS(status) == 127 ? "Run \"seqrec-trainer --version\" to see what it misses."
+                                                : "The server's log may say more.")));
 }
 
 void kill_trainer() {

@@ -13,7 +13,7 @@
 #include "job_folder.hpp"
 #include "job_store.hpp"
 #include "publish.hpp"
-#include "ratings_table.hpp"
+#include "snapshot_files.hpp"
 #include "snapshot_store.hpp"
 #include "trainer_process.hpp"
 
@@ -41,13 +41,15 @@ namespace {
 struct Order {
     Oid database, role;
     TransactionId caller;
-    std::int64_t job_id;
+    JobKey job;
 };
 static_assert(sizeof(Order) <= BGW_EXTRALEN);
 
 MemoryContext job_memory;
-std::int64_t current_job = 0;
-bool has_begun = false;  // the order was not rolled back: what lies in the job's folder is this worker's
+JobKey current_job;
+const char* current_model = nullptr;
+bool has_begun = false;      // the order was not rolled back: what lies in the job's folder is this worker's
+bool is_publishing = false;  // the training has ended well, and its model must not be lost
 
 void begin_transaction() {
     SetCurrentStatementStartTimestamp();
@@ -69,7 +71,7 @@ void do_not_wait_for_disk() {
 }
 
 void report_activity(const char* doing) {
-    pgstat_report_activity(STATE_RUNNING, psprintf("seqrec job " INT64_FORMAT ": %s", current_job, doing));
+    pgstat_report_activity(STATE_RUNNING, psprintf("seqrec job " INT64_FORMAT ": %s", current_job.id, doing));
 }
 
 void report_rows(std::int64_t rows) {
@@ -84,7 +86,7 @@ void enter_state(const char* state) {
     report_activity(state);
 }
 
-/// False when the calling transaction rolled back, and with it the order.
+/// False when the calling transaction rolled back, and with it the order, or has cancelled the job itself.
 bool wait_for_caller(const Order& order, Job* job) {
     report_activity("waiting for the transaction that called seqrec_train");
     StartTransactionCommand();
@@ -93,7 +95,7 @@ bool wait_for_caller(const Order& order, Job* job) {
     MemoryContextSwitchTo(job_memory);
     begin_transaction();
     MemoryContextSwitchTo(job_memory);
-    const bool found = read_job(order.job_id, job);
+    const bool found = read_job(order.job, job);
     end_transaction();
     return found && strcmp(job->state, "queued") == 0;
 }
@@ -107,12 +109,14 @@ const char* run_export(const Job& job, const char* folder) {
     (void)set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
     (void)set_config_option("work_mem", GetConfigOption("maintenance_work_mem", false, false), PGC_USERSET,
                             PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-    const ExportCounts counts = export_dataset(parse_ratings(job.source), folder, report_rows);
+    const ExportCounts counts = export_dataset(job, folder, report_rows);
     end_transaction();
     if (counts.interactions == 0)
-        ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("no row has a user, an item and a time"),
-                        errdetail(INT64_FORMAT " rows with NULL were skipped.", counts.skipped),
-                        errhint("A model is learnt from rows of user, item and time.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_NO_DATA), errmsg("no row has a user, an item and a time"),
+                 errdetail(INT64_FORMAT " rows with NULL, or with a time that is not finite, were skipped.",
+                           counts.skipped),
+                 errhint("A model is learnt from rows of user, item and time.")));
     begin_transaction();
     const char* metrics = MemoryContextStrdup(job_memory, export_metrics(counts));
     add_job_metrics(current_job, metrics);
@@ -121,14 +125,13 @@ const char* run_export(const Job& job, const char* folder) {
 }
 
 /// The snapshot of the version that the options ask to start from, built when it is missing; null without
-/// one.
+/// one. Inside a transaction.
 const char* find_start(const Job& job) {
     const char* version = guarded([&]() -> const char* {
         const auto init = nlohmann::json::parse(to_utf8(job.options)).at("init_from");
         return init.is_null() ? nullptr : palloc_copy(init.get<std::string>());
     });
     if (!version) return nullptr;
-    begin_transaction();
     const RoleScope scope = spi_enter();
     const auto rows =
         run_sql("SELECT model_id FROM seqrec.models WHERE version::text = $1", {text_param(version)});
@@ -141,26 +144,36 @@ const char* find_start(const Job& job) {
     const Snapshot* snapshot =
         open_snapshot(model_id, version);  // makes sure that the file is there and whole
     guarded([&] { delete snapshot; });
-    const char* path = MemoryContextStrdup(job_memory, snapshot_path(version));
-    end_transaction();
-    return path;
+    return snapshot_path(version);
 }
 
-void write_job_file(const Job& job, const char* folder, const char* init, const char* path) {
-    const char* text = guarded([&] {
+/// The job as the trainer reads it. Inside a transaction: outside of one no encoding is converted.
+const char* job_text(const Job& job, const char* folder) {
+    const char* init = find_start(job);
+    return guarded([&] {
         const std::string base(folder);
         const nlohmann::json value = {{"dataset", base + "/dataset.safetensors"},
                                       {"model", base + "/model.safetensors"},
                                       {"checkpoint", base + "/checkpoint"},
                                       {"init", init ? init : ""},
                                       {"kind", job.kind},
-                                      {"options", nlohmann::json::parse(job.options)}};
-        return palloc_copy(value.dump());
+                                      {"options", nlohmann::json::parse(to_utf8(job.options))}};
+        return palloc_copy(json_text(value));
     });
+}
+
+void write_job_file(const char* text, const char* path) {
     FILE* file = AllocateFile(path, "w");
     const bool written = file && fputs(text, file) >= 0 && FreeFile(file) == 0;
     if (!written)
-        ereport(ERROR, (errcode_for_file_access(), errmsg("could not write file \"%s\": %m", path)));
+        ereport(ERROR, (errcode_for_file_access(), errmsg("could not write file \"%s\": %m", path),
+                        errhint("seqrec.directory must name a folder that the server may write.")));
+}
+
+/// The trainer writes UTF-8, or what it likes; a row must hold text of the database's encoding.
+void make_ascii(char* text) {
+    for (; *text != '\0'; ++text)
+        if (static_cast<unsigned char>(*text) >= 0x80) *text = '?';
 }
 
 /// One line of the trainer, sorted by its event. Plain data: text is palloc'd.
@@ -191,15 +204,22 @@ TrainerEvent parse_event(const char* line) {
     pg_unreachable();
 }
 
+[[noreturn]] void report_no_event(const char* line) {
+    char* said = pnstrdup(line, 200);
+    make_ascii(said);
+    ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+                    errmsg("the trainer sent something that is no event"), errdetail("It sent: %s", said),
+                    errhint("Is seqrec.trainer the program that came with this extension?")));
+    pg_unreachable();
+}
+
 /// Handles a line; true when it says that training is done.
-bool handle_line(const char* line) {
+bool handle_line(const char* sent) {
+    char* line = pstrdup(sent);
+    if (GetDatabaseEncoding() != PG_UTF8) make_ascii(line);
     const TrainerEvent event = parse_event(line);
     if (event.kind == TrainerEvent::Failure) report_failure(event);
-    if (event.kind == TrainerEvent::Unknown)
-        ereport(ERROR,
-                (errcode(ERRCODE_PROTOCOL_VIOLATION), errmsg("the trainer sent something that is no event"),
-                 errdetail("It sent: %.200s", line),
-                 errhint("Is seqrec.trainer the program that came with this extension?")));
+    if (event.kind == TrainerEvent::Unknown) report_no_event(line);
     if (event.kind == TrainerEvent::Done) return true;
     begin_transaction();
     do_not_wait_for_disk();
@@ -215,7 +235,10 @@ void run_trainer(const Job& job, const char* folder) {
     enter_state("training");
     const char* job_path = psprintf("%s/job.json", folder);
     const char* log_path = psprintf("%s/trainer.log", folder);
-    write_job_file(job, folder, find_start(job), job_path);
+    begin_transaction();
+    const char* text = MemoryContextStrdup(job_memory, job_text(job, folder));
+    end_transaction();
+    write_job_file(text, job_path);
     start_trainer(job_path, log_path);
     const MemoryContext per_line =
         AllocSetContextCreate(job_memory, "seqrec trainer line", ALLOCSET_DEFAULT_SIZES);
@@ -234,32 +257,44 @@ void run_trainer(const Job& job, const char* folder) {
 }
 
 void run_publish(const Job& job, const char* folder, const char* export_metrics) {
+    is_publishing = true;
     enter_state("publishing");
     begin_transaction();
     const Published published = publish_model(job, folder, export_metrics);
-    set_job_done(job.id, published.model_id, published.metrics);
+    set_job_done(job.key, published.model_id, published.metrics);
     end_transaction();
 }
 
+/// What an earlier run of the job has done is not done again.
 void run_job(const Order& order) {
+    StartTransactionCommand();
+    (void)lock_job(order.job.uuid, true);
+    CommitTransactionCommand();
+    MemoryContextSwitchTo(job_memory);
     Job job{};
     if (!wait_for_caller(order, &job)) return;
     has_begun = true;
+    current_model = job.model;
     begin_transaction();
-    const char* folder = MemoryContextStrdup(job_memory, open_job_folder(job.id));
+    const char* folder = MemoryContextStrdup(job_memory, open_job_folder(job.key));
+    const bool is_exported = has_dataset(folder, job);
+    const bool is_trained = is_exported && has_model(folder, job);
     end_transaction();
-    const char* metrics = has_dataset(folder) ? job.export_metrics : run_export(job, folder);
-    run_trainer(job, folder);
+    const char* metrics = is_exported ? job.export_metrics : run_export(job, folder);
+    if (!is_trained) run_trainer(job, folder);
     run_publish(job, folder, metrics);
 }
 
 /// Writes down why a job ended. The transaction that failed has been aborted.
-void record_failure(const ErrorData* error) {
-    const bool cancelled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+void record_failure(const ErrorData* error, bool cancelled) {
     ErrorData told = *error;
     if (cancelled) {
         told.message = pstrdup("the job was cancelled");
+        told.detail = nullptr;
         told.hint = pstrdup("Start the training again with seqrec_train.");
+    } else if (is_publishing) {
+        told.hint = psprintf("%s%sThe trained model is kept: seqrec_resume(" INT64_FORMAT ") publishes it.",
+                             told.hint ? told.hint : "", told.hint ? " " : "", current_job.id);
     }
     begin_transaction();
     set_job_failed(current_job, cancelled ? "cancelled" : "failed", &told);
@@ -267,21 +302,30 @@ void record_failure(const ErrorData* error) {
 }
 
 /// Removes what only the job needed, and files that no version needs any more.
-void clean_up() {
+void clean_up(bool keeps_folder) {
+    if (!keeps_folder) remove_job_folder(current_job);
     begin_transaction();
-    remove_job_folder(current_job);
     remove_dead_job_folders();
     sweep_snapshots();
     end_transaction();
 }
 
-void run_job_and_record(const Order& order) {
+void prune(const char* model) {
+    begin_transaction();
+    delete_old_versions(model);
+    end_transaction();
+}
+
+/// Runs one part of the worker; what an ERROR says is returned, after its transaction has been aborted.
+template <typename Body>
+const ErrorData* attempt(Body body) {
+    ErrorData* volatile error = nullptr;
     PG_TRY();
-    { run_job(order); }
+    { body(); }
     PG_CATCH();
     {
         MemoryContextSwitchTo(job_memory);
-        ErrorData* error = CopyErrorData();
+        error = CopyErrorData();
         HOLD_INTERRUPTS();  // a second cancel must not keep the first from being recorded
         EmitErrorReport();
         FlushErrorState();
@@ -290,15 +334,41 @@ void run_job_and_record(const Order& order) {
         kill_trainer();
         RESUME_INTERRUPTS();
         QueryCancelPending = false;
-        record_failure(error);
     }
     PG_END_TRY();
-    if (has_begun) clean_up();
+    return error;
+}
+
+/// The job comes first: what fails after it is in the server's log, and is done by the next job.
+void run_job_and_record(const Order& order) {
+    const ErrorData* error = attempt([&] { run_job(order); });
+    const bool cancelled = error && error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+    if (error) (void)attempt([&] { record_failure(error, cancelled); });
+    if (!has_begun) return;
+    if (!error) (void)attempt([&] { prune(current_model); });
+    (void)attempt([&] { clean_up(error && is_publishing && !cancelled); });
+}
+
+/// What a role or a database has set for its sessions is not meant for a worker's bookkeeping.
+void pin_settings() {
+    constexpr const char* kPinned[][2] = {
+        {"default_transaction_read_only", "off"},
+        {"default_transaction_isolation", "read committed"},
+        {"default_transaction_deferrable", "off"},
+        {"statement_timeout", "0"},
+        {"lock_timeout", "0"},
+        {"idle_in_transaction_session_timeout", "0"},
+#if PG_VERSION_NUM >= 170000
+        {"transaction_timeout", "0"},
+#endif
+        {"client_min_messages", "warning"}
+    };
+    for (const auto& [name, value] : kPinned) SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);
 }
 
 }  // namespace
 
-void launch_worker(std::int64_t job_id, const char* model) {
+void launch_worker(const JobKey& job, Oid owner, const char* model) {
     BackgroundWorker worker = {};
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -306,9 +376,9 @@ void launch_worker(std::int64_t job_id, const char* model) {
     strlcpy(worker.bgw_library_name, "seqrec", sizeof worker.bgw_library_name);
     strlcpy(worker.bgw_function_name, "seqrec_worker_main", sizeof worker.bgw_function_name);
     std::snprintf(worker.bgw_name, sizeof worker.bgw_name, "seqrec job %lld: %.60s",
-                  static_cast<long long>(job_id), model);
+                  static_cast<long long>(job.id), model);
     strlcpy(worker.bgw_type, "seqrec worker", sizeof worker.bgw_type);
-    const Order order{MyDatabaseId, GetUserId(), GetTopTransactionId(), job_id};
+    const Order order{MyDatabaseId, owner, GetTopTransactionId(), job};
     memcpy(worker.bgw_extra, &order, sizeof order);
     BackgroundWorkerHandle* handle;
     if (!RegisterDynamicBackgroundWorker(&worker, &handle))
@@ -326,7 +396,7 @@ void seqrec_worker_main(Datum) {
     using namespace seqrec;
     Order order;
     memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof order);
-    current_job = order.job_id;
+    current_job = order.job;
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
@@ -335,14 +405,11 @@ void seqrec_worker_main(Datum) {
 #else
     BackgroundWorkerInitializeConnectionByOid(order.database, order.role, 0);
 #endif
+    pin_settings();
     job_memory = AllocSetContextCreate(TopMemoryContext, "seqrec job", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(job_memory);
-    StartTransactionCommand();
-    (void)lock_job(order.job_id, true);
-    CommitTransactionCommand();
-    MemoryContextSwitchTo(job_memory);
     run_job_and_record(order);
-    unlock_job(order.job_id);
+    unlock_job(order.job.uuid);
     proc_exit(0);
 }
 }

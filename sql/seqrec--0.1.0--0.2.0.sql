@@ -1,0 +1,440 @@
+\echo Use "ALTER EXTENSION seqrec UPDATE" to load this file. \quit
+
+-- A worker of the earlier library writes what the tables no longer take.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1516 AND granted
+               AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) THEN
+        RAISE EXCEPTION 'a training is running' USING ERRCODE = '55006', HINT = 'Wait for it or cancel it, then update.';
+    END IF;
+END $$;
+
+-- What is made anew below.
+DROP VIEW seqrec_jobs, seqrec_job_log, seqrec_models;
+DROP FUNCTION seqrec.current_state(seqrec.jobs), seqrec.worker_pid(bigint), seqrec.visible_to_me(name),
+    seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb),
+    seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real);
+
+-- Owners are roles now. One that has been dropped since is nobody's: seqrec_set_owner.
+DELETE FROM seqrec.event_keys WHERE pg_catalog.to_regrole(pg_catalog.quote_ident(owner)) IS NULL;
+ALTER TABLE seqrec.models ALTER COLUMN owner TYPE regrole
+    USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
+ALTER TABLE seqrec.jobs ALTER COLUMN owner TYPE regrole
+    USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
+ALTER TABLE seqrec.event_keys ALTER COLUMN owner TYPE regrole USING pg_catalog.to_regrole(pg_catalog.quote_ident(owner));
+ALTER TABLE seqrec.jobs ADD COLUMN uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid();
+
+COMMENT ON SCHEMA seqrec IS 'models and training jobs of seqrec';
+
+COMMENT ON TABLE seqrec.models IS 'one row a model version; at most one version of a name is active';
+
+COMMENT ON TABLE seqrec.weights IS 'weights of the encoder, little-endian, in parts of at most 8 MiB';
+
+COMMENT ON TABLE seqrec.items IS 'items of a model: id, index, interactions in training (older ones count less), embedding, list of the index (NULL without one)';
+
+COMMENT ON TABLE seqrec.users IS 'users of a model: id, index, time of the latest interaction in training (seconds since 1970, or the number of the time column), long-term embedding, indexes of the items in training, the latest last';
+
+COMMENT ON TABLE seqrec.jobs IS 'one row a training job';
+
+COMMENT ON TABLE seqrec.job_log IS 'one row an epoch of a training job';
+
+COMMENT ON TABLE seqrec.event_keys IS 'keys of calls of seqrec_add_events in the last day, so that a repeated call adds nothing';
+
+CREATE FUNCTION seqrec.models_changed() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'seqrec_models_changed';
+
+COMMENT ON FUNCTION seqrec.models_changed() IS 'makes all sessions look anew which versions are active';
+
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON seqrec.models
+    FOR EACH ROW EXECUTE FUNCTION seqrec.models_changed();
+
+CREATE TRIGGER emptied AFTER TRUNCATE ON seqrec.models
+    FOR EACH STATEMENT EXECUTE FUNCTION seqrec.models_changed();
+
+ALTER TABLE seqrec.models ENABLE ALWAYS TRIGGER changed, ENABLE ALWAYS TRIGGER emptied;
+
+CREATE FUNCTION seqrec.source_arrives() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    here jsonb := jsonb_build_object('system', (SELECT system_identifier::text FROM pg_control_system()),
+                                     'database', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()));
+BEGIN
+    IF NOT NEW.source @> here THEN
+        NEW.source := NEW.source || here
+            || jsonb_build_object('relation_id', coalesce(to_regclass(NEW.source->>'relation')::oid::bigint, 0));
+    END IF;
+    RETURN NEW;
+END $$;
+
+COMMENT ON FUNCTION seqrec.source_arrives() IS 'binds the table of a model or job from another database to the one of its name here';
+
+CREATE TRIGGER arrives BEFORE INSERT ON seqrec.models FOR EACH ROW EXECUTE FUNCTION seqrec.source_arrives();
+
+CREATE TRIGGER arrives BEFORE INSERT ON seqrec.jobs FOR EACH ROW EXECUTE FUNCTION seqrec.source_arrives();
+
+ALTER TABLE seqrec.models ENABLE ALWAYS TRIGGER arrives;
+
+ALTER TABLE seqrec.jobs ENABLE ALWAYS TRIGGER arrives;
+
+CREATE FUNCTION seqrec.watch_drop() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'seqrec_watch_drop';
+
+COMMENT ON FUNCTION seqrec.watch_drop() IS 'removes the files of this database when the extension is dropped';
+
+CREATE EVENT TRIGGER seqrec_watch_drop ON ddl_command_start
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION seqrec.watch_drop();
+
+COMMENT ON EVENT TRIGGER seqrec_watch_drop IS 'removes the files of this database when the extension is dropped';
+
+CREATE FUNCTION seqrec_train(
+    ratings regclass,
+    model text DEFAULT 'default',
+    kind text DEFAULT 'transformer',
+    user_column name DEFAULT 'user_id',
+    item_column name DEFAULT 'item_id',
+    time_column name DEFAULT 'timestamp',
+    items regclass DEFAULT NULL,
+    users regclass DEFAULT NULL,
+    options jsonb DEFAULT '{}',
+    if_running text DEFAULT 'error'
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+
+COMMENT ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text) IS
+'starts training a model on a table of interactions in the background and returns the job''s id; the job begins when the calling transaction commits; while the model is being trained it is an error, or with if_running => ''skip'' a notice and NULL';
+
+COMMENT ON FUNCTION seqrec_cancel(bigint) IS
+'stops a job at once, or gives up one that could be resumed; false when it was over already';
+
+COMMENT ON FUNCTION seqrec_resume(bigint) IS
+'lets an interrupted job go on from its last checkpoint, and publishes a trained model whose publishing failed; runs as the job''s owner, and begins when the calling transaction commits';
+
+COMMENT ON PROCEDURE seqrec_wait(bigint, interval) IS
+'returns when a job is done; raises the job''s own error when it failed';
+
+COMMENT ON FUNCTION seqrec.rows_from_k(internal) IS
+'tells the planner how many rows a function that takes k returns';
+
+COMMENT ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) IS
+'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now; items of exclude, and with exclude_seen those clicked or had in training, are left out; candidates, when given, are the only items answered';
+
+COMMENT ON FUNCTION seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real) IS
+'seqrec_recommend for tables whose ids are integers';
+
+COMMENT ON FUNCTION seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real) IS
+'a recommendation with what it was computed from: source, model version, unknown ids';
+
+CREATE FUNCTION seqrec_history(user_id text, k integer DEFAULT 100, model text DEFAULT 'default')
+RETURNS TABLE (rank integer, item_id text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 100 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME';
+
+COMMENT ON FUNCTION seqrec_history(text, integer, text) IS
+'a user''s own latest rows in the table that a model was trained on, the latest first; who may execute it may leave out clicks in the functions that recommend, score and explain';
+
+COMMENT ON FUNCTION seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real) IS
+'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids, or null for the user''s own latest rows, for each user; request counts user_ids from 1';
+
+CREATE FUNCTION seqrec.answers(
+    user_ids text[],
+    click_counts integer[],
+    clicks text[],
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude text[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT true,
+    candidates text[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
+
+COMMENT ON FUNCTION seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) IS
+'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items';
+
+COMMENT ON FUNCTION seqrec_recommend_all(integer, text, text[], boolean, text[], real) IS
+'recommendations for every user of a model, from what each had when the model was trained';
+
+COMMENT ON FUNCTION seqrec_similar_items(text, integer, text) IS
+'the k items nearest to an item by cosine; none when the model does not know it';
+
+COMMENT ON FUNCTION seqrec_similar_items(bigint, integer, text) IS
+'seqrec_similar_items for tables whose ids are integers';
+
+COMMENT ON FUNCTION seqrec_score(text, text[], text[], text) IS
+'scores given items for a user, best first; probability: of each when one of these items is taken next; NULL for items the model does not know';
+
+COMMENT ON FUNCTION seqrec_score(bigint, bigint[], bigint[], text) IS
+'seqrec_score for tables whose ids are integers';
+
+COMMENT ON FUNCTION seqrec_score(text, text[], text, text) IS
+'an item''s score for a user, for ORDER BY over any join or filter: the user''s vector is computed once a query; NULL for an item the model does not know';
+
+COMMENT ON FUNCTION seqrec_score(bigint, bigint[], bigint, text) IS
+'seqrec_score of one item for tables whose ids are integers';
+
+COMMENT ON FUNCTION seqrec_explain(text, text[], text[], text) IS
+'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; source is clicks, user (leaving out the user''s long-term vector costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know';
+
+COMMENT ON FUNCTION seqrec_explain(bigint, bigint[], bigint[], text) IS
+'seqrec_explain for tables whose ids are integers';
+
+COMMENT ON FUNCTION seqrec_user_embedding(text, text[], text) IS
+'the unit vector that items are scored with for a user and clicks; zeros when neither is known';
+
+COMMENT ON FUNCTION seqrec_item_embedding(text, text) IS
+'an item''s unit vector; NULL when the model does not know it';
+
+COMMENT ON FUNCTION seqrec_unknown_items(text[], text) IS
+'which of the given items a model does not know';
+
+COMMENT ON FUNCTION seqrec_prewarm(text) IS
+'reads the snapshot of a model into memory, checks every byte and returns how many there are; a missing or damaged one is built again';
+
+COMMENT ON FUNCTION seqrec_find_items(text, integer, text) IS
+'at most k items of a model whose ids begin with a text, in the order of their ids';
+
+COMMENT ON FUNCTION seqrec_find_users(text, integer, text) IS
+'at most k users of a model whose ids begin with a text, in the order of their ids';
+
+CREATE FUNCTION seqrec.titles_statement(titles regclass, id_column name, title_column name, OUT form text, OUT statement text)
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    id_type regtype := (SELECT atttypid FROM pg_attribute WHERE attrelid = titles AND attname = id_column AND NOT attisdropped);
+    read_as text := CASE WHEN id_type = ANY ('{int2,int4,int8}'::regtype[]) THEN 'int8' WHEN id_type = 'uuid'::regtype THEN 'uuid' ELSE 'text' END;
+BEGIN
+    form := CASE read_as WHEN 'int8' THEN '^-?[0-9]{1,18}$' WHEN 'uuid' THEN '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' ELSE '' END;
+    statement := format('SELECT t.%1$I::pg_catalog.text, t.%2$I::pg_catalog.text FROM %3$s t '
+                        'WHERE t.%1$I%4$s OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.%5$s[])',
+                        id_column, title_column, titles, CASE read_as WHEN 'text' THEN '::pg_catalog.text' ELSE '' END, read_as);
+END $$;
+
+COMMENT ON FUNCTION seqrec.titles_statement(regclass, name, name) IS 'the query of seqrec.titles_of, and the form that an id must have for it';
+
+CREATE OR REPLACE FUNCTION seqrec.titles_of(item_ids text[], titles regclass, id_column name, title_column name)
+RETURNS TABLE (item_id text, title text)
+LANGUAGE plpgsql STABLE STRICT AS $$
+DECLARE
+    form pg_catalog.text;
+    statement pg_catalog.text;
+BEGIN
+    SELECT s.form, s.statement INTO form, statement FROM seqrec.titles_statement(titles, id_column, title_column) s;
+    RETURN QUERY EXECUTE statement USING seqrec.ids_of_form(item_ids, form);
+END $$;
+
+COMMENT ON FUNCTION seqrec.titles_of(text[], regclass, name, name) IS 'titles of items, from a table of the caller''s';
+
+CREATE FUNCTION seqrec.ids_of_form(item_ids text[], form text) RETURNS text[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT array_agg(id) FROM unnest(item_ids) id WHERE id ~ form $$;
+
+COMMENT ON FUNCTION seqrec.ids_of_form(text[], text) IS 'those of some ids that match a regular expression';
+
+CREATE FUNCTION seqrec.title_search(query text, titles regclass, id_column name, title_column name, OUT patterns text[], OUT statement text)
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_indexed boolean := EXISTS (
+        SELECT FROM pg_index x JOIN pg_opclass o ON o.oid = x.indclass[0] AND o.opcname IN ('gin_trgm_ops', 'gist_trgm_ops')
+            JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+        WHERE x.indrelid = titles AND a.attname = title_column);
+BEGIN
+    patterns := coalesce((SELECT array_agg('%' || regexp_replace(word, '([\\%_])', '\\\1', 'g') || '%')
+                          FROM regexp_split_to_table(query, '\s+') word WHERE word <> ''), '{}');
+    statement := format('SELECT t.%1$I::pg_catalog.text, t.%2$I::pg_catalog.text FROM %3$s t '
+                        'WHERE t.%2$I OPERATOR(pg_catalog.~~*) ALL ($1) LIMIT $2', id_column, title_column,
+                        CASE WHEN is_indexed THEN titles::text
+                             ELSE format('(SELECT %I, %I FROM %s LIMIT 100000)', id_column, title_column, titles) END);
+END $$;
+
+COMMENT ON FUNCTION seqrec.title_search(text, regclass, name, name) IS 'the query of seqrec.find_titles, and its patterns';
+
+CREATE OR REPLACE FUNCTION seqrec.find_titles(query text, k integer, titles regclass, id_column name, title_column name)
+RETURNS TABLE (item_id text, title text)
+LANGUAGE plpgsql STABLE STRICT AS $$
+DECLARE
+    patterns pg_catalog.text[];
+    statement pg_catalog.text;
+BEGIN
+    SELECT s.patterns, s.statement INTO patterns, statement FROM seqrec.title_search(query, titles, id_column, title_column) s;
+    RETURN QUERY EXECUTE statement USING patterns, k;
+END $$;
+
+COMMENT ON FUNCTION seqrec.find_titles(text, integer, regclass, name, name) IS
+'at most k items of a table of the caller''s whose titles have all words of a text; without an index on the titles by gin_trgm_ops, of its first 100000 rows';
+
+CREATE OR REPLACE FUNCTION seqrec.claim_event_key(key text) RETURNS boolean
+LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM seqrec.event_keys e WHERE e.at < clock_timestamp() - interval '1 day';
+    WITH claimed AS (
+        INSERT INTO seqrec.event_keys (owner, key) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1)
+        ON CONFLICT (owner, key) DO NOTHING RETURNING 1)
+    SELECT EXISTS (SELECT FROM claimed);
+$$;
+
+COMMENT ON FUNCTION seqrec.claim_event_key(text) IS
+'whether a key of the session''s user is new; keys are kept for a day';
+
+CREATE FUNCTION seqrec.events_statement(events jsonb, ratings regclass, user_column name, item_column name, time_column name, OUT statement text, OUT at jsonb)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place bigint;
+    missing text;
+    is_number boolean;
+    columns text;
+BEGIN
+    IF jsonb_typeof(events) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION 'events must be an array of objects' USING ERRCODE = '22023',
+            HINT = 'For example [{"user_id": "u42", "item_id": "tent"}].';
+    END IF;
+    SELECT e.place, f.field INTO place, missing
+    FROM jsonb_array_elements(events) WITH ORDINALITY e(event, place), unnest('{user_id,item_id}'::text[]) f(field)
+    WHERE coalesce(jsonb_typeof(e.event->f.field), 'null') NOT IN ('string', 'number') ORDER BY 1 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'event % has no %', place, missing USING ERRCODE = '22023',
+            HINT = 'Every event is an object with user_id and item_id, a string or a number each.';
+    END IF;
+    SELECT t.typcategory = 'N' INTO is_number FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = ratings AND a.attname = time_column AND NOT a.attisdropped;
+    SELECT string_agg(format('%I %s', c.name, coalesce(format_type(a.atttypid, a.atttypmod), 'text')), ', ' ORDER BY c.place) INTO columns
+    FROM unnest(ARRAY[user_column, item_column, time_column]) WITH ORDINALITY c(name, place)
+    LEFT JOIN pg_attribute a ON a.attrelid = ratings AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped;
+    at := CASE WHEN is_number THEN to_jsonb(floor(extract(epoch FROM now()))) ELSE to_jsonb(now()) END;
+    statement := format(
+        'INSERT INTO %1$s (%2$I, %3$I, %4$I) SELECT r.%2$I, r.%3$I, r.%4$I FROM pg_catalog.jsonb_array_elements($1) WITH ORDINALITY AS e(event, place), '
+        'LATERAL pg_catalog.jsonb_to_record(pg_catalog.jsonb_build_object(%2$L::pg_catalog.text, pg_catalog.jsonb_object_field(e.event, ''user_id''), '
+        '%3$L::pg_catalog.text, pg_catalog.jsonb_object_field(e.event, ''item_id''), '
+        '%4$L::pg_catalog.text, coalesce(nullif(pg_catalog.jsonb_object_field(e.event, ''timestamp''), ''null''::pg_catalog.jsonb), $2))) AS r(%5$s) ORDER BY e.place',
+        ratings, user_column, item_column, time_column, columns);
+END $$;
+
+COMMENT ON FUNCTION seqrec.events_statement(jsonb, regclass, name, name, name) IS
+'the statement of seqrec_add_events, and the time that events without one have';
+
+CREATE OR REPLACE FUNCTION seqrec_add_events(
+    events jsonb,
+    ratings regclass,
+    user_column name DEFAULT 'user_id',
+    item_column name DEFAULT 'item_id',
+    time_column name DEFAULT 'timestamp',
+    key text DEFAULT NULL
+) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    statement pg_catalog.text;
+    at pg_catalog.jsonb;
+    added pg_catalog.int8;
+BEGIN
+    IF key IS NOT NULL AND NOT seqrec.claim_event_key(key) THEN
+        RETURN NULL;
+    END IF;
+    SELECT s.statement, s.at INTO statement, at FROM seqrec.events_statement(events, ratings, user_column, item_column, time_column) s;
+    EXECUTE statement USING events, at;
+    GET DIAGNOSTICS added = ROW_COUNT;
+    RETURN added;
+END $$;
+
+COMMENT ON FUNCTION seqrec_add_events(jsonb, regclass, name, name, name, text) IS
+'adds an array of objects with user_id, item_id and, unless now is meant, timestamp to a table of interactions, with the caller''s rights, and returns how many; NULL, and nothing is added, when the key was used in the last day';
+
+COMMENT ON FUNCTION seqrec_activate(bigint) IS
+'makes a version the one that is served; every session switches when the transaction commits';
+
+COMMENT ON FUNCTION seqrec_drop(bigint) IS
+'removes a version and everything that belongs to it';
+
+CREATE FUNCTION seqrec_set_owner(model text, owner regrole) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+
+COMMENT ON FUNCTION seqrec_set_owner(text, regrole) IS
+'gives a model, all its versions and its jobs to another role; the way out when the role that trained it has been dropped';
+
+CREATE FUNCTION seqrec.visible_to_me(owner regrole) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_has_role('pg_monitor', 'USAGE')
+        OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = owner::oid AND pg_has_role(r.oid, 'USAGE'))
+$$;
+
+COMMENT ON FUNCTION seqrec.visible_to_me(regrole) IS
+'whether the current user may see what a role owns';
+
+CREATE FUNCTION seqrec.sees_all_jobs() RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT true';
+
+COMMENT ON FUNCTION seqrec.sees_all_jobs() IS
+'who may execute this sees the jobs of all roles, but for their source, detail and options';
+
+CREATE FUNCTION seqrec.worker_pid(job uuid) RETURNS integer
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1516 AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid = ('x' || substr(job::text, 1, 8))::bit(32)::bigint::oid
+      AND objid = ('x' || substr(job::text, 10, 4) || substr(job::text, 15, 4))::bit(32)::bigint::oid
+$$;
+
+COMMENT ON FUNCTION seqrec.worker_pid(uuid) IS
+'the process that runs a job, NULL when there is none';
+
+CREATE FUNCTION seqrec.state_without_worker(job uuid) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'seqrec_state_without_worker';
+
+COMMENT ON FUNCTION seqrec.state_without_worker(uuid) IS
+'the state of a job that no process runs, read as it is now and not as the query''s snapshot has it';
+
+CREATE FUNCTION seqrec.current_state(job seqrec.jobs) RETURNS text
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE
+        WHEN job.state NOT IN ('queued', 'exporting', 'training', 'publishing') THEN job.state
+        WHEN seqrec.worker_pid(job.uuid) IS NOT NULL THEN job.state
+        WHEN job.state = 'queued' AND job.queued_at > clock_timestamp() - interval '10 seconds'
+             AND job.queued_at > pg_postmaster_start_time() THEN job.state
+        ELSE seqrec.state_without_worker(job.uuid)
+    END
+$$;
+
+COMMENT ON FUNCTION seqrec.current_state(seqrec.jobs) IS
+'the state of a job as it is now';
+
+CREATE VIEW seqrec_jobs WITH (security_barrier) AS
+SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, j.labels_per_s, j.metrics,
+       j.warnings,
+       CASE WHEN s.state = 'interrupted' THEN coalesce(j.error, 'the job''s worker is gone') ELSE j.error END AS error,
+       j.sqlstate, CASE WHEN o.own THEN j.detail END AS detail,
+       CASE WHEN s.state = 'interrupted' THEN coalesce(j.hint, format('Let it go on with seqrec_resume(%s), or start again with seqrec_train.', j.job_id))
+            ELSE j.hint END AS hint,
+       j.queued_at, j.started_at, j.finished_at,
+       CASE WHEN s.state IN ('exporting', 'training', 'publishing') THEN j.eta END AS eta,
+       pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id
+FROM seqrec.jobs j, LATERAL (SELECT seqrec.visible_to_me(j.owner) AS own OFFSET 0) o,
+     LATERAL (SELECT seqrec.current_state(j) AS state OFFSET 0) s
+WHERE o.own OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE');
+
+COMMENT ON VIEW seqrec_jobs IS 'training jobs that the current user may see';
+
+CREATE VIEW seqrec_job_log WITH (security_barrier) AS
+SELECT l.job_id, l.at, l.epoch, l.step, l.loss, l.metrics
+FROM seqrec.job_log l JOIN seqrec.jobs j USING (job_id)
+WHERE seqrec.visible_to_me(j.owner) OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE');
+
+COMMENT ON VIEW seqrec_job_log IS 'epochs of the training jobs that the current user may see';
+
+CREATE VIEW seqrec_models WITH (security_barrier) AS
+SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, pg_get_userbyid(m.owner) AS owner, m.created_at, m.metrics, m.dim,
+       m.n_users, m.n_items, m.config, CASE WHEN o.own THEN m.source END AS source
+FROM seqrec.models m, LATERAL (SELECT seqrec.visible_to_me(m.owner) AS own OFFSET 0) o
+WHERE o.own
+   OR has_function_privilege('@extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real)', 'EXECUTE');
+
+COMMENT ON VIEW seqrec_models IS 'model versions that the current user may see';
+
+-- What came before is bound to the tables of its names here.
+UPDATE seqrec.models SET source = source
+    || pg_catalog.jsonb_build_object('system', (SELECT system_identifier::text FROM pg_catalog.pg_control_system()),
+                                     'database', (SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
+                                     'relation_id', coalesce(pg_catalog.to_regclass(source->>'relation')::oid::bigint, 0));
+UPDATE seqrec.jobs SET source = source
+    || pg_catalog.jsonb_build_object('system', (SELECT system_identifier::text FROM pg_catalog.pg_control_system()),
+                                     'database', (SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
+                                     'relation_id', coalesce(pg_catalog.to_regclass(source->>'relation')::oid::bigint, 0));
+
+REVOKE ALL ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text),
+    seqrec_set_owner(text, regrole), seqrec_history(text, integer, text), seqrec.sees_all_jobs(),
+    seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) FROM PUBLIC;
+GRANT SELECT ON seqrec_jobs, seqrec_job_log, seqrec_models TO PUBLIC;

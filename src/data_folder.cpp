@@ -1,0 +1,171 @@
+#include "data_folder.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "boundary.hpp"
+#include "catalog.hpp"
+#include "settings.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+#include "common/file_perm.h"
+#include "common/file_utils.h"
+#include "storage/fd.h"
+}
+
+namespace seqrec {
+namespace {
+
+constexpr const char* kMarkName = "seqrec-folder";
+constexpr const char* kDefault = "seqrec";  // in the data directory, where nothing is anybody else's
+/// A mark's whole text: who owns the folder. A copy of the data directory elsewhere is another server, unless
+/// the folder lies in it and was copied with it.
+const char* own_mark() {
+    const char* place = is_absolute_path(settings::directory) ? DataDir : ".";
+    return psprintf("seqrec-folder/1\nserver " UINT64_FORMAT "\ndata directory %s\n", GetSystemIdentifier(), place);
+}
+
+const char* mark_path(const char* folder) { return psprintf("%s/%s", folder, kMarkName); }
+
+/// The text of a folder's mark; null when it has none.
+const char* read_mark(const char* folder) {
+    FILE* file = AllocateFile(mark_path(folder), "r");
+    if (!file) return nullptr;
+    char* text = static_cast<char*>(palloc0(MAXPGPATH + 100));
+    (void)!fread(text, 1, MAXPGPATH + 99, file);
+    FreeFile(file);
+    return text;
+}
+
+bool write_mark(const char* folder) {
+    const char* temporary = psprintf("%s.%d", mark_path(folder), MyProcPid);
+    FILE* file = AllocateFile(temporary, "w");
+    if (!file) return false;
+    const bool written = fputs(own_mark(), file) >= 0;
+    return FreeFile(file) == 0 && written && rename(temporary, mark_path(folder)) == 0;
+}
+
+bool is_mark(const char* name) { return strncmp(name, kMarkName, strlen(kMarkName)) == 0; }
+
+/// Calls `visit(name)` for each entry until it returns false; false when one did. Does not ereport.
+template <typename Visit>
+bool for_each_entry(const char* folder, Visit visit) {
+    DIR* directory = opendir(folder);
+    if (!directory) return true;
+    bool go_on = true;
+    while (const struct dirent* entry = go_on ? readdir(directory) : nullptr)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) go_on = visit(entry->d_name);
+    closedir(directory);
+    return go_on;
+}
+
+bool is_empty(const char* folder) {
+    return for_each_entry(folder, [](const char* name) { return is_mark(name); });
+}
+
+bool is_folder(const char* path) {
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool is_number(const char* name) { return name[0] != '\0' && strspn(name, "0123456789") == strlen(name); }
+
+/// Whether a folder without a mark may become seqrec's: an empty one, and what 0.1.0, which left no marks, made
+/// at the default place.
+bool may_adopt(const char* folder) {
+    return is_empty(folder) || strcmp(settings::directory, kDefault) == 0;
+}
+
+const char* foreign(const char* folder) {
+    return psprintf("folder \"%s\" is not empty and was not made by seqrec", folder);
+}
+
+const char* others(const char* folder, const char* mark) {
+    const char* owner = strchr(mark, '\n');
+    return psprintf("folder \"%s\" belongs to another server: %s", folder, owner ? pstrdup(owner + 1) : "its mark is damaged");
+}
+
+/// Makes and marks one of the two folders; what is in the way, or null.
+const char* claim(const char* folder) {
+    struct stat status;
+    if (stat(folder, &status) != 0 && pg_mkdir_p(pstrdup(folder), pg_dir_create_mode) != 0)
+        return psprintf("could not create folder \"%s\": %s", folder, strerror(errno));
+    const char* mark = read_mark(folder);
+    if (mark) return strcmp(mark, own_mark()) == 0 ? nullptr : others(folder, mark);
+    if (!may_adopt(folder)) return foreign(folder);
+    if (!write_mark(folder)) return psprintf("could not write into folder \"%s\": %s", folder, strerror(errno));
+    return nullptr;
+}
+
+bool database_exists(const char* oid) {
+    const RoleScope scope = spi_enter();
+    const bool exists = run_sql("SELECT 1 FROM pg_database WHERE oid::text = $1", {text_param(oid)}) == 1;
+    spi_leave(scope);
+    return exists;
+}
+
+}  // namespace
+
+bool begins_with_uuid(const char* text) {
+    for (std::size_t i = 0; i < kUuidLength; ++i) {
+        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        const bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+        if (dash ? text[i] != '-' : !hex) return false;  // a text's end is neither
+    }
+    return true;
+}
+
+const char* database_folder_path() { return psprintf("%s/%u", settings::directory, MyDatabaseId); }
+
+const char* folder_problem() {
+    const char* problem = claim(settings::directory);
+    return problem ? problem : claim(database_folder_path());
+}
+
+const char* database_folder() {
+    if (const char* problem = folder_problem())
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", problem),
+                        errhint("seqrec.directory must name a folder of this server alone: an empty one, or one that "
+                                "does not exist yet and that the server may make. All that seqrec keeps there but "
+                                "the files of running jobs can be made again.")));
+    return database_folder_path();
+}
+
+bool is_own_name(const char* name) {
+    if (strncmp(name, kJobPrefix, strlen(kJobPrefix)) == 0) {
+        const char* job = name + strlen(kJobPrefix);
+        return is_number(job) || (begins_with_uuid(job) && job[kUuidLength] == '\0');  // 0.1.0 had numbers
+    }
+    return begins_with_uuid(name) && strncmp(name + kUuidLength, kSnapshotSuffix, strlen(kSnapshotSuffix)) == 0;
+}
+
+void remove_database_folder(const char* path) {
+    const char* mark = is_folder(path) ? read_mark(path) : nullptr;
+    if (!mark || strcmp(mark, own_mark()) != 0) return;
+    for_each_entry(path, [&](const char* name) {
+        const char* entry = psprintf("%s/%s", path, name);
+        if (is_own_name(name)) (void)(is_folder(entry) ? rmtree(entry, true) : unlink(entry) == 0);
+        return true;
+    });
+    if (!is_empty(path)) return;  // somebody put something there
+    (void)unlink(mark_path(path));
+    (void)rmdir(path);
+}
+
+void remove_folders_of_dropped_databases() {
+    DIR* directory = AllocateDir(settings::directory);
+    while (const struct dirent* entry = ReadDir(directory, settings::directory))
+        // One that was listed before the query's snapshot was taken belongs to a database that it sees, or to none.
+        if (is_number(entry->d_name) && !database_exists(entry->d_name))
+            remove_database_folder(psprintf("%s/%s", settings::directory, entry->d_name));
+    FreeDir(directory);
+}
+
+}  // namespace seqrec

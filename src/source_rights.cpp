@@ -1,0 +1,250 @@
+#include "source_rights.hpp"
+
+#include "boundary.hpp"
+#include "id_text.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_partitioned_table.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+}
+
+namespace seqrec {
+namespace {
+
+bool may_select(const RatingsTable& ratings, const Column& column, Oid reader) {
+    return pg_class_aclcheck(ratings.relation, reader, ACL_SELECT) == ACLCHECK_OK ||
+           pg_attribute_aclcheck(ratings.relation, column.number, reader, ACL_SELECT) == ACLCHECK_OK;
+}
+
+void check_select(const RatingsTable& ratings, Oid reader) {
+    for (const Column* column : {&ratings.user, &ratings.item, &ratings.time})
+        if (!may_select(ratings, *column, reader))
+            ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                            errmsg("permission denied for column \"%s\" of relation \"%s\"", column->name,
+                                   get_rel_name(ratings.relation)),
+                            errhint("Grant SELECT on it to role \"%s\".", role_name(reader))));
+}
+
+Oid relation_owner(Oid relation) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+    if (!HeapTupleIsValid(tuple)) return InvalidOid;
+    const Oid owner = ((Form_pg_class)GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+/// What a role's own sessions in this database have as search_path, if somebody set one for it. The file's
+/// and the session's are not asked: the one is not known here, the other is the caller's to choose.
+const char* configured_path(Oid role) {
+    const MemoryContext outside = CurrentMemoryContext;
+    const RoleScope scope = spi_enter();
+    const auto rows = run_sql(
+        "SELECT substr(c, 13) FROM pg_db_role_setting, unnest(setconfig) c "
+        "WHERE setdatabase IN (0, $1::oid) AND setrole IN (0, $2::oid) AND starts_with(c, 'search_path=') "
+        "ORDER BY setrole = 0, setdatabase = 0 LIMIT 1",
+        {{OIDOID, ObjectIdGetDatum(MyDatabaseId), false}, {OIDOID, ObjectIdGetDatum(role), false}}, true);
+    const char* path = rows == 1 ? MemoryContextStrdup(outside, spi_text(0, 1)) : "\"$user\", public";
+    spi_leave(scope);
+    return path;
+}
+
+// --- whose code a query runs ---
+
+struct CodeCheck {
+    Oid run_as;
+};
+
+[[noreturn]] void refuse_code(const char* what, Oid owner, Oid run_as) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("%s belongs to role \"%s\", whose code is not run as role \"%s\"", what, role_name(owner),
+                    role_name(run_as)),
+             errhint("Train from a table or a materialized view that holds its rows, or from a view whose parts "
+                     "all belong to its owner or to a superuser.")));
+    pg_unreachable();
+}
+
+/// Whoever may act as the role anyway gains nothing by code that runs as it.
+bool is_trusted(Oid owner, Oid run_as) { return has_privs_of_role(owner, run_as); }
+
+bool is_untrusted_function(Oid function, void* context) {
+    const auto* check = static_cast<CodeCheck*>(context);
+    if (function < FirstNormalObjectId) return false;
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple)) return false;
+    auto* form = (Form_pg_proc)GETSTRUCT(tuple);
+    const Oid owner = form->proowner;
+    const bool runs_as_owner = form->prosecdef;
+    ReleaseSysCache(tuple);
+    if (!runs_as_owner && !is_trusted(owner, check->run_as))
+        refuse_code(psprintf("function %s", format_procedure(function)), owner, check->run_as);
+    return false;
+}
+
+/// A cast to a domain runs its CHECK constraints.
+void check_domain(Oid domain, const CodeCheck* check) {
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(domain));
+    if (!HeapTupleIsValid(tuple)) return;
+    const Oid owner = ((Form_pg_type)GETSTRUCT(tuple))->typowner;
+    ReleaseSysCache(tuple);
+    if (domain >= FirstNormalObjectId && !is_trusted(owner, check->run_as))
+        refuse_code(psprintf("domain %s", format_type_be(domain)), owner, check->run_as);
+}
+
+bool check_expression(Node* node, void* context);
+
+#if PG_VERSION_NUM >= 160000
+constexpr auto kWalker = check_expression;
+#else  // declared there without parameters
+const auto kWalker = reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(check_expression));
+#endif
+
+/// Expressions as the catalogs have them; nothing in them is evaluated here, as the planner would.
+void check_stored(SysCacheIdentifier cache, HeapTuple tuple, AttrNumber attribute, CodeCheck* check) {
+    bool null;
+    const Datum value = SysCacheGetAttr(cache, tuple, attribute, &null);
+    if (!null) (void)check_expression(static_cast<Node*>(stringToNode(TextDatumGetCString(value))), check);
+}
+
+/// What the planner evaluates of a table of somebody else: constants in its index expressions and predicates.
+void check_indexes(Relation relation, CodeCheck* check) {
+    ListCell* cell;
+    foreach (cell, RelationGetIndexList(relation)) {
+        HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+        if (!HeapTupleIsValid(tuple)) continue;
+        check_stored(INDEXRELID, tuple, Anum_pg_index_indexprs, check);
+        check_stored(INDEXRELID, tuple, Anum_pg_index_indpred, check);
+        ReleaseSysCache(tuple);
+    }
+}
+
+/// … in its constraints, its statistics and its partition keys.
+void check_constraints(Relation relation, CodeCheck* check) {
+    const TupleConstr* constraints = RelationGetDescr(relation)->constr;
+    for (int i = 0; constraints && i < constraints->num_check; ++i)
+        (void)check_expression(static_cast<Node*>(stringToNode(constraints->check[i].ccbin)), check);
+    for (int i = 0; constraints && i < constraints->num_defval; ++i)
+        (void)check_expression(static_cast<Node*>(stringToNode(constraints->defval[i].adbin)), check);
+    ListCell* cell;
+    foreach (cell, RelationGetStatExtList(relation)) {
+        HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(lfirst_oid(cell)));
+        if (!HeapTupleIsValid(tuple)) continue;
+        check_stored(STATEXTOID, tuple, Anum_pg_statistic_ext_stxexprs, check);
+        ReleaseSysCache(tuple);
+    }
+    HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(RelationGetRelid(relation)));
+    if (!HeapTupleIsValid(tuple)) return;
+    check_stored(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, check);
+    ReleaseSysCache(tuple);
+}
+
+/// A relation of somebody else inside the query: no view, and no function where the planner evaluates.
+void check_relation(Oid id, CodeCheck* check) {
+    const Oid owner = relation_owner(id);
+    if (!OidIsValid(owner) || is_trusted(owner, check->run_as)) return;
+    if (get_rel_relkind(id) == RELKIND_VIEW)
+        refuse_code(psprintf("view \"%s\"", get_rel_name(id)), owner, check->run_as);
+    Relation relation = relation_open(id, AccessShareLock);
+    check_indexes(relation, check);
+    check_constraints(relation, check);
+    relation_close(relation, NoLock);
+}
+
+bool check_expression(Node* node, void* context) {
+    if (!node) return false;
+    auto* check = static_cast<CodeCheck*>(context);
+    if (IsA(node, Query))
+        return query_tree_walker(castNode(Query, node), kWalker, context,
+                                 QTW_EXAMINE_RTES_BEFORE);
+    if (IsA(node, RangeTblEntry)) {  // a view's own entries name it beside what it reads
+        if (OidIsValid(castNode(RangeTblEntry, node)->relid))
+            check_relation(castNode(RangeTblEntry, node)->relid, check);
+        return false;
+    }
+    if (IsA(node, CoerceToDomain)) check_domain(castNode(CoerceToDomain, node)->resulttype, check);
+    (void)check_functions_in_node(node, is_untrusted_function, context);
+    return expression_tree_walker(node, kWalker, context);
+}
+
+void check_code(SPIPlanPtr plan, Oid run_as) {
+    CodeCheck check{run_as};
+    ListCell* cell;
+    foreach (cell, SPI_plan_get_plan_sources(plan)) {
+        auto* source = static_cast<CachedPlanSource*>(lfirst(cell));
+        (void)check_expression(reinterpret_cast<Node*>(source->query_list), &check);
+    }
+}
+
+}  // namespace
+
+void check_reader(const RatingsTable& ratings, Oid reader) {
+    if (!role_exists(reader))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("the role that the model belonged to has been dropped"),
+                        errhint("Give the clicks, or give the model to another role with seqrec_set_owner.")));
+    check_select(ratings, reader);
+    if (check_enable_rls(ratings.relation, reader, true) == RLS_ENABLED)
+        ereport(ERROR,
+                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                 errmsg("row-level security hides rows of \"%s\" from role \"%s\"",
+                        get_rel_name(ratings.relation), role_name(reader)),
+                 errdetail("Which ones may depend on the session, so that a model would be of other rows than "
+                           "the session sees."),
+                 errhint("Train as the table's owner or a role with BYPASSRLS, or from a view or a "
+                         "materialized view that holds the rows wanted.")));
+}
+
+Oid run_as(Oid relation, Oid reader) {
+    const Oid owner = relation_owner(relation);
+    return is_trusted(owner, reader) ? reader : owner;
+}
+
+Oid run_as(const RatingsTable& ratings, Oid reader) { return run_as(ratings.relation, reader); }
+
+Reading plan_reading(const RatingsTable& ratings, Oid reader) {
+    check_reader(ratings, reader);
+    const Oid role = run_as(ratings, reader);
+    // A view with security_invoker shows its reader's rows, and only its reader's: no other role can stand in.
+    if (role != reader && ratings.kind == RELKIND_VIEW) {
+        Relation view = relation_open(ratings.relation, AccessShareLock);
+        const bool invoker = RelationHasSecurityInvoker(view);
+        relation_close(view, NoLock);
+        if (invoker) refuse_code(psprintf("view \"%s\" with security_invoker", get_rel_name(ratings.relation)), role, reader);
+    }
+    return {reader, role, psprintf("%s, pg_temp", configured_path(role)), casts_ids(ratings) || ratings.kind == RELKIND_VIEW};
+}
+
+RoleScope enter_reading(const Reading& reading) {
+    const RoleScope scope = enter_role(reading.run_as, reading.search_path);
+    (void)set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    if (reading.pins_text) pin_text_settings();
+    return scope;
+}
+
+SPIPlanPtr prepare_reading(const Reading& reading, const char* query, int parameters, Oid* types) {
+    SPIPlanPtr plan = SPI_prepare(query, parameters, types);
+    if (!plan)
+        elog(ERROR, "could not prepare the reading of ratings: %s", SPI_result_code_string(SPI_result));
+    check_code(plan, reading.run_as);
+    return plan;
+}
+
+}  // namespace seqrec
