@@ -92,16 +92,25 @@ const char* others(const char* folder, const char* mark) {
     return psprintf("folder \"%s\" belongs to another server: %s", folder, owner ? pstrdup(owner + 1) : "its mark is damaged");
 }
 
+/// Whose a folder is, when it is not this server's and may not become it; else null.
+const char* other_owner(const char* folder) {
+    const char* mark = read_mark(folder);
+    if (mark) return strcmp(mark, own_mark()) == 0 ? nullptr : others(folder, mark);
+    return may_adopt(folder) ? nullptr : foreign(folder);
+}
+
+const char* not_usable(const char* what, const char* folder) {
+    return psprintf("could not %s folder \"%s\": %s", what, folder, strerror(errno));
+}
+
 /// Makes and marks one of the two folders; what is in the way, or null.
 const char* claim(const char* folder) {
     struct stat status;
     if (stat(folder, &status) != 0 && pg_mkdir_p(pstrdup(folder), pg_dir_create_mode) != 0)
-        return psprintf("could not create folder \"%s\": %s", folder, strerror(errno));
-    const char* mark = read_mark(folder);
-    if (mark) return strcmp(mark, own_mark()) == 0 ? nullptr : others(folder, mark);
-    if (!may_adopt(folder)) return foreign(folder);
-    if (!write_mark(folder)) return psprintf("could not write into folder \"%s\": %s", folder, strerror(errno));
-    return nullptr;
+        return not_usable("create", folder);
+    if (const char* owner = other_owner(folder)) return owner;
+    if (access(psprintf("%s/.", folder), R_OK | W_OK | X_OK) != 0) return not_usable("write into", folder);
+    return read_mark(folder) || write_mark(folder) ? nullptr : not_usable("write into", folder);
 }
 
 bool database_exists(const char* oid) {
@@ -123,6 +132,11 @@ bool begins_with_uuid(const char* text) {
 }
 
 const char* database_folder_path() { return psprintf("%s/%u", settings::directory, MyDatabaseId); }
+
+const char* foreign_folder() {
+    const char* problem = other_owner(settings::directory);
+    return problem ? problem : other_owner(database_folder_path());
+}
 
 const char* folder_problem() {
     const char* problem = claim(settings::directory);

@@ -255,13 +255,15 @@ const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* 
 
 /// What is done under the version's lock: nobody built or verified the file meanwhile, or this process does.
 const Snapshot* open_locked(std::int64_t model_id, const char* version, const char* path, bool* is_private) {
-    if (const char* problem = folder_problem()) {
-        warn_not_usable(problem);
-        *is_private = true;
-        return open_private_copy(model_id, version);
+    const char* problem = foreign_folder();
+    if (!problem) {
+        if (const Snapshot* snapshot = try_open(path, version, Unverified::Verify)) return snapshot;
+        problem = folder_problem();
     }
-    if (const Snapshot* snapshot = try_open(path, version, Unverified::Verify)) return snapshot;
-    return rebuild(model_id, version, path, is_private);
+    if (!problem) return rebuild(model_id, version, path, is_private);
+    warn_not_usable(problem);
+    *is_private = true;
+    return open_private_copy(model_id, version);
 }
 
 }  // namespace

@@ -256,6 +256,16 @@ void run_trainer(const Job& job, const char* folder) {
                         errhint("Is seqrec.trainer the program that came with this extension?")));
 }
 
+/// From here on the model is worth keeping whatever happens, so it must be there.
+void expect_model(const Job& job, const char* folder) {
+    begin_transaction();
+    const bool is_there = has_model(folder, job);
+    end_transaction();
+    if (!is_there)
+        ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION), errmsg("the trainer says that it is done, but wrote no model of this job"),
+                        errhint("Install the seqrec-trainer that belongs to this version of the extension.")));
+}
+
 void run_publish(const Job& job, const char* folder, const char* export_metrics) {
     is_publishing = true;
     enter_state("publishing");
@@ -281,7 +291,10 @@ void run_job(const Order& order) {
     const bool is_trained = is_exported && has_model(folder, job);
     end_transaction();
     const char* metrics = is_exported ? job.export_metrics : run_export(job, folder);
-    if (!is_trained) run_trainer(job, folder);
+    if (!is_trained) {
+        run_trainer(job, folder);
+        expect_model(job, folder);
+    }
     run_publish(job, folder, metrics);
 }
 

@@ -283,7 +283,7 @@ def misbehaving_trainers():
         ("exit 0\n", "without a result"),
         ("kill -ABRT $$\n", "signal 6"),
         ("""echo '{"event":"error","sqlstate":"22023","message":"no way","hint":"Try another."}'\nexit 1\n""", "no way"),
-        ("""echo '{"event":"done"}'\n""", "could not open file"),
+        ("""echo '{"event":"done"}'\n""", "wrote no model of this job"),
         ("head -c 3000000 /dev/zero | tr '\\0' x\n", "too long"),
     )
     try:

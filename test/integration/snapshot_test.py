@@ -46,6 +46,10 @@ def expect_same_answer():
     assert sql(ASK) == answers["first"], "another answer"
 
 
+def job_uuid(number):
+    return sql(f"SELECT uuid FROM seqrec.jobs WHERE job_id = {number}")
+
+
 def stamp_file():
     return snapshot_file() + ".verified"
 
@@ -296,7 +300,7 @@ def job_interrupted_by_crash():
     number = sql(f"SELECT seqrec_train('ratings', options => {options})")
     wait_for(lambda: sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}") == "training", "the training")
     time.sleep(0.5)
-    trainers = subprocess.run(["pgrep", "-f", f"{number}/job.json"], capture_output=True, text=True).stdout.split()
+    trainers = subprocess.run(["pgrep", "-f", f"{job_uuid(number)}/job.json"], capture_output=True, text=True).stdout.split()
     assert trainers, "no trainer"
     pg_ctl("restart", os.environ["PGDATA"], "-m", "immediate")
     wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in trainers), "the trainer's end", 10)
@@ -313,7 +317,7 @@ def job_interrupted_by_crash():
 def interrupt(options):
     """Crashes the server under a training that has a checkpoint; returns the job and its folder."""
     number = sql(f"SELECT seqrec_train('ratings', 'resumed', options => {options})")
-    folder = os.path.join(os.path.dirname(snapshot_file()), f"job-{number}")
+    folder = os.path.join(os.path.dirname(snapshot_file()), f"job-{job_uuid(number)}")
     wait_for(lambda: os.path.exists(os.path.join(folder, "checkpoint.0")), "the checkpoint")
     assert sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}") == "training"
     pg_ctl("restart", os.environ["PGDATA"], "-m", "immediate")
@@ -372,7 +376,7 @@ def dropped_database_leaves_nothing():
     number = sql(f"SELECT seqrec_train('ratings', options => {OPTIONS})")
     sql(f"CALL seqrec_wait({number})")
     folders = os.path.join(os.environ["PGDATA"], "seqrec")
-    wait_for(lambda: len(os.listdir(folders)) == 1, "the folder of the dropped database to go")
+    wait_for(lambda: len([name for name in os.listdir(folders) if name.isdigit()]) == 1, "the folder of the dropped database to go")
     answers["first"] = sql(ASK)
 
 
