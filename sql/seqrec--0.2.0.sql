@@ -512,8 +512,10 @@ DECLARE
     at pg_catalog.jsonb;
     added pg_catalog.int8;
 BEGIN
-    IF key IS NOT NULL AND NOT seqrec.claim_event_key(key) THEN
-        RETURN NULL;
+    IF key IS NOT NULL THEN  -- a condition of its own: without a key the right to claim one is not needed
+        IF NOT seqrec.claim_event_key(key) THEN
+            RETURN NULL;
+        END IF;
     END IF;
     SELECT s.statement, s.at INTO statement, at FROM seqrec.events_statement(events, ratings, user_column, item_column, time_column) s;
     EXECUTE statement USING events, at;

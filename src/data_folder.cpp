@@ -29,7 +29,8 @@ constexpr const char* kDefault = "seqrec";  // in the data directory, where noth
 /// the folder lies in it and was copied with it.
 const char* own_mark() {
     const char* place = is_absolute_path(settings::directory) ? DataDir : ".";
-    return psprintf("seqrec-folder/1\nserver " UINT64_FORMAT "\ndata directory %s\n", GetSystemIdentifier(), place);
+    return psprintf("seqrec-folder/1\nserver " UINT64_FORMAT "\ndata directory %s\n", GetSystemIdentifier(),
+                    place);
 }
 
 const char* mark_path(const char* folder) { return psprintf("%s/%s", folder, kMarkName); }
@@ -77,11 +78,9 @@ bool is_folder(const char* path) {
 
 bool is_number(const char* name) { return name[0] != '\0' && strspn(name, "0123456789") == strlen(name); }
 
-/// Whether a folder without a mark may become seqrec's: an empty one, and what 0.1.0, which left no marks, made
-/// at the default place.
-bool may_adopt(const char* folder) {
-    return is_empty(folder) || strcmp(settings::directory, kDefault) == 0;
-}
+/// Whether a folder without a mark may become seqrec's: an empty one, and what 0.1.0, which left no marks,
+/// made at the default place.
+bool may_adopt(const char* folder) { return is_empty(folder) || strcmp(settings::directory, kDefault) == 0; }
 
 const char* foreign(const char* folder) {
     return psprintf("folder \"%s\" is not empty and was not made by seqrec", folder);
@@ -89,7 +88,8 @@ const char* foreign(const char* folder) {
 
 const char* others(const char* folder, const char* mark) {
     const char* owner = strchr(mark, '\n');
-    return psprintf("folder \"%s\" belongs to another server: %s", folder, owner ? pstrdup(owner + 1) : "its mark is damaged");
+    return psprintf("folder \"%s\" belongs to another server: %s", folder,
+                    owner ? pstrdup(owner + 1) : "its mark is damaged");
 }
 
 /// Whose a folder is, when it is not this server's and may not become it; else null.
@@ -145,10 +145,12 @@ const char* folder_problem() {
 
 const char* database_folder() {
     if (const char* problem = folder_problem())
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", problem),
-                        errhint("seqrec.directory must name a folder of this server alone: an empty one, or one that "
-                                "does not exist yet and that the server may make. All that seqrec keeps there but "
-                                "the files of running jobs can be made again.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", problem),
+             errhint("seqrec.directory must name a folder of this server alone: an empty one, or one that "
+                     "does not exist yet and that the server may make. All that seqrec keeps there but "
+                     "the files of running jobs can be made again.")));
     return database_folder_path();
 }
 
@@ -157,7 +159,8 @@ bool is_own_name(const char* name) {
         const char* job = name + strlen(kJobPrefix);
         return is_number(job) || (begins_with_uuid(job) && job[kUuidLength] == '\0');  // 0.1.0 had numbers
     }
-    return begins_with_uuid(name) && strncmp(name + kUuidLength, kSnapshotSuffix, strlen(kSnapshotSuffix)) == 0;
+    return begins_with_uuid(name) &&
+           strncmp(name + kUuidLength, kSnapshotSuffix, strlen(kSnapshotSuffix)) == 0;
 }
 
 void remove_database_folder(const char* path) {
@@ -176,7 +179,8 @@ void remove_database_folder(const char* path) {
 void remove_folders_of_dropped_databases() {
     DIR* directory = AllocateDir(settings::directory);
     while (const struct dirent* entry = ReadDir(directory, settings::directory))
-        // One that was listed before the query's snapshot was taken belongs to a database that it sees, or to none.
+        // One that was listed before the query's snapshot was taken belongs to a database that it sees, or to
+        // none.
         if (is_number(entry->d_name) && !database_exists(entry->d_name))
             remove_database_folder(psprintf("%s/%s", settings::directory, entry->d_name));
     FreeDir(directory);

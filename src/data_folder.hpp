@@ -16,11 +16,13 @@ const char* database_folder();
 const char* database_folder_path();
 /// Why the folder can't be written, palloc'd, or null when it can. 目录不可写的原因；可写则返回空指针。
 const char* folder_problem();
-/// Whose it is, when it is not this server's: not even to be read. 目录属于他人（连读取也不可）时说明其所有者，否则为空。
+/// Whose it is, when it is not this server's: not even to be read.
+/// 目录属于他人（连读取也不可）时说明其所有者，否则为空。
 const char* foreign_folder();
 
-/// Removes the folders of databases that have been dropped: only those with this server's mark, and of what is
-/// in them only seqrec's own files. 删除已不存在的数据库的目录：仅限带有本服务器标记者，且仅删除 seqrec 自己的文件。
+/// Removes the folders of databases that have been dropped: only those with this server's mark, and of what
+/// is in them only seqrec's own files. 删除已不存在的数据库的目录：仅限带有本服务器标记者，且仅删除 seqrec
+/// 自己的文件。
 void remove_folders_of_dropped_databases();
 /// The same of this database's folder, when the extension is gone. Does not ereport.
 /// 扩展被删除后，同样处理本数据库的目录；不报错。

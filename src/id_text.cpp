@@ -37,14 +37,16 @@ bool is_canonical(std::string_view id, Oid type) {
     }
     if (type == UUIDOID)
         return id.size() == 36 && id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-' &&
-               all_of(id, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-'; });
+               all_of(id,
+                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-'; });
     return false;
 }
 
 /// Whether it is worth asking the type at all: an error costs a thousand times what a look does.
 bool may_be_value(std::string_view id, Oid type) {
     if (is_integer(type))
-        return !id.empty() && all_of(id, [](char c) { return (c >= '0' && c <= '9') || c == '+' || c == '-' || c == ' '; });
+        return !id.empty() &&
+               all_of(id, [](char c) { return (c >= '0' && c <= '9') || c == '+' || c == '-' || c == ' '; });
     if (type == UUIDOID) return id.size() >= 32 && id.size() <= 41;
     return true;
 }
@@ -139,8 +141,7 @@ void canonicalize(std::span<std::string_view> ids, Oid type) {
         Datum value;
         if (!id.data() || is_canonical(id, type) || !read_value(id, type, &value)) continue;
         if (!spelled)
-            spelled = static_cast<Spelled*>(
-                palloc_extended(sizeof(Spelled) * ids.size(), MCXT_ALLOC_HUGE));
+            spelled = static_cast<Spelled*>(palloc_extended(sizeof(Spelled) * ids.size(), MCXT_ALLOC_HUGE));
         spelled[count++] = {&id, value};
     }
     if (count == 0) return;

@@ -15,11 +15,11 @@ namespace {
 constexpr std::uint16_t kModelLockClass = 1518, kTrainingLockClass = 1519;  // beside the job locks
 
 LOCKTAG name_lock(const char* model, std::uint16_t lock_class) {
-    const std::uint64_t hash =
-        hash_bytes_extended(reinterpret_cast<const unsigned char*>(model), static_cast<int>(strlen(model)), 0);
+    const std::uint64_t hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(model),
+                                                   static_cast<int>(strlen(model)), 0);
     LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(hash >> 32), static_cast<std::uint32_t>(hash),
-                         lock_class);
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(hash >> 32),
+                         static_cast<std::uint32_t>(hash), lock_class);
     return tag;
 }
 

@@ -14,8 +14,8 @@
 
 extern "C" {
 #include "access/xact.h"
-#include "commands/event_trigger.h"
 #include "catalog/namespace.h"
+#include "commands/event_trigger.h"
 #include "postmaster/bgworker.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
@@ -58,7 +58,8 @@ bool is_unfinished(const char* folder, const char* name) {
 void sweep_file(const char* folder, const char* name) {
     const char* version = pnstrdup(name, kUuidLength);
     if (!try_lock_version(version)) return;
-    if (is_unfinished(folder, name) || !version_exists_now(version)) (void)unlink(psprintf("%s/%s", folder, name));
+    if (is_unfinished(folder, name) || !version_exists_now(version))
+        (void)unlink(psprintf("%s/%s", folder, name));
     unlock_version(version);
 }
 
@@ -69,8 +70,8 @@ struct Removal {
     int level;  // of the subtransaction that wants it
 };
 std::vector<Removal> removals;
-bool extension_may_go = false;    // a command of this transaction may drop the extension
-std::string folder_to_remove;     // it did
+bool extension_may_go = false;  // a command of this transaction may drop the extension
+std::string folder_to_remove;   // it did
 
 bool extension_is_there() {
     const Oid schema = get_namespace_oid("seqrec", true);
@@ -114,7 +115,8 @@ void on_transaction(XactEvent event, void*) {
 
 void on_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
     const int level = GetCurrentTransactionNestLevel();
-    if (event == SUBXACT_EVENT_ABORT_SUB) std::erase_if(removals, [&](const Removal& one) { return one.level >= level; });
+    if (event == SUBXACT_EVENT_ABORT_SUB)
+        std::erase_if(removals, [&](const Removal& one) { return one.level >= level; });
     if (event == SUBXACT_EVENT_COMMIT_SUB)
         for (Removal& removal : removals) removal.level = Min(removal.level, level - 1);
 }

@@ -31,7 +31,8 @@ void remove_snapshot_at_commit(const char* version);
 /// dropped databases. 删除不再需要的文件：已回滚的发布、以任何方式消失的版本、已删除的数据库。
 void sweep_snapshots();
 
-/// Waits for a transaction's end in a background worker, and sweeps then. 在后台进程中等待某事务结束，然后清理。
+/// Waits for a transaction's end in a background worker, and sweeps then.
+/// 在后台进程中等待某事务结束，然后清理。
 void sweep_after(TransactionId transaction);
 
 }  // namespace seqrec

@@ -73,12 +73,13 @@ struct CodeCheck {
 };
 
 [[noreturn]] void refuse_code(const char* what, Oid owner, Oid run_as) {
-    ereport(ERROR,
-            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-             errmsg("%s belongs to role \"%s\", whose code is not run as role \"%s\"", what, role_name(owner),
-                    role_name(run_as)),
-             errhint("Train from a table or a materialized view that holds its rows, or from a view whose parts "
-                     "all belong to its owner or to a superuser.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+         errmsg("%s belongs to role \"%s\", whose code is not run as role \"%s\"", what, role_name(owner),
+                role_name(run_as)),
+         errhint("Train from a table or a materialized view that holds its rows, or from a view whose parts "
+                 "all belong to its owner or to a superuser.")));
     pg_unreachable();
 }
 
@@ -172,8 +173,7 @@ bool check_expression(Node* node, void* context) {
     if (!node) return false;
     auto* check = static_cast<CodeCheck*>(context);
     if (IsA(node, Query))
-        return query_tree_walker(castNode(Query, node), kWalker, context,
-                                 QTW_EXAMINE_RTES_BEFORE);
+        return query_tree_walker(castNode(Query, node), kWalker, context, QTW_EXAMINE_RTES_BEFORE);
     if (IsA(node, RangeTblEntry)) {  // a view's own entries name it beside what it reads
         if (OidIsValid(castNode(RangeTblEntry, node)->relid))
             check_relation(castNode(RangeTblEntry, node)->relid, check);
@@ -197,19 +197,21 @@ void check_code(SPIPlanPtr plan, Oid run_as) {
 
 void check_reader(const RatingsTable& ratings, Oid reader) {
     if (!role_exists(reader))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                        errmsg("the role that the model belonged to has been dropped"),
-                        errhint("Give the clicks, or give the model to another role with seqrec_set_owner.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_OBJECT),
+                 errmsg("the role that the model belonged to has been dropped"),
+                 errhint("Give the clicks, or give the model to another role with seqrec_set_owner.")));
     check_select(ratings, reader);
     if (check_enable_rls(ratings.relation, reader, true) == RLS_ENABLED)
-        ereport(ERROR,
-                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                 errmsg("row-level security hides rows of \"%s\" from role \"%s\"",
-                        get_rel_name(ratings.relation), role_name(reader)),
-                 errdetail("Which ones may depend on the session, so that a model would be of other rows than "
-                           "the session sees."),
-                 errhint("Train as the table's owner or a role with BYPASSRLS, or from a view or a "
-                         "materialized view that holds the rows wanted.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("row-level security hides rows of \"%s\" from role \"%s\"",
+                    get_rel_name(ratings.relation), role_name(reader)),
+             errdetail("Which ones may depend on the session, so that a model would be of other rows than "
+                       "the session sees."),
+             errhint("Train as the table's owner or a role with BYPASSRLS, or from a view or a "
+                     "materialized view that holds the rows wanted.")));
 }
 
 Oid run_as(Oid relation, Oid reader) {
@@ -222,19 +224,24 @@ Oid run_as(const RatingsTable& ratings, Oid reader) { return run_as(ratings.rela
 Reading plan_reading(const RatingsTable& ratings, Oid reader) {
     check_reader(ratings, reader);
     const Oid role = run_as(ratings, reader);
-    // A view with security_invoker shows its reader's rows, and only its reader's: no other role can stand in.
+    // A view with security_invoker shows its reader's rows, and only its reader's: no other role can stand
+    // in.
     if (role != reader && ratings.kind == RELKIND_VIEW) {
         Relation view = relation_open(ratings.relation, AccessShareLock);
         const bool invoker = RelationHasSecurityInvoker(view);
         relation_close(view, NoLock);
-        if (invoker) refuse_code(psprintf("view \"%s\" with security_invoker", get_rel_name(ratings.relation)), role, reader);
+        if (invoker)
+            refuse_code(psprintf("view \"%s\" with security_invoker", get_rel_name(ratings.relation)), role,
+                        reader);
     }
-    return {reader, role, psprintf("%s, pg_temp", configured_path(role)), casts_ids(ratings) || ratings.kind == RELKIND_VIEW};
+    return {reader, role, psprintf("%s, pg_temp", configured_path(role)),
+            casts_ids(ratings) || ratings.kind == RELKIND_VIEW};
 }
 
 RoleScope enter_reading(const Reading& reading) {
     const RoleScope scope = enter_role(reading.run_as, reading.search_path);
-    (void)set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    (void)set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                            false);
     if (reading.pins_text) pin_text_settings();
     return scope;
 }

@@ -23,7 +23,8 @@ struct Reading {
 
 /// ERROR 42501 unless `reader` exists and may SELECT the three columns, and where row security would hide
 /// rows from it: what a policy shows depends on its session, which neither a worker nor a pool has.
-/// reader 不存在、无三列 SELECT 权限，或行级安全会对其隐藏行时报错 42501：策略取决于会话，而后台进程与连接池没有。
+/// reader 不存在、无三列 SELECT 权限，或行级安全会对其隐藏行时报错
+/// 42501：策略取决于会话，而后台进程与连接池没有。
 void check_reader(const RatingsTable& ratings, Oid reader);
 
 /// Checks the reader and decides as whom to read. 检查读取者并决定以何身份读取。
@@ -38,7 +39,8 @@ Oid run_as(Oid relation, Oid reader);
 RoleScope enter_reading(const Reading& reading);
 
 /// Prepares a query inside enter_reading() and SPI, and refuses one that would run code of a role that has
-/// fewer rights than the one it would run as. 在 enter_reading() 与 SPI 中准备查询；若会以更高权限运行他人代码则拒绝。
+/// fewer rights than the one it would run as. 在 enter_reading() 与 SPI
+/// 中准备查询；若会以更高权限运行他人代码则拒绝。
 SPIPlanPtr prepare_reading(const Reading& reading, const char* query, int parameters, Oid* types);
 
 }  // namespace seqrec

@@ -236,6 +236,7 @@ struct JobRow {
     bool own;  // written by this very transaction
     Oid owner;
     JobKey key;
+    char* stored_state;
 };
 
 /// Whether a row version was written by this transaction or a subtransaction of it.
@@ -243,14 +244,18 @@ bool is_own(const char* xmin) {
     return TransactionIdIsCurrentTransactionId(static_cast<TransactionId>(strtoul(xmin, nullptr, 10)));
 }
 
-/// The state of a job as it is now, whatever the transaction's snapshot shows; ERROR 42704 when there is none
-/// that the caller may see.
-JobRow read_job_row(std::int64_t id) {
+/// True when the row, as the snapshot has it, is not what the state was read from: it ended meanwhile.
+bool is_outdated(const JobRow& row) {
+    return strcmp(row.state, row.stored_state) != 0 && strcmp(row.state, "interrupted") != 0;
+}
+
+JobRow look_at_job(std::int64_t id) {
     const MemoryContext outside = CurrentMemoryContext;
     PushActiveSnapshot(GetLatestSnapshot());
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
-        "SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid "
+        "SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid, "
+        "j.state "
         "FROM seqrec.jobs j WHERE job_id = $1",
         {bigint_param(id)}, true);
     const auto keep = [&](int number) {
@@ -259,7 +264,8 @@ JobRow read_job_row(std::int64_t id) {
     };
     JobRow row{};
     if (rows == 1) {
-        row = {keep(1), keep(2), keep(3), keep(4), keep(5), is_own(spi_text(0, 6)), spi_oid(0, 7), {id, {}}};
+        row = {keep(1),       keep(2),  keep(3), keep(4), keep(5), is_own(spi_text(0, 6)),
+               spi_oid(0, 7), {id, {}}, keep(9)};
         row.key.uuid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(spi_text(0, 8))));
     }
     spi_leave(scope);
@@ -269,6 +275,13 @@ JobRow read_job_row(std::int64_t id) {
                         errhint("The view seqrec_jobs shows what there is.")));
     require_role(row.owner, psprintf("job " INT64_FORMAT, id));
     return row;
+}
+
+/// The state of a job as it is now, whatever the transaction's snapshot shows; ERROR 42704 when there is none
+/// that the caller may see.
+JobRow read_job_row(std::int64_t id) {
+    const JobRow row = look_at_job(id);
+    return is_outdated(row) ? look_at_job(id) : row;
 }
 
 bool is_over(const JobRow& row) {

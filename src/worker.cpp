@@ -262,8 +262,10 @@ void expect_model(const Job& job, const char* folder) {
     const bool is_there = has_model(folder, job);
     end_transaction();
     if (!is_there)
-        ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION), errmsg("the trainer says that it is done, but wrote no model of this job"),
-                        errhint("Install the seqrec-trainer that belongs to this version of the extension.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_PROTOCOL_VIOLATION),
+                 errmsg("the trainer says that it is done, but wrote no model of this job"),
+                 errhint("Install the seqrec-trainer that belongs to this version of the extension.")));
 }
 
 void run_publish(const Job& job, const char* folder, const char* export_metrics) {

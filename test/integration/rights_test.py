@@ -1,0 +1,356 @@
+#!/usr/bin/python3
+"""Whose rights code runs with: that of whoever wrote it, or less."""
+
+from testing import Session, SqlError, main, script, server_log, sql
+
+OPTIONS = """'{"epochs": 1, "dim": 16, "max_len": 10}'"""
+ROWS = "SELECT 'u' || u AS user_id, 'i' || (u + g) % 20 AS item_id, g AS timestamp FROM generate_series(1, 40) u, generate_series(1, 6) g"
+HISTORY = "SELECT count(*) FROM seqrec_recommend('u1', NULL, 5, '{}')"
+
+
+def train(table, model, user=None, **more):
+    options = "".join(f", {name} => {value}" for name, value in more.items())
+    number = sql(f"SELECT seqrec_train('{table}', model => '{model}', options => {OPTIONS}{options})", user=user)
+    sql(f"CALL seqrec_wait({number})")
+    return int(number)
+
+
+def ask(model, user="bob"):
+    """An own-history call; what it said, an error's words included."""
+    try:
+        return sql(HISTORY.format(model), user=user)
+    except SqlError as error:
+        return str(error)
+
+
+def refused(statement, *parts, user=None):
+    try:
+        said = sql(statement, user=user)
+    except SqlError as error:
+        for part in parts:
+            assert part in str(error), f"no {part!r} in {error}"
+        return
+    raise AssertionError(f"no error but {said!r}: {statement}")
+
+
+def seen():
+    """As whom bob's code has run since the last look: it says so in the server's log."""
+    lines = server_log().splitlines()
+    new, seen.looked = lines[seen.looked :], len(lines)
+    return ",".join(sorted({line.rpartition("spy ran as ")[2] for line in new if "LOG:  spy ran as " in line}))
+
+
+seen.looked = 0
+
+
+def make_table(name, owner="bob"):
+    sql(f"DROP TABLE IF EXISTS {name}; CREATE TABLE {name} AS {ROWS}; ALTER TABLE {name} OWNER TO {owner}")
+
+
+def setup():
+    sql(
+        """CREATE EXTENSION seqrec;
+           CREATE ROLE bob LOGIN; CREATE ROLE alice LOGIN; CREATE ROLE carol LOGIN;
+           GRANT CREATE ON SCHEMA public TO bob, alice, carol;
+           GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_resume, seqrec_activate, seqrec_drop, seqrec_set_owner TO bob, alice, carol;
+           GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real), seqrec_history TO bob, alice, carol"""
+    )
+    # Whatever may be called anywhere: it writes down who it runs as.
+    sql(
+        """CREATE FUNCTION spy(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE LOG 'spy ran as %', current_user; RETURN $1; END $$;
+           CREATE FUNCTION spy_bool() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE LOG 'spy ran as %', current_user; RETURN true; END $$""",
+        user="bob",
+    )
+
+
+def a_relation_of_the_same_name_is_another():
+    """A superuser's model of bob's table; bob puts a view with code of his own in its place."""
+    make_table("taken")
+    train("taken", "taken")
+    assert ask("taken") == "5"
+    sql(f"DROP TABLE taken; CREATE VIEW taken AS SELECT spy(user_id) AS user_id, item_id, timestamp FROM ({ROWS}) r", user="bob")
+    said = ask("taken")
+    assert "does not exist" in said and "42P01" in said, said
+    assert seen() == ""
+
+
+def a_renamed_relation_is_the_same():
+    make_table("moved")
+    train("moved", "moved")
+    session = Session()
+    assert session.run(HISTORY.format("moved") + ";") == "5"
+    sql("CREATE SCHEMA elsewhere; ALTER TABLE moved RENAME TO renamed; ALTER TABLE renamed SET SCHEMA elsewhere; GRANT USAGE ON SCHEMA elsewhere TO bob")
+    for answer in (session.run(HISTORY.format("moved") + ";"), ask("moved")):
+        assert answer == "5", answer
+    session.close()
+
+
+def a_replaced_view_runs_as_its_owner():
+    make_table("base")
+    sql("CREATE VIEW replaced AS SELECT * FROM base", user="bob")
+    train("replaced", "replaced")
+    session = Session()
+    assert session.run(HISTORY.format("replaced") + ";") == "5"
+    sql("CREATE OR REPLACE VIEW replaced AS SELECT spy(user_id) AS user_id, item_id, timestamp FROM base", user="bob")
+    assert session.run(HISTORY.format("replaced") + ";") == "5"
+    assert ask("replaced", "alice") == "5"
+    assert seen() == "bob"
+    session.close()
+    train("replaced", "replaced")
+    assert seen() == "bob", "the training ran bob's code as somebody else"
+
+
+def a_table_that_becomes_a_view_runs_as_its_owner():
+    """A rule turns an empty table into a view with the same oid (until PostgreSQL 15)."""
+    if int(sql("SHOW server_version_num")) >= 160000:
+        return
+    make_table("ruled")
+    train("ruled", "ruled")
+    make_table("source")
+    sql(
+        "DELETE FROM ruled; CREATE RULE \"_RETURN\" AS ON SELECT TO ruled DO INSTEAD SELECT spy(user_id) AS user_id, item_id, timestamp FROM source",
+        user="bob",
+    )
+    assert ask("ruled") == "5"
+    assert seen() == "bob"
+
+
+def a_new_owner_runs_as_itself():
+    make_table("given", "postgres")
+    sql("CREATE VIEW handed AS SELECT spy(user_id) AS user_id, item_id, timestamp FROM given")
+    refused("SELECT 1 FROM seqrec_train('handed', model => 'handed')", "function", "bob", "42501")
+    sql("DROP VIEW handed; CREATE VIEW handed AS SELECT * FROM given")
+    train("handed", "handed")
+    session = Session()
+    assert session.run(HISTORY.format("handed") + ";") == "5"
+    sql("GRANT SELECT ON given TO bob; ALTER VIEW handed OWNER TO bob")
+    sql("CREATE OR REPLACE VIEW handed AS SELECT spy(user_id) AS user_id, item_id, timestamp FROM given", user="bob")
+    assert session.run(HISTORY.format("handed") + ";") == "5"
+    session.close()
+    assert seen() == "bob"
+
+
+def code_inside_a_view_of_another_is_not_run():
+    """alice's view over bob's view, domain or function: alice's rights are not bob's to use."""
+    make_table("inner_table")
+    sql(
+        """CREATE VIEW inner_view AS SELECT spy(user_id) AS user_id, item_id, timestamp FROM inner_table; GRANT SELECT ON inner_view, inner_table TO alice;
+           CREATE DOMAIN inner_domain AS text CHECK (spy(VALUE) IS NOT NULL)""",
+        user="bob",
+    )
+    sql(
+        """CREATE VIEW outer_view AS SELECT * FROM inner_view;
+           CREATE VIEW outer_function AS SELECT spy(user_id) AS user_id, item_id, timestamp FROM inner_table;
+           CREATE VIEW outer_domain AS SELECT (user_id::inner_domain)::text AS user_id, item_id, timestamp FROM inner_table;
+           CREATE VIEW outer_plain AS SELECT * FROM inner_table""",
+        user="alice",
+    )
+    for view, what in (("outer_view", "view"), ("outer_function", "function"), ("outer_domain", "domain")):
+        refused(f"SELECT seqrec_train('{view}')", what, '"bob"', "42501", "HINT", user="alice")
+        refused(f"SELECT seqrec_train('{view}')", what, '"bob"', "42501", "HINT")
+    train("outer_plain", "outer_plain", user="alice")
+    assert seen() == ""
+    # What is planted later is not run either: here in the constants of an index, which the planner evaluates.
+    session = Session()
+    assert session.run(HISTORY.format("outer_plain") + ";") == "5"
+    sql("CREATE INDEX ON inner_table (item_id) WHERE spy_bool()", user="bob")
+    seen()
+    said = session.run(HISTORY.format("outer_plain") + ";")
+    assert "belongs to role" in said and "bob" in said, said
+    session.close()
+    assert seen() == ""
+
+
+def planner_evaluates_as_the_owner():
+    """Index predicates, constraints and statistics of bob's table, asked by and for a superuser."""
+    make_table("planned")
+    sql("CREATE INDEX ON planned (user_id) WHERE spy_bool(); CREATE STATISTICS planned_s ON spy(user_id), item_id FROM planned", user="bob")
+    seen()
+    train("planned", "planned")
+    assert ask("planned", "postgres") == "5"
+    assert seen() in ("", "bob")
+
+
+def casts_run_as_the_owner():
+    """A type of bob's with a cast to text of bob's."""
+    sql(
+        f"""CREATE TYPE tag AS (value text);
+            CREATE FUNCTION tag_text(tag) RETURNS text LANGUAGE sql AS 'SELECT public.spy(($1).value)';
+            CREATE CAST (tag AS text) WITH FUNCTION tag_text(tag) AS ASSIGNMENT;
+            CREATE TABLE tagged AS SELECT row(user_id)::tag AS user_id, item_id, timestamp FROM ({ROWS}) r""",
+        user="bob",
+    )
+    train("tagged", "tagged")
+    assert ask("tagged", "alice") == "5"
+    assert seen() == "bob"
+
+
+def a_security_invoker_view_is_refused_to_others():
+    make_table("kept")
+    sql("CREATE VIEW invoked WITH (security_invoker) AS SELECT * FROM kept; GRANT SELECT ON invoked TO alice", user="bob")
+    refused("SELECT seqrec_train('invoked')", "security_invoker", "42501", user="alice")
+    train("invoked", "invoked", user="bob")
+
+
+def select_is_the_model_owners():
+    """The view's owner may read the table, the model's owner may read the view: take one away."""
+    make_table("granted")
+    sql("GRANT SELECT ON granted TO alice", user="bob")
+    train("granted", "granted", user="alice")
+    session = Session()
+    assert session.run(HISTORY.format("granted") + ";") == "5"
+    sql("REVOKE SELECT ON granted FROM alice", user="bob")
+    for said in (session.run(HISTORY.format("granted") + ";"), ask("granted", "bob")):
+        assert "permission denied for column" in said, said
+    session.close()
+    sql("GRANT SELECT (user_id, item_id, timestamp) ON granted TO alice", user="bob")
+    assert ask("granted") == "5", "column rights are enough"
+
+
+def resuming_runs_as_the_jobs_owner():
+    """bob's job over bob's view, interrupted, resumed by a superuser."""
+    make_table("long")
+    sql("CREATE VIEW longer AS SELECT spy(user_id) AS user_id, item_id, timestamp FROM long", user="bob")
+    number = train("longer", "longer", user="bob")
+    seen()
+    sql(f"UPDATE seqrec.jobs SET state = 'training', finished_at = NULL WHERE job_id = {number}; DELETE FROM seqrec.models WHERE name = 'longer'")
+    assert sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}") == "interrupted"
+    sql(f"SELECT seqrec_resume({number})")
+    sql(f"CALL seqrec_wait({number})")
+    assert seen() == "bob"
+    assert sql("SELECT owner FROM seqrec_models WHERE model = 'longer'") == "bob"
+
+
+def row_security_is_refused():
+    """By a session's setting, by role, forced on the owner, below a view: no model of fewer rows, or of more."""
+    make_table("tenants")
+    sql(
+        """ALTER TABLE tenants ENABLE ROW LEVEL SECURITY; GRANT SELECT ON tenants TO alice, carol;
+           CREATE POLICY by_setting ON tenants USING (coalesce(current_setting('app.tenant', true), '') IN ('', item_id) AND spy(item_id) IS NOT NULL)""",
+        user="bob",
+    )
+    said = script("SET app.tenant = 'i1';\nSELECT seqrec_train('tenants');", user="alice")
+    assert "row-level security" in said and "42501" in said and "HINT" in said, said
+    sql("CREATE VIEW over_tenants AS SELECT * FROM tenants", user="carol")
+    refused("SELECT seqrec_train('over_tenants')", "row-level security", "42501", user="carol")
+    refused("SELECT seqrec_train('over_tenants')", "row-level security", "42501")
+    train("tenants", "tenants", user="bob")
+    assert ask("tenants") == "5"
+    sql("ALTER TABLE tenants FORCE ROW LEVEL SECURITY", user="bob")
+    refused("SELECT seqrec_train('tenants')", "row-level security", "42501", user="bob")
+    assert "row-level security" in ask("tenants"), ask("tenants")
+    assert seen() == ""
+
+
+def row_security_switched_on_later_is_noticed():
+    make_table("later")
+    sql("GRANT SELECT ON later TO alice", user="bob")
+    train("later", "later", user="alice")
+    session = Session()
+    assert session.run(HISTORY.format("later") + ";") == "5"
+    sql("ALTER TABLE later ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON later USING (spy(item_id) IS NOT NULL)", user="bob")
+    said = session.run(HISTORY.format("later") + ";")
+    assert "row-level security" in said, said
+    session.close()
+    assert seen() == ""
+
+
+def temporary_objects_do_not_stand_in():
+    """A view's function names a table without its schema; the caller has a temporary one of that name."""
+    make_table("unqualified")
+    sql(
+        """CREATE FUNCTION rows_of() RETURNS TABLE (user_id text, item_id text, "timestamp" integer) LANGUAGE plpgsql STABLE AS
+           $$ BEGIN RETURN QUERY SELECT * FROM unqualified; END $$;
+           CREATE VIEW by_function AS SELECT * FROM rows_of()""",
+        user="bob",
+    )
+    train("by_function", "by_function", user="bob")
+    said = script(
+        f"CREATE TEMP VIEW unqualified AS SELECT spy('u1') AS user_id, 'i7'::text AS item_id, 1 AS timestamp;\n{HISTORY.format('by_function')};",
+        user="carol",
+    )
+    assert said.strip() == "5", said
+    assert seen() == ""
+    said = script(f"SET search_path = pg_catalog;\nSELECT count(*) FROM public.seqrec_recommend('u1', NULL, 5, 'by_function');", user="carol")
+    assert said.strip() == "5", said
+
+
+def overloads_on_the_path_are_not_called():
+    """In a schema that comes before everything: a closer match for what the helpers call."""
+    sql(
+        """CREATE SCHEMA planted AUTHORIZATION bob;
+           CREATE TABLE products (id bigint, title varchar(40)); INSERT INTO products VALUES (1, 'A red tent');
+           GRANT SELECT ON products TO PUBLIC; GRANT USAGE ON SCHEMA planted TO PUBLIC;
+           GRANT EXECUTE ON FUNCTION seqrec_add_events TO alice; CREATE TABLE events (user_id text, item_id text, timestamp timestamptz);
+           GRANT INSERT, SELECT ON events TO alice"""
+    )
+    sql(
+        """CREATE FUNCTION planted.unnest(text[]) RETURNS SETOF text LANGUAGE sql AS 'SELECT public.spy(''x'')';
+           CREATE FUNCTION planted.to_jsonb(timestamptz) RETURNS jsonb LANGUAGE sql AS 'SELECT ''1''::jsonb FROM public.spy(''x'')';
+           CREATE FUNCTION planted.jsonb_build_object(text, jsonb, text, jsonb, text, jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT ''{}''::jsonb FROM public.spy(''x'')';
+           CREATE FUNCTION planted.format(text, regclass, name, name, name) RETURNS text LANGUAGE sql AS 'SELECT public.spy(''x'')';
+           CREATE FUNCTION planted.like_(varchar, text) RETURNS boolean LANGUAGE sql AS 'SELECT public.spy_bool()';
+           CREATE OPERATOR planted.~~* (LEFTARG = varchar, RIGHTARG = text, FUNCTION = planted.like_)""",
+        user="bob",
+    )
+    said = script(
+        """SET search_path = planted, public;
+           SELECT title FROM seqrec.titles_of(ARRAY['1'], 'products', 'id', 'title');
+           SELECT title FROM seqrec.find_titles('red', 5, 'products', 'id', 'title');
+           SELECT seqrec_add_events('[{"user_id": "u", "item_id": "i"}]', 'events');""",
+        user="alice",
+    )
+    assert said.split("\n")[:3] == ["A red tent", "A red tent", "1"], said
+    assert seen() == ""
+
+
+def one_roles_name_is_not_anothers():
+    """b's interrupted job does not become active over a's model of the same name."""
+    make_table("contested")
+    number = train("contested", "contested", user="bob")
+    sql(f"UPDATE seqrec.jobs SET state = 'training', finished_at = NULL WHERE job_id = {number}; DELETE FROM seqrec.models WHERE name = 'contested'")
+    make_table("own", "alice")
+    train("own", "contested", user="alice")
+    refused(f"SELECT seqrec_resume({number})", "belongs to role", "alice", "42501", user="bob")
+    refused(f"SELECT seqrec_resume({number})", "belongs to role", "alice", "42501")
+    assert sql("SELECT owner FROM seqrec_models WHERE model = 'contested' AND active") == "alice"
+
+
+def a_superusers_training_leaves_the_owner():
+    make_table("helped")
+    train("helped", "helped", user="bob")
+    train("helped", "helped")
+    assert sql("SELECT DISTINCT owner FROM seqrec_models WHERE model = 'helped'") == "bob"
+    train("helped", "helped", user="bob")
+
+
+def privileges_of_the_trainer_alone_count():
+    """A role that may not read the table does not learn of its rows by training."""
+    make_table("hidden")
+    refused("SELECT seqrec_train('hidden')", "permission denied", "42501", user="carol")
+    sql("GRANT SELECT (user_id) ON hidden TO carol", user="bob")
+    refused("SELECT seqrec_train('hidden')", 'column "item_id"', "42501", user="carol")
+
+
+if __name__ == "__main__":
+    setup()
+    main(
+        a_relation_of_the_same_name_is_another,
+        a_renamed_relation_is_the_same,
+        a_replaced_view_runs_as_its_owner,
+        a_table_that_becomes_a_view_runs_as_its_owner,
+        a_new_owner_runs_as_itself,
+        code_inside_a_view_of_another_is_not_run,
+        planner_evaluates_as_the_owner,
+        casts_run_as_the_owner,
+        a_security_invoker_view_is_refused_to_others,
+        select_is_the_model_owners,
+        resuming_runs_as_the_jobs_owner,
+        row_security_is_refused,
+        row_security_switched_on_later_is_noticed,
+        temporary_objects_do_not_stand_in,
+        overloads_on_the_path_are_not_called,
+        one_roles_name_is_not_anothers,
+        a_superusers_training_leaves_the_owner,
+        privileges_of_the_trainer_alone_count,
+    )
