@@ -267,8 +267,12 @@ bool next_trainer_line(const char** line) {
 
 void finish_trainer(const char* log_path) {
     int status = 0;
-    // It has closed its output, but may still hang: the wait must hear a cancel.
+    const TimestampTz since = GetCurrentTimestamp();
+    // It has closed its output, but may still hang: the wait must hear a cancel, and end.
     while (waitpid(running, &status, WNOHANG) == 0) {
+        if (settings::trainer_silence > 0 &&
+            TimestampDifferenceExceeds(since, GetCurrentTimestamp(), settings::trainer_silence * 1000))
+            report_silence();
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kEndPollMilliseconds,
                         PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);

@@ -1,0 +1,517 @@
+#!/usr/bin/python3
+"""What a job's row says is true, and no training that ended well is lost."""
+
+import os
+import stat
+
+from testing import Session, SqlError, main, make_ratings, script, sql, wait_for
+
+OPTIONS = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
+LONG = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
+
+
+RUNNING = ("queued", "exporting", "training", "publishing")
+
+
+def job(number, column="state"):
+    return sql(f"SELECT {column} FROM seqrec_jobs WHERE job_id = {number}")
+
+
+def wait_for_state(number, *states):
+    wait_for(lambda: job(number) in states, f"job {number} to be {states}, not {job(number)}: {job(number, 'error')}")
+
+
+def train(table="ratings", model="default", options=OPTIONS, user=None):
+    return int(sql(f"SELECT seqrec_train('{table}', model => '{model}', options => {options})", user=user))
+
+
+def done(number):
+    sql(f"CALL seqrec_wait({number})")
+    return number
+
+
+def refused(statement, *parts, user=None):
+    try:
+        said = sql(statement, user=user)
+    except SqlError as error:
+        for part in parts:
+            assert part in str(error), f"no {part!r} in {error}"
+        return
+    raise AssertionError(f"no error but {said!r}: {statement}")
+
+
+def active(model="default"):
+    return sql(f"SELECT model_id FROM seqrec_models WHERE model = '{model}' AND active")
+
+
+def job_folders():
+    folder = os.path.join(os.environ["PGDATA"], "seqrec")
+    return [name for _, folders, _ in os.walk(folder) for name in folders if name.startswith("job-")]
+
+
+# --- publishing ---
+
+
+def an_open_activation_makes_a_publish_wait():
+    for _ in range(2):
+        done(train())
+    older = sql("SELECT min(model_id) FROM seqrec_models WHERE model = 'default'")
+    session = Session()
+    session.run("BEGIN;")
+    session.run(f"SELECT seqrec_activate({older});")
+    number = train()
+    wait_for_state(number, "publishing")
+    session.run("COMMIT;")
+    session.close()
+    done(number)
+    assert active() == job(number, "model_id")
+
+
+def a_publish_that_fails_can_be_repeated():
+    """Here a trigger refuses the version: as a full disk or a lost race would."""
+    before = active()
+    sql(
+        """CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;
+           CREATE TRIGGER no_room BEFORE INSERT ON seqrec.items FOR EACH STATEMENT EXECUTE FUNCTION no_room()"""
+    )
+    number = train()
+    wait_for_state(number, "failed")
+    assert job(number, "sqlstate") == "53100" and f"seqrec_resume({number})" in job(number, "hint"), job(number, "hint")
+    wait_for(lambda: len(job_folders()) == 1, "the job's folder to be the only one")
+    refused(f"CALL seqrec_wait({number})", "no room", "seqrec_resume")
+    sql("DROP TRIGGER no_room ON seqrec.items; DROP FUNCTION no_room()")
+    # A training that fails afterwards does not take it away.
+    sql("CREATE TABLE lonely AS SELECT 'u' || g AS user_id, 'i' || g % 5 AS item_id, g AS timestamp FROM generate_series(1, 20) g")
+    wait_for_state(train("lonely"), "failed")
+    assert len(job_folders()) >= 1
+    before_log = sql(f"SELECT count(*) FROM seqrec_job_log WHERE job_id = {number}")
+    sql(f"SELECT seqrec_resume({number})")
+    done(number)
+    assert active() == job(number, "model_id") != before
+    assert sql(f"SELECT count(*) FROM seqrec_job_log WHERE job_id = {number}") == before_log, "it was trained again"
+    wait_for(lambda: not job_folders(), "the folder to go")
+
+
+def a_failed_publish_is_given_up():
+    sql(
+        """CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;
+           CREATE TRIGGER no_room BEFORE INSERT ON seqrec.users FOR EACH STATEMENT EXECUTE FUNCTION no_room()"""
+    )
+    number = train()
+    wait_for_state(number, "failed")
+    sql("DROP TRIGGER no_room ON seqrec.users; DROP FUNCTION no_room()")
+    assert sql(f"SELECT seqrec_cancel({number})") == "t"
+    assert job(number) == "cancelled" and not job_folders()
+    refused(f"SELECT seqrec_resume({number})", "cancelled", "55000")
+
+
+def versions_are_locked_for_moments():
+    """While a large version is published, the active one can be changed at once."""
+    make_ratings("wide", users=3000, items=3000, length=8)
+    number = train("wide", "default", """'{"epochs": 1, "members": 1, "dim": 32, "holdout": "keep"}'""")
+    wait_for_state(number, "publishing", "done")
+    sql(f"SET statement_timeout = '5s'; SELECT seqrec_activate({active()})")
+    done(number)
+    done(train())
+
+
+# --- waiting and cancelling ---
+
+
+def waiting_sees_the_present():
+    for level in ("REPEATABLE READ", "SERIALIZABLE"):
+        session = Session()
+        session.run(f"BEGIN ISOLATION LEVEL {level};")
+        session.run("SELECT count(*) FROM seqrec_jobs;")
+        number = train()
+        assert "does not exist" not in session.run(f"CALL seqrec_wait({number});")
+        done(number)
+        assert session.run(f"CALL seqrec_wait({number});") in ("", "CALL"), "it is done"
+        session.run("COMMIT;")
+        session.close()
+
+
+def views_do_not_call_the_past_interrupted():
+    number = train(options=LONG)
+    wait_for_state(number, "training")
+    session = Session()
+    session.run("BEGIN ISOLATION LEVEL REPEATABLE READ;")
+    assert session.run(f"SELECT state FROM seqrec_jobs WHERE job_id = {number};") == "training"
+    sql(f"SELECT seqrec_cancel({number})")
+    wait_for_state(number, "cancelled")
+    assert session.run(f"SELECT state FROM seqrec_jobs WHERE job_id = {number};") == "cancelled"
+    session.run("COMMIT;")
+    session.close()
+
+
+def cancelled_right_after_the_call():
+    """One connection, no pause between the two statements: never false, never done."""
+    for _ in range(12):
+        number, said = script(f"SELECT seqrec_train('ratings', options => {LONG}) AS job \\gset\nSELECT :job, seqrec_cancel(:job);").strip().split("|")
+        assert said == "t", said
+        wait_for_state(number, "cancelled")
+        assert sql(f"SELECT seqrec_cancel({number})") == "f"
+
+
+def cancelled_in_the_same_transaction():
+    said = script(f"BEGIN;\nSELECT seqrec_train('ratings', options => {LONG}) AS job \\gset\nSELECT seqrec_cancel(:job), :job;\nCOMMIT;").strip()
+    answer, number = said.split("|")
+    assert answer == "t" and job(number) == "cancelled", said
+    wait_for(lambda: sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'") == "0", "the worker to leave")
+    assert job(number) == "cancelled"
+    refused(f"CALL seqrec_wait({number})", "cancelled", "57014")
+    done(train())
+
+
+def cancelled_while_publishing():
+    done(train())
+    session = Session()
+    session.run("BEGIN;")
+    session.run(f"SELECT seqrec_activate({active()});")
+    number = train()
+    wait_for_state(number, "publishing")
+    assert sql(f"SELECT seqrec_cancel({number})") == "t"
+    wait_for_state(number, "cancelled")
+    session.run("ROLLBACK;")
+    session.close()
+    done(train())
+
+
+def a_second_training_in_an_open_transaction_is_refused_at_once():
+    session = Session()
+    session.run("BEGIN;")
+    number = session.run(f"SELECT seqrec_train('ratings', options => {OPTIONS});")
+    refused(f"SET statement_timeout = '5s'; SELECT seqrec_train('ratings', options => {OPTIONS})", "55006", "transaction")
+    assert sql(f"SELECT seqrec_train('ratings', options => {OPTIONS}, if_running => 'skip') IS NULL") == "t"
+    session.run("COMMIT;")
+    session.close()
+    done(number)
+
+
+def a_running_training_is_skipped_or_refused():
+    number = train(options=LONG)
+    said = script(f"SELECT coalesce(seqrec_train('ratings', if_running => 'skip'), -1);")
+    assert "-1" in said and "is skipped" in said and f"Job {number}" in said, said
+    refused("SELECT seqrec_train('ratings')", "55006", f"job {number}")
+    refused("SELECT seqrec_train('ratings', if_running => 'wait')", "22023", "HINT")
+    refused("SELECT seqrec_train('ratings', if_running => NULL)", "22004")
+    sql(f"SELECT seqrec_cancel({number})")
+    wait_for_state(number, "cancelled")
+
+
+# --- what a role or a database has set ---
+
+
+def settings_of_a_role_do_not_stop_a_worker():
+    sql("CREATE ROLE careful LOGIN; CREATE ROLE stand_in; GRANT stand_in TO careful; GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel TO careful; GRANT SELECT ON ratings TO careful")
+    for number, setting in enumerate(
+        (
+            "default_transaction_read_only = on",
+            "default_transaction_isolation = 'serializable'",
+            "default_transaction_deferrable = on",
+            "lock_timeout = '1ms'",
+            "statement_timeout = '1ms'",
+            "idle_in_transaction_session_timeout = '1ms'",
+            "search_path = 'nowhere'",
+            "DateStyle = 'German'",
+            "client_encoding = 'LATIN1'",
+            "role = 'stand_in'",
+        )
+    ):
+        sql(f"ALTER ROLE careful RESET ALL; ALTER ROLE careful SET {setting}")
+        said = script(
+            f"SET statement_timeout = 0;\nSET default_transaction_read_only = off;\nSET ROLE careful;\n"
+            f"SELECT public.seqrec_train('public.ratings', model => 'careful{number}', options => {OPTIONS});",
+            user="careful",
+        ).strip()
+        assert said.isdigit(), f"{setting}: {said}"
+        wait_for(lambda: job(said) not in RUNNING, "the end")
+        assert job(said) == "done", f"{setting}: {job(said, 'error')}"
+    sql("ALTER ROLE careful RESET ALL; ALTER DATABASE seqrec_test SET default_transaction_read_only = on")
+    try:
+        number = script(f"SET default_transaction_read_only = off;\nSELECT seqrec_train('ratings', options => {OPTIONS});").strip()
+        wait_for(lambda: job(number) not in RUNNING, "the end")
+        assert job(number) == "done", job(number, "error")
+    finally:
+        script("SET default_transaction_read_only = off;\nALTER DATABASE seqrec_test RESET default_transaction_read_only;")
+
+
+def a_reason_reaches_the_row():
+    """Whatever fails in the worker: here the export, by a view that raises."""
+    sql("CREATE VIEW broken AS SELECT user_id, item_id, (timestamp + make_interval(secs => 1 / (length(user_id) - length(user_id)))) AS timestamp FROM ratings")
+    number = train("broken", "broken")
+    wait_for_state(number, "failed")
+    assert job(number, "sqlstate") == "22012" and "division by zero" in job(number, "error")
+
+
+def a_role_that_may_not_connect_is_told_so():
+    sql("CREATE ROLE outside LOGIN; GRANT EXECUTE ON FUNCTION seqrec_train TO outside; GRANT SELECT ON ratings TO outside")
+    sql("REVOKE CONNECT ON DATABASE seqrec_test FROM PUBLIC")
+    refused("SET ROLE outside; SELECT seqrec_train('ratings', model => 'outside')", "may not connect", "42501", "HINT")
+    sql("GRANT CONNECT ON DATABASE seqrec_test TO PUBLIC")
+
+
+# --- limits, said before the work ---
+
+
+def ids_have_512_bytes_at_most():
+    make_ratings("longer", users=60)
+    sql("UPDATE longer SET item_id = repeat('é', 256) WHERE item_id = 'i3'; UPDATE longer SET user_id = repeat('x', 512) WHERE user_id = 'u7'")
+    done(train("longer", "longer"))
+    ask = "SELECT seqrec_recommend_info(repeat('x', 512), ARRAY[repeat('é', 256)], model => 'longer')"
+    assert sql(f"SELECT ({ask[7:]})->>'user_known' || (({ask[7:]})->>'unknown_items')") == "true[]"
+    sql("UPDATE longer SET item_id = item_id || 'y' WHERE item_id = repeat('é', 256)")
+    number = train("longer", "longer")
+    wait_for_state(number, "failed")
+    assert job(number, "sqlstate") == "54000" and "item id of 513 bytes" in job(number, "error") and "512" in job(number, "hint"), job(number, "error")
+    sql("UPDATE longer SET item_id = 'i3' WHERE item_id LIKE 'é%'; UPDATE longer SET user_id = (SELECT string_agg(md5(g::text), '') FROM generate_series(1, 100) g) WHERE user_id LIKE 'x%'")
+    number = train("longer", "longer")
+    wait_for_state(number, "failed")
+    assert job(number, "sqlstate") == "54000" and "user id of 3200 bytes" in job(number, "error"), job(number, "error")
+    assert sql("SELECT seqrec_unknown_items(ARRAY[repeat('z', 4000)], 'longer') = ARRAY[repeat('z', 4000)]") == "t"
+
+
+def a_temporary_table_is_refused_at_the_call():
+    for kind in ("CREATE TEMP TABLE t AS SELECT * FROM ratings", "CREATE TEMP VIEW t AS SELECT * FROM ratings"):
+        said = script(f"{kind};\nSELECT seqrec_train('t');")
+        assert "temporary" in said and "42809" in said and "HINT" in said, said
+    sql("CREATE UNLOGGED TABLE fleeting AS SELECT * FROM ratings")
+    done(train("fleeting", "fleeting"))
+
+
+# --- trainers that hang ---
+
+
+def with_trainer(body, setting, act):
+    path = os.path.join(os.environ["PGHOST"], "fake-trainer")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\n" + body)
+    os.chmod(path, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
+    names = {"seqrec.trainer": path, **setting}
+    if not body:
+        del names["seqrec.trainer"]
+    script("LOAD 'seqrec';\n" + "".join(f"ALTER SYSTEM SET {name} = '{value}';\n" for name, value in names.items()) + "SELECT pg_reload_conf();")
+    try:
+        for name, value in names.items():
+            wait_for(lambda: script(f"LOAD 'seqrec';\nSHOW {name};").strip() == value, name)
+        act()
+    finally:
+        script("LOAD 'seqrec';\n" + "".join(f"ALTER SYSTEM RESET {name};\n" for name in names) + "SELECT pg_reload_conf();")
+        wait_for(lambda: script("LOAD 'seqrec';\nSHOW seqrec.trainer;").strip() == "", "the settings of before")
+
+
+def a_silent_trainer_is_ended():
+    for body in ("sleep 600\n", """echo '{"event": "progress", "phase": "loading"}'\nsleep 600\n""", "exec >&-\nsleep 600\n"):
+
+        def act():
+            number = train()
+            wait_for_state(number, "failed")
+            assert "has said nothing for 2 seconds" in job(number, "error") and job(number, "hint"), job(number, "error")
+            assert not job_folders()
+
+        with_trainer(body, {"seqrec.trainer_silence": "2s"}, act)
+    done(train())
+
+
+def too_little_memory_is_53200():
+    """Whatever says it: from less than the libraries need to more than enough."""
+    ended = {}
+    for memory in ("32MB", "128MB", "256MB", "512MB"):
+
+        def act():
+            number = train(options="""'{"epochs": 2, "dim": 256, "max_len": 20}'""")
+            wait_for_state(number, "failed", "done")
+            ended[memory] = (job(number), job(number, "sqlstate"))
+            assert ended[memory] in (("failed", "53200"), ("done", "")), (memory, ended[memory], job(number, "error"), job(number, "detail"))
+            assert job(number) == "done" or job(number, "hint")
+
+        with_trainer("", {"seqrec.trainer_memory": memory}, act)
+    assert ended["32MB"] == ("failed", "53200"), ended
+
+
+# --- one rule for training and for serving ---
+
+
+def changed_columns_reach_open_sessions():
+    """The same answer in an open session as in a new one, whatever happens to the table."""
+    sql("CREATE TABLE numbers AS SELECT u AS user_id, (u + g) % 20 AS item_id, g AS at FROM generate_series(1, 40) u, generate_series(1, 6) g")
+    done(int(sql(f"SELECT seqrec_train('numbers', model => 'numbers', time_column => 'at', options => {OPTIONS})")))
+    ask = "SELECT seqrec_recommend_info('7', model => 'numbers')->>'source';"
+    session = Session()
+    assert session.run(ask) == "history"
+    for change in (
+        "ALTER TABLE numbers ALTER user_id TYPE text",
+        "ALTER TABLE numbers ALTER user_id TYPE bigint USING user_id::bigint, ALTER item_id TYPE text",
+        "ALTER TABLE numbers ALTER at TYPE double precision",
+        "CREATE INDEX ON numbers (user_id, at)",
+        "ALTER TABLE numbers RENAME TO numbers2",
+        "CREATE SCHEMA far; ALTER TABLE numbers2 SET SCHEMA far",
+        "ALTER TABLE far.numbers2 ADD note text",
+        "CREATE ROLE other; GRANT USAGE ON SCHEMA far TO other; ALTER TABLE far.numbers2 OWNER TO other",
+        "ALTER TABLE far.numbers2 DROP COLUMN note",
+    ):
+        sql(change)
+        for answer in (session.run(ask), sql(ask)):
+            assert answer == "history", f"{change}: {answer}"
+    for change, part in (("ALTER TABLE far.numbers2 RENAME at TO moment", "at"), ("DROP TABLE far.numbers2", "does not exist")):
+        sql(change)
+        new = script(ask)
+        assert part in new and "HINT" in new, new
+        old = session.run(ask)
+        assert old.splitlines()[0].removeprefix("ERROR:  ") in new, (old, new)
+    session.close()
+
+
+def rows_that_do_not_count_are_no_clicks():
+    """NULL, infinity and NaN: skipped in training, and no history either, for every type of time."""
+    cases = {
+        "timestamptz": ("timestamptz '2026-01-01' + make_interval(mins => g)", ("'infinity'", "'-infinity'", "NULL")),
+        "timestamp": ("timestamp '2026-01-01' + make_interval(mins => g)", ("'infinity'", "'-infinity'", "NULL")),
+        "date": ("date '2026-01-01' + g", ("'infinity'", "'-infinity'", "NULL")),
+        "double precision": ("g::float8", ("'infinity'", "'-infinity'", "'NaN'", "NULL")),
+        "real": ("g::real", ("'infinity'", "'-infinity'", "'NaN'", "NULL")),
+        "numeric": ("g::numeric", ("'infinity'", "'-infinity'", "'NaN'", "NULL")),
+        "integer": ("g", ("NULL",)),
+    }
+    for number, (kind, (value, strange)) in enumerate(cases.items()):
+        table = f"times{number}"
+        sql(
+            f"""CREATE TABLE {table} AS SELECT 'u' || u AS user_id, 'i' || (u + g) % 20 AS item_id, ({value})::{kind} AS timestamp
+                FROM generate_series(1, 40) u, generate_series(1, 6) g"""
+            + "".join(f"; INSERT INTO {table} VALUES ('u1', 'strange', {one})" for one in strange)
+            + f"; INSERT INTO {table} SELECT 'u1', NULL, timestamp FROM {table} LIMIT 1"
+        )
+        done(train(table, table))
+        assert sql(f"SELECT metrics->>'skipped_rows' FROM seqrec_jobs WHERE model = '{table}'") == str(len(strange) + 1), kind
+        got = sql(f"SELECT string_agg(item_id, ' ' ORDER BY rank DESC) FROM seqrec_history('u1', 100, '{table}')")
+        assert got == "i2 i3 i4 i5 i6 i7", f"{kind}: {got}"
+
+
+def ids_are_one_text_whatever_the_session_has_set():
+    """Trained by a role with settings of its own, asked from sessions with others."""
+    kinds = {
+        "date": "date '2026-01-31' + {}",
+        "timestamptz": "timestamptz '2026-03-29 01:30:00+00' + make_interval(hours => {})",
+        "double precision": "1.0 / (3 + {})",
+        "real": "(1.0 / (3 + {}))::real",
+        "bytea": "decode(lpad(to_hex({}), 4, '0'), 'hex')",
+        "interval": "make_interval(days => {}, mins => {})",
+        "uuid": "md5({}::text)::uuid",
+        "bigint": "{}",
+        "numeric": "{}::numeric / 7",
+        "char(8)": "'c' || {}",
+    }
+    sql("ALTER ROLE odd RESET ALL; ALTER ROLE odd SET DateStyle = 'SQL, DMY'; ALTER ROLE odd SET TimeZone = 'Asia/Tokyo'; ALTER ROLE odd SET extra_float_digits = -5; ALTER ROLE odd SET bytea_output = 'escape'; ALTER ROLE odd SET IntervalStyle = 'iso_8601'")
+    for number, (kind, value) in enumerate(kinds.items()):
+        table = f"kinds{number}"
+        user, item = (f"({value.replace('{}', name)})::{kind}" for name in ("u", "((u + g) % 20)"))
+        sql(
+            f"""CREATE TABLE {table} AS SELECT {user} AS user_id, {item} AS item_id, g AS timestamp
+                FROM generate_series(1, 40) u, generate_series(1, 6) g; ALTER TABLE {table} OWNER TO odd"""
+        )
+        done(train(table, table, user="odd"))
+        answers = set()
+        for settings in (
+            "SELECT 1",
+            "SET DateStyle = 'German'; SET TimeZone = 'America/New_York'; SET extra_float_digits = 3; SET bytea_output = 'escape'; SET IntervalStyle = 'sql_standard'",
+            "SET DateStyle = 'ISO'; SET TimeZone = 'Asia/Kolkata'; SET bytea_output = 'hex'",
+        ):
+            ask = f"""SELECT string_agg(seqrec_recommend_info(user_id::text, model => '{table}') ->> 'source', ',') || ' ' ||
+                             (SELECT string_agg(r.item_id, ' ' ORDER BY rank) FROM {table} x, seqrec_recommend(x.user_id::text, ARRAY[x.item_id::text], 3, '{table}') r WHERE x.ctid = '(0,1)') || ' ' ||
+                             cardinality(seqrec_unknown_items((SELECT array_agg(item_id::text) FROM {table}), '{table}'))
+                      FROM (SELECT * FROM {table} LIMIT 5) t"""
+            answers.add(script(f"{settings};\n{ask};").replace("1\n", "", 1 if settings == "SELECT 1" else 0).strip())
+        assert len(answers) == 1, (kind, answers)
+        answer = answers.pop()
+        assert answer.startswith("history,history,history,history,history ") and answer.endswith(" 0"), (kind, answer)
+
+
+def other_spellings_of_an_id_are_the_same_id():
+    assert sql("SELECT seqrec_recommend_info(upper(user_id::text), model => 'kinds6')->>'source' FROM kinds6 LIMIT 1") == "history"
+    assert sql("SELECT seqrec_recommend_info('007', ARRAY['003', '+4', 'x', '5.0'], model => 'kinds7')->>'unknown_items'") == '["x", "5.0"]'
+    assert sql("SELECT seqrec_recommend_info('2026-02-30', ARRAY['tomorrowish'], model => 'kinds0')->>'source'") == "popular"
+
+
+def case_and_collation_make_ids_different():
+    """citext and nondeterministic collations call ids equal that the model tells apart: bytes decide, for both."""
+    sql("CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    columns = ["text COLLATE blind"]
+    if sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'") == "1":
+        sql("CREATE EXTENSION citext")
+        columns.append("citext")
+    for number, kind in enumerate(columns):
+        table = f"cased{number}"
+        sql(
+            f"""CREATE TABLE {table} (user_id {kind}, item_id {kind}, timestamp integer);
+                INSERT INTO {table} SELECT chr(CASE WHEN g % 2 = 0 THEN 85 ELSE 117 END) || u, 'i' || (u + g) % 20, g FROM generate_series(1, 40) u, generate_series(1, 8) g"""
+        )
+        done(train(table, table))
+        assert sql(f"SELECT metrics->>'users' FROM seqrec_jobs WHERE model = '{table}'") == "80"
+        for user in ("u1", "U1"):
+            assert sql(f"SELECT count(*) FROM seqrec_history('{user}', 100, '{table}')") == "4", (kind, user)
+
+
+def a_view_finds_what_it_names_in_both():
+    """A view whose function names a table without its schema: found along the owner's path, in worker and session."""
+    sql(
+        """CREATE SCHEMA shop; CREATE ROLE keeper LOGIN; GRANT CREATE, USAGE ON SCHEMA shop TO keeper; ALTER ROLE keeper SET search_path = shop, public;
+           GRANT EXECUTE ON FUNCTION seqrec_train TO keeper"""
+    )
+    sql(
+        """CREATE TABLE shop.sales AS SELECT 'u' || u AS user_id, 'i' || (u + g) % 20 AS item_id, g AS timestamp FROM generate_series(1, 40) u, generate_series(1, 6) g;
+           CREATE FUNCTION shop.latest() RETURNS TABLE (user_id text, item_id text, "timestamp" integer) LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN QUERY SELECT * FROM sales; END $$;
+           CREATE VIEW shop.all_sales AS SELECT * FROM latest()""",
+        user="keeper",
+    )
+    done(train("shop.all_sales", "sales", user="keeper"))
+    assert sql("SELECT count(*) FROM seqrec_history('u1', 100, 'sales')") == "6"
+    assert sql("SET search_path = pg_catalog; SELECT count(*) FROM public.seqrec_history('u1', 100, 'sales')") == "6"
+
+
+# --- events ---
+
+
+def events_are_inserted_as_a_plain_insert_would():
+    sql(
+        """CREATE DOMAIN channel AS text NOT NULL DEFAULT 'web' CHECK (VALUE <> '');
+           CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY, user_id varchar(5), item_id bigint, timestamp timestamptz, via channel)"""
+    )
+    assert sql("""SELECT seqrec_add_events('[{"user_id": "u1", "item_id": 7}, {"user_id": 2, "item_id": "8", "timestamp": "2026-01-01"}]', 'events')""") == "2"
+    assert sql("SELECT string_agg(user_id || item_id || via, ' ' ORDER BY id) FROM events") == "u17web 28web"
+    for events, code in (('[{}]', "22023"), ('[{"user_id": "a"}]', "22023"), ('{}', "22023"), ('[{"user_id": null, "item_id": 1}]', "22023"),
+                         ('[{"user_id": "too long", "item_id": 1}]', "22001"), ('[{"user_id": "a", "item_id": "x"}]', "22P02")):
+        refused(f"SELECT seqrec_add_events('{events}', 'events')", code)
+    refused("""SELECT seqrec_add_events('[{"user_id": "a", "item_id": 1}]', 'events', item_column => 'product')""", "42703")
+    assert sql("SELECT count(*) FROM events") == "2"
+
+
+if __name__ == "__main__":
+    sql("CREATE EXTENSION seqrec; CREATE ROLE odd LOGIN; GRANT CREATE ON SCHEMA public TO odd; GRANT EXECUTE ON FUNCTION seqrec_train TO odd")
+    make_ratings()
+    main(
+        an_open_activation_makes_a_publish_wait,
+        a_publish_that_fails_can_be_repeated,
+        a_failed_publish_is_given_up,
+        versions_are_locked_for_moments,
+        waiting_sees_the_present,
+        views_do_not_call_the_past_interrupted,
+        cancelled_right_after_the_call,
+        cancelled_in_the_same_transaction,
+        cancelled_while_publishing,
+        a_second_training_in_an_open_transaction_is_refused_at_once,
+        a_running_training_is_skipped_or_refused,
+        settings_of_a_role_do_not_stop_a_worker,
+        a_reason_reaches_the_row,
+        a_role_that_may_not_connect_is_told_so,
+        ids_have_512_bytes_at_most,
+        a_temporary_table_is_refused_at_the_call,
+        a_silent_trainer_is_ended,
+        too_little_memory_is_53200,
+        changed_columns_reach_open_sessions,
+        rows_that_do_not_count_are_no_clicks,
+        ids_are_one_text_whatever_the_session_has_set,
+        other_spellings_of_an_id_are_the_same_id,
+        case_and_collation_make_ids_different,
+        a_view_finds_what_it_names_in_both,
+        events_are_inserted_as_a_plain_insert_would,
+    )

@@ -1,0 +1,358 @@
+#!/usr/bin/python3
+"""Whose a model, a job, a folder or a file is: nothing is taken for one's own, and nothing that is not is removed."""
+
+import contextlib
+import glob
+import os
+import shutil
+import subprocess
+
+from testing import Session, SqlError, main, psql, script, sql, wait_for
+
+OPTIONS = """'{"epochs": 1, "dim": 16, "max_len": 10}'"""
+LONG = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
+DATA = os.environ["PGDATA"]
+
+
+def rows_of(prefix):
+    return f"SELECT '{prefix}u' || u AS user_id, '{prefix}i' || (u + g) % 20 AS item_id, g AS timestamp FROM generate_series(1, 40) u, generate_series(1, 6) g"
+
+
+def make_table(name, prefix="", owner="postgres"):
+    sql(f"DROP TABLE IF EXISTS {name}; CREATE TABLE {name} AS {rows_of(prefix)}; ALTER TABLE {name} OWNER TO {owner}")
+
+
+def train(table="ratings", model="default", user=None, database=None, options=OPTIONS):
+    number = int(sql(f"SELECT seqrec_train('{table}', model => '{model}', options => {options})", user=user, database=database))
+    if options == OPTIONS:
+        sql(f"CALL seqrec_wait({number})", database=database)
+    return number
+
+
+def state(number):
+    return sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}")
+
+
+def refused(statement, *parts, user=None):
+    try:
+        said = sql(statement, user=user)
+    except SqlError as error:
+        for part in parts:
+            assert part in str(error), f"no {part!r} in {error}"
+        return
+    raise AssertionError(f"no error but {said!r}: {statement}")
+
+
+def server_program(name, *arguments, **environment):
+    command = [shutil.which(name), *arguments]
+    if os.geteuid() == 0:
+        command = ["runuser", "-u", "postgres", "--", *command]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", timeout=120, env=os.environ | environment)
+
+
+def give(path):
+    """A path that this test made becomes the server's."""
+    owner = os.stat(DATA)
+    for folder, folders, names in os.walk(path):
+        for name in (folder, *(os.path.join(folder, entry) for entry in folders + names)):
+            os.chown(name, owner.st_uid, owner.st_gid)
+
+
+def files(database="seqrec_test", directory=os.path.join(DATA, "seqrec")):
+    """The snapshots and job folders of a database."""
+    oid = sql(f"SELECT oid FROM pg_database WHERE datname = '{database}'")
+    return sorted(os.path.basename(path) for path in glob.glob(os.path.join(directory, oid, "*")) if "seqrec-folder" not in path)
+
+
+@contextlib.contextmanager
+def setting(name, value):
+    def change(what):
+        script(f"LOAD 'seqrec';\nALTER SYSTEM {what};\nSELECT pg_reload_conf();")
+        wanted = value if what.startswith("SET") else None
+        wait_for(lambda: wanted in (None, script(f"LOAD 'seqrec';\nSHOW {name};").strip()), "the setting")
+
+    change(f"SET {name} = '{value}'")
+    try:
+        yield
+    finally:
+        change(f"RESET {name}")
+
+
+# --- owners ---
+
+
+def an_owner_is_a_role_and_not_a_name():
+    make_table("hers", owner="tr")
+    train("hers", "hers", user="tr")
+    sql("ALTER ROLE tr RENAME TO tr2; CREATE ROLE tr LOGIN; GRANT trainers TO tr")
+    version = sql("SELECT model_id FROM seqrec_models WHERE model = 'hers'")
+    assert sql("SELECT count(*) FROM seqrec_recommend('u1', NULL, 5, 'hers')", user="tr2") == "5"
+    assert sql("SELECT owner FROM seqrec_models WHERE model = 'hers'") == "tr2"
+    assert sql("SELECT count(*) FROM seqrec_jobs WHERE model = 'hers'", user="tr2") == "1"
+    assert sql("SELECT count(*) FROM seqrec_jobs WHERE model = 'hers'", user="tr") == "0"
+    refused(f"SELECT seqrec_drop({version})", "tr2", "42501", user="tr")
+    refused(f"SELECT seqrec_activate({version})", "tr2", "42501", user="tr")
+    refused("SELECT seqrec_train('ratings', model => 'hers')", "42501", user="tr")
+    train("hers", "hers", user="tr2")
+
+
+def a_dropped_owner_leaves_a_way_out():
+    sql("DROP ROLE IF EXISTS heir; CREATE ROLE leaving LOGIN; GRANT trainers TO leaving; CREATE ROLE heir LOGIN; GRANT trainers TO heir")
+    make_table("left_rows", owner="leaving")
+    train("left_rows", "left_behind", user="leaving")
+    sql("GRANT SELECT ON left_rows TO heir; REASSIGN OWNED BY leaving TO heir; DROP OWNED BY leaving; DROP ROLE leaving")
+    assert sql("SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1'], 5, 'left_behind')") == "5"
+    refused("SELECT count(*) FROM seqrec_recommend('u1', NULL, 5, 'left_behind')", "dropped", "seqrec_set_owner", "42704")
+    refused("SELECT seqrec_train('left_rows', model => 'left_behind')", "seqrec_set_owner", "42501", user="heir")
+    refused("SELECT seqrec_set_owner('left_behind', 'heir')", "42501", user="heir")
+    sql("SELECT seqrec_set_owner('left_behind', 'heir')")
+    assert sql("SELECT count(*) FROM seqrec_recommend('u1', NULL, 5, 'left_behind')") == "5"
+    assert sql("SELECT count(*) FROM seqrec_jobs WHERE model = 'left_behind'", user="heir") == "1"
+    train("left_rows", "left_behind", user="heir")
+
+
+def giving_away_needs_both_roles():
+    refused("SELECT seqrec_set_owner('hers', 'tr')", "42501", user="tr")
+    refused("SELECT seqrec_set_owner('hers', 'postgres')", "must be member", "42501", user="tr2")
+    refused("SELECT seqrec_set_owner('nobody', 'tr')", "42704")
+    refused("SELECT seqrec_set_owner('hers', 'no_such_role')", "42704")
+    sql("GRANT tr TO tr2")
+    sql("SELECT seqrec_set_owner('hers', 'tr')", user="tr2")
+    assert sql("SELECT DISTINCT owner FROM seqrec_models WHERE model = 'hers'") == "tr"
+
+
+def an_owner_is_dropped_while_training():
+    """The model is not lost: a superuser gives it to somebody, and it is published."""
+    sql("CREATE ROLE hasty LOGIN; GRANT trainers TO hasty")
+    make_table("hasty_rows", owner="hasty")
+    train("hasty_rows", "hasty", user="hasty")
+    first = sql("SELECT model_id FROM seqrec_models WHERE model = 'hasty'")
+    session = Session()
+    session.run(f"BEGIN; SELECT seqrec_activate({first});")  # so that the publish waits for the name
+    number = int(sql(f"SELECT seqrec_train('hasty_rows', model => 'hasty', options => {OPTIONS})", user="hasty"))
+    wait_for(lambda: state(number) == "publishing", "the publish")
+    sql("REASSIGN OWNED BY hasty TO postgres; DROP OWNED BY hasty; DROP ROLE hasty")
+    session.run("COMMIT;")
+    session.close()
+    wait_for(lambda: state(number) == "failed", "the publish to fail")
+    assert "is kept" in sql(f"SELECT hint FROM seqrec_jobs WHERE job_id = {number}")
+    refused(f"SELECT seqrec_resume({number})", "dropped", "seqrec_set_owner")
+    sql("SELECT seqrec_set_owner('hasty', 'postgres')")
+    sql(f"SELECT seqrec_resume({number})")
+    sql(f"CALL seqrec_wait({number})")
+    assert sql("SELECT DISTINCT owner FROM seqrec_models WHERE model = 'hasty'") == "postgres"
+    assert sql("SELECT model_id FROM seqrec_models WHERE model = 'hasty' AND active") != first
+
+
+def owners_travel_with_a_dump():
+    dump = os.path.join(os.environ["PGHOST"], "owners.dump")
+    subprocess.run(["pg_dump", "-Fc", "-f", dump], check=True)
+    subprocess.run(["createdb", "moved_here"], check=True)
+    subprocess.run(["pg_restore", "--exit-on-error", "-d", "moved_here", dump], check=True)
+    assert sql("SELECT owner FROM seqrec_models WHERE model = 'hers' AND active", database="moved_here") == "tr"
+    # A restored model reads the table of its name here, and from then on that table alone.
+    history = "SELECT count(*) FROM seqrec_recommend('u1', NULL, 5, 'left_behind')"
+    assert sql(history, database="moved_here") == "5"
+    sql("ALTER TABLE left_rows RENAME TO elsewhere", database="moved_here")
+    assert sql(history, database="moved_here") == "5"
+    sql("DROP TABLE elsewhere; CREATE TABLE left_rows AS SELECT * FROM hasty_rows", database="moved_here")
+    said = psql("-d", "moved_here", "-c", history).stderr
+    assert "42P01" in said and "does not exist" in said, said
+    subprocess.run(["dropdb", "moved_here"], check=True)
+
+
+# --- folders ---
+
+
+def somebodys_files_stay():
+    """A folder with photos is no place for snapshots, and nothing in it goes."""
+    place = os.path.join(os.environ["PGHOST"], "srv")
+    photo = os.path.join(place, "2024", "photo.jpg")
+    os.makedirs(os.path.dirname(photo))
+    with open(photo, "w", encoding="utf-8") as file:
+        file.write("smile")
+    give(place)
+    with setting("seqrec.directory", place):
+        refused(f"SELECT seqrec_train('ratings', options => {OPTIONS})", "was not made by seqrec", "55000", "HINT")
+        said = script("SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1'], 5);")
+        assert "makes a snapshot of its own" in said and "5" in said, said
+        assert sorted(os.listdir(place)) == ["2024"] and os.path.exists(photo)
+    # In a folder of seqrec's own somebody else's files stay, too.
+    own = os.path.join(os.environ["PGHOST"], "own")
+    with setting("seqrec.directory", own):
+        train()
+        os.makedirs(os.path.join(own, "2024"))
+        shutil.copy(photo, os.path.join(own, "2024"))
+        shutil.copy(photo, os.path.join(own, sql("SELECT oid FROM pg_database WHERE datname = 'seqrec_test'")))
+        give(own)
+        train()
+        assert os.path.exists(os.path.join(own, "2024", "photo.jpg"))
+        assert files(directory=own).count("photo.jpg") == 1
+
+
+def a_path_that_is_no_folder_of_ours():
+    for value, why in (("base", "was not made by seqrec"), ("/etc", "was not made by seqrec"), ("/proc/nowhere", "could not create")):
+        with setting("seqrec.directory", value):
+            refused(f"SELECT seqrec_train('ratings', options => {OPTIONS})", why, "55000", "HINT")
+
+
+def two_servers_share_no_folder():
+    """The second one is refused, and the first one's files stay."""
+    shared = os.path.join(os.environ["PGHOST"], "shared")
+    second = os.path.join(os.environ["PGHOST"], "second")
+    with setting("seqrec.directory", shared):
+        train()
+        before = files(directory=shared)
+        server_program("initdb", "-D", second, "-U", "postgres", "-A", "trust", "--no-sync")
+        with open(os.path.join(second, "postgresql.conf"), "a", encoding="utf-8") as file:
+            file.write(f"listen_addresses = ''\nunix_socket_directories = '{second}'\nfsync = off\nseqrec.directory = '{shared}'\n")
+        server_program("pg_ctl", "start", "-D", second, "-w", "-l", os.path.join(second, "log"))
+        try:
+            for statement in ("CREATE EXTENSION seqrec", f"CREATE TABLE ratings AS {rows_of('')}"):
+                assert psql("-h", second, "-d", "postgres", "-c", statement).returncode == 0
+            said = psql("-h", second, "-d", "postgres", "-c", f"SELECT seqrec_train('ratings', options => {OPTIONS})").stderr
+            assert "belongs to another server" in said and "HINT" in said, said
+        finally:
+            server_program("pg_ctl", "stop", "-D", second, "-m", "fast")
+            shutil.rmtree(second)
+        assert files(directory=shared) == before
+
+
+# --- files and rows ---
+
+
+def another_job_of_the_same_number_has_its_own_files():
+    """DROP EXTENSION during a job, CREATE EXTENSION, a training of another table as job 1."""
+    subprocess.run(["createdb", "again"], check=True)
+    sql(f"CREATE EXTENSION seqrec; CREATE TABLE old_rows AS {rows_of('old')}; CREATE TABLE new_rows AS {rows_of('new')}", database="again")
+    first = train("old_rows", database="again", options=LONG)
+    wait_for(lambda: sql(f"SELECT phase FROM seqrec_jobs WHERE job_id = {first}", database="again") == "training", "the training")
+    sql("DROP EXTENSION seqrec CASCADE", database="again")
+    sql("CREATE EXTENSION seqrec", database="again")
+    second = train("new_rows", database="again")
+    assert (first, second) == (1, 1)
+    assert sql("SELECT state, model FROM seqrec_jobs", database="again") == "done|default"
+    assert sql("SELECT count(*) FROM seqrec.items WHERE item_id LIKE 'new%'", database="again") == "20"
+    assert sql("SELECT count(*) FROM seqrec.items WHERE item_id NOT LIKE 'new%'", database="again") == "0"
+    workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'"
+    wait_for(lambda: sql(workers) == "0", "the first job's worker to notice that its row is gone")
+    assert not [name for name in files("again") if name.startswith("job-")], files("again")
+    sql("DROP EXTENSION seqrec CASCADE", database="again")
+    subprocess.run(["dropdb", "again"], check=True)
+
+
+def a_restored_dump_does_not_meet_other_jobs_files():
+    """Job N is interrupted, an earlier dump restored, and N is given again, to another table."""
+    subprocess.run(["createdb", "earlier"], check=True)
+    sql(f"CREATE EXTENSION seqrec; CREATE TABLE old_rows AS {rows_of('old')}; CREATE TABLE new_rows AS {rows_of('new')}", database="earlier")
+    dump = os.path.join(os.environ["PGHOST"], "earlier.dump")
+    subprocess.run(["pg_dump", "-a", "-Fc", "-n", "seqrec", "-d", "earlier", "-f", dump], check=True)
+    number = train("old_rows", database="earlier", options=LONG)
+    wait_for(lambda: sql(f"SELECT phase FROM seqrec_jobs WHERE job_id = {number}", database="earlier") == "training", "the training")
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'")
+    wait_for(lambda: sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}", database="earlier") == "interrupted", "the end")
+    assert [name for name in files("earlier") if name.startswith("job-")]
+    sql("TRUNCATE seqrec.jobs, seqrec.job_log; ALTER SEQUENCE seqrec.jobs_job_id_seq RESTART", database="earlier")
+    assert train("new_rows", database="earlier") == number
+    assert sql("SELECT count(*) FROM seqrec.items WHERE item_id NOT LIKE 'new%'", database="earlier") == "0"
+    wait_for(lambda: not [name for name in files("earlier") if name.startswith("job-")], "the folder that nobody owns to go")
+    subprocess.run(["dropdb", "earlier"], check=True)
+
+
+def files_of_another_job_are_thrown_away():
+    """A dataset in the job's own folder that names another job is exported anew."""
+    number = train(options=LONG)
+    wait_for(lambda: sql(f"SELECT phase FROM seqrec_jobs WHERE job_id = {number}") == "training", "the training")
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'")
+    wait_for(lambda: state(number) == "interrupted", "the worker's end")
+    (folder,) = [name for name in files() if name.startswith("job-")]
+    path = os.path.join(DATA, "seqrec", sql("SELECT oid FROM pg_database WHERE datname = 'seqrec_test'"), folder, "dataset.safetensors")
+    with open(path, "rb") as file:
+        whole = file.read()
+    uuid = folder.removeprefix("job-").encode()
+    assert whole.count(uuid) == 1
+    with open(path, "r+b") as file:
+        file.write(whole.replace(uuid, b"00000000-0000-0000-0000-000000000000"))
+    sql(f"""UPDATE seqrec.jobs SET options = options || '{{"epochs": 2, "max_seconds": 60}}' WHERE job_id = {number}""")
+    sql(f"SELECT seqrec_resume({number})")
+    sql(f"CALL seqrec_wait({number})")
+    assert state(number) == "done"
+
+
+def a_savepoint_takes_a_drop_back():
+    train(model="saved")
+    version, model_id = sql("SELECT version, model_id FROM seqrec_models WHERE model = 'saved'").split("|")
+    script(
+        f"BEGIN;\nSAVEPOINT a;\nSELECT seqrec_drop({model_id});\nROLLBACK TO a;\nSAVEPOINT b;\nSAVEPOINT c;\nSELECT 1;\nRELEASE c;\nRELEASE b;\nCOMMIT;"
+    )
+    assert f"{version}.safetensors" in files()
+    script(f"BEGIN;\nSAVEPOINT a;\nSELECT seqrec_drop({model_id});\nRELEASE a;\nROLLBACK;")
+    assert f"{version}.safetensors" in files()
+    script(f"BEGIN;\nSAVEPOINT a;\nSAVEPOINT b;\nSELECT seqrec_drop({model_id});\nRELEASE b;\nROLLBACK TO a;\nCOMMIT;")
+    assert f"{version}.safetensors" in files()
+    script(f"BEGIN;\nSAVEPOINT a;\nSELECT seqrec_drop({model_id});\nRELEASE a;\nCOMMIT;")
+    assert f"{version}.safetensors" not in files()
+
+
+def a_prepared_drop_takes_its_file_along():
+    if sql("SHOW max_prepared_transactions") == "0":
+        sql("ALTER SYSTEM SET max_prepared_transactions = 4")
+        server_program("pg_ctl", "restart", "-D", DATA, "-w", "-m", "fast", "-l", os.path.join(os.environ["PGHOST"], "server.log"))
+    train(model="prepared")
+    version, model_id = sql("SELECT version, model_id FROM seqrec_models WHERE model = 'prepared'").split("|")
+    script(f"BEGIN;\nSELECT seqrec_drop({model_id});\nPREPARE TRANSACTION 'p';")
+    assert f"{version}.safetensors" in files()
+    sql("ROLLBACK PREPARED 'p'")
+    wait_for(lambda: sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'seqrec sweeper'") == "0", "the sweeper")
+    assert f"{version}.safetensors" in files()
+    script(f"BEGIN;\nSELECT seqrec_drop({model_id});\nPREPARE TRANSACTION 'p';")
+    sql("COMMIT PREPARED 'p'")
+    wait_for(lambda: f"{version}.safetensors" not in files(), "the file to go")
+
+
+def a_dropped_extension_leaves_no_files():
+    subprocess.run(["createdb", "short"], check=True)
+    sql(f"CREATE EXTENSION seqrec; CREATE TABLE ratings AS {rows_of('')}", database="short")
+    train(database="short")
+    oid = sql("SELECT oid FROM pg_database WHERE datname = 'short'")
+    assert files("short")
+    psql("-d", "short", "-f", "-", input="BEGIN;\nDROP EXTENSION seqrec;\nROLLBACK;")
+    assert files("short"), "a rolled back drop removed files"
+    sql("DROP EXTENSION seqrec", database="short")
+    assert not os.path.exists(os.path.join(DATA, "seqrec", oid))
+    subprocess.run(["dropdb", "short"], check=True)
+
+
+def rows_deleted_by_hand_take_their_file_along():
+    train(model="by_hand")
+    version = sql("SELECT version FROM seqrec_models WHERE model = 'by_hand'")
+    sql("DELETE FROM seqrec.models WHERE name = 'by_hand'")
+    train()
+    wait_for(lambda: not [name for name in files() if name.startswith(version)], "the file of a version that is gone")
+
+
+if __name__ == "__main__":
+    sql(
+        """CREATE EXTENSION seqrec; CREATE ROLE trainers; CREATE ROLE tr LOGIN; GRANT trainers TO tr; GRANT CREATE ON SCHEMA public TO trainers;
+           GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_resume, seqrec_activate, seqrec_drop, seqrec_set_owner TO trainers;
+           GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) TO trainers"""
+    )
+    make_table("ratings")
+    train()
+    main(
+        an_owner_is_a_role_and_not_a_name,
+        a_dropped_owner_leaves_a_way_out,
+        giving_away_needs_both_roles,
+        an_owner_is_dropped_while_training,
+        owners_travel_with_a_dump,
+        somebodys_files_stay,
+        a_path_that_is_no_folder_of_ours,
+        two_servers_share_no_folder,
+        another_job_of_the_same_number_has_its_own_files,
+        a_restored_dump_does_not_meet_other_jobs_files,
+        files_of_another_job_are_thrown_away,
+        a_savepoint_takes_a_drop_back,
+        a_prepared_drop_takes_its_file_along,
+        a_dropped_extension_leaves_no_files,
+        rows_deleted_by_hand_take_their_file_along,
+    )
