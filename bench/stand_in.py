@@ -23,7 +23,7 @@ tiny = os.path.join(os.path.dirname(sys.argv[0]), "tiny.safetensors")
 with open(tiny, "rb") as file:  # the encoder of a model that was really trained
     weights = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
     blob = file.read()
-metadata = weights.pop("__metadata__")
+metadata = weights.pop("__metadata__") | {{"job": header["__metadata__"]["job"]}}
 entries, parts, at = {{"__metadata__": metadata}}, [], 0
 def add(name, dtype, shape, data):
     global at

@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""Two builds of the extension, asked in turn in one server: did a change make calls slower?
+
+usage: bench/before_after.py --before seqrec.so --before-sql sql/seqrec--VERSION.sql [--data ratings.csv.gz] [--rounds N]
+
+--before is the library of an earlier build, --before-sql its install script; the later ones are installed. The script is run with
+the earlier library's path in place of '$libdir/seqrec', in a database of its own; the model is trained once, by the installed
+extension, and its rows are copied. Prints one JSON object: for each question the median over rounds (--rounds, default 60) of the
+median of a hundred calls in microseconds, before and after, and the ratio of the two as the median over rounds of paired ratios.
+The two builds take turns of a hundred calls, the first one by turns. Both answer the same, or the script fails.
+
+Without --data, a made-up table of 6,000 users and 3,500 items.
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "test" / "integration"))
+CALLS = 100
+
+
+def questions(users, items):
+    """What is measured: 20 clicks, own rows, a candidate's score."""
+    clicks = [",".join(f"'{items[(number * 7919 + i * 104729) % len(items)]}'" for i in range(20)) for number in range(CALLS)]
+    names = [users[number * 31 % len(users)] for number in range(CALLS)]
+    return {
+        "20 clicks": [f"SELECT * FROM seqrec_recommend('{u}', ARRAY[{c}], 10)" for u, c in zip(names, clicks)],
+        "own rows": [f"SELECT * FROM seqrec_recommend('{u}', NULL, 10)" for u in names],
+        "answers, 20 clicks": [f"SELECT item_ids FROM seqrec.answers(ARRAY['{u}'], ARRAY[20], ARRAY[{c}], 10)" for u, c in zip(names, clicks)],
+        "answers, own rows": [f"SELECT item_ids FROM seqrec.answers(ARRAY['{u}'], ARRAY[NULL::int], NULL, 10)" for u in names],
+        "SELECT 1": ["SELECT 1"] * CALLS,
+    }
+
+
+def load_ratings(sql, path):
+    if not path:
+        sql(
+            """CREATE TABLE ratings AS SELECT 'u' || u AS user_id, 'i' || (u * 7 + g * g) % 3500 AS item_id, g AS timestamp
+               FROM generate_series(1, 6000) u, generate_series(1, 60) g"""
+        )
+    else:
+        sql("CREATE TABLE ratings (user_id text, item_id text, timestamp bigint)")
+        with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8", newline="") as file:
+            rows = "".join("\t".join(row[:3]) + "\n" for row in list(csv.reader(file))[1:])
+        subprocess.run(["psql", "-Xqc", "COPY ratings FROM STDIN"], input=rows, text=True, check=True)
+    sql("CREATE INDEX ON ratings (user_id, timestamp)")
+    sql("VACUUM ANALYZE ratings")
+
+
+def make_before(sql, library, install_script):
+    """The earlier extension's objects as plain ones, and the rows of the model."""
+    text = Path(install_script).read_text(encoding="utf-8")
+    text = re.sub(r"^\\echo.*$", "", text, flags=re.M).replace("MODULE_PATHNAME", os.path.abspath(library)).replace("@extschema@", "public")
+    text = re.sub(r"^SELECT pg_catalog\.pg_extension_config_dump.*$", "", text, flags=re.M)
+    sql("CREATE DATABASE before")
+    subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", "before", "-f", "-"], input=text, text=True, check=True, stdout=subprocess.DEVNULL)
+    dump = subprocess.run(["pg_dump", "-t", "ratings"], check=True, capture_output=True, text=True).stdout
+    subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", "before", "-f", "-"], input=dump, text=True, check=True, stdout=subprocess.DEVNULL)
+    for table in ("models", "weights", "items", "users"):
+        columns = sql(f"SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'seqrec.{table}'::regclass AND attnum > 0", database="before")
+        copy = subprocess.run(["psql", "-Xqc", f"COPY (SELECT {columns} FROM seqrec.{table}) TO STDOUT"], check=True, capture_output=True).stdout
+        subprocess.run(["psql", "-Xq", "-d", "before", "-c", f"COPY seqrec.{table} ({columns}) FROM STDIN"], input=copy, check=True)
+    sql("VACUUM ANALYZE", database="before")
+
+
+def connect(database):
+    from libpq import Connection
+
+    os.environ["PGDATABASE"], kept = database, os.environ["PGDATABASE"]
+    connection = Connection()
+    os.environ["PGDATABASE"] = kept
+    return connection
+
+
+def turn_us(connection, statements):
+    """The median of one call each."""
+    spent = []
+    for statement in statements:
+        begin = time.perf_counter()
+        connection.run(statement)
+        spent.append(time.perf_counter() - begin)
+    return 1e6 * statistics.median(spent)
+
+
+def compare(statements, before, after, rounds):
+    pairs = []
+    for number in range(rounds):
+        order = (before, after) if number % 2 == 0 else (after, before)
+        took = {id(connection): turn_us(connection, statements) for connection in order}
+        pairs.append((took[id(before)], took[id(after)]))
+    return {
+        "before_us": round(statistics.median(pair[0] for pair in pairs), 1),
+        "after_us": round(statistics.median(pair[1] for pair in pairs), 1),
+        "ratio": round(statistics.median(pair[1] / pair[0] for pair in pairs), 3),
+    }
+
+
+def run(arguments):
+    from testing import sql
+
+    sql("CREATE EXTENSION seqrec")
+    load_ratings(sql, arguments.data)
+    job = sql("""SELECT seqrec_train('ratings', options => '{"max_seconds": 30, "members": 2, "layers": 4}')""")
+    sql(f"CALL seqrec_wait({job})")
+    make_before(sql, arguments.before, arguments.before_sql)
+    users = sql("SELECT DISTINCT user_id FROM ratings ORDER BY 1 LIMIT 5000").split("\n")
+    items = sql("SELECT DISTINCT item_id FROM ratings ORDER BY 1").split("\n")
+    asked = questions(users, items)
+    for statement in (asked["20 clicks"][0], asked["own rows"][0]):
+        assert sql(statement) == sql(statement, database="before"), "another answer"
+    before, after = connect("before"), connect(os.environ["PGDATABASE"])
+    for connection in (before, after):
+        connection.run("SET client_min_messages = error")
+        for statements in asked.values():
+            turn_us(connection, statements)
+    return {name: compare(statements, before, after, arguments.rounds) for name, statements in asked.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", required=True)
+    parser.add_argument("--before-sql", required=True)
+    parser.add_argument("--data")
+    parser.add_argument("--rounds", type=int, default=60)
+    arguments = parser.parse_args()
+    if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
+        os.execv(str(ROOT / "test" / "integration" / "cluster.sh"), ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
+    print(json.dumps(run(arguments), indent=1))
+
+
+if __name__ == "__main__":
+    main()
