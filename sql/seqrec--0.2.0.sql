@@ -273,7 +273,7 @@ CREATE FUNCTION seqrec.answers(
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text)
-LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
+LANGUAGE c STABLE PARALLEL SAFE ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
 COMMENT ON FUNCTION seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) IS
 'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items';
 

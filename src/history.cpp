@@ -257,6 +257,7 @@ void read_missing_clicks(SqlAsker& asker, std::string_view name) {
 void try_missing_clicks(SqlAsker& asker, std::string_view name) {
     if (!asker.wants_history()) return;
     (void)serving_model(name.data(), name.size());  // that there is no such model is nobody's history
+    if (IsInParallelMode()) return read_missing_clicks(asker, name);  // where no subtransaction can begin
     const MemoryContext memory = CurrentMemoryContext;
     const ResourceOwner owner = CurrentResourceOwner;
     BeginInternalSubTransaction(nullptr);

@@ -24,9 +24,9 @@ IdArray read_history(ServingModel& model, std::string_view user, int limit);
 /// Gives an asker who wants the history the clicks of it. 为需要历史记录的请求者填入点击。
 void read_missing_clicks(SqlAsker& asker, std::string_view model);
 
-/// The same, but an error in reading is kept with the asker (`problem`) instead of raised; needs a
-/// transaction that may have subtransactions.
-/// 同上，但读取错误记在请求者上（problem）而不抛出；需可使用子事务。
+/// The same, but an error in reading is kept with the asker (`problem`) instead of raised; in a parallel
+/// query, which knows no subtransactions, it is raised.
+/// 同上，但读取错误记在请求者上（problem）而不抛出；并行查询中没有子事务，仍会抛出。
 void try_missing_clicks(SqlAsker& asker, std::string_view model);
 
 }  // namespace seqrec

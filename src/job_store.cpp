@@ -29,7 +29,7 @@ namespace {
 // the same number.
 constexpr std::uint16_t kJobLockClass = 1516;
 
-#define SEQREC_RUNNING "('queued', 'exporting', 'training', 'publishing')"
+constexpr const char* kRunning = "('queued', 'exporting', 'training', 'publishing')";
 
 std::uint32_t word_of(const pg_uuid_t& uuid, int first) {
     return static_cast<std::uint32_t>(uuid.data[first]) << 24 |
@@ -53,11 +53,11 @@ pg_uuid_t parse_uuid(const char* text) {
 
 /// A job whose worker is gone, as after a crash of the server, must not block the next training.
 void settle_interrupted_jobs(const char* model) {
-    run_sql(
-        "UPDATE seqrec.jobs j SET state = 'interrupted', finished_at = clock_timestamp(), "
-        "       error = coalesce(error, 'the job''s worker is gone') "
-        "WHERE model = $1 AND state IN " SEQREC_RUNNING " AND seqrec.current_state(j) = 'interrupted'",
-        {text_param(model)});
+    run_sql(psprintf("UPDATE seqrec.jobs j SET state = 'interrupted', finished_at = clock_timestamp(), "
+                     "       error = coalesce(error, 'the job''s worker is gone') "
+                     "WHERE model = $1 AND state IN %s AND seqrec.current_state(j) = 'interrupted'",
+                     kRunning),
+            {text_param(model)});
 }
 
 [[noreturn]] void report_being_trained(const char* model, std::int64_t job) {
@@ -78,8 +78,9 @@ void settle_interrupted_jobs(const char* model) {
 
 /// The job that trains the model, or 0.
 std::int64_t running_job(const char* model) {
-    const auto rows = run_sql("SELECT job_id FROM seqrec.jobs WHERE model = $1 AND state IN " SEQREC_RUNNING,
-                              {text_param(model)});
+    const auto rows =
+        run_sql(psprintf("SELECT job_id FROM seqrec.jobs WHERE model = $1 AND state IN %s", kRunning),
+                {text_param(model)});
     return rows == 0 ? 0 : spi_bigint(0, 1);
 }
 
@@ -99,8 +100,8 @@ void expect_running(const JobKey& key, std::uint64_t changed) {
 /// One update of a running job's row as the extension's owner; $1 and $2 are the key.
 void update_job(const JobKey& key, const char* set, Param third, Param fourth = int_param(0)) {
     const RoleScope scope = spi_enter();
-    const char* sql = psprintf(
-        "UPDATE seqrec.jobs SET %s WHERE job_id = $1 AND uuid = $2 AND state IN " SEQREC_RUNNING, set);
+    const char* sql =
+        psprintf("UPDATE seqrec.jobs SET %s WHERE job_id = $1 AND uuid = $2 AND state IN %s", set, kRunning);
     const Param params[] = {bigint_param(key.id), uuid_param(key.uuid), third, fourth};
     expect_running(key, run_sql(sql, params, strstr(set, "$4") ? 4 : 3));
     spi_leave(scope);
@@ -283,12 +284,14 @@ void set_job_done(const JobKey& key, std::int64_t model_id, const char* metrics)
 
 void set_job_failed(const JobKey& key, const char* state, const ErrorData* error) {
     const RoleScope scope = spi_enter();
-    const auto rows = run_sql(
-        "UPDATE seqrec.jobs SET state = $3, error = $4, sqlstate = $5, detail = $6, hint = $7, eta = NULL, "
-        "finished_at = clock_timestamp() WHERE job_id = $1 AND uuid = $2 AND state IN " SEQREC_RUNNING,
-        {bigint_param(key.id), uuid_param(key.uuid), text_param(state), text_param(error->message),
-         text_param(unpack_sql_state(error->sqlerrcode)), text_param(error->detail),
-         text_param(error->hint)});
+    const auto rows =
+        run_sql(psprintf("UPDATE seqrec.jobs SET state = $3, error = $4, sqlstate = $5, detail = $6, hint = "
+                         "$7, eta = NULL, "
+                         "finished_at = clock_timestamp() WHERE job_id = $1 AND uuid = $2 AND state IN %s",
+                         kRunning),
+                {bigint_param(key.id), uuid_param(key.uuid), text_param(state), text_param(error->message),
+                 text_param(unpack_sql_state(error->sqlerrcode)), text_param(error->detail),
+                 text_param(error->hint)});
     spi_leave(scope);
     if (rows == 1) notify_end(key, state);
 }
