@@ -138,6 +138,8 @@ JobKey insert_job(const char* model, const char* kind, const char* source, const
         key = {spi_bigint(0, 1), parse_uuid(spi_text(0, 2))};
     }
     spi_leave(scope);
+    // Who skips has written nothing: nobody has to wait for the end of its transaction.
+    if (is_free && key.id == 0) unlock_training(model);
     if (key.id == 0)
         ereport(NOTICE, (errmsg("model \"%s\" is being trained already: this training is skipped", model),
                          running ? errdetail("Job " INT64_FORMAT " trains it.", running) : 0));

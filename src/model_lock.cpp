@@ -35,4 +35,9 @@ bool try_lock_training(const char* model) {
     return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+void unlock_training(const char* model) {
+    const LOCKTAG tag = name_lock(model, kTrainingLockClass);
+    LockRelease(&tag, ExclusiveLock, false);
+}
+
 }  // namespace seqrec

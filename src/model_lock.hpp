@@ -16,4 +16,7 @@ void lock_model(const char* model);
 /// 另一未结束的事务已开始训练该模型时返回 false。
 bool try_lock_training(const char* model);
 
+/// Gives the lock back before the transaction ends: it starts no training after all.
+void unlock_training(const char* model);
+
 }  // namespace seqrec
