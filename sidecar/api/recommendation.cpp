@@ -10,23 +10,25 @@
 namespace seqrec::sidecar {
 namespace {
 
-constexpr Statement kRecommend = {
-    "seqrec_answers",
-    "SELECT item_ids, scores, source, unknown_items, version FROM seqrec.answers("
-    "$1::text[], $2::int[], $3::text[], $4::int, $5::text, $6::text[], $7::boolean, $8::text[], $9::real)",
-    3};
+constexpr char kAnswers[] = R"sql(
+SELECT item_ids, scores, source, unknown_items, version
+FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $4::int, $5::pg_catalog.text,
+                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real)
+)sql";
+constexpr Statement kRecommend = {"seqrec_answers", kAnswers, 3};
 // With the reasons for what one asker gets, in the same round trip.
-constexpr Statement kExplain = {
-    "seqrec_answers_explained",
-    "SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, e.because_of, e.contributions, "
-    "e.sources "
-    "FROM seqrec.answers($1::text[], $2::int[], $3::text[], $4::int, $5::text, $6::text[], $7::boolean, "
-    "$8::text[], "
-    "$9::real) a, LATERAL (SELECT array_agg(because_of ORDER BY place) AS because_of, "
-    "array_agg(contribution ORDER BY place) AS contributions, array_agg(source ORDER BY place) AS sources "
-    "FROM seqrec_explain(($1::text[])[1], CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::text[] END, "
-    "a.item_ids, "
-    "$5::text) WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e"};
+constexpr Statement kExplain = {"seqrec_answers_explained", R"sql(
+SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, e.because_of, e.contributions, e.sources
+FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $4::int, $5::pg_catalog.text,
+                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real) a,
+     LATERAL (SELECT pg_catalog.array_agg(r.because_of ORDER BY r.place) AS because_of,
+                     pg_catalog.array_agg(r.contribution ORDER BY r.place) AS contributions,
+                     pg_catalog.array_agg(r.source ORDER BY r.place) AS sources
+              FROM seqrec_explain(($1::pg_catalog.text[])[1],
+                                  CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::pg_catalog.text[] END,
+                                  a.item_ids, $5::pg_catalog.text)
+                   WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e
+)sql"};
 
 constexpr std::string_view kPopular = "popular";
 
