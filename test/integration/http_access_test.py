@@ -15,7 +15,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
-from http_support import (CLEAN, PROGRAM, expect, expect_problem, in_parallel, main, read_all, run_program, sidecar,
+from http_support import (CLEAN, PROGRAM, expect, expect_problem, in_parallel, main, read_all, run_program, running_queries, sidecar,
                           wait_until)
 
 READ = "read-token-0123456789"
@@ -210,6 +210,7 @@ def counts_what_goes_wrong(db):
         s.wait_ready()
         in_parallel(5, lambda i: s.recommend("sleep:0.2"))
         s.recommend("sleep:5")
+        wait_until(lambda: running_queries(db) == 0, "the query was not cancelled")
         s.recommend("exit")
         s.wait_ready()
         seen = metrics(s)
