@@ -2,8 +2,10 @@
 """No statement of seqrec-http calls what somebody has planted on its roles' search path: functions, operators and types of
 PostgreSQL's own stand there once more, each raises when it is used, and every route is asked."""
 
+import glob
 import json
 import os
+import re
 import sys
 
 sys.dont_write_bytecode = True
@@ -150,23 +152,29 @@ def a_schema_before_pg_catalog_is_not_used():
     """Everything under the very same signatures, in a schema that a role has before pg_catalog."""
     sql("CREATE SCHEMA planted; GRANT USAGE ON SCHEMA planted TO PUBLIC")
     plant("planted", EXACT, CLOSER)
-    # In a schema of its own: seqrec_add_events names the types of the table's columns without their schemas.
-    sql("CREATE SCHEMA texts; GRANT USAGE ON SCHEMA texts TO shop_api; CREATE DOMAIN texts.text AS pg_catalog.text CHECK (planted.boom())")
-    sql("ALTER ROLE shop_api SET search_path = texts, planted, public, pg_catalog")
-    sql("ALTER ROLE shop_trainer SET search_path = planted, public, pg_catalog")
-    for call in ("json_agg(1)", "min('a'::pg_catalog.text)", "1 = 1", "'{}'::pg_catalog.jsonb ->> 'a'", "'a'::text", "to_regclass('a')"):
+    for role in ("shop_api", "shop_trainer"):
+        sql(f"ALTER ROLE {role} SET search_path = planted, public, pg_catalog")
+    for call in ("json_agg(1)", "min('a'::pg_catalog.text)", "1 = 1", "'{}'::pg_catalog.jsonb ->> 'a'", "'a'::name", "to_regclass('a')"):
         assert raises("SELECT " + call), call + " does not find what was planted"
     check_all()
+
+
+def types_are_named_in_full():
+    """A planted "text" would stop the extension's own view of models, so this one is read from the sources."""
+    found = []
+    for path in glob.glob(os.path.join(ROOT, "sidecar", "**", "*.cpp"), recursive=True):
+        with open(path, encoding="utf-8") as file:
+            found += [(os.path.basename(path), cast) for cast in re.findall(r"\w::(?!pg_catalog\.)(?:text|name|jsonb|regclass|uuid|timestamptz)\b[^:(<]", file.read())]
+    expect(found, [])
 
 
 if __name__ == "__main__":
     sql("CREATE EXTENSION seqrec")
     make_ratings()
     sql("CREATE TABLE products (item_id text PRIMARY KEY, title text); INSERT INTO products VALUES ('i1', 'Blue Tent')")
-    made = psql("-v", "api=shop_api", "-v", "trainer=shop_trainer", "-f", os.path.join(ROOT, "packaging", "roles.sql"))
+    made = psql("-v", "api=shop_api", "-v", "trainer=shop_trainer", "-v", "history=on", "-f", os.path.join(ROOT, "packaging", "roles.sql"))
     assert made.returncode == 0, made.stderr
     sql("GRANT SELECT ON products TO shop_api; GRANT SELECT, INSERT ON ratings TO shop_trainer")
-    sql("GRANT EXECUTE ON FUNCTION seqrec_history TO shop_api")
     job = sql(f"SELECT seqrec_train('ratings', options => '{json.dumps(QUICK)}')", user="shop_trainer")
     sql(f"CALL seqrec_wait({job})")
-    main(closer_matches_are_not_called, a_schema_before_pg_catalog_is_not_used)
+    main(types_are_named_in_full, closer_matches_are_not_called, a_schema_before_pg_catalog_is_not_used)
