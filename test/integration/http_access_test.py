@@ -199,8 +199,11 @@ def counts_what_answers_hold(db):
         s.wait_ready()
         s.recommend("nobody", recent_clicks=["unknown1", "unknown2", "known"])
         in_parallel(8, lambda i: s.recommend("sleep:0.1", recent_clicks=["a"]))
+        s.recommend("lost")
+        s.request("POST", "/recommend/batch", '{"requests":[{"user_id":"lost"},{"user_id":"u"},{"user_id":"lost"}]}', JSON)
         seen = metrics(s)
         expect((seen["seqrec_recommend_fallback_total"], seen["seqrec_unknown_item_ids_total"]), (1, 2))
+        expect(seen["seqrec_history_unavailable_total"], 3)
         expect(seen["seqrec_batch_size_sum"], 9, "requests in all batches")
         assert 1 < seen["seqrec_batch_size_count"] <= 9, seen
 
