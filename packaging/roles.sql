@@ -6,18 +6,32 @@
 --
 --     GRANT SELECT, INSERT ON ratings TO shop_trainer;   -- INSERT for POST /events alone
 --     GRANT SELECT ON products TO shop_api;              -- for titles
+--
+-- With -v history=on requests may leave out recent_clicks, and the user's own latest rows are read. That is a
+-- disclosure: whoever may ask can then work out the latest rows of anybody, see docs/operations.md. Without it such a
+-- request is 422 history-unavailable.
 
 \set ON_ERROR_STOP on
+\if :{?history}
+\else
+    \set history off
+\endif
 CREATE ROLE :"api" LOGIN;
 CREATE ROLE :"trainer" LOGIN;
 
--- POST /recommend, POST /recommend/batch, GET /similar; GET /models goes with the last.
+-- POST /recommend, POST /recommend/batch, GET /similar; GET /models goes with the last. Even with clicks given, exclude_seen
+-- tells whether a user had an item when the model was trained.
 GRANT EXECUTE ON FUNCTION seqrec.answers, seqrec_explain(text, text[], text[], text), seqrec_similar_items(text, integer, text), seqrec_unknown_items,
     seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) TO :"api";
 -- GET /items, GET /users
 GRANT EXECUTE ON FUNCTION seqrec_find_items, seqrec_find_users TO :"api";
--- GET /jobs: a role sees its own jobs, and with this those of others.
-GRANT pg_monitor TO :"api";
+-- GET /jobs, metrics of trainings: a role sees its own jobs, and with this those of others, but for their source, detail and options.
+GRANT EXECUTE ON FUNCTION seqrec.sees_all_jobs TO :"api";
+
+-- Requests without recent_clicks. By hand: GRANT EXECUTE ON FUNCTION seqrec_history TO shop_api
+\if :history
+GRANT EXECUTE ON FUNCTION seqrec_history TO :"api";
+\endif
 
 -- POST /train, POST /jobs/…/cancel, POST /models/…/activate
 GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate TO :"trainer";

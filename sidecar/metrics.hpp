@@ -30,6 +30,8 @@ class Metrics {
 
     /// An answer that is not personal, for want of anything known. 因一无所知而给出的非个性化应答。
     void record_fallback() { ++fallbacks_; }
+    /// An asker whose own rows could not be read. 一个无法读取其自身记录的请求者。
+    void record_history_unavailable() { ++histories_unavailable_; }
     /// Clicks that the model does not know. 模型不认识的点击数。
     void record_unknown_ids(std::size_t count) { unknown_ids_ += count; }
 
@@ -38,6 +40,7 @@ class Metrics {
 
     const std::deque<RouteCounts>& requests() const { return requests_; }
     std::uint64_t fallbacks() const { return fallbacks_; }
+    std::uint64_t histories_unavailable() const { return histories_unavailable_; }
     std::uint64_t unknown_ids() const { return unknown_ids_; }
     int in_flight() const { return in_flight_; }
 
@@ -46,6 +49,7 @@ class Metrics {
 
     std::deque<RouteCounts> requests_;  // as many as there are routes, at most
     std::uint64_t fallbacks_ = 0;
+    std::uint64_t histories_unavailable_ = 0;
     std::uint64_t unknown_ids_ = 0;
     int in_flight_ = 0;
 };

@@ -14,34 +14,48 @@ constexpr std::int64_t kMaxFound = 100;
 constexpr std::size_t kMaxQueryBytes = 512;
 
 // Without a table of titles $2 is NULL, and so is every title. Of several titles of an item the first counts.
-constexpr Statement kTitles = {
-    "seqrec_titles",
-    "SELECT json_build_object('items', coalesce(json_agg(json_build_object('item_id', w.item_id, 'title', "
-    "t.title) "
-    "ORDER BY w.place), '[]'))::text FROM unnest($1::text[]) WITH ORDINALITY AS w(item_id, place) LEFT JOIN "
-    "(SELECT item_id, min(title) AS title FROM seqrec.titles_of($1::text[], to_regclass($2::text), $3::name, "
-    "$4::name) "
-    "GROUP BY item_id) t USING (item_id)"};
+constexpr Statement kTitles = {"seqrec_titles", R"sql(
+SELECT pg_catalog.json_build_object('items', coalesce(pg_catalog.json_agg(
+           pg_catalog.json_build_object('item_id', w.item_id, 'title', t.title) ORDER BY w.place), '[]'))::pg_catalog.text
+FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS w (item_id, place)
+LEFT JOIN (SELECT o.item_id, pg_catalog.min(o.title) AS title
+           FROM seqrec.titles_of($1::pg_catalog.text[], pg_catalog.to_regclass($2::pg_catalog.text),
+                                 $3::pg_catalog.name, $4::pg_catalog.name) o
+           GROUP BY o.item_id) t ON t.item_id OPERATOR(pg_catalog.=) w.item_id
+)sql"};
 // Ids that begin with the text come first; of what the titles give, what the model knows.
-constexpr Statement kItems = {
-    "seqrec_items",
-    "WITH found AS (SELECT item_id, min(place) AS place FROM (SELECT item_id, place FROM "
-    "seqrec_find_items($1::text, $2::int, $3::text) WITH ORDINALITY AS f(item_id, place) UNION ALL "
-    "SELECT t.item_id, 1000 FROM seqrec.find_titles(nullif($1::text, ''), 5 * $2::int, "
-    "to_regclass($4::text), $5::name, "
-    "$6::name) t, LATERAL seqrec_find_items(t.item_id, 1, $3::text) k WHERE k.item_id = t.item_id) AS either "
-    "GROUP BY item_id ORDER BY min(place), item_id LIMIT $2::int) "
-    "SELECT json_build_object('items', coalesce(json_agg(json_build_object('item_id', found.item_id, "
-    "'title', t.title) "
-    "ORDER BY found.place, found.item_id), '[]'))::text FROM found LEFT JOIN (SELECT item_id, min(title) AS "
-    "title FROM "
-    "seqrec.titles_of((SELECT array_agg(item_id) FROM found), to_regclass($4::text), $5::name, $6::name) "
-    "GROUP BY item_id) t "
-    "USING (item_id)"};
-constexpr Statement kUsers = {"seqrec_users",
-                              "SELECT json_build_object('users', "
-                              "coalesce(json_agg(json_build_object('user_id', user_id)), '[]'))::text "
-                              "FROM seqrec_find_users($1::text, $2::int, $3::text) "};
+constexpr Statement kItems = {"seqrec_items", R"sql(
+WITH found AS (
+    SELECT either.item_id, pg_catalog.min(either.place) AS place
+    FROM (SELECT f.item_id, f.place
+          FROM seqrec_find_items($1::pg_catalog.text, $2::int, $3::pg_catalog.text)
+               WITH ORDINALITY AS f (item_id, place)
+          UNION ALL
+          SELECT t.item_id, 1000
+          FROM seqrec.find_titles(
+                   CASE WHEN $1::pg_catalog.text OPERATOR(pg_catalog.<>) '' THEN $1::pg_catalog.text END,
+                   5 OPERATOR(pg_catalog.*) $2::int, pg_catalog.to_regclass($4::pg_catalog.text),
+                   $5::pg_catalog.name, $6::pg_catalog.name) t,
+               LATERAL seqrec_find_items(t.item_id, 1, $3::pg_catalog.text) k
+          WHERE k.item_id OPERATOR(pg_catalog.=) t.item_id) either
+    GROUP BY either.item_id
+    ORDER BY pg_catalog.min(either.place), either.item_id
+    LIMIT $2::int)
+SELECT pg_catalog.json_build_object('items', coalesce(pg_catalog.json_agg(
+           pg_catalog.json_build_object('item_id', found.item_id, 'title', t.title)
+           ORDER BY found.place, found.item_id), '[]'))::pg_catalog.text
+FROM found
+LEFT JOIN (SELECT o.item_id, pg_catalog.min(o.title) AS title
+           FROM seqrec.titles_of((SELECT pg_catalog.array_agg(found.item_id) FROM found),
+                                 pg_catalog.to_regclass($4::pg_catalog.text),
+                                 $5::pg_catalog.name, $6::pg_catalog.name) o
+           GROUP BY o.item_id) t ON t.item_id OPERATOR(pg_catalog.=) found.item_id
+)sql"};
+constexpr Statement kUsers = {"seqrec_users", R"sql(
+SELECT pg_catalog.json_build_object('users', coalesce(pg_catalog.json_agg(
+           pg_catalog.json_build_object('user_id', u.user_id)), '[]'))::pg_catalog.text
+FROM seqrec_find_users($1::pg_catalog.text, $2::int, $3::pg_catalog.text) u
+)sql"};
 
 struct Search {
     std::string text;

@@ -13,10 +13,10 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t kMaxKeyBytes = 255;
-constexpr Statement kAdd = {
-    "seqrec_add_events",
-    "SELECT seqrec_add_events($1::jsonb, $2::text::regclass, $3::name, $4::name, $5::name, "
-    "$6::text)::text"};
+constexpr Statement kAdd = {"seqrec_add_events", R"sql(
+SELECT seqrec_add_events($1::pg_catalog.jsonb, $2::pg_catalog.text::pg_catalog.regclass, $3::pg_catalog.name,
+                         $4::pg_catalog.name, $5::pg_catalog.name, $6::pg_catalog.text)::pg_catalog.text
+)sql"};
 constexpr std::string_view kMisfit = "the table of events is not as this service was told";
 constexpr std::string_view kMisfitHint = "See SEQREC_EVENTS_TABLE and its columns.";
 // An id that is none of the column's type is the client's fault, a column that is not there the operator's.

@@ -8,8 +8,9 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr Statement kActiveModel = {"seqrec_active_model",
-                                    "SELECT 1 FROM seqrec_models WHERE model = $1::text AND active LIMIT 1"};
+constexpr Statement kActiveModel = {"seqrec_active_model", R"sql(
+SELECT 1 FROM seqrec_models WHERE model OPERATOR(pg_catalog.=) $1::pg_catalog.text AND active LIMIT 1
+)sql"};
 
 /// Why a balancer should send no request here; empty when it should.
 std::vector<std::string> reasons_not_ready(const Outcome& outcome, const Services& services) {

@@ -10,14 +10,17 @@ constexpr std::chrono::milliseconds kPause{500};
 constexpr int kEpochsAtOnce = 1000;
 
 // The job is the first row, without an epoch; those that are new follow, as many as kEpochsAtOnce.
-constexpr Statement kLook = {
-    "seqrec_job_feed",
-    "SELECT epoch::text, body, state FROM (SELECT NULL::int AS epoch, row_to_json(j)::text AS body, state "
-    "FROM "
-    "seqrec_jobs j WHERE job_id = $1::bigint UNION ALL (SELECT epoch, row_to_json(e)::text, NULL FROM "
-    "(SELECT epoch, at, "
-    "step, loss, metrics FROM seqrec_job_log WHERE job_id = $1::bigint AND epoch > $2::int ORDER BY epoch "
-    "LIMIT 1000) e)) AS news ORDER BY news.epoch NULLS FIRST"};
+constexpr Statement kLook = {"seqrec_job_feed", R"sql(
+SELECT news.epoch::pg_catalog.text, news.body, news.state
+FROM (SELECT NULL::int AS epoch, pg_catalog.row_to_json(j)::pg_catalog.text AS body, j.state
+      FROM seqrec_jobs j WHERE j.job_id OPERATOR(pg_catalog.=) $1::bigint
+      UNION ALL
+      (SELECT e.epoch, pg_catalog.row_to_json(e)::pg_catalog.text, NULL
+       FROM (SELECT l.epoch, l.at, l.step, l.loss, l.metrics FROM seqrec_job_log l
+             WHERE l.job_id OPERATOR(pg_catalog.=) $1::bigint AND l.epoch OPERATOR(pg_catalog.>) $2::int
+             ORDER BY l.epoch LIMIT 1000) e)) news
+ORDER BY news.epoch NULLS FIRST
+)sql"};
 
 bool is_final(std::string_view state) {
     return state == "done" || state == "failed" || state == "cancelled" || state == "interrupted";

@@ -11,21 +11,28 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr Statement kJobs = {
-    "seqrec_jobs",
-    "SELECT json_build_object('jobs', coalesce(json_agg(j), '[]'))::text FROM (SELECT * FROM seqrec_jobs "
-    "WHERE $2::text IS NULL OR model = $2::text ORDER BY job_id DESC LIMIT $1::int) j"};
+constexpr Statement kJobs = {"seqrec_jobs", R"sql(
+SELECT pg_catalog.json_build_object('jobs', coalesce(pg_catalog.json_agg(j), '[]'))::pg_catalog.text
+FROM (SELECT * FROM seqrec_jobs
+      WHERE $2::pg_catalog.text IS NULL OR model OPERATOR(pg_catalog.=) $2::pg_catalog.text
+      ORDER BY job_id DESC LIMIT $1::int) j
+)sql"};
 // Of a training with very many epochs, the latest.
-constexpr Statement kJob = {
-    "seqrec_job",
-    "SELECT row_to_json(j)::text FROM (SELECT j.*, (SELECT coalesce(json_agg(e ORDER BY e.epoch), '[]') FROM "
-    "(SELECT epoch, at, step, loss, metrics FROM seqrec_job_log WHERE job_id = $1::bigint "
-    "ORDER BY epoch DESC LIMIT 10000) e) AS epochs FROM seqrec_jobs j WHERE job_id = $1::bigint) j"};
-constexpr Statement kCancel = {"seqrec_cancel", "SELECT seqrec_cancel($1::bigint)::text"};
-constexpr Statement kTrain = {
-    "seqrec_train",
-    "SELECT seqrec_train($1::text::regclass, model => $2::text, kind => $3::text, user_column => $4::name, "
-    "item_column => $5::name, time_column => $6::name, options => $7::jsonb)::text"};
+constexpr Statement kJob = {"seqrec_job", R"sql(
+SELECT pg_catalog.row_to_json(j)::pg_catalog.text
+FROM (SELECT j.*, (SELECT coalesce(pg_catalog.json_agg(e ORDER BY e.epoch), '[]')
+                   FROM (SELECT epoch, at, step, loss, metrics FROM seqrec_job_log
+                         WHERE job_id OPERATOR(pg_catalog.=) $1::bigint
+                         ORDER BY epoch DESC LIMIT 10000) e) AS epochs
+      FROM seqrec_jobs j WHERE j.job_id OPERATOR(pg_catalog.=) $1::bigint) j
+)sql"};
+constexpr Statement kCancel = {"seqrec_cancel", "SELECT seqrec_cancel($1::bigint)::pg_catalog.text"};
+constexpr Statement kTrain = {"seqrec_train", R"sql(
+SELECT seqrec_train($1::pg_catalog.text::pg_catalog.regclass, model => $2::pg_catalog.text,
+                    kind => $3::pg_catalog.text, user_column => $4::pg_catalog.name,
+                    item_column => $5::pg_catalog.name, time_column => $6::pg_catalog.name,
+                    options => $7::pg_catalog.jsonb)::pg_catalog.text
+)sql"};
 
 constexpr Rule kCancelRules[] = {{"42704", 404, "unknown-job", ""}, {"55", 409, "conflict", ""}, kReadOnly};
 // What is wrong with a table, a column or an option, the client has sent.

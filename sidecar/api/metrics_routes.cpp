@@ -89,6 +89,8 @@ void write_answers(Exposition& out, const Metrics& metrics, const Pool& pool) {
     out.sample(pool.statistics().batch_sizes);
     out.single("seqrec_recommend_fallback_total", "counter", "Answers that were not personal.",
                static_cast<double>(metrics.fallbacks()));
+    out.single("seqrec_history_unavailable_total", "counter", "Users whose own rows could not be read.",
+               static_cast<double>(metrics.histories_unavailable()));
     out.single("seqrec_unknown_item_ids_total", "counter", "Clicks that the model did not know.",
                static_cast<double>(metrics.unknown_ids()));
 }

@@ -6,15 +6,19 @@ namespace {
 constexpr std::chrono::seconds kPause{2};
 
 // Names are labels of metrics, so there is a bound on how many there are.
-constexpr Statement kModels = {
-    "seqrec_watch_models",
-    "SELECT model, version::text, kind, model_id::text, n_items::text, n_users::text, "
-    "extract(epoch FROM created_at)::text, metrics->>'ndcg@10', metrics->>'popularity_ndcg@10' "
-    "FROM seqrec_models WHERE active ORDER BY model LIMIT 50"};
-constexpr Statement kTrainings = {
-    "seqrec_watch_trainings",
-    "SELECT model, percent::text, epoch::text, loss::text FROM seqrec_jobs WHERE finished_at IS NULL "
-    "AND state IN ('queued', 'exporting', 'training', 'publishing') ORDER BY model LIMIT 50"};
+constexpr Statement kModels = {"seqrec_watch_models", R"sql(
+SELECT model, version::pg_catalog.text, kind, model_id::pg_catalog.text, n_items::pg_catalog.text,
+       n_users::pg_catalog.text, pg_catalog.extract('epoch', created_at)::pg_catalog.text,
+       metrics OPERATOR(pg_catalog.->>) 'ndcg@10', metrics OPERATOR(pg_catalog.->>) 'popularity_ndcg@10'
+FROM seqrec_models WHERE active ORDER BY model LIMIT 50
+)sql"};
+constexpr Statement kTrainings = {"seqrec_watch_trainings", R"sql(
+SELECT model, percent::pg_catalog.text, epoch::pg_catalog.text, loss::pg_catalog.text
+FROM seqrec_jobs
+WHERE finished_at IS NULL
+  AND state OPERATOR(pg_catalog.=) ANY ('{queued,exporting,training,publishing}'::pg_catalog.text[])
+ORDER BY model LIMIT 50
+)sql"};
 
 }  // namespace
 

@@ -14,6 +14,7 @@ asio::awaitable<Response> recommend(const Services& services, const Request& req
     const auto wanted = parse_recommend_request(request.body, services.config.model);
     const Rows rows = co_await ask(services.pool, recommend_query(wanted), request);
     record_answers(services.metrics, rows);
+    if (const auto problem = history_problem(rows, request.request_id)) throw *problem;
     co_return json_response(recommend_json(rows, wanted.wish, about));
 }
 

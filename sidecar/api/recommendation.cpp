@@ -3,34 +3,47 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
 
+#include "api/database_problem.hpp"
 #include "api/json_text.hpp"
 #include "db/arrays.hpp"
 
 namespace seqrec::sidecar {
 namespace {
 
-constexpr Statement kRecommend = {
-    "seqrec_answers",
-    "SELECT item_ids, scores, source, unknown_items, version FROM seqrec.answers("
-    "$1::text[], $2::int[], $3::text[], $4::int, $5::text, $6::text[], $7::boolean, $8::text[], $9::real)",
-    3};
+constexpr char kAnswers[] = R"sql(
+SELECT item_ids, scores, source, unknown_items, version, problem
+FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $4::int, $5::pg_catalog.text,
+                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real)
+)sql";
+constexpr Statement kRecommend = {"seqrec_answers", kAnswers, 3};
 // With the reasons for what one asker gets, in the same round trip.
-constexpr Statement kExplain = {
-    "seqrec_answers_explained",
-    "SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, e.because_of, e.contributions, "
-    "e.sources "
-    "FROM seqrec.answers($1::text[], $2::int[], $3::text[], $4::int, $5::text, $6::text[], $7::boolean, "
-    "$8::text[], "
-    "$9::real) a, LATERAL (SELECT array_agg(because_of ORDER BY place) AS because_of, "
-    "array_agg(contribution ORDER BY place) AS contributions, array_agg(source ORDER BY place) AS sources "
-    "FROM seqrec_explain(($1::text[])[1], CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::text[] END, "
-    "a.item_ids, "
-    "$5::text) WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e"};
+constexpr Statement kExplain = {"seqrec_answers_explained", R"sql(
+SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, a.problem,
+       e.because_of, e.contributions, e.sources
+FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $4::int, $5::pg_catalog.text,
+                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real) a,
+     LATERAL (SELECT pg_catalog.array_agg(r.because_of ORDER BY r.place) AS because_of,
+                     pg_catalog.array_agg(r.contribution ORDER BY r.place) AS contributions,
+                     pg_catalog.array_agg(r.source ORDER BY r.place) AS sources
+              FROM seqrec_explain(($1::pg_catalog.text[])[1],
+                                  CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::pg_catalog.text[] END,
+                                  a.item_ids, $5::pg_catalog.text)
+                   WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e
+)sql"};
 
 constexpr std::string_view kPopular = "popular";
 
-enum Column { kItems, kScores, kSource, kUnknown, kVersion, kBecauseOf, kContributions, kSources };
+enum Column { kItems, kScores, kSource, kUnknown, kVersion, kProblem, kBecauseOf, kContributions, kSources };
+
+constexpr char kNoHistory[] = "history-unavailable";
+constexpr std::string_view kGiveClicks = "Give recent_clicks ([] for none), or see docs/operations.md.";
+// The database's words are passed on where they name tables and roles; an error within a view may quote a
+// row.
+constexpr Rule kHistoryRules[] = {{"42", 422, kNoHistory, "", kGiveClicks},
+                                  {"", 422, kNoHistory, "the user's own rows can't be read", kGiveClicks}};
 
 Parameter array_parameter(const std::optional<std::vector<std::string>>& ids) {
     if (!ids) return {std::nullopt, true};
@@ -95,6 +108,37 @@ void append_reasons(std::string& json, const Rows& rows) {
     });
 }
 
+std::string member(const nlohmann::json& object, const char* name) {
+    const auto found = object.find(name);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+/// A problem from the JSON that seqrec.answers tells it in.
+Problem to_problem(std::string_view told, const std::string& request_id) {
+    const auto object = nlohmann::json::parse(told, nullptr, false);
+    DatabaseError error;
+    error.sqlstate = member(object, "sqlstate");
+    error.message = member(object, "message");
+    error.hint = member(object, "hint");
+    return to_problem(error, request_id, kHistoryRules);
+}
+
+/// The problems of a batch as JSON. Many users mostly have the same one, which is looked at and logged once.
+class Problems {
+  public:
+    explicit Problems(const std::string& request_id) : request_id_(request_id) {}
+
+    const std::string& json_of(std::string_view told) {
+        auto& json = known_[told];
+        if (json.empty()) json = to_json(to_problem(told, request_id_)).dump();
+        return json;
+    }
+
+  private:
+    const std::string& request_id_;
+    std::map<std::string_view, std::string> known_;
+};
+
 /// The items, and what is news: clicks that the model does not know, a list that is not personal.
 void append_answer(std::string& json, const Rows& rows, int row, bool with_scores) {
     json += R"("recommended_item_ids":)";
@@ -144,7 +188,14 @@ void record_answers(Metrics& metrics, const Rows& rows) {
     for (int row = 0; row < rows.size(); ++row) {
         metrics.record_unknown_ids(decode_texts(rows.text(row, kUnknown)).size());
         if (rows.text(row, kSource) == kPopular) metrics.record_fallback();
+        if (!rows.text(row, kProblem).empty()) metrics.record_history_unavailable();
     }
+}
+
+std::optional<Problem> history_problem(const Rows& rows, const std::string& request_id) {
+    const auto told = rows.text(0, kProblem);
+    if (told.empty()) return std::nullopt;
+    return to_problem(told, request_id);
 }
 
 std::string recommend_json(const Rows& rows, const Wish& wish, const About& about) {
@@ -161,9 +212,12 @@ std::string recommend_json(const Rows& rows, const Wish& wish, const About& abou
 
 std::string batch_json(const Rows& rows, const Wish& wish, const About& about) {
     std::string json = R"({"results":[)";
+    Problems problems(about.request_id);
     for (int row = 0; row < rows.size(); ++row) {
         json += row == 0 ? "{" : ",{";
         append_answer(json, rows, row, wish.with_scores);
+        if (const auto told = rows.text(row, kProblem); !told.empty())
+            json.append(R"(,"problem":)").append(problems.json_of(told));
         json += '}';
     }
     json += ']';

@@ -6,14 +6,16 @@
 namespace seqrec::sidecar {
 namespace {
 
-constexpr Statement kMissing = {
-    "seqrec_missing",
-    "SELECT CASE WHEN to_regclass($1::text) IS NULL THEN format('there is no table \"%s\"', $1::text) ELSE "
-    "format('\"%s\" has no column \"%s\"', $1::text, c) END FROM unnest($2::text[]) AS c WHERE NOT EXISTS "
-    "(SELECT FROM "
-    "pg_catalog.pg_attribute WHERE attrelid = to_regclass($1::text) AND attname = c AND attnum > 0 AND NOT "
-    "attisdropped) "
-    "LIMIT 1"};
+constexpr Statement kMissing = {"seqrec_missing", R"sql(
+SELECT CASE WHEN pg_catalog.to_regclass($1::pg_catalog.text) IS NULL
+            THEN pg_catalog.format('there is no table "%s"', $1::pg_catalog.text)
+            ELSE pg_catalog.format('"%s" has no column "%s"', $1::pg_catalog.text, c) END
+FROM pg_catalog.unnest($2::pg_catalog.text[]) AS c
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                  WHERE attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1::pg_catalog.text)
+                    AND attname OPERATOR(pg_catalog.=) c AND attnum OPERATOR(pg_catalog.>) 0 AND NOT attisdropped)
+LIMIT 1
+)sql"};
 
 void check(Pool& pool, const std::string& setting, const std::string& table,
            const std::vector<std::string>& columns) {

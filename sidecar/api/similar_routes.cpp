@@ -11,10 +11,11 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr Statement kSimilar = {
-    "seqrec_similar",
-    "SELECT array_agg(similar_item_id ORDER BY rank), array_agg(score ORDER BY rank), "
-    "seqrec_unknown_items(ARRAY[$1::text], $3::text) FROM seqrec_similar_items($1::text, $2::int, $3::text)"};
+constexpr Statement kSimilar = {"seqrec_similar", R"sql(
+SELECT pg_catalog.array_agg(s.similar_item_id ORDER BY s.rank), pg_catalog.array_agg(s.score ORDER BY s.rank),
+       seqrec_unknown_items(ARRAY[$1::pg_catalog.text], $3::pg_catalog.text)
+FROM seqrec_similar_items($1::pg_catalog.text, $2::int, $3::pg_catalog.text) s
+)sql"};
 
 Query similar_query(const Request& request, const Config& config) {
     expect_parameters(request.in_query, {"top_k", "model"});

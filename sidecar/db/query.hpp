@@ -17,9 +17,11 @@ namespace seqrec::sidecar {
 
 /// An SQL text of the program itself, prepared once a connection under `name`. Both live as long as the
 /// program. With `joined` > 0 the first so many parameters are arrays that hold something for each asker, and
-/// there is a row for each asker in return.
+/// there is a row for each asker in return. What it calls of PostgreSQL's own, operators and types included,
+/// is qualified with pg_catalog: a schema on the role's path could hold a closer match.
 /// 程序自身的一条 SQL，每个连接以 name 准备一次。两者在程序运行期间一直有效。joined > 0
-/// 表示前若干个参数为数组，含每个请求者的内容，结果中每个请求者对应一行。
+/// 表示前若干个参数为数组，含每个请求者的内容，结果中每个请求者对应一行。所用的 PostgreSQL
+/// 自带函数、运算符与类型均以 pg_catalog 限定，以免被角色搜索路径上更匹配的对象取代。
 struct Statement {
     const char* name;
     const char* sql;

@@ -15,20 +15,24 @@ std::string title(std::string kind) {
 
 }  // namespace
 
-Response to_response(const Problem& problem, const std::string& request_id) {
-    nlohmann::ordered_json body = {{"type", "urn:seqrec:problem:" + problem.kind},
-                                   {"title", title(problem.kind)},
-                                   {"status", problem.status},
-                                   {"detail", problem.detail},
-                                   {"request_id", request_id}};
-    if (!problem.field.empty()) body["field"] = problem.field;
-    if (!problem.sqlstate.empty()) body["sqlstate"] = problem.sqlstate;
-    if (!problem.hint.empty()) body["hint"] = problem.hint;
+nlohmann::ordered_json to_json(const Problem& problem, const std::string& request_id) {
+    nlohmann::ordered_json members = {{"type", "urn:seqrec:problem:" + problem.kind},
+                                      {"title", title(problem.kind)},
+                                      {"status", problem.status},
+                                      {"detail", problem.detail}};
+    if (!request_id.empty()) members["request_id"] = request_id;
+    if (!problem.field.empty()) members["field"] = problem.field;
+    if (!problem.sqlstate.empty()) members["sqlstate"] = problem.sqlstate;
+    if (!problem.hint.empty()) members["hint"] = problem.hint;
+    return members;
+}
 
+Response to_response(const Problem& problem, const std::string& request_id) {
     Response response;
     response.status = problem.status;
     response.content_type = "application/problem+json";
-    response.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    response.body =
+        to_json(problem, request_id).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     if (problem.retry_after.count() > 0)
         response.headers.emplace_back("Retry-After", std::to_string(problem.retry_after.count()));
     if (problem.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");

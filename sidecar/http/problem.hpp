@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <exception>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "http/message.hpp"
@@ -28,6 +29,9 @@ struct Problem : std::exception {
     std::string allow;  // 405: the methods that would do
     std::chrono::seconds retry_after{0};
 };
+
+/// The problem's members, the request's id where one is given. 问题的各成员；给出请求标识时一并写入。
+nlohmann::ordered_json to_json(const Problem& problem, const std::string& request_id = {});
 
 /// The problem as application/problem+json, with Retry-After, Allow and WWW-Authenticate where they belong.
 /// 将问题表示为 application/problem+json，并按需带上 Retry-After、Allow 与 WWW-Authenticate。

@@ -179,6 +179,8 @@ const pairs = {
     'try.fallback': ['Not personal.', '非个性化结果。'],
     'try.fallback.text': ['Nothing is known of this user, so these are the most popular items.', '对该用户一无所知，因此返回最热门的物品。'],
     'try.unknown': ['Not in the model, so ignored:', '模型中没有，已忽略：'],
+    'try.history': ['This user’s own rows can’t be read.', '无法读取该用户自己的记录。'],
+    'try.history.text': ['Add clicks to be answered by them alone. What the database says:', '添加点击即可仅凭点击获得推荐。数据库的说明：'],
     'try.nothing': ['Nothing passes the filters.', '没有物品通过筛选。'],
     'try.add_click': ['Add {item} to the clicks', '将 {item} 加入点击'],
     'try.calls': ['The same call', '等价的调用'],

@@ -4,7 +4,7 @@ import {combobox} from './combobox.js';
 import {field, fill, h, iconButton} from './dom.js';
 import {duration, number, t} from './i18n.js';
 import {itemList} from './item_list.js';
-import {code, errorNotice, explain, nextStep, notice} from './notices.js';
+import {code, errorDetails, errorNotice, explain, nextStep, notice} from './notices.js';
 import {curlPost, sqlCall} from './snippets.js';
 import {Titles} from './titles.js';
 
@@ -97,8 +97,14 @@ class TryIt {
             this.asked = true;
             fill(this.results, this.answer(body, answer));
         } catch (error) {
-            if (!this.signal.aborted && turn === this.asking) fill(this.results, errorNotice(error));
+            if (!this.signal.aborted && turn === this.asking) fill(this.results, this.refusal(error));
         }
+    }
+
+    /** Own rows that can't be read are no failure of the service: clicks are a way on. */
+    refusal(error) {
+        if (error.kind !== 'history-unavailable') return errorNotice(error);
+        return notice('warn', h('p', {}, h('strong', {}, t('try.history')), ' ', t('try.history.text')), h('p', {}, error.message), errorDetails(error));
     }
 
     answer(body, answer) {

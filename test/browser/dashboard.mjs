@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {go, launch, leave, run, shoot, shut, visit} from './support.mjs';
 
-const {SHOP, EMPTY, GUARDED, TWICE_GUARDED, ADMIN_TOKEN: TOKEN, READ_TOKEN, HOSTILE_ID, HOSTILE_TITLE} = process.env;
+const {SHOP, EMPTY, PLAIN, GUARDED, TWICE_GUARDED, ADMIN_TOKEN: TOKEN, READ_TOKEN, HOSTILE_ID, HOSTILE_TITLE} = process.env;
 const PAGES = ['models', 'training', 'try', 'serving'];
 const MOST_BYTES = 200_000;
 const NOT_READY = /503 .*\/readyz/; // the browser itself writes a line about each answer like this
@@ -244,6 +244,26 @@ async function tells_popular_from_personal() {
     await leave(page);
 }
 
+async function says_that_own_rows_cannot_be_read() {
+    for (const [locale, words] of [['en-GB', /own rows can’t be read.*Add clicks/], ['zh-CN', /无法读取该用户自己的记录.*添加点击/]]) {
+        const page = await visit(PLAIN, {locale, width: 400, allow: [/422 .*\/recommend/]});
+        await go(page, 'try');
+        await userField(page).fill('c428');
+        await page.locator('.try-form button[type=submit]').click();
+        const notice = page.locator('.results .notice');
+        await notice.filter({hasText: 'GRANT EXECUTE ON FUNCTION seqrec_history TO plain_api'}).waitFor();
+        assert.match(await notice.textContent(), words);
+        assert.match(await notice.textContent(), /SQLSTATE 42501/);
+        await assertTidy(page);
+        await page.getByRole('combobox', {name: /Clicks of this session|本次会话的点击/}).fill('tent-4');
+        await page.keyboard.press('Enter');
+        await page.locator('.try-form button[type=submit]').click();
+        await results(page).nth(9).waitFor();
+        assert.equal(await notice.count(), 0);
+        await leave(page);
+    }
+}
+
 async function shows_hostile_names_as_text() {
     const page = await visit(SHOP, {token: TOKEN, allow: [/400 .*\/train/]});
     await go(page, 'try');
@@ -385,7 +405,7 @@ await launch();
 const failed = await run([
     says_what_to_do_next_when_there_is_nothing, trains_with_the_keyboard_alone, explains_what_is_wrong_and_what_helps,
     shows_why_a_training_came_to_nothing, overlays_the_runs_that_are_ticked, rolls_back_and_forth, recommends_and_says_why,
-    tells_popular_from_personal, shows_hostile_names_as_text, shows_what_was_served, keeps_out_who_has_no_token,
+    tells_popular_from_personal, says_that_own_rows_cannot_be_read, shows_hostile_names_as_text, shows_what_was_served, keeps_out_who_has_no_token,
     wants_the_other_token_to_change_something,
     changes_language_where_one_is, weighs_little, fits_every_screen,
 ]);

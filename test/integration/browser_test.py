@@ -19,6 +19,7 @@ ADMIN = "admin-token-0123456789"
 READ = "read-token-0123456789"
 HOSTILE_ID = "\"><script>hacked=1</script>'); --"
 HOSTILE_TITLE = "Hostile <img src=x onerror=\"hacked=1\"> & Thing"
+ROLES = os.path.join(ROOT, "packaging", "roles.sql")
 SOURCES = os.path.join(ROOT, "test", "browser")
 FOLDER = os.path.join(ROOT, "build", "browser")  # the sources once more, beside what npm installs
 SCREENSHOTS = os.path.join(ROOT, "build", "screenshots")
@@ -33,7 +34,7 @@ INSERT INTO ratings (user_id, item_id, timestamp)
 CREATE VIEW broken AS SELECT user_id || (1 / (length(item_id) - length(item_id)))::text AS user_id, item_id, timestamp FROM ratings;
 """
 GRANTS = """
-GRANT SELECT ON products TO shop_api;
+GRANT SELECT ON products TO shop_api, plain_api;
 GRANT SELECT, INSERT ON ratings TO shop_trainer;
 GRANT SELECT ON broken TO shop_trainer;
 """
@@ -133,7 +134,8 @@ def can_be_left_out():
 def prepare():
     install_modules()
     for arguments in (["-f", os.path.join(ROOT, "demo", "shop.sql")], ["-c", SHOP],
-                      ["-v", "api=shop_api", "-v", "trainer=shop_trainer", "-f", os.path.join(ROOT, "packaging", "roles.sql")], ["-c", GRANTS]):
+                      ["-v", "api=shop_api", "-v", "trainer=shop_trainer", "-v", "history=on", "-f", ROLES],
+                      ["-v", "api=plain_api", "-v", "trainer=plain_trainer", "-f", ROLES], ["-c", GRANTS]):
         done = psql(*arguments)
         assert done.returncode == 0, done.stderr
     sql("CREATE DATABASE nothing")
@@ -176,14 +178,15 @@ if __name__ == "__main__":
     prepare()
     SHOP_SERVER = start(SEQREC_ADMIN_DSN="user=shop_trainer", SEQREC_ADMIN_TOKEN=ADMIN, SEQREC_EVENTS_TABLE="ratings")
     empty_server = start(PGDATABASE="nothing", SEQREC_TITLE_TABLE="")
+    plain_server = start(PGUSER="plain_api")
     guarded_server = start(SEQREC_READ_TOKEN=READ)
     twice_guarded_server = start(SEQREC_READ_TOKEN=READ, SEQREC_ADMIN_TOKEN=ADMIN, SEQREC_ADMIN_DSN="user=shop_trainer")
     try:
         results = [run_files(),
-                   run_browser(SHOP=url(SHOP_SERVER), EMPTY=url(empty_server), GUARDED=url(guarded_server), TWICE_GUARDED=url(twice_guarded_server), ADMIN_TOKEN=ADMIN, READ_TOKEN=READ,
+                   run_browser(SHOP=url(SHOP_SERVER), EMPTY=url(empty_server), PLAIN=url(plain_server), GUARDED=url(guarded_server), TWICE_GUARDED=url(twice_guarded_server), ADMIN_TOKEN=ADMIN, READ_TOKEN=READ,
                                HOSTILE_ID=HOSTILE_ID, HOSTILE_TITLE=HOSTILE_TITLE, CHROMIUM=CHROMIUM, SCREENSHOTS=SCREENSHOTS)]
     finally:
-        for server in (SHOP_SERVER, empty_server, guarded_server, twice_guarded_server):
+        for server in (SHOP_SERVER, empty_server, plain_server, guarded_server, twice_guarded_server):
             server.stop()
     passed, failed = (sum(column) for column in zip(*results))
     print(f"{passed} passed, {failed} failed", flush=True)

@@ -15,7 +15,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
-from http_support import (CLEAN, PROGRAM, expect, expect_problem, in_parallel, main, read_all, run_program, sidecar,
+from http_support import (CLEAN, PROGRAM, expect, expect_problem, in_parallel, main, read_all, run_program, running_queries, sidecar,
                           wait_until)
 
 READ = "read-token-0123456789"
@@ -199,8 +199,11 @@ def counts_what_answers_hold(db):
         s.wait_ready()
         s.recommend("nobody", recent_clicks=["unknown1", "unknown2", "known"])
         in_parallel(8, lambda i: s.recommend("sleep:0.1", recent_clicks=["a"]))
+        s.recommend("lost")
+        s.request("POST", "/recommend/batch", '{"requests":[{"user_id":"lost"},{"user_id":"u"},{"user_id":"lost"}]}', JSON)
         seen = metrics(s)
         expect((seen["seqrec_recommend_fallback_total"], seen["seqrec_unknown_item_ids_total"]), (1, 2))
+        expect(seen["seqrec_history_unavailable_total"], 3)
         expect(seen["seqrec_batch_size_sum"], 9, "requests in all batches")
         assert 1 < seen["seqrec_batch_size_count"] <= 9, seen
 
@@ -210,6 +213,7 @@ def counts_what_goes_wrong(db):
         s.wait_ready()
         in_parallel(5, lambda i: s.recommend("sleep:0.2"))
         s.recommend("sleep:5")
+        wait_until(lambda: running_queries(db) == 0, "the query was not cancelled")
         s.recommend("exit")
         s.wait_ready()
         seen = metrics(s)

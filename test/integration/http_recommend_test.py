@@ -70,6 +70,24 @@ class Fields:
                {"recommended_item_ids": ["u-1"], "unknown_item_ids": ["unknown 1", "unknown\t2"]})
         expect(s.recommend("nobody", top_k=1)[2], {"recommended_item_ids": ["nobody-1"], "fallback": "popular"})
 
+    def tells_that_own_rows_cannot_be_read(self, s, db):
+        for more in ({}, {"explain": True}, {"with_scores": True}):
+            problem = expect_problem(s.recommend("lost", **more), 422, "history-unavailable", sqlstate="42501", hint="Grant it.")
+            expect((problem["title"], problem["detail"]), ("History unavailable", 'permission denied "here"'))
+        problem = expect_problem(s.recommend("lost:22P02"), 422, "history-unavailable", sqlstate="22P02")
+        assert "permission" not in problem["detail"] and "recent_clicks" in problem["hint"], problem
+        assert "SQLSTATE 22P02: permission denied" in s.log() and problem["request_id"] in s.log(), s.log()
+
+    def answers_the_others_of_a_batch(self, s, db):
+        answer = batch(s, [{"user_id": "u"}, {"user_id": "lost"}, {"user_id": "echo", "recent_clicks": ["a"]}] + [{"user_id": "lost:XX000"}] * 50, top_k=1)
+        expect(answer[0], 200)
+        expect([r["recommended_item_ids"] for r in answer[2]["results"]], [["u-1"], [], ["a"]] + [[]] * 50)
+        expect(answer[2]["results"][1], {"recommended_item_ids": [], "problem": {
+            "type": "urn:seqrec:problem:history-unavailable", "title": "History unavailable", "status": 422, "detail": 'permission denied "here"',
+            "sqlstate": "42501", "hint": "Grant it."}})
+        expect([r.get("problem", {}).get("sqlstate") for r in answer[2]["results"][:4]], [None, "42501", None, "XX000"])
+        expect(s.log().count("SQLSTATE XX000"), 1)
+
     def refuses_bad_wishes(self, s, db):
         cases = {"exclude_item_ids": ["a", {}, [None], [[]], [""], ["x" * 513], list(range(10001))],
                  "candidate_item_ids": ["a", 1, [True], [1.5], ["\0"], list(range(10001))],
@@ -216,6 +234,14 @@ class Joined:
             answers = in_parallel(5, lambda i: clicked(s, users[i], top_k=1))
         expect([answer[0] for answer in answers], [200, 400, 200, 500, 200])
         expect([answers[i][2]["recommended_item_ids"] for i in (0, 2, 4)], [["u-1"], ["v-1"], ["w-1"]])
+
+    def tells_one_of_them_that_rows_cannot_be_read(self, s, db):
+        users = ["together", "lost", "together", "lost:22P02", "together"]
+        with held_up(s):
+            answers = in_parallel(5, lambda i: clicked(s, users[i]))
+        expect([ids(answers[i]) for i in (0, 2, 4)], [["5"]] * 3)
+        expect_problem(answers[1], 422, "history-unavailable", sqlstate="42501")
+        expect_problem(answers[3], 422, "history-unavailable", sqlstate="22P02")
 
     def survives_the_end_of_a_backend_with_many_waiting(self, s, db):
         with held_up(s):

@@ -205,7 +205,7 @@ if __name__ == "__main__":
     for _ in range(2):
         job = sql("""SELECT seqrec_train('ratings', options => '{"epochs": 2, "dim": 16, "max_len": 20}')""")
         sql(f"CALL seqrec_wait({job})")
-    made = psql("-v", "api=shop_api", "-v", "trainer=shop_trainer", "-f", os.path.join(ROOT, "packaging", "roles.sql"))
+    made = psql("-v", "api=shop_api", "-v", "trainer=shop_trainer", "-v", "history=on", "-f", os.path.join(ROOT, "packaging", "roles.sql"))
     assert made.returncode == 0, made.stderr
     DOCUMENT = Sidecar.document = Document()
     S = start()
