@@ -97,7 +97,7 @@ def shows_an_empty_database():
 
 
 def trains_and_shows_the_job():
-    number = train(options=QUICK)
+    number = train(options=QUICK, if_running="skip")
     events = read_events(number)
     wait_done(number)
     shown = job(number)
@@ -155,7 +155,10 @@ def lists_models_and_activates():
 
 def cancels_a_job():
     number = train(options=LONG)
-    expect_problem(post("/train", {"ratings": "ratings"}), 409, "conflict", sqlstate="55006")
+    for more in ({}, {"if_running": "error"}):
+        expect_problem(post("/train", {"ratings": "ratings", **more}), 409, "conflict", sqlstate="55006")
+    status, headers, body = post("/train", {"ratings": "ratings", "if_running": "skip"})
+    expect((status, body, headers["Location"]), (200, {"job_id": None, "skipped": True}, None))
     wait_for(lambda: job(number)["state"] == "training", "the training")
     events = []
     follower = threading.Thread(target=lambda: events.extend(read_events(number)))
@@ -173,7 +176,8 @@ def refuses_bad_trainings():
     cases = [({}, "ratings"), ({"ratings": 1}, "ratings"), ({"ratings": "ratings", "table": "x"}, "table"),
              ({"ratings": "ratings", "options": []}, "options"), ({"ratings": "ratings", "options": "{}"}, "options"),
              ({"ratings": "ratings", "user_column": "x" * 64}, "user_column"), ({"ratings": "ratings", "model": 7}, "model"),
-             ({"ratings": "ratings", "kind": ""}, "kind")]
+             ({"ratings": "ratings", "kind": ""}, "kind"), ({"ratings": "ratings", "if_running": "wait"}, "if_running"),
+             ({"ratings": "ratings", "if_running": None}, "if_running"), ({"ratings": "ratings", "if_running": True}, "if_running")]
     for body, field in cases:
         expect_problem(post("/train", body), 400, "invalid-field", field=field)
     for body, sqlstate in (({"ratings": "nowhere"}, "42P01"), ({"ratings": "no.where"}, "3F000"), ({"ratings": '"a'}, "42602"),
