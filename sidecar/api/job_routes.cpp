@@ -31,7 +31,7 @@ constexpr Statement kTrain = {"seqrec_train", R"sql(
 SELECT seqrec_train($1::pg_catalog.text::pg_catalog.regclass, model => $2::pg_catalog.text,
                     kind => $3::pg_catalog.text, user_column => $4::pg_catalog.name,
                     item_column => $5::pg_catalog.name, time_column => $6::pg_catalog.name,
-                    options => $7::pg_catalog.jsonb)::pg_catalog.text
+                    options => $7::pg_catalog.jsonb, if_running => $8::pg_catalog.text)::pg_catalog.text
 )sql"};
 
 constexpr Rule kCancelRules[] = {{"42704", 404, "unknown-job", ""}, {"55", 409, "conflict", ""}, kReadOnly};
@@ -73,6 +73,14 @@ asio::awaitable<Response> cancel(const Services& services, const Request& reques
     co_return json_response({{"cancelled", rows.text(0, 0) == "true"}});
 }
 
+/// Without a job the model is being trained already, and the request wanted none then.
+Response train_response(const std::string& id) {
+    if (id.empty()) return json_response({{"job_id", nullptr}, {"skipped", true}});
+    Response response = json_response({{"job_id", std::stoll(id)}}, 202);
+    response.headers.emplace_back("Location", "/jobs/" + id);
+    return response;
+}
+
 asio::awaitable<Response> train(const Services& services, const Request& request) {
     const auto wanted = parse_train_request(request.body, services.config.model);
     Query query{&kTrain,
@@ -82,13 +90,11 @@ asio::awaitable<Response> train(const Services& services, const Request& request
                  {wanted.user_column},
                  {wanted.item_column},
                  {wanted.time_column},
-                 {wanted.options}}};
+                 {wanted.options},
+                 {wanted.if_running}}};
     query.repeatable = false;
     const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kTrainRules);
-    const std::string id(rows.text(0, 0));
-    Response response = json_response({{"job_id", std::stoll(id)}}, 202);
-    response.headers.emplace_back("Location", "/jobs/" + id);
-    co_return response;
+    co_return train_response(std::string(rows.text(0, 0)));
 }
 
 }  // namespace

@@ -95,10 +95,10 @@ void write_answers(Exposition& out, const Metrics& metrics, const Pool& pool) {
                static_cast<double>(metrics.unknown_ids()));
 }
 
-/// One gauge of all rows, from a column with numbers as text; NULL is left out.
-void write_column(Exposition& out, const Rows& rows, int column, std::string_view name,
-                  std::string_view help) {
-    out.family(name, "gauge", help);
+/// One family of all rows, from a column with numbers as text; NULL is left out.
+void write_column(Exposition& out, const Rows& rows, int column, std::string_view name, std::string_view help,
+                  std::string_view type = "gauge") {
+    out.family(name, type, help);
     for (int row = 0; row < rows.size(); ++row)
         if (const auto text = std::string(rows.text(row, column)); !text.empty())
             out.sample(std::strtod(text.c_str(), nullptr), {{"model", rows.text(row, 0)}});
@@ -126,6 +126,12 @@ void write_trainings(Exposition& out, const Rows& rows) {
     write_column(out, rows, 3, "seqrec_training_loss", "Loss of a training.");
 }
 
+void write_outcomes(Exposition& out, const Rows& rows) {
+    write_column(out, rows, 1, "seqrec_trainings_failed_total", "Trainings that failed.", "counter");
+    write_column(out, rows, 2, "seqrec_training_last_success_timestamp_seconds",
+                 "When the latest training that came to its end did so.");
+}
+
 void write_process(Exposition& out) {
     const auto process = process_statistics();
     out.single("process_resident_memory_bytes", "gauge", "Memory in use.", process.resident_bytes);
@@ -145,6 +151,7 @@ asio::awaitable<Response> answer(const Services& services, ModelWatch& watch) {
     write_answers(out, services.metrics, services.pool);
     if (watch.models()) write_models(out, *watch.models());
     if (watch.trainings()) write_trainings(out, *watch.trainings());
+    if (watch.outcomes()) write_outcomes(out, *watch.outcomes());
     write_process(out);
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";

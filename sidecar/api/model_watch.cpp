@@ -20,6 +20,14 @@ WHERE finished_at IS NULL
 ORDER BY model LIMIT 50
 )sql"};
 
+// A model without a failure counts 0, so that its first one is an increase.
+constexpr Statement kOutcomes = {"seqrec_watch_outcomes", R"sql(
+SELECT model, pg_catalog.count(*) FILTER (WHERE state OPERATOR(pg_catalog.=) 'failed')::pg_catalog.text,
+       pg_catalog.extract('epoch', pg_catalog.max(finished_at)
+           FILTER (WHERE state OPERATOR(pg_catalog.=) 'done'))::pg_catalog.text
+FROM seqrec_jobs GROUP BY model ORDER BY model LIMIT 50
+)sql"};
+
 }  // namespace
 
 void ModelWatch::refresh() {
@@ -27,6 +35,7 @@ void ModelWatch::refresh() {
     asked_at_ = Clock::now();
     look(kModels, models_);
     look(kTrainings, trainings_);
+    look(kOutcomes, outcomes_);
 }
 
 void ModelWatch::look(const Statement& statement, std::optional<Rows>& rows) {

@@ -1,4 +1,4 @@
-// What the database knows of models and running trainings, kept for /metrics.
+// What the database knows of models and trainings, kept for /metrics.
 #pragma once
 
 #include <memory>
@@ -23,6 +23,9 @@ class ModelWatch : public std::enable_shared_from_this<ModelWatch> {
     const std::optional<Rows>& models() const { return models_; }
     /// Running trainings: model, percent, epoch, loss. 进行中的训练：模型、百分比、轮次、损失。
     const std::optional<Rows>& trainings() const { return trainings_; }
+    /// Trainings that are over: model, how many failed, when the latest done one ended (seconds since 1970).
+    /// 已结束的训练：模型、失败次数、最近一次完成的时间（1970 年以来的秒数）。
+    const std::optional<Rows>& outcomes() const { return outcomes_; }
 
   private:
     void look(const Statement& statement, std::optional<Rows>& rows);
@@ -30,6 +33,7 @@ class ModelWatch : public std::enable_shared_from_this<ModelWatch> {
     Pool& pool_;
     std::optional<Rows> models_;
     std::optional<Rows> trainings_;
+    std::optional<Rows> outcomes_;
     std::optional<Clock::time_point> asked_at_;
 };
 

@@ -20,6 +20,12 @@ std::string options_text(const nlohmann::json& value, const std::string& field) 
     return value.dump();
 }
 
+std::string error_or_skip(const nlohmann::json& value, const std::string& field) {
+    auto wish = name_text(value, field);
+    if (wish != "error" && wish != "skip") refuse_field(field, "must be \"error\" or \"skip\"");
+    return wish;
+}
+
 }  // namespace
 
 TrainRequest parse_train_request(std::string_view body, std::string_view default_model) {
@@ -41,6 +47,8 @@ TrainRequest parse_train_request(std::string_view body, std::string_view default
             request.time_column = column_name(value, name);
         else if (name == "options")
             request.options = options_text(value, name);
+        else if (name == "if_running")
+            request.if_running = error_or_skip(value, name);
         else
             refuse_unknown_field(name);
     }

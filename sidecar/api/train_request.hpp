@@ -13,6 +13,7 @@ struct TrainRequest {
     std::string kind = "transformer";
     std::string user_column = "user_id", item_column = "item_id", time_column = "timestamp";
     std::string options = "{}";
+    std::string if_running = "error";
 };
 
 /// Reads the body. Throws Problem 400 naming the field that is wrong; what tables, columns and options there

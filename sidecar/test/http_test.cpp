@@ -95,6 +95,18 @@ TEST_F(Routes, SayWhatIsNotThere) {
     EXPECT_EQ(problem_of([&] { router_.find("GET", "/jobs/%ff"); }).status, 400U);
 }
 
+TEST(Problems, AreTheSameInsideAnAnswer) {
+    Problem problem(422, "history-unavailable", "no \"rows\"");
+    problem.sqlstate = "42501";
+    const auto whole = nlohmann::json::parse(to_response(problem, "r1").body);
+    auto inside = nlohmann::json::parse(to_json(problem).dump());
+    EXPECT_FALSE(inside.contains("request_id"));
+    inside["request_id"] = "r1";
+    EXPECT_EQ(inside, whole);
+    EXPECT_EQ(whole["title"], "History unavailable");
+    EXPECT_FALSE(whole.contains("hint"));
+}
+
 TEST(JsonText, ReadsBackAsItWas) {
     for (const std::string text :
          {"", "plain", "quo\"te", "back\\slash", "tab\t", "中文", "😀", "\x7f", "</script>"}) {

@@ -108,6 +108,7 @@ TEST(TrainRequest, HasTheDefaultsOfSql) {
     EXPECT_EQ(request.kind, "transformer");
     EXPECT_EQ(request.user_column + request.item_column + request.time_column, "user_iditem_idtimestamp");
     EXPECT_EQ(request.options, R"({"dim":8})");
+    EXPECT_EQ(request.if_running, "error");
 }
 
 TEST(EventsRequest, TakesOneOrMany) {

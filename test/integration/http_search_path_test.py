@@ -82,7 +82,11 @@ def raises(statement):
 def start():
     server = Sidecar(Here, PGDATABASE=os.environ["PGDATABASE"], PGUSER="shop_api", SEQREC_ADMIN_DSN="user=shop_trainer", SEQREC_POOL=2,
                      SEQREC_ADMIN_TOKEN=ADMIN, SEQREC_EVENTS_TABLE="ratings", SEQREC_TITLE_TABLE="products", SEQREC_TITLE_COLUMN="title")
-    server.wait_ready()
+    try:
+        server.wait_ready()
+    except AssertionError:
+        server.stop()
+        raise
     return server
 
 
