@@ -293,9 +293,15 @@ BEGIN
     END IF;
     SELECT t.typcategory = 'N' INTO is_number FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = ratings AND a.attname = time_column AND NOT a.attisdropped;
-    SELECT string_agg(format('%I %s', c.name, coalesce(format_type(a.atttypid, a.atttypmod), 'text')), ', ' ORDER BY c.place) INTO columns
+    -- Types of pg_catalog are written with it, or a type of that name on the caller's path would be taken.
+    SELECT string_agg(format('%I %s', c.name, CASE
+               WHEN t.oid IS NULL THEN 'pg_catalog.text'
+               WHEN t.typnamespace = 'pg_catalog'::regnamespace
+                   THEN format('pg_catalog.%I%s', t.typname, substring(format_type(t.oid, a.atttypmod) FROM '[(]\d+(?:,-?\d+)?[)]'))
+               ELSE format_type(t.oid, a.atttypmod) END), ', ' ORDER BY c.place) INTO columns
     FROM unnest(ARRAY[user_column, item_column, time_column]) WITH ORDINALITY c(name, place)
-    LEFT JOIN pg_attribute a ON a.attrelid = ratings AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped;
+    LEFT JOIN (pg_attribute a JOIN pg_type t ON t.oid = a.atttypid)
+        ON a.attrelid = ratings AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped;
     at := CASE WHEN is_number THEN to_jsonb(floor(extract(epoch FROM now()))) ELSE to_jsonb(now()) END;
     statement := format(
         'INSERT INTO %1$s (%2$I, %3$I, %4$I) SELECT r.%2$I, r.%3$I, r.%4$I FROM pg_catalog.jsonb_array_elements($1) WITH ORDINALITY AS e(event, place), '
@@ -422,7 +428,7 @@ SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, pg_get_userbyid
        m.n_users, m.n_items, m.config, CASE WHEN o.own THEN m.source END AS source
 FROM seqrec.models m, LATERAL (SELECT seqrec.visible_to_me(m.owner) AS own OFFSET 0) o
 WHERE o.own
-   OR has_function_privilege('@extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real)', 'EXECUTE');
+   OR has_function_privilege('@extschema@.seqrec_recommend(pg_catalog.text, pg_catalog.text[], integer, pg_catalog.text, pg_catalog.text[], boolean, pg_catalog.text[], real)', 'EXECUTE');
 
 COMMENT ON VIEW seqrec_models IS 'model versions that the current user may see';
 

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "boundary.hpp"
@@ -28,7 +30,9 @@ constexpr const char* kDefault = "seqrec";  // in the data directory, where noth
 /// A mark's whole text: who owns the folder. A copy of the data directory elsewhere is another server, unless
 /// the folder lies in it and was copied with it.
 const char* own_mark() {
-    const char* place = is_absolute_path(settings::directory) ? DataDir : ".";
+    const char* place = ".";
+    char real[PATH_MAX];
+    if (is_absolute_path(settings::directory)) place = realpath(DataDir, real) ? real : DataDir;
     return psprintf("seqrec-folder/1\nserver " UINT64_FORMAT "\ndata directory %s\n", GetSystemIdentifier(),
                     place);
 }

@@ -40,6 +40,7 @@ struct History {
     Reading reading;
     Oid* relations;  // all that the plan reads, locked before it is trusted
     int relation_count;
+    std::uint64_t checked;     // the count of changes to relations when its code was last looked at
     History* next;             // among the retired
     std::uint32_t retired_in;  // the local transaction
 };
@@ -98,6 +99,12 @@ void list_relations(History& history) {
     foreach (cell, found) history.relations[i++] = lfirst_oid(cell);
 }
 
+/// Changes to any relation of the server's that this process has heard of. A partition's index, say, is
+/// evaluated by the planner without making the plan of its parent invalid.
+std::uint64_t relation_changes = 1;
+
+void count_change(Datum, Oid) { ++relation_changes; }
+
 /// Everything that is kept lies in a memory context of its own, which goes when this fails.
 void prepare(ServingModel& model) {
     const MemoryContext memory =
@@ -112,6 +119,7 @@ void prepare(ServingModel& model) {
     Oid types[] = {parameter_type(history->ratings.user.form), INT4OID};
     SPIPlanPtr plan = prepare_reading(history->reading, history_query(history->ratings), 2, types);
     SPI_keepplan(plan);
+    history->checked = relation_changes;
     history->plan = plan;
     MemoryContextSwitchTo(memory);
     list_relations(*history);
@@ -153,10 +161,14 @@ void free_retired() {
 History& history_of(ServingModel& model) {
     free_retired();
     if (model.history && !is_current(*model.history, model.owner)) retire(model.history);
-    if (model.history)
-        check_reader(model.history->ratings, model.owner);
-    else
+    if (!model.history) {
         prepare(model);
+        return *model.history;
+    }
+    check_reader(model.history->ratings, model.owner);
+    const std::uint64_t now = relation_changes;
+    if (model.history->checked != now) check_code(model.history->plan, model.history->reading.run_as);
+    model.history->checked = now;
     return *model.history;
 }
 
@@ -210,6 +222,8 @@ bool concerns_everybody(int code) {
 }
 
 }  // namespace
+
+void watch_relations() { CacheRegisterRelcacheCallback(count_change, (Datum)0); }
 
 void free_history(History*& history) {
     if (!history) return;

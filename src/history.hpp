@@ -29,4 +29,7 @@ void read_missing_clicks(SqlAsker& asker, std::string_view model);
 /// 同上，但读取错误记在请求者上（problem）而不抛出；并行查询中没有子事务，仍会抛出。
 void try_missing_clicks(SqlAsker& asker, std::string_view model);
 
+/// Listens for changes of relations; called once when the library is loaded. 监听关系的变化；加载时调用一次。
+void watch_relations();
+
 }  // namespace seqrec

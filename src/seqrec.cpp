@@ -1,5 +1,6 @@
 // The library's entry point.
 #include "boundary.hpp"
+#include "history.hpp"
 #include "serving_model.hpp"
 #include "settings.hpp"
 
@@ -11,5 +12,6 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
     seqrec::settings::define();
     seqrec::watch_active_models();
+    seqrec::watch_relations();
 }
 }

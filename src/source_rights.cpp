@@ -10,6 +10,7 @@ extern "C" {
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_statistic_ext.h"
@@ -157,10 +158,25 @@ void check_constraints(Relation relation, CodeCheck* check) {
     ReleaseSysCache(tuple);
 }
 
-/// A relation of somebody else inside the query: no view, and no function where the planner evaluates.
+/// A partition or child of another role: its owner may give it code at any time.
+void check_children(Oid id, CodeCheck* check) {
+    if (!has_subclass(id)) return;
+    ListCell* cell;
+    foreach (cell, find_all_inheritors(id, AccessShareLock, nullptr)) {
+        const Oid child = lfirst_oid(cell);
+        const Oid owner = relation_owner(child);
+        if (OidIsValid(owner) && !is_trusted(owner, check->run_as))
+            refuse_code(psprintf("table \"%s\", a part of \"%s\",", get_rel_name(child), get_rel_name(id)),
+                        owner, check->run_as);
+    }
+}
+
+/// A relation inside the query that is somebody else's: no view, and no function where the planner evaluates.
 void check_relation(Oid id, CodeCheck* check) {
     const Oid owner = relation_owner(id);
-    if (!OidIsValid(owner) || is_trusted(owner, check->run_as)) return;
+    if (!OidIsValid(owner)) return;
+    if (get_rel_relkind(id) != RELKIND_VIEW) check_children(id, check);
+    if (is_trusted(owner, check->run_as)) return;
     if (get_rel_relkind(id) == RELKIND_VIEW)
         refuse_code(psprintf("view \"%s\"", get_rel_name(id)), owner, check->run_as);
     Relation relation = relation_open(id, AccessShareLock);
@@ -184,6 +200,8 @@ bool check_expression(Node* node, void* context) {
     return expression_tree_walker(node, kWalker, context);
 }
 
+}  // namespace
+
 void check_code(SPIPlanPtr plan, Oid run_as) {
     CodeCheck check{run_as};
     ListCell* cell;
@@ -192,8 +210,6 @@ void check_code(SPIPlanPtr plan, Oid run_as) {
         (void)check_expression(reinterpret_cast<Node*>(source->query_list), &check);
     }
 }
-
-}  // namespace
 
 void check_reader(const RatingsTable& ratings, Oid reader) {
     if (!role_exists(reader))

@@ -43,4 +43,8 @@ RoleScope enter_reading(const Reading& reading);
 /// 中准备查询；若会以更高权限运行他人代码则拒绝。
 SPIPlanPtr prepare_reading(const Reading& reading, const char* query, int parameters, Oid* types);
 
+/// The second half of it, for a plan that is kept: ERROR 42501 when it would run such code by now.
+/// 其中的第二步，供保留的计划再次检查：此刻若会运行此类代码则报错 42501。
+void check_code(SPIPlanPtr plan, Oid run_as);
+
 }  // namespace seqrec

@@ -171,6 +171,28 @@ def planner_evaluates_as_the_owner():
     assert seen() in ("", "bob")
 
 
+def parts_of_another_role_are_refused():
+    """alice's partitioned table has a partition of bob's: the planner evaluates what bob puts there."""
+    sql(
+        """CREATE TABLE parts (user_id text, item_id text, timestamp int) PARTITION BY HASH (user_id);
+           CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+           CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1)""",
+        user="alice",
+    )
+    sql(f"INSERT INTO parts {ROWS}", user="alice")
+    train("parts", "parts", user="alice")
+    session = Session()
+    assert session.run(HISTORY.format("parts") + ";") == "5"
+    sql("ALTER TABLE parts_1 OWNER TO bob")
+    sql("CREATE INDEX ON parts_1 (item_id) WHERE spy_bool()", user="bob")
+    seen()
+    for said in (session.run(HISTORY.format("parts") + ";"), ask("parts", "alice")):
+        assert "a part of" in said and "bob" in said, said
+    refused("SELECT seqrec_train('parts')", "a part of", "42501", user="alice")
+    session.close()
+    assert seen() == ""
+
+
 def casts_run_as_the_owner():
     """A type of bob's with a cast to text of bob's."""
     sql(
@@ -342,6 +364,7 @@ if __name__ == "__main__":
         a_new_owner_runs_as_itself,
         code_inside_a_view_of_another_is_not_run,
         planner_evaluates_as_the_owner,
+        parts_of_another_role_are_refused,
         casts_run_as_the_owner,
         a_security_invoker_view_is_refused_to_others,
         select_is_the_model_owners,
