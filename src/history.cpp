@@ -285,9 +285,11 @@ void try_missing_clicks(SqlAsker& asker, std::string_view name) {
     {
         MemoryContextSwitchTo(memory);
         ErrorData* error = CopyErrorData();
-        if (concerns_everybody(error->sqlerrcode)) PG_RE_THROW();
         FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
+        RollbackAndReleaseCurrentSubTransaction();  // first: nobody else knows of the subtransaction
+        MemoryContextSwitchTo(memory);
+        CurrentResourceOwner = owner;
+        if (concerns_everybody(error->sqlerrcode)) ReThrowError(error);
         asker.problem = error;
         asker.clicks = {};
     }

@@ -468,6 +468,34 @@ def a_view_finds_what_it_names_in_both():
     assert sql("SET search_path = pg_catalog; SELECT count(*) FROM public.seqrec_history('u1', 100, 'sales')") == "6"
 
 
+def an_error_that_concerns_everybody_leaves_no_subtransaction():
+    """seqrec.answers keeps the error of one asker's history to itself, but a cancel or a lost race is the statement's."""
+    sql("CREATE TABLE waited AS SELECT * FROM ratings; CREATE VIEW slow AS SELECT * FROM waited")
+    done(train("slow", "slow"))
+    answers = "SELECT problem IS NULL FROM seqrec.answers('{u1}', '{NULL}', '{}', 5, 'slow');"
+    sql("CREATE OR REPLACE VIEW slow AS SELECT w.* FROM waited w, (SELECT pg_sleep(5)) s")
+    session = Session()
+    session.run("SET statement_timeout = '200ms';")
+    for _ in range(2):
+        assert "statement timeout" in session.run(answers)
+        assert session.run("SELECT 1;") == "1", "the session is stuck in a transaction"
+    session.run("SET statement_timeout = 0;")
+    sql(
+        """CREATE FUNCTION lose() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'lost' USING ERRCODE = '40001'; END $$;
+           CREATE OR REPLACE VIEW slow AS SELECT lose() AS user_id, item_id, timestamp FROM waited; CREATE TABLE undone (x int)"""
+    )
+    session.run(
+        """DO $$ BEGIN INSERT INTO undone VALUES (1); PERFORM seqrec.answers('{u1}', '{NULL}', '{}', 5, 'slow');
+           EXCEPTION WHEN serialization_failure THEN NULL; END $$;"""
+    )
+    assert session.run("SELECT count(*), pg_current_xact_id_if_assigned() IS NULL FROM undone;") == "0|t"
+    assert sql("SELECT count(*) FROM undone") == "0"
+    sql("CREATE OR REPLACE VIEW slow AS SELECT (1 / 0)::text AS user_id, item_id, timestamp FROM waited")
+    assert session.run(answers) == "f", "an error of the rows is told in the row"
+    assert session.run("SELECT 1;") == "1"
+    session.close()
+
+
 # --- events ---
 
 
@@ -513,5 +541,6 @@ if __name__ == "__main__":
         other_spellings_of_an_id_are_the_same_id,
         case_and_collation_make_ids_different,
         a_view_finds_what_it_names_in_both,
+        an_error_that_concerns_everybody_leaves_no_subtransaction,
         events_are_inserted_as_a_plain_insert_would,
     )
