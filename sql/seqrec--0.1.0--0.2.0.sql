@@ -61,16 +61,18 @@ DECLARE
 BEGIN
     IF NOT NEW.source @> here THEN
         NEW.source := NEW.source || here
-            || jsonb_build_object('relation_id', coalesce(to_regclass(NEW.source->>'relation')::oid::bigint, 0));
+            || jsonb_build_object('relation_id', CASE
+                   WHEN OLD.source @> here AND OLD.source->'relation' = NEW.source->'relation' THEN OLD.source->'relation_id'
+                   ELSE to_jsonb(coalesce(to_regclass(NEW.source->>'relation')::oid::bigint, 0)) END);
     END IF;
     RETURN NEW;
 END $$;
 
 COMMENT ON FUNCTION seqrec.source_arrives() IS 'binds the table of a model or job from another database to the one of its name here';
 
-CREATE TRIGGER arrives BEFORE INSERT ON seqrec.models FOR EACH ROW EXECUTE FUNCTION seqrec.source_arrives();
+CREATE TRIGGER arrives BEFORE INSERT OR UPDATE OF source ON seqrec.models FOR EACH ROW EXECUTE FUNCTION seqrec.source_arrives();
 
-CREATE TRIGGER arrives BEFORE INSERT ON seqrec.jobs FOR EACH ROW EXECUTE FUNCTION seqrec.source_arrives();
+CREATE TRIGGER arrives BEFORE INSERT OR UPDATE OF source ON seqrec.jobs FOR EACH ROW EXECUTE FUNCTION seqrec.source_arrives();
 
 ALTER TABLE seqrec.models ENABLE ALWAYS TRIGGER arrives;
 

@@ -6,6 +6,10 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
+extern "C" {
+#include "access/xact.h"
+}
+
 namespace seqrec {
 namespace {
 
@@ -23,6 +27,26 @@ void describe(CaughtError& caught, const char* state, const char* message, const
     copy_text(caught.sqlstate, state);
     copy_text(caught.message, message);
     copy_text(caught.hint, hint);
+}
+
+bool is_ascii(std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+/// What C++ says, which is UTF-8, in the database's encoding; without characters that have no place in it.
+const char* message_text(const char* text) {
+    if (GetDatabaseEncoding() == PG_UTF8 || is_ascii(text)) return text;
+    struct Call {
+        const char *text, *converted;
+    } call{text, nullptr};
+    const auto convert = [](void* state) {
+        auto* self = static_cast<Call*>(state);
+        self->converted = pg_any_to_server(self->text, static_cast<int>(std::strlen(self->text)), PG_UTF8);
+    };
+    if (IsTransactionState() && !call_postgres(convert, &call)) return call.converted;
+    char* ascii = pstrdup(text);
+    std::replace_if(ascii, ascii + std::strlen(ascii), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+    return ascii;
 }
 
 }  // namespace
@@ -59,7 +83,9 @@ ErrorData* call_postgres(void (*call)(void* state), void* state) {
 }
 
 std::string json_text(const nlohmann::json& value) {
-    return value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    // SQL_ASCII knows no characters that an escape could name: there bytes stay what they are.
+    const bool escape = GetDatabaseEncoding() != PG_SQL_ASCII;
+    return value.dump(-1, ' ', escape, nlohmann::json::error_handler_t::replace);
 }
 
 std::string to_utf8(std::string_view text) {
@@ -76,7 +102,8 @@ void raise(const CaughtError& caught) {
     if (caught.from_postgres) ReThrowError(caught.from_postgres);
     const char* state = caught.sqlstate;
     ereport(ERROR, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
-                    errmsg("%s", caught.message), caught.hint[0] ? errhint("%s", caught.hint) : 0));
+                    errmsg("%s", message_text(caught.message)),
+                    caught.hint[0] ? errhint("%s", message_text(caught.hint)) : 0));
     pg_unreachable();
 }
 

@@ -106,7 +106,7 @@ inline void check_for_interrupts() {
     if (INTERRUPTS_PENDING_CONDITION()) postgres([] { CHECK_FOR_INTERRUPTS(); });
 }
 
-/// JSON in ASCII: no encoding can spoil it, and text of a table or a file that is not valid becomes U+FFFD.
+/// JSON in ASCII (but in a database in SQL_ASCII): no encoding can spoil it, and text of a table or a file that is not valid becomes U+FFFD.
 /// 仅含 ASCII 的 JSON：不受编码影响，无效字节变为 U+FFFD。
 std::string json_text(const nlohmann::json& value);
 

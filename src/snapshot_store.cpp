@@ -19,7 +19,6 @@
 
 extern "C" {
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "common/file_perm.h"
 #include "common/file_utils.h"
@@ -45,6 +44,7 @@ ModelRow read_model_row(std::int64_t model_id) {
     const auto rows = run_sql(
         "SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen, "
         "       coalesce((m.config->>'lists')::bigint, 0), i.rows <> m.n_items OR u.rows <> m.n_users "
+        "           OR NOT EXISTS (SELECT FROM seqrec.weights w WHERE w.model_id = m.model_id) "
         "FROM seqrec.models m, "
         "     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes "
         "              FROM seqrec.items WHERE model_id = m.model_id) i, "
@@ -241,6 +241,8 @@ const Snapshot* build_and_open(std::int64_t model_id, const char* version, const
         unlink(path);
         distrust_snapshot(version);
     }
+    // A standby or a subscriber has no trainings that sweep; what was dropped elsewhere goes when a new version comes.
+    sweep_snapshots();
     return snapshot;
 }
 
@@ -276,8 +278,6 @@ const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* 
     const Snapshot* snapshot = open_locked(model_id, version, path, &copied);
     if (is_private) *is_private = copied;
     unlock_version(version);
-    // A standby has no training that sweeps; what its primary dropped goes when a new version comes.
-    if (RecoveryInProgress() && !copied) sweep_snapshots();
     return snapshot;
 }
 
