@@ -13,6 +13,7 @@
 #include "core/options.hpp"
 #include "export.hpp"
 #include "indexing.hpp"
+#include "leftovers.hpp"
 #include "memory_errors.hpp"
 #include "metrics.hpp"
 #include "stop.hpp"
@@ -149,6 +150,7 @@ Trained train_members(const Job& job, const Dataset& data, const Settings& setti
 void train(const std::string& path, Reporter& reporter) {
     reporter.progress({{"phase", "loading"}, {"percent", 0}});  // first: who reads it then limits the memory
     const Job job = read_job(path);
+    remove_leftovers(job.model, job.checkpoint);
     const json options = resolve_options(job.kind, job.options);
     Dataset data(job.dataset);
     const Settings settings(options, data, earlier_config(job));
