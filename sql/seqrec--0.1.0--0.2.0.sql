@@ -63,7 +63,8 @@ DECLARE
     here jsonb := jsonb_build_object('system', (SELECT system_identifier::text FROM pg_control_system()),
                                      'database', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()));
 BEGIN
-    IF NOT NEW.source @> here THEN
+    IF NOT NEW.source @> here
+       OR (TG_OP = 'INSERT' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = (NEW.source->>'relation_id')::oid)) THEN
         NEW.source := NEW.source || here
             || jsonb_build_object('relation_id', CASE
                    WHEN OLD.source @> here AND OLD.source->'relation' = NEW.source->'relation' THEN OLD.source->'relation_id'
@@ -81,6 +82,28 @@ CREATE TRIGGER arrives BEFORE INSERT OR UPDATE OF source ON seqrec.jobs FOR EACH
 ALTER TABLE seqrec.models ENABLE ALWAYS TRIGGER arrives;
 
 ALTER TABLE seqrec.jobs ENABLE ALWAYS TRIGGER arrives;
+
+-- The name is for people, and for a dump: it is the one that the relation has now.
+
+CREATE FUNCTION seqrec.follow_renames() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    here jsonb := jsonb_build_object('system', (SELECT system_identifier::text FROM pg_control_system()),
+                                     'database', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()));
+BEGIN
+    UPDATE seqrec.models m SET source = m.source || jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname))
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE m.source @> here AND c.oid = (m.source->>'relation_id')::oid AND m.source->>'relation' <> format('%I.%I', n.nspname, c.relname);
+    UPDATE seqrec.jobs j SET source = j.source || jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname))
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE j.source @> here AND c.oid = (j.source->>'relation_id')::oid AND j.source->>'relation' <> format('%I.%I', n.nspname, c.relname)
+      AND j.state IN ('queued', 'exporting', 'training', 'publishing', 'interrupted', 'failed');
+END $$;
+COMMENT ON FUNCTION seqrec.follow_renames() IS 'writes the new name of a relation into the models that were trained on it';
+CREATE EVENT TRIGGER seqrec_follow_renames ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA')
+    EXECUTE FUNCTION seqrec.follow_renames();
+COMMENT ON EVENT TRIGGER seqrec_follow_renames IS 'writes the new name of a relation into the models that were trained on it';
 
 CREATE FUNCTION seqrec.watch_drop() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'seqrec_watch_drop';

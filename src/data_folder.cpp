@@ -14,6 +14,7 @@
 #include "boundary.hpp"
 #include "catalog.hpp"
 #include "settings.hpp"
+#include "snapshot_stamp.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -158,14 +159,29 @@ const char* database_folder() {
     return database_folder_path();
 }
 
-bool is_own_name(const char* name) {
-    if (strncmp(name, kJobPrefix, strlen(kJobPrefix)) == 0) {
-        const char* job = name + strlen(kJobPrefix);
-        return is_number(job) || (begins_with_uuid(job) && job[kUuidLength] == '\0');  // 0.1.0 had numbers
-    }
-    return begins_with_uuid(name) &&
-           strncmp(name + kUuidLength, kSnapshotSuffix, strlen(kSnapshotSuffix)) == 0;
+namespace {
+
+/// ".tmp." and a process id, as writers name what is not whole yet.
+bool is_temporary_suffix(const char* text) { return strncmp(text, ".tmp.", 5) == 0 && is_number(text + 5); }
+
+bool is_job_folder(const char* name) {
+    if (strncmp(name, kJobPrefix, strlen(kJobPrefix)) != 0) return false;
+    const char* uuid = name + strlen(kJobPrefix);
+    return begins_with_uuid(uuid) && uuid[kUuidLength] == '\0';
 }
+
+bool is_snapshot_file(const char* name) {
+    if (!begins_with_uuid(name) ||
+        strncmp(name + kUuidLength, kSnapshotSuffix, strlen(kSnapshotSuffix)) != 0)
+        return false;
+    const char* rest = name + kUuidLength + strlen(kSnapshotSuffix);
+    if (strncmp(rest, kStampSuffix, strlen(kStampSuffix)) == 0) rest += strlen(kStampSuffix);
+    return *rest == '\0' || is_temporary_suffix(rest);
+}
+
+}  // namespace
+
+bool is_own_name(const char* name) { return is_job_folder(name) || is_snapshot_file(name); }
 
 void remove_database_folder(const char* path) {
     const char* mark = is_folder(path) ? read_mark(path) : nullptr;

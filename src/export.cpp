@@ -120,7 +120,7 @@ void export_row(TupleTableSlot* slot, void* state) {
 
 ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows)) {
     const auto start = std::chrono::steady_clock::now();
-    const RatingsTable ratings = parse_ratings(job.source);
+    RatingsTable ratings = parse_ratings(job.source);
     const Reading reading = plan_reading(ratings, job.owner);
     const char* query = export_query(ratings);
     const char *source = job.source, *options = job.options;

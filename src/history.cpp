@@ -40,7 +40,7 @@ struct History {
     Reading reading;
     Oid* relations;  // all that the plan reads, locked before it is trusted
     int relation_count;
-    std::uint64_t checked;     // the count of changes to relations when its code was last looked at
+    std::uint64_t checked;     // the count of changes when its code was last looked at
     History* next;             // among the retired
     std::uint32_t retired_in;  // the local transaction
 };
@@ -99,11 +99,13 @@ void list_relations(History& history) {
     foreach (cell, found) history.relations[i++] = lfirst_oid(cell);
 }
 
-/// Changes to any relation of the server's that this process has heard of. A partition's index, say, is
-/// evaluated by the planner without making the plan of its parent invalid.
-std::uint64_t relation_changes = 1;
+/// Changes that this process has heard of to whatever decides whose code a plan runs: relations (a partition's
+/// index, say, is evaluated by the planner without making the plan of its parent invalid), functions, types,
+/// memberships.
+std::uint64_t code_changes = 1;
 
-void count_change(Datum, Oid) { ++relation_changes; }
+void count_relation(Datum, Oid) { ++code_changes; }
+void count_other(Datum, int, std::uint32_t) { ++code_changes; }
 
 /// Everything that is kept lies in a memory context of its own, which goes when this fails.
 void prepare(ServingModel& model) {
@@ -119,7 +121,7 @@ void prepare(ServingModel& model) {
     Oid types[] = {parameter_type(history->ratings.user.form), INT4OID};
     SPIPlanPtr plan = prepare_reading(history->reading, history_query(history->ratings), 2, types);
     SPI_keepplan(plan);
-    history->checked = relation_changes;
+    history->checked = code_changes;
     history->plan = plan;
     MemoryContextSwitchTo(memory);
     list_relations(*history);
@@ -166,7 +168,7 @@ History& history_of(ServingModel& model) {
         return *model.history;
     }
     check_reader(model.history->ratings, model.owner);
-    const std::uint64_t now = relation_changes;
+    const std::uint64_t now = code_changes;
     if (model.history->checked != now) check_code(model.history->plan, model.history->reading.run_as);
     model.history->checked = now;
     return *model.history;
@@ -223,7 +225,11 @@ bool concerns_everybody(int code) {
 
 }  // namespace
 
-void watch_relations() { CacheRegisterRelcacheCallback(count_change, (Datum)0); }
+void watch_code() {
+    CacheRegisterRelcacheCallback(count_relation, (Datum)0);
+    for (const int cache : {PROCOID, TYPEOID, AUTHOID, AUTHMEMROLEMEM})
+        CacheRegisterSyscacheCallback(cache, count_other, (Datum)0);
+}
 
 void free_history(History*& history) {
     if (!history) return;

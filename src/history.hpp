@@ -29,7 +29,8 @@ void read_missing_clicks(SqlAsker& asker, std::string_view model);
 /// 同上，但读取错误记在请求者上（problem）而不抛出；并行查询中没有子事务，仍会抛出。
 void try_missing_clicks(SqlAsker& asker, std::string_view model);
 
-/// Listens for changes of relations; called once when the library is loaded. 监听关系的变化；加载时调用一次。
-void watch_relations();
+/// Listens for changes of what a history's plan may run; called once when the library is loaded.
+/// 监听读取历史的计划可能运行的内容的变化；加载时调用一次。
+void watch_code();
 
 }  // namespace seqrec

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/safetensors.hpp"
@@ -27,18 +28,20 @@ const char* path_of(const char* uuid) {
     return psprintf("%s/%s%s", database_folder_path(), kJobPrefix, uuid);
 }
 
-/// Looked up before its lock is taken, which would make the job look alive.
-bool keeps_state(const char* uuid) {
-    const RoleScope scope = spi_enter();
-    const bool keeps = can_go_on(uuid);
-    spi_leave(scope);
-    return keeps;
-}
-
 void remove_folder(const char* uuid) {
     const char* path = path_of(uuid);
     struct stat status;
     if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) (void)rmtree(path, true);
+}
+
+/// The relation's name may have changed: it is the same by its oid.
+bool same_source(const std::string& one, const std::string& other) {
+    const auto nameless = [](const std::string& text) {
+        auto value = nlohmann::json::parse(text);
+        value.erase("relation");
+        return value;
+    };
+    return nameless(one) == nameless(other);
 }
 
 /// Whether a file says that it belongs to the job, and to what the job was asked to do where it tells that;
@@ -51,9 +54,11 @@ bool is_file_of(const char* path, const Job& job) {
             const SafetensorsFile file = SafetensorsFile::open(path);
             const bool is_dataset = file.meta("format").starts_with("seqrec-dataset/");
             return file.meta("job") == uuid &&
-                   (!is_dataset || (file.meta("source") == to_utf8(job.source) &&
+                   (!is_dataset || (same_source(file.meta("source"), to_utf8(job.source)) &&
                                     file.meta("options") == to_utf8(job.options)));
-        } catch (const Error&) {
+        } catch (const Error& error) {
+            if (error.sqlstate != sqlstate::kDataCorrupted)
+                throw;  // what can't be read now may be read later
             return false;
         }
     });
@@ -80,20 +85,21 @@ bool has_model(const char* folder, const Job& job) {
     return is_file_of(psprintf("%s/model.safetensors", folder), job);
 }
 
+bool has_model_file(const JobKey& job) {
+    return access(psprintf("%s/model.safetensors", path_of(uuid_text(job.uuid))), F_OK) == 0;
+}
+
 void remove_job_folder(const JobKey& job) { remove_folder(uuid_text(job.uuid)); }
 
-void remove_dead_job_folders() {
+void remove_dead_job_folders(const JobKey& own) {
+    const char* own_uuid = uuid_text(own.uuid);
     const char* folder = database_folder();
     DIR* directory = AllocateDir(folder);
     while (const struct dirent* entry = ReadDir(directory, folder)) {
         if (strncmp(entry->d_name, kJobPrefix, strlen(kJobPrefix)) != 0) continue;
         const char* uuid = pstrdup(entry->d_name + strlen(kJobPrefix));
         if (!is_own_name(entry->d_name)) continue;
-        if (!begins_with_uuid(uuid)) {  // 0.1.0's: a job's number, which proves nothing
-            remove_folder(uuid);
-            continue;
-        }
-        if (keeps_state(uuid)) continue;
+        if (strcmp(uuid, own_uuid) == 0 || needs_files(uuid)) continue;
         const auto* key = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(uuid)));
         if (!lock_job(*key, false)) continue;
         remove_folder(uuid);

@@ -181,20 +181,34 @@ bool give_up_job(const JobKey& key) {
     return rows == 1;
 }
 
-bool can_go_on(const char* uuid) {
-    return run_sql(
-               "SELECT FROM seqrec.jobs j WHERE uuid::text = $1 "
-               "AND (seqrec.current_state(j) = 'interrupted' OR (state = 'failed' AND phase = 'publishing')) "
-               "AND NOT EXISTS (SELECT FROM seqrec.jobs l WHERE l.model = j.model AND l.state = 'done' "
-               "                AND l.finished_at > j.queued_at)",
-               {text_param(uuid)}) == 1;
-}
+namespace {
+
+// A model that was trained but not published, and the jobs that no later training of their model has made obsolete.
+constexpr const char* kUnpublished = "state = 'failed' AND phase = 'publishing'";
+constexpr const char* kNotObsolete =
+    "NOT EXISTS (SELECT FROM seqrec.jobs l WHERE l.model = j.model AND l.state = 'done' "
+    "AND l.finished_at > j.queued_at)";
+
+}  // namespace
 
 bool can_go_on(const JobKey& key) {
     const RoleScope scope = spi_enter();
-    const bool can = can_go_on(uuid_text(key.uuid));
+    const bool can = run_sql(psprintf("SELECT FROM seqrec.jobs j WHERE uuid = $1 AND %s AND "
+                                      "(seqrec.current_state(j) = 'interrupted' OR (%s))",
+                                      kNotObsolete, kUnpublished),
+                             {uuid_param(key.uuid)}) == 1;
     spi_leave(scope);
     return can;
+}
+
+bool needs_files(const char* uuid) {
+    const RoleScope scope = spi_enter();
+    const bool needs = run_sql(psprintf("SELECT FROM seqrec.jobs j WHERE uuid = $1::uuid AND %s AND "
+                                        "(state IN %s OR state = 'interrupted' OR (%s))",
+                                        kNotObsolete, kRunning, kUnpublished),
+                               {text_param(uuid)}) == 1;
+    spi_leave(scope);
+    return needs;
 }
 
 namespace {
@@ -284,16 +298,17 @@ void set_job_done(const JobKey& key, std::int64_t model_id, const char* metrics)
     notify_end(key, "done");
 }
 
-void set_job_failed(const JobKey& key, const char* state, const ErrorData* error) {
+void set_job_failed(const JobKey& key, const char* state, const char* phase, const ErrorData* error) {
     const RoleScope scope = spi_enter();
+    const char* sql = psprintf(
+        "UPDATE seqrec.jobs SET state = $3, error = $4, sqlstate = $5, detail = $6, hint = $7, "
+        "phase = coalesce($8, phase), eta = NULL, finished_at = clock_timestamp() "
+        "WHERE job_id = $1 AND uuid = $2 AND state IN %s",
+        kRunning);
     const auto rows =
-        run_sql(psprintf("UPDATE seqrec.jobs SET state = $3, error = $4, sqlstate = $5, detail = $6, hint = "
-                         "$7, eta = NULL, "
-                         "finished_at = clock_timestamp() WHERE job_id = $1 AND uuid = $2 AND state IN %s",
-                         kRunning),
-                {bigint_param(key.id), uuid_param(key.uuid), text_param(state), text_param(error->message),
-                 text_param(unpack_sql_state(error->sqlerrcode)), text_param(error->detail),
-                 text_param(error->hint)});
+        run_sql(sql, {bigint_param(key.id), uuid_param(key.uuid), text_param(state),
+                      text_param(error->message), text_param(unpack_sql_state(error->sqlerrcode)),
+                      text_param(error->detail), text_param(error->hint), text_param(phase)});
     spi_leave(scope);
     if (rows == 1) notify_end(key, state);
 }

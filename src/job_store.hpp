@@ -39,11 +39,13 @@ void queue_again(const Job& job);
 /// Cancels a job that no process runs; false when it is over. 取消没有进程运行的任务；任务已结束则返回
 /// false。
 bool give_up_job(const JobKey& key);
-/// Whether a job was interrupted, or could not be published, and its files are still of use: no later
-/// training of the model is done. 任务被中断或发布失败、且文件仍有用（该模型没有更晚完成的训练）。
+/// Whether seqrec_resume may queue the job: it was interrupted, or trained and not published, and no later
+/// training of the model is done.
+/// 任务是否可由 seqrec_resume 重新排队：被中断，或训练完成但未发布，且该模型没有更晚完成的训练。
 bool can_go_on(const JobKey& key);
-/// The same by a uuid's text; false when no job has it. 同上，按 uuid 文本。
-bool can_go_on(const char* uuid);
+/// Whether the files of the job with this uuid are still of use: it is not over, or can go on.
+/// 具有该 uuid 的任务的文件是否仍有用：任务未结束，或可以继续。
+bool needs_files(const char* uuid);
 /// False when no such row is visible, as after a rollback. 行不可见（例如已回滚）时返回 false。
 bool read_job(const JobKey& key, Job* job);
 bool read_job(std::int64_t id, Job* job);
@@ -61,7 +63,8 @@ void add_job_warning(const JobKey& key, const char* line);
 /// Ends a job, and sends NOTIFY seqrec with its id and state when the transaction commits.
 /// 结束任务；事务提交时发送 NOTIFY seqrec（含任务号与状态）。
 void set_job_done(const JobKey& key, std::int64_t model_id, const char* metrics);
-void set_job_failed(const JobKey& key, const char* state, const ErrorData* error);
+/// `phase` other than null replaces the row's. phase 非空时替换行中的阶段。
+void set_job_failed(const JobKey& key, const char* state, const char* phase, const ErrorData* error);
 
 /// The session-level lock a worker holds while it lives. 后台进程存活期间持有的会话级锁。
 bool lock_job(const pg_uuid_t& uuid, bool wait);

@@ -169,7 +169,7 @@ void append_row_counts(StringInfo sql, const RatingsTable& ratings) {
 /// What decides between rows of the same user and time: the place in the table, which is the order of
 /// insertion until rows are updated; the item where a relation has no places.
 void append_tie_breaker(StringInfo sql, const RatingsTable& ratings, const char* direction) {
-    switch (ratings.kind) {
+    switch (ratings.shows_places ? ratings.kind : '\0') {
         case RELKIND_RELATION:
         case RELKIND_MATVIEW:
         case RELKIND_PARTITIONED_TABLE:
@@ -223,7 +223,8 @@ namespace {
 
 struct Source {
     char *relation, *user, *item, *time;
-    Oid relation_id;  // in this database; else 0
+    bool is_here;     // written in, or bound to, this database
+    Oid relation_id;  // there; 0 when nothing of the name was here when it was bound
 };
 
 Source read_source(const char* json) {
@@ -235,8 +236,12 @@ Source read_source(const char* json) {
         };
         const bool is_here = value.value("system", "") == std::to_string(system) &&
                              value.value("database", Oid{0}) == MyDatabaseId;
-        return Source{copy("relation"), copy("user_column"), copy("item_column"), copy("time_column"),
-                      is_here ? value.value("relation_id", Oid{0}) : 0};
+        return Source{copy("relation"),
+                      copy("user_column"),
+                      copy("item_column"),
+                      copy("time_column"),
+                      is_here,
+                      value.value("relation_id", Oid{0})};
     });
 }
 
@@ -254,8 +259,7 @@ Oid relation_named(const char* name) {
 
 RatingsTable parse_ratings(const char* json) {
     const Source source = read_source(json);
-    const Oid relation =
-        OidIsValid(source.relation_id) ? source.relation_id : relation_named(source.relation);
+    const Oid relation = source.is_here ? source.relation_id : relation_named(source.relation);
     if (OidIsValid(relation)) LockRelationOid(relation, AccessShareLock);
     if (!OidIsValid(relation) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
         ereport(ERROR,

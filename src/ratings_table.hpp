@@ -36,6 +36,7 @@ struct RatingsTable {
     char* qualified;  // "schema"."table", safe to put into a query
     char kind;        // relkind
     Column user, item, time;
+    bool shows_places = true;  // SELECT on columns alone shows no ctid
 };
 
 /// Finds and checks a source of ratings: existence, kind of relation, types of the columns. Whether somebody

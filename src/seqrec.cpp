@@ -12,6 +12,6 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
     seqrec::settings::define();
     seqrec::watch_active_models();
-    seqrec::watch_relations();
+    seqrec::watch_code();
 }
 }

@@ -3,6 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -24,6 +27,7 @@ extern "C" {
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 }
 
@@ -45,11 +49,24 @@ bool is_version_file(const char* name) {
     return is_own_name(name) && strncmp(name, kJobPrefix, strlen(kJobPrefix)) != 0;
 }
 
-/// A file that is no longer a whole snapshot's: a temporary one, or a stamp whose snapshot is gone. With the
-/// version's lock nobody is writing it.
+constexpr const char* kTemporary = ".tmp.";  // and the writer's process id
+
+/// Whether the writer of a temporary file lives. The version's lock tells that of all but the workers of one
+/// parallel query, whose locks don't exclude each other.
+bool has_writer(const char* path, const char* temporary) {
+    struct stat status;
+    const int writer = atoi(temporary + strlen(kTemporary));
+    return stat(path, &status) == 0 && status.st_mtime >= timestamptz_to_time_t(PgStartTime) && writer > 0 &&
+           (kill(writer, 0) == 0 || errno != ESRCH);
+}
+
+/// A file that is no longer a whole snapshot's: a temporary one without its writer, or a stamp whose snapshot is
+/// gone.
 bool is_unfinished(const char* folder, const char* name) {
     const char* rest = name + kUuidLength + strlen(kSnapshotSuffix);
     if (*rest == '\0') return false;
+    if (const char* temporary = strstr(rest, kTemporary))
+        return !has_writer(psprintf("%s/%s", folder, name), temporary);
     if (strcmp(rest, kStampSuffix) != 0) return true;
     return access(psprintf("%s/%s", folder, pnstrdup(name, static_cast<Size>(rest - name))), F_OK) != 0;
 }

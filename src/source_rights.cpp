@@ -4,9 +4,13 @@
 #include "id_text.hpp"
 
 extern "C" {
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/stratnum.h"
+#include "access/table.h"
 #include "access/transam.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
@@ -18,6 +22,7 @@ extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
@@ -87,30 +92,6 @@ struct CodeCheck {
 /// Whoever may act as the role anyway gains nothing by code that runs as it.
 bool is_trusted(Oid owner, Oid run_as) { return has_privs_of_role(owner, run_as); }
 
-bool is_untrusted_function(Oid function, void* context) {
-    const auto* check = static_cast<CodeCheck*>(context);
-    if (function < FirstNormalObjectId) return false;
-    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-    if (!HeapTupleIsValid(tuple)) return false;
-    auto* form = (Form_pg_proc)GETSTRUCT(tuple);
-    const Oid owner = form->proowner;
-    const bool runs_as_owner = form->prosecdef;
-    ReleaseSysCache(tuple);
-    if (!runs_as_owner && !is_trusted(owner, check->run_as))
-        refuse_code(psprintf("function %s", format_procedure(function)), owner, check->run_as);
-    return false;
-}
-
-/// A cast to a domain runs its CHECK constraints.
-void check_domain(Oid domain, const CodeCheck* check) {
-    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(domain));
-    if (!HeapTupleIsValid(tuple)) return;
-    const Oid owner = ((Form_pg_type)GETSTRUCT(tuple))->typowner;
-    ReleaseSysCache(tuple);
-    if (domain >= FirstNormalObjectId && !is_trusted(owner, check->run_as))
-        refuse_code(psprintf("domain %s", format_type_be(domain)), owner, check->run_as);
-}
-
 bool check_expression(Node* node, void* context);
 
 #if PG_VERSION_NUM >= 160000
@@ -126,7 +107,92 @@ void check_stored(SysCacheIdentifier cache, HeapTuple tuple, AttrNumber attribut
     if (!null) (void)check_expression(static_cast<Node*>(stringToNode(TextDatumGetCString(value))), check);
 }
 
-/// What the planner evaluates of a table of somebody else: constants in its index expressions and predicates.
+void check_function(Oid function, CodeCheck* check);
+
+/// What an aggregate calls for each row and at the end.
+void check_aggregate(Oid aggregate, CodeCheck* check) {
+    HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+    if (!HeapTupleIsValid(tuple)) return;
+    const auto* form = (Form_pg_aggregate)GETSTRUCT(tuple);
+    const Oid parts[] = {form->aggtransfn,    form->aggfinalfn,  form->aggcombinefn,   form->aggserialfn,
+                         form->aggdeserialfn, form->aggmtransfn, form->aggminvtransfn, form->aggmfinalfn};
+    ReleaseSysCache(tuple);
+    for (const Oid part : parts)
+        if (OidIsValid(part)) check_function(part, check);
+}
+
+/// A function runs as whoever calls it. One that says that it runs as its owner may say otherwise by the time it is
+/// called, and the defaults of its arguments are the caller's expressions either way.
+void check_function(Oid function, CodeCheck* check) {
+    if (function < FirstNormalObjectId) return;
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple)) return;
+    const Form_pg_proc form = (Form_pg_proc)GETSTRUCT(tuple);
+    if (!is_trusted(form->proowner, check->run_as))
+        refuse_code(psprintf("function %s", format_procedure(function)), form->proowner, check->run_as);
+    if (form->prokind == PROKIND_AGGREGATE) check_aggregate(function, check);
+    check_stored(PROCOID, tuple, Anum_pg_proc_proargdefaults, check);
+    ReleaseSysCache(tuple);
+}
+
+bool check_called(Oid function, void* context) {
+    check_function(function, static_cast<CodeCheck*>(context));
+    return false;
+}
+
+/// The CHECK constraints of a domain, as the catalog has them.
+void check_domain_constraints(Oid domain, CodeCheck* check) {
+    Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(domain));
+    SysScanDesc scan = systable_beginscan(constraints, ConstraintTypidIndexId, true, nullptr, 1, &key);
+    while (HeapTuple tuple = systable_getnext(scan)) {
+        bool null;
+        const Datum value =
+            heap_getattr(tuple, Anum_pg_constraint_conbin, RelationGetDescr(constraints), &null);
+        if (!null)
+            (void)check_expression(static_cast<Node*>(stringToNode(TextDatumGetCString(value))), check);
+    }
+    systable_endscan(scan);
+    table_close(constraints, AccessShareLock);
+}
+
+void check_type(Oid type, CodeCheck* check);
+
+/// The columns of a row type.
+void check_columns(Oid relation, CodeCheck* check) {
+    Relation rows = relation_open(relation, AccessShareLock);
+    TupleDesc columns = RelationGetDescr(rows);
+    for (int i = 0; i < columns->natts; ++i)
+        if (!TupleDescAttr(columns, i)->attisdropped) check_type(TupleDescAttr(columns, i)->atttypid, check);
+    relation_close(rows, AccessShareLock);
+}
+
+/// A value that becomes one of a type runs the constraints of a domain, of those it is over, or a range's own
+/// canonical function; one of a row type, those of its columns.
+void check_type(Oid type, CodeCheck* check) {
+    check_stack_depth();
+    if (const Oid element = get_element_type(type); OidIsValid(element)) type = element;
+    if (type < FirstNormalObjectId) return;
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    if (!HeapTupleIsValid(tuple)) return;
+    const FormData_pg_type form = *(Form_pg_type)GETSTRUCT(tuple);
+    ReleaseSysCache(tuple);
+    if (!is_trusted(form.typowner, check->run_as))
+        refuse_code(psprintf("type %s", format_type_be(type)), form.typowner, check->run_as);
+    if (form.typtype == TYPTYPE_DOMAIN) {
+        check_domain_constraints(type, check);
+        check_type(form.typbasetype, check);
+    }
+    if (form.typtype == TYPTYPE_COMPOSITE) check_columns(form.typrelid, check);
+}
+
+void check_types(List* types, CodeCheck* check) {
+    ListCell* cell;
+    foreach (cell, types) check_type(lfirst_oid(cell), check);
+}
+
+/// What the planner evaluates of a table: constants in its index expressions and predicates.
 void check_indexes(Relation relation, CodeCheck* check) {
     ListCell* cell;
     foreach (cell, RelationGetIndexList(relation)) {
@@ -171,18 +237,31 @@ void check_children(Oid id, CodeCheck* check) {
     }
 }
 
-/// A relation inside the query that is somebody else's: no view, and no function where the planner evaluates.
+/// A relation inside the query: no view of somebody else, and no function of theirs where the planner evaluates.
 void check_relation(Oid id, CodeCheck* check) {
     const Oid owner = relation_owner(id);
     if (!OidIsValid(owner)) return;
-    if (get_rel_relkind(id) != RELKIND_VIEW) check_children(id, check);
-    if (is_trusted(owner, check->run_as)) return;
-    if (get_rel_relkind(id) == RELKIND_VIEW)
-        refuse_code(psprintf("view \"%s\"", get_rel_name(id)), owner, check->run_as);
+    if (get_rel_relkind(id) == RELKIND_VIEW) {
+        if (!is_trusted(owner, check->run_as))
+            refuse_code(psprintf("view \"%s\"", get_rel_name(id)), owner, check->run_as);
+        return;
+    }
+    check_children(id, check);
     Relation relation = relation_open(id, AccessShareLock);
     check_indexes(relation, check);
     check_constraints(relation, check);
     relation_close(relation, NoLock);
+}
+
+/// Values that are made of others, and by that become values of a type.
+void check_made_value(Node* node, CodeCheck* check) {
+    if (IsA(node, CoerceToDomain)) check_type(castNode(CoerceToDomain, node)->resulttype, check);
+    if (IsA(node, CoerceViaIO)) check_type(castNode(CoerceViaIO, node)->resulttype, check);
+    if (IsA(node, ArrayCoerceExpr)) check_type(castNode(ArrayCoerceExpr, node)->resulttype, check);
+    if (IsA(node, ConvertRowtypeExpr)) check_type(castNode(ConvertRowtypeExpr, node)->resulttype, check);
+    if (IsA(node, FuncExpr)) check_type(castNode(FuncExpr, node)->funcresulttype, check);
+    if (IsA(node, RangeTblFunction)) check_types(castNode(RangeTblFunction, node)->funccoltypes, check);
+    if (IsA(node, TableFunc)) check_types(castNode(TableFunc, node)->coltypes, check);
 }
 
 bool check_expression(Node* node, void* context) {
@@ -195,8 +274,8 @@ bool check_expression(Node* node, void* context) {
             check_relation(castNode(RangeTblEntry, node)->relid, check);
         return false;
     }
-    if (IsA(node, CoerceToDomain)) check_domain(castNode(CoerceToDomain, node)->resulttype, check);
-    (void)check_functions_in_node(node, is_untrusted_function, context);
+    check_made_value(node, check);
+    (void)check_functions_in_node(node, check_called, context);
     return expression_tree_walker(node, kWalker, context);
 }
 
@@ -237,9 +316,10 @@ Oid run_as(Oid relation, Oid reader) {
 
 Oid run_as(const RatingsTable& ratings, Oid reader) { return run_as(ratings.relation, reader); }
 
-Reading plan_reading(const RatingsTable& ratings, Oid reader) {
+Reading plan_reading(RatingsTable& ratings, Oid reader) {
     check_reader(ratings, reader);
     const Oid role = run_as(ratings, reader);
+    ratings.shows_places = pg_class_aclcheck(ratings.relation, role, ACL_SELECT) == ACLCHECK_OK;
     // A view with security_invoker shows its reader's rows, and only its reader's: no other role can stand
     // in.
     if (role != reader && ratings.kind == RELKIND_VIEW) {

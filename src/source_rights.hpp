@@ -27,8 +27,8 @@ struct Reading {
 /// 42501：策略取决于会话，而后台进程与连接池没有。
 void check_reader(const RatingsTable& ratings, Oid reader);
 
-/// Checks the reader and decides as whom to read. 检查读取者并决定以何身份读取。
-Reading plan_reading(const RatingsTable& ratings, Oid reader);
+/// Checks the reader and decides as whom to read; notes in `ratings` whether that role sees rows' places. 检查读取者并决定以何身份读取。
+Reading plan_reading(RatingsTable& ratings, Oid reader);
 /// The same decision without the search path, for each call. 同一决定，不含搜索路径，供每次调用使用。
 Oid run_as(const RatingsTable& ratings, Oid reader);
 Oid run_as(Oid relation, Oid reader);

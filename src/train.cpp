@@ -93,8 +93,9 @@ void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
 
 /// The options with defaults filled in; ERROR 22023 for what the kind does not know.
 const char* check_options(const char* kind, const char* options) {
-    return guarded(
-        [&] { return from_utf8(json_text(resolve_options(to_utf8(kind), nlohmann::json::parse(to_utf8(options))))); });
+    return guarded([&] {
+        return from_utf8(json_text(resolve_options(to_utf8(kind), nlohmann::json::parse(to_utf8(options)))));
+    });
 }
 
 /// The name or version that the options ask to start from, or null.
@@ -158,7 +159,7 @@ void check_model_name(const char* model) {
 
 /// What is known at once is refused at once: rights, and an empty table. A view or foreign table is not
 /// executed for it. As the worker will read it, so that no code of others runs with the caller's rights.
-void check_source(const RatingsTable& ratings, Oid reader) {
+void check_source(RatingsTable& ratings, Oid reader) {
     const Reading reading = plan_reading(ratings, reader);
     const RoleScope scope = enter_reading(reading);
     SPI_connect();
@@ -270,10 +271,11 @@ JobRow look_at_job(std::int64_t id) {
     }
     spi_leave(scope);
     PopActiveSnapshot();
-    if (rows != 1)
+    // Whoever may not know of the job is told what would be said of none.
+    const bool may_know = rows == 1 && (superuser() || has_privs_of_role(GetUserId(), row.owner));
+    if (!may_know)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("job " INT64_FORMAT " does not exist", id),
                         errhint("The view seqrec_jobs shows what there is.")));
-    require_role(row.owner, psprintf("job " INT64_FORMAT, id));
     return row;
 }
 
@@ -348,7 +350,7 @@ Datum seqrec_train(PG_FUNCTION_ARGS) {
     if (const char* wanted = wanted_start(options))
         options = start_from(find_earlier(wanted, call.kind), call.kind, call.options);
     refuse_side_tables(fcinfo, call.kind);
-    const RatingsTable ratings =
+    RatingsTable ratings =
         open_ratings(call.ratings, call.user_column, call.item_column, call.time_column);
     check_model_name(call.model);
     check_login(GetUserId());

@@ -49,7 +49,6 @@ MemoryContext job_memory;
 JobKey current_job;
 const char* current_model = nullptr;
 bool has_begun = false;      // the order was not rolled back: what lies in the job's folder is this worker's
-bool is_publishing = false;  // the training has ended well, and its model must not be lost
 
 void begin_transaction() {
     SetCurrentStatementStartTimestamp();
@@ -269,7 +268,6 @@ void expect_model(const Job& job, const char* folder) {
 }
 
 void run_publish(const Job& job, const char* folder, const char* export_metrics) {
-    is_publishing = true;
     enter_state("publishing");
     begin_transaction();
     const Published published = publish_model(job, folder, export_metrics);
@@ -300,19 +298,19 @@ void run_job(const Order& order) {
     run_publish(job, folder, metrics);
 }
 
-/// Writes down why a job ended. The transaction that failed has been aborted.
-void record_failure(const ErrorData* error, bool cancelled) {
+/// Writes down why a job ended. The transaction that failed has been aborted. A model that is trained is kept.
+void record_failure(const ErrorData* error, bool cancelled, bool is_trained) {
     ErrorData told = *error;
     if (cancelled) {
         told.message = pstrdup("the job was cancelled");
         told.detail = nullptr;
         told.hint = pstrdup("Start the training again with seqrec_train.");
-    } else if (is_publishing) {
+    } else if (is_trained) {
         told.hint = psprintf("%s%sThe trained model is kept: seqrec_resume(" INT64_FORMAT ") publishes it.",
                              told.hint ? told.hint : "", told.hint ? " " : "", current_job.id);
     }
     begin_transaction();
-    set_job_failed(current_job, cancelled ? "cancelled" : "failed", &told);
+    set_job_failed(current_job, cancelled ? "cancelled" : "failed", is_trained ? "publishing" : nullptr, &told);
     end_transaction();
 }
 
@@ -320,7 +318,7 @@ void record_failure(const ErrorData* error, bool cancelled) {
 void clean_up(bool keeps_folder) {
     if (!keeps_folder) remove_job_folder(current_job);
     begin_transaction();
-    remove_dead_job_folders();
+    remove_dead_job_folders(current_job);
     sweep_snapshots();
     end_transaction();
 }
@@ -358,10 +356,11 @@ const ErrorData* attempt(Body body) {
 void run_job_and_record(const Order& order) {
     const ErrorData* error = attempt([&] { run_job(order); });
     const bool cancelled = error && error->sqlerrcode == ERRCODE_QUERY_CANCELED;
-    if (error) (void)attempt([&] { record_failure(error, cancelled); });
+    const bool is_trained = error && !cancelled && has_model_file(current_job);
+    if (error) (void)attempt([&] { record_failure(error, cancelled, is_trained); });
     if (!has_begun) return;
     if (!error) (void)attempt([&] { prune(current_model); });
-    (void)attempt([&] { clean_up(error && is_publishing && !cancelled); });
+    (void)attempt([&] { clean_up(is_trained); });
 }
 
 /// What a role or a database has set for its sessions is not meant for a worker's bookkeeping.

@@ -12,7 +12,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_number(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 /// `text` where it is `before` and a number: what comes before; nothing else is.
@@ -29,7 +30,8 @@ void remove_beside(const fs::path& path, IsOurs is_ours) {
     std::error_code ignored;  // whoever writes there will tell
     std::vector<fs::path> left;
     for (fs::directory_iterator entry(folder, ignored), end; entry != end; entry.increment(ignored))
-        if (entry->is_regular_file(ignored) && is_ours(without_number(entry->path().filename().string(), ".tmp.")))
+        if (entry->is_regular_file(ignored) &&
+            is_ours(without_number(entry->path().filename().string(), ".tmp.")))
             left.push_back(entry->path());
     for (const fs::path& file : left) fs::remove(file, ignored);
 }

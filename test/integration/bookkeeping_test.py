@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What a job's row says is true, and no training that ended well is lost."""
 
+import contextlib
 import os
 import stat
 
@@ -90,6 +91,88 @@ def a_publish_that_fails_can_be_repeated():
     assert active() == job(number, "model_id") != before
     assert sql(f"SELECT count(*) FROM seqrec_job_log WHERE job_id = {number}") == before_log, "it was trained again"
     wait_for(lambda: not job_folders(), "the folder to go")
+
+
+@contextlib.contextmanager
+def failing(trigger):
+    """A trigger that refuses, as a full disk would."""
+    sql(
+        "CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;"
+        f"CREATE TRIGGER no_room {trigger} EXECUTE FUNCTION no_room()"
+    )
+    try:
+        yield
+    finally:
+        table = trigger.split(" ON ")[1].split()[0]
+        sql(f"DROP TRIGGER no_room ON {table}; DROP FUNCTION no_room()")
+
+
+def no_worker():
+    return sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'") == "0"
+
+
+def resumed_from_its_model(number):
+    """Published from what had been trained: the log of epochs is the same, and the table is not needed."""
+    before = sql(f"SELECT count(*), max(at) FROM seqrec_job_log WHERE job_id = {number}")
+    sql("ALTER TABLE ratings RENAME TO put_away")
+    try:
+        sql(f"SELECT seqrec_resume({number})")
+        done(number)
+    finally:
+        sql("ALTER TABLE put_away RENAME TO ratings")
+    assert sql(f"SELECT count(*), max(at) FROM seqrec_job_log WHERE job_id = {number}") == before, "it was trained again"
+
+
+def a_trained_model_survives_failing_bookkeeping():
+    """The row can't be set to publishing, or not to failed either: the model is there, and is published."""
+    with failing("BEFORE UPDATE ON seqrec.jobs FOR EACH ROW WHEN (NEW.state = 'publishing' AND OLD.state <> 'publishing')"):
+        number = train()
+        wait_for_state(number, "failed")
+        wait_for(no_worker, "the worker to leave")
+    resumed_from_its_model(number)
+    with failing("BEFORE UPDATE ON seqrec.jobs FOR EACH ROW WHEN (NEW.state IN ('failed', 'done'))"):
+        number = train()
+        wait_for_state(number, "interrupted")
+        wait_for(no_worker, "the worker to leave")
+    resumed_from_its_model(number)
+
+
+def a_trained_model_survives_a_resume_that_does_not_begin():
+    """Its worker is ended while the resuming transaction is open; another job ends before anybody looks."""
+    with failing("BEFORE INSERT ON seqrec.models FOR EACH ROW"):
+        number = train()
+        wait_for_state(number, "failed")
+        wait_for(no_worker, "the worker to leave")
+    session = Session()
+    session.run("BEGIN;")
+    session.run(f"SELECT seqrec_resume({number});")
+    wait_for(lambda: not no_worker(), "the worker")
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'")
+    wait_for(no_worker, "the worker's end")
+    session.run("COMMIT;")
+    session.close()
+    done(train(model="other"))
+    wait_for_state(number, "interrupted")
+    resumed_from_its_model(number)
+
+
+def a_file_that_can_not_be_read_now_is_kept():
+    with failing("BEFORE INSERT ON seqrec.models FOR EACH ROW"):
+        number = train()
+        wait_for_state(number, "failed")
+        wait_for(no_worker, "the worker to leave")
+    (folder,) = job_folders()
+    (path,) = [os.path.join(at, name) for at, _, names in os.walk(os.environ["PGDATA"]) for name in names if name == "model.safetensors" and folder in at]
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    os.chmod(path, 0)
+    sql(f"SELECT seqrec_resume({number})")
+    wait_for_state(number, "failed", "interrupted")
+    wait_for(no_worker, "the worker to leave")
+    assert os.path.exists(path), job(number, "error")
+    os.chmod(path, mode)
+    if job(number) == "failed":
+        assert job(number, "phase") == "publishing", job(number, "phase")
+    resumed_from_its_model(number)
 
 
 def a_failed_publish_is_given_up():
@@ -519,6 +602,9 @@ if __name__ == "__main__":
     main(
         an_open_activation_makes_a_publish_wait,
         a_publish_that_fails_can_be_repeated,
+        a_trained_model_survives_failing_bookkeeping,
+        a_trained_model_survives_a_resume_that_does_not_begin,
+        a_file_that_can_not_be_read_now_is_kept,
         a_failed_publish_is_given_up,
         versions_are_locked_for_moments,
         waiting_sees_the_present,

@@ -161,6 +161,40 @@ def owners_travel_with_a_dump():
     subprocess.run(["dropdb", "moved_here"], check=True)
 
 
+def a_restored_model_reads_the_table_of_its_name_then():
+    """Restored over itself, after a rename, by a template, and where its table is not."""
+    history = "SELECT string_agg(item_id, ' ' ORDER BY rank) FROM seqrec_history('u1', 3, 'bound')"
+    make_table("bound")
+    train("bound", "bound")
+    expected = sql(history)
+    sql(f"ALTER TABLE bound RENAME TO unbound; CREATE TABLE bound AS {rows_of('strangers')}; INSERT INTO bound VALUES ('u1', 'strange', 1)")
+    assert sql(history) == expected
+    assert sql("SELECT source->>'relation' FROM seqrec_models WHERE model = 'bound'") == "public.unbound"
+    dump = os.path.join(os.environ["PGHOST"], "bound.dump")
+    subprocess.run(["pg_dump", "-Fc", "-f", dump], check=True)
+    subprocess.run(["createdb", "restored"], check=True)
+    subprocess.run(["pg_restore", "--exit-on-error", "-d", "restored", dump], check=True)
+    assert sql(history, database="restored") == expected
+    subprocess.run(["pg_restore", "--clean", "--if-exists", "-d", "restored", dump], check=True, capture_output=True)
+    assert sql(history, database="restored") == expected, "restored over itself"
+    sql("CREATE DATABASE copied TEMPLATE restored", database="postgres")
+    assert sql(history, database="copied") == expected
+    # Without its table, a table that comes later is not taken for it.
+    subprocess.run(["dropdb", "copied"], check=True)
+    subprocess.run(["createdb", "copied"], check=True)
+    subprocess.run(["pg_restore", "-d", "copied", "-L", "-", dump], check=False, capture_output=True, input=b"")
+    listing = subprocess.run(["pg_restore", "-l", dump], check=True, capture_output=True, text=True).stdout
+    wanted = os.path.join(os.environ["PGHOST"], "list")
+    with open(wanted, "w", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in listing.splitlines() if "unbound" not in line)
+    subprocess.run(["pg_restore", "-d", "copied", "-L", wanted, dump], check=True)
+    sql("CREATE TABLE unbound AS SELECT * FROM bound", database="copied")
+    said = psql("-d", "copied", "-c", history).stderr
+    assert "42P01" in said, said
+    for name in ("restored", "copied"):
+        subprocess.run(["dropdb", name], check=True)
+
+
 # --- folders ---
 
 
@@ -345,6 +379,7 @@ if __name__ == "__main__":
         giving_away_needs_both_roles,
         an_owner_is_dropped_while_training,
         owners_travel_with_a_dump,
+        a_restored_model_reads_the_table_of_its_name_then,
         somebodys_files_stay,
         a_path_that_is_no_folder_of_ours,
         two_servers_share_no_folder,

@@ -137,17 +137,38 @@ def code_inside_a_view_of_another_is_not_run():
     make_table("inner_table")
     sql(
         """CREATE VIEW inner_view AS SELECT spy(user_id) AS user_id, item_id, timestamp FROM inner_table; GRANT SELECT ON inner_view, inner_table TO alice;
-           CREATE DOMAIN inner_domain AS text CHECK (spy(VALUE) IS NOT NULL)""",
+           CREATE DOMAIN inner_domain AS text CHECK (spy(VALUE) IS NOT NULL);
+           CREATE FUNCTION with_default(text, text DEFAULT spy('x')) RETURNS text LANGUAGE sql IMMUTABLE SECURITY DEFINER AS 'SELECT $1';
+           CREATE FUNCTION spy_step(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT public.spy($2)';
+           CREATE FUNCTION spy_range(int, int) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT length(public.spy(''x''))::float8';
+           CREATE TYPE inner_range AS RANGE (SUBTYPE = int, SUBTYPE_DIFF = spy_range)""",
         user="bob",
     )
     sql(
         """CREATE VIEW outer_view AS SELECT * FROM inner_view;
            CREATE VIEW outer_function AS SELECT spy(user_id) AS user_id, item_id, timestamp FROM inner_table;
            CREATE VIEW outer_domain AS SELECT (user_id::inner_domain)::text AS user_id, item_id, timestamp FROM inner_table;
+           CREATE DOMAIN own_over_bobs AS inner_domain;
+           CREATE VIEW outer_domains AS SELECT (user_id::own_over_bobs)::text AS user_id, item_id, timestamp FROM inner_table;
+           CREATE DOMAIN own_check AS text CHECK (spy(VALUE) IS NOT NULL);
+           CREATE VIEW outer_check AS SELECT (user_id::own_check)::text AS user_id, item_id, timestamp FROM inner_table;
+           CREATE VIEW outer_default AS SELECT with_default(user_id) AS user_id, item_id, timestamp FROM inner_table;
+           CREATE AGGREGATE own_max(text) (SFUNC = spy_step, STYPE = text);
+           CREATE VIEW outer_aggregate AS SELECT user_id, item_id, max(timestamp) AS timestamp FROM inner_table GROUP BY 1, 2 HAVING own_max(item_id) IS NOT NULL;
+           CREATE VIEW outer_range AS SELECT user_id, item_id, timestamp FROM inner_table WHERE '[1,2)'::text::inner_range IS NOT NULL;
            CREATE VIEW outer_plain AS SELECT * FROM inner_table""",
         user="alice",
     )
-    for view, what in (("outer_view", "view"), ("outer_function", "function"), ("outer_domain", "domain")):
+    for view, what in (
+        ("outer_view", "view"),
+        ("outer_function", "function"),
+        ("outer_domain", "type"),
+        ("outer_domains", "type"),
+        ("outer_check", "function"),
+        ("outer_default", "function"),
+        ("outer_aggregate", "function"),
+        ("outer_range", "type"),
+    ):
         refused(f"SELECT seqrec_train('{view}')", what, '"bob"', "42501", "HINT", user="alice")
         refused(f"SELECT seqrec_train('{view}')", what, '"bob"', "42501", "HINT")
     train("outer_plain", "outer_plain", user="alice")
@@ -191,6 +212,25 @@ def parts_of_another_role_are_refused():
     for said in (session.run(HISTORY.format("parts") + ";"), ask("parts", "alice")):
         assert "a part of" in said and "bob" in said, said
     refused("SELECT seqrec_train('parts')", "a part of", "42501", user="alice")
+    session.close()
+    assert seen() == ""
+
+
+def a_function_given_away_is_noticed():
+    """Its new owner may replace it at any time; the plan of an open session knows nothing of that."""
+    make_table("own_rows", "alice")
+    sql(
+        """CREATE FUNCTION harmless(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN $1; END $$;
+           CREATE VIEW by_harmless AS SELECT harmless(user_id) AS user_id, item_id, timestamp FROM own_rows""",
+        user="alice",
+    )
+    train("by_harmless", "by_harmless", user="alice")
+    session = Session()
+    assert session.run(HISTORY.format("by_harmless") + ";") == "5"
+    sql("ALTER FUNCTION harmless OWNER TO bob")
+    sql("CREATE OR REPLACE FUNCTION harmless(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT public.spy($1)'", user="bob")
+    said = session.run(HISTORY.format("by_harmless") + ";")
+    assert "belongs to role" in said, said
     session.close()
     assert seen() == ""
 
@@ -394,6 +434,7 @@ if __name__ == "__main__":
         code_inside_a_view_of_another_is_not_run,
         planner_evaluates_as_the_owner,
         parts_of_another_role_are_refused,
+        a_function_given_away_is_noticed,
         casts_run_as_the_owner,
         a_security_invoker_view_is_refused_to_others,
         select_is_the_model_owners,

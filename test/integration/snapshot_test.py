@@ -226,6 +226,21 @@ def built_by_a_parallel_worker():
     assert os.path.exists(path)
 
 
+def built_by_many_parallel_workers():
+    """The workers of one query don't exclude each other by locks: each finds no file, and none takes another's away."""
+    sql("CREATE TABLE askers AS SELECT 'u' || g AS u FROM generate_series(1, 400) g; ALTER TABLE askers SET (parallel_workers = 6)")
+    sql("ANALYZE askers")
+    for _ in range(5):
+        os.unlink(snapshot_file())
+        said = script(
+            """SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 6;
+               SET parallel_leader_participation = off; SELECT count(*) FROM askers WHERE seqrec_user_embedding(u, '{i1}') IS NOT NULL;"""
+        )
+        assert said.strip() == "400", said
+        assert not glob.glob(snapshot_file() + ".tmp*")
+    sql("DROP TABLE askers")
+
+
 def server_restarted():
     before = read(stamp_file())
     pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
@@ -572,6 +587,7 @@ if __name__ == "__main__":
         snapshot_of_another_version,
         many_build_at_once,
         built_by_a_parallel_worker,
+        built_by_many_parallel_workers,
         server_restarted,
         instruction_sets_agree,
         server_crashed,

@@ -21,9 +21,9 @@ TEST(Leftovers, AreWhatIsWrittenUnderATemporaryName) {
 
 TEST(Leftovers, AreNoOtherFiles) {
     const TempFolder folder;
-    for (const char* name :
-         {"model", "checkpoint.0", "dataset.tmp.1", "model.tmp", "model.tmp.", "model.tmp.1x", "model.0.tmp.1",
-          "xmodel.tmp.1", "checkpoint.tmp.1", "checkpoint.x.tmp.1", "checkpoint.0.tmp.", "checkpoint0.tmp.1"})
+    for (const char* name : {"model", "checkpoint.0", "dataset.tmp.1", "model.tmp", "model.tmp.",
+                             "model.tmp.1x", "model.0.tmp.1", "xmodel.tmp.1", "checkpoint.tmp.1",
+                             "checkpoint.x.tmp.1", "checkpoint.0.tmp.", "checkpoint0.tmp.1"})
         write_file(folder / name, "");
     std::filesystem::create_directory(folder / "model.tmp.7");
     const std::size_t files = folder.files();
