@@ -1,5 +1,9 @@
 \echo Use "CREATE EXTENSION seqrec" to load this file. \quit
 
+-- Nothing but pg_catalog is looked up while this runs: who may create in the extension's schema could have put a closer match for
+-- a function or an operator there before.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- The tables are the truth about models; snapshot files are derived from them.
 CREATE SCHEMA seqrec;
 COMMENT ON SCHEMA seqrec IS 'models and training jobs of seqrec';
@@ -165,7 +169,7 @@ COMMENT ON EVENT TRIGGER seqrec_watch_drop IS 'removes the files of this databas
 
 -- Training.
 
-CREATE FUNCTION seqrec_train(
+CREATE FUNCTION @extschema@.seqrec_train(
     ratings regclass,
     model text DEFAULT 'default',
     kind text DEFAULT 'transformer',
@@ -178,22 +182,22 @@ CREATE FUNCTION seqrec_train(
     if_running text DEFAULT 'error'
 ) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text) IS
 'starts training a model on a table of interactions in the background and returns the job''s id; the job begins when the calling transaction commits; while the model is being trained it is an error, or with if_running => ''skip'' a notice and NULL';
 
-CREATE FUNCTION seqrec_cancel(job bigint) RETURNS boolean
+CREATE FUNCTION @extschema@.seqrec_cancel(job bigint) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_cancel(bigint) IS
+COMMENT ON FUNCTION @extschema@.seqrec_cancel(bigint) IS
 'stops a job at once, or gives up one that could be resumed; false when it was over already';
 
-CREATE FUNCTION seqrec_resume(job bigint) RETURNS void
+CREATE FUNCTION @extschema@.seqrec_resume(job bigint) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_resume(bigint) IS
+COMMENT ON FUNCTION @extschema@.seqrec_resume(bigint) IS
 'lets an interrupted job go on from its last checkpoint, and publishes a trained model whose publishing failed; runs as the job''s owner, and begins when the calling transaction commits';
 
-CREATE PROCEDURE seqrec_wait(job bigint, timeout interval DEFAULT NULL)
+CREATE PROCEDURE @extschema@.seqrec_wait(job bigint, timeout interval DEFAULT NULL)
 LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON PROCEDURE seqrec_wait(bigint, interval) IS
+COMMENT ON PROCEDURE @extschema@.seqrec_wait(bigint, interval) IS
 'returns when a job is done; raises the job''s own error when it failed';
 
 -- Serving.
@@ -203,7 +207,7 @@ LANGUAGE c STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_rows_fro
 COMMENT ON FUNCTION seqrec.rows_from_k(internal) IS
 'tells the planner how many rows a function that takes k returns';
 
-CREATE FUNCTION seqrec_recommend(
+CREATE FUNCTION @extschema@.seqrec_recommend(
     user_id text,
     clicks text[] DEFAULT NULL,
     k integer DEFAULT 10,
@@ -214,10 +218,10 @@ CREATE FUNCTION seqrec_recommend(
     min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend_text';
-COMMENT ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) IS
+COMMENT ON FUNCTION @extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) IS
 'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now; items of exclude, and with exclude_seen those clicked or had in training, are left out; candidates, when given, are the only items answered';
 
-CREATE FUNCTION seqrec_recommend(
+CREATE FUNCTION @extschema@.seqrec_recommend(
     user_id bigint,
     clicks bigint[] DEFAULT NULL,
     k integer DEFAULT 10,
@@ -228,10 +232,10 @@ CREATE FUNCTION seqrec_recommend(
     min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id bigint, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend_bigint';
-COMMENT ON FUNCTION seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real) IS
+COMMENT ON FUNCTION @extschema@.seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real) IS
 'seqrec_recommend for tables whose ids are integers';
 
-CREATE FUNCTION seqrec_recommend_info(
+CREATE FUNCTION @extschema@.seqrec_recommend_info(
     user_id text,
     clicks text[] DEFAULT NULL,
     k integer DEFAULT 10,
@@ -242,16 +246,16 @@ CREATE FUNCTION seqrec_recommend_info(
     min_score real DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real) IS
+COMMENT ON FUNCTION @extschema@.seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real) IS
 'a recommendation with what it was computed from: source, model version, unknown ids';
 
-CREATE FUNCTION seqrec_history(user_id text, k integer DEFAULT 100, model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_history(user_id text, k integer DEFAULT 100, model text DEFAULT 'default')
 RETURNS TABLE (rank integer, item_id text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 100 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_history(text, integer, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_history(text, integer, text) IS
 'a user''s own latest rows in the table that a model was trained on, the latest first; who may execute it may leave out clicks in the functions that recommend, score and explain';
 
-CREATE FUNCTION seqrec_recommend_batch(
+CREATE FUNCTION @extschema@.seqrec_recommend_batch(
     user_ids text[],
     clicks jsonb DEFAULT NULL,
     k integer DEFAULT 10,
@@ -262,7 +266,7 @@ CREATE FUNCTION seqrec_recommend_batch(
     min_score real DEFAULT NULL
 ) RETURNS TABLE (request integer, user_id text, rank integer, item_id text, score real, source text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 1000 COST 100000 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real) IS
+COMMENT ON FUNCTION @extschema@.seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real) IS
 'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids, or null for the user''s own latest rows, for each user; request counts user_ids from 1';
 
 CREATE FUNCTION seqrec.answers(
@@ -280,7 +284,7 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_a
 COMMENT ON FUNCTION seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) IS
 'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items';
 
-CREATE FUNCTION seqrec_recommend_all(
+CREATE FUNCTION @extschema@.seqrec_recommend_all(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude text[] DEFAULT NULL,
@@ -289,78 +293,78 @@ CREATE FUNCTION seqrec_recommend_all(
     min_score real DEFAULT NULL
 ) RETURNS TABLE (user_id text, rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 100000 COST 10000000 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_recommend_all(integer, text, text[], boolean, text[], real) IS
+COMMENT ON FUNCTION @extschema@.seqrec_recommend_all(integer, text, text[], boolean, text[], real) IS
 'recommendations for every user of a model, from what each had when the model was trained';
 
-CREATE FUNCTION seqrec_similar_items(item_id text, k integer DEFAULT 10, model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_similar_items(item_id text, k integer DEFAULT 10, model text DEFAULT 'default')
 RETURNS TABLE (rank integer, similar_item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_similar_items_text';
-COMMENT ON FUNCTION seqrec_similar_items(text, integer, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_similar_items(text, integer, text) IS
 'the k items nearest to an item by cosine; none when the model does not know it';
 
-CREATE FUNCTION seqrec_similar_items(item_id bigint, k integer DEFAULT 10, model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_similar_items(item_id bigint, k integer DEFAULT 10, model text DEFAULT 'default')
 RETURNS TABLE (rank integer, similar_item_id bigint, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_similar_items_bigint';
-COMMENT ON FUNCTION seqrec_similar_items(bigint, integer, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_similar_items(bigint, integer, text) IS
 'seqrec_similar_items for tables whose ids are integers';
 
-CREATE FUNCTION seqrec_score(user_id text, clicks text[], item_ids text[], model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_score(user_id text, clicks text[], item_ids text[], model text DEFAULT 'default')
 RETURNS TABLE (item_id text, score real, probability real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 100 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_score_text';
-COMMENT ON FUNCTION seqrec_score(text, text[], text[], text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_score(text, text[], text[], text) IS
 'scores given items for a user, best first; probability: of each when one of these items is taken next; NULL for items the model does not know';
 
-CREATE FUNCTION seqrec_score(user_id bigint, clicks bigint[], item_ids bigint[], model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_score(user_id bigint, clicks bigint[], item_ids bigint[], model text DEFAULT 'default')
 RETURNS TABLE (item_id bigint, score real, probability real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 100 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_score_bigint';
-COMMENT ON FUNCTION seqrec_score(bigint, bigint[], bigint[], text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_score(bigint, bigint[], bigint[], text) IS
 'seqrec_score for tables whose ids are integers';
 
-CREATE FUNCTION seqrec_score(user_id text, clicks text[], item_id text, model text DEFAULT 'default') RETURNS real
+CREATE FUNCTION @extschema@.seqrec_score(user_id text, clicks text[], item_id text, model text DEFAULT 'default') RETURNS real
 LANGUAGE c STABLE PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'seqrec_score_one_text';
-COMMENT ON FUNCTION seqrec_score(text, text[], text, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_score(text, text[], text, text) IS
 'an item''s score for a user, for ORDER BY over any join or filter: the user''s vector is computed once a query; NULL for an item the model does not know';
 
-CREATE FUNCTION seqrec_score(user_id bigint, clicks bigint[], item_id bigint, model text DEFAULT 'default') RETURNS real
+CREATE FUNCTION @extschema@.seqrec_score(user_id bigint, clicks bigint[], item_id bigint, model text DEFAULT 'default') RETURNS real
 LANGUAGE c STABLE PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'seqrec_score_one_bigint';
-COMMENT ON FUNCTION seqrec_score(bigint, bigint[], bigint, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_score(bigint, bigint[], bigint, text) IS
 'seqrec_score of one item for tables whose ids are integers';
 
-CREATE FUNCTION seqrec_explain(user_id text, clicks text[], item_ids text[], model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_explain(user_id text, clicks text[], item_ids text[], model text DEFAULT 'default')
 RETURNS TABLE (item_id text, because_of text, contribution real, source text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain_text';
-COMMENT ON FUNCTION seqrec_explain(text, text[], text[], text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_explain(text, text[], text[], text) IS
 'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; source is clicks, user (leaving out the user''s long-term vector costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know';
 
-CREATE FUNCTION seqrec_explain(user_id bigint, clicks bigint[], item_ids bigint[], model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_explain(user_id bigint, clicks bigint[], item_ids bigint[], model text DEFAULT 'default')
 RETURNS TABLE (item_id bigint, because_of bigint, contribution real, source text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain_bigint';
-COMMENT ON FUNCTION seqrec_explain(bigint, bigint[], bigint[], text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_explain(bigint, bigint[], bigint[], text) IS
 'seqrec_explain for tables whose ids are integers';
 
-CREATE FUNCTION seqrec_user_embedding(user_id text, clicks text[] DEFAULT NULL, model text DEFAULT 'default') RETURNS real[]
+CREATE FUNCTION @extschema@.seqrec_user_embedding(user_id text, clicks text[] DEFAULT NULL, model text DEFAULT 'default') RETURNS real[]
 LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_user_embedding(text, text[], text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_user_embedding(text, text[], text) IS
 'the unit vector that items are scored with for a user and clicks; zeros when neither is known';
 
-CREATE FUNCTION seqrec_item_embedding(item_id text, model text DEFAULT 'default') RETURNS real[]
+CREATE FUNCTION @extschema@.seqrec_item_embedding(item_id text, model text DEFAULT 'default') RETURNS real[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_item_embedding(text, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_item_embedding(text, text) IS
 'an item''s unit vector; NULL when the model does not know it';
 
-CREATE FUNCTION seqrec_unknown_items(clicks text[], model text DEFAULT 'default') RETURNS text[]
+CREATE FUNCTION @extschema@.seqrec_unknown_items(clicks text[], model text DEFAULT 'default') RETURNS text[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_unknown_items(text[], text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_unknown_items(text[], text) IS
 'which of the given items a model does not know';
 
-CREATE FUNCTION seqrec_prewarm(model text DEFAULT 'default') RETURNS bigint
+CREATE FUNCTION @extschema@.seqrec_prewarm(model text DEFAULT 'default') RETURNS bigint
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED COST 100000 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_prewarm(text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_prewarm(text) IS
 'reads the snapshot of a model into memory, checks every byte and returns how many there are; a missing or damaged one is built again';
 
 -- Finding items and users by the beginning of their ids: one step into an index, then as many rows as are asked for.
 
-CREATE FUNCTION seqrec_find_items(query text DEFAULT '', k integer DEFAULT 20, model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_find_items(query text DEFAULT '', k integer DEFAULT 20, model text DEFAULT 'default')
 RETURNS TABLE (item_id text)
 LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
     SELECT found.item_id
@@ -370,10 +374,10 @@ LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE ROWS 20 SET search_path = pg_
           ORDER BY i.item_id LIMIT greatest(0, least($2, 1000))) found
     WHERE starts_with(found.item_id, coalesce($1, ''))
 $$;
-COMMENT ON FUNCTION seqrec_find_items(text, integer, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_find_items(text, integer, text) IS
 'at most k items of a model whose ids begin with a text, in the order of their ids';
 
-CREATE FUNCTION seqrec_find_users(query text DEFAULT '', k integer DEFAULT 20, model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_find_users(query text DEFAULT '', k integer DEFAULT 20, model text DEFAULT 'default')
 RETURNS TABLE (user_id text)
 LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
     SELECT found.user_id
@@ -383,7 +387,7 @@ LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE ROWS 20 SET search_path = pg_
           ORDER BY u.user_id LIMIT greatest(0, least($2, 1000))) found
     WHERE starts_with(found.user_id, coalesce($1, ''))
 $$;
-COMMENT ON FUNCTION seqrec_find_users(text, integer, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_find_users(text, integer, text) IS
 'at most k users of a model whose ids begin with a text, in the order of their ids';
 
 -- Titles and events: the caller's tables, with the caller's rights, are looked up as the caller would. Of what is called here
@@ -507,7 +511,7 @@ END $$;
 COMMENT ON FUNCTION seqrec.events_statement(jsonb, regclass, name, name, name) IS
 'the statement of seqrec_add_events, and the time that events without one have';
 
-CREATE FUNCTION seqrec_add_events(
+CREATE FUNCTION @extschema@.seqrec_add_events(
     events jsonb,
     ratings regclass,
     user_column name DEFAULT 'user_id',
@@ -531,24 +535,24 @@ BEGIN
     GET DIAGNOSTICS added = ROW_COUNT;
     RETURN added;
 END $$;
-COMMENT ON FUNCTION seqrec_add_events(jsonb, regclass, name, name, name, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_add_events(jsonb, regclass, name, name, name, text) IS
 'adds an array of objects with user_id, item_id and, unless now is meant, timestamp to a table of interactions, with the caller''s rights, and returns how many; NULL, and nothing is added, when the key was used in the last day';
 
 -- Versions.
 
-CREATE FUNCTION seqrec_activate(model_id bigint) RETURNS void
+CREATE FUNCTION @extschema@.seqrec_activate(model_id bigint) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_activate(bigint) IS
+COMMENT ON FUNCTION @extschema@.seqrec_activate(bigint) IS
 'makes a version the one that is served; every session switches when the transaction commits';
 
-CREATE FUNCTION seqrec_drop(model_id bigint) RETURNS void
+CREATE FUNCTION @extschema@.seqrec_drop(model_id bigint) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_drop(bigint) IS
+COMMENT ON FUNCTION @extschema@.seqrec_drop(bigint) IS
 'removes a version and everything that belongs to it';
 
-CREATE FUNCTION seqrec_set_owner(model text, owner regrole) RETURNS void
+CREATE FUNCTION @extschema@.seqrec_set_owner(model text, owner regrole) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION seqrec_set_owner(text, regrole) IS
+COMMENT ON FUNCTION @extschema@.seqrec_set_owner(text, regrole) IS
 'gives a model, all its versions and its jobs to another role; the way out when the role that trained it has been dropped';
 
 -- Views. They are barriers: no condition of a query sees a row before its reader may. What a view calls runs as its reader,
@@ -596,7 +600,7 @@ $$;
 COMMENT ON FUNCTION seqrec.current_state(seqrec.jobs) IS
 'the state of a job as it is now';
 
-CREATE VIEW seqrec_jobs WITH (security_barrier) AS
+CREATE VIEW @extschema@.seqrec_jobs WITH (security_barrier) AS
 SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, j.labels_per_s, j.metrics,
        j.warnings,
        CASE WHEN s.state = 'interrupted' THEN coalesce(j.error, 'the job''s worker is gone') ELSE j.error END AS error,
@@ -609,41 +613,41 @@ SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, 
 FROM seqrec.jobs j, LATERAL (SELECT seqrec.visible_to_me(j.owner) AS own OFFSET 0) o,
      LATERAL (SELECT seqrec.current_state(j) AS state OFFSET 0) s
 WHERE o.own OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE');
-COMMENT ON VIEW seqrec_jobs IS 'training jobs that the current user may see';
+COMMENT ON VIEW @extschema@.seqrec_jobs IS 'training jobs that the current user may see';
 
-CREATE VIEW seqrec_job_log WITH (security_barrier) AS
+CREATE VIEW @extschema@.seqrec_job_log WITH (security_barrier) AS
 SELECT l.job_id, l.at, l.epoch, l.step, l.loss, l.metrics
 FROM seqrec.job_log l JOIN seqrec.jobs j USING (job_id)
 WHERE seqrec.visible_to_me(j.owner) OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE');
-COMMENT ON VIEW seqrec_job_log IS 'epochs of the training jobs that the current user may see';
+COMMENT ON VIEW @extschema@.seqrec_job_log IS 'epochs of the training jobs that the current user may see';
 
-CREATE VIEW seqrec_models WITH (security_barrier) AS
+CREATE VIEW @extschema@.seqrec_models WITH (security_barrier) AS
 SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, pg_get_userbyid(m.owner) AS owner, m.created_at, m.metrics, m.dim,
        m.n_users, m.n_items, m.config, CASE WHEN o.own THEN m.source END AS source
 FROM seqrec.models m, LATERAL (SELECT seqrec.visible_to_me(m.owner) AS own OFFSET 0) o
 WHERE o.own
    OR has_function_privilege('@extschema@.seqrec_recommend(pg_catalog.text, pg_catalog.text[], integer, pg_catalog.text, pg_catalog.text[], boolean, pg_catalog.text[], real)', 'EXECUTE');
-COMMENT ON VIEW seqrec_models IS 'model versions that the current user may see';
+COMMENT ON VIEW @extschema@.seqrec_models IS 'model versions that the current user may see';
 
 -- What trains, answers, writes or decides who sees is for nobody until the DBA grants EXECUTE. PUBLIC keeps what the views call, the
 -- procedure that waits for a job one may see, and the two functions of titles, which read with the caller's rights.
 
-REVOKE ALL ON FUNCTION seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text),
-    seqrec_cancel(bigint), seqrec_resume(bigint), seqrec_activate(bigint), seqrec_drop(bigint), seqrec_set_owner(text, regrole),
-    seqrec_history(text, integer, text), seqrec.sees_all_jobs(),
-    seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real),
-    seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real),
-    seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real),
-    seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real),
+REVOKE ALL ON FUNCTION @extschema@.seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text),
+    @extschema@.seqrec_cancel(bigint), @extschema@.seqrec_resume(bigint), @extschema@.seqrec_activate(bigint), @extschema@.seqrec_drop(bigint), @extschema@.seqrec_set_owner(text, regrole),
+    @extschema@.seqrec_history(text, integer, text), seqrec.sees_all_jobs(),
+    @extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real),
+    @extschema@.seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real),
+    @extschema@.seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real),
+    @extschema@.seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real),
     seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real),
-    seqrec_recommend_all(integer, text, text[], boolean, text[], real),
-    seqrec_similar_items(text, integer, text), seqrec_similar_items(bigint, integer, text),
-    seqrec_score(text, text[], text[], text), seqrec_score(bigint, bigint[], bigint[], text),
-    seqrec_score(text, text[], text, text), seqrec_score(bigint, bigint[], bigint, text),
-    seqrec_explain(text, text[], text[], text), seqrec_explain(bigint, bigint[], bigint[], text),
-    seqrec_user_embedding(text, text[], text), seqrec_item_embedding(text, text),
-    seqrec_unknown_items(text[], text), seqrec_prewarm(text),
-    seqrec_find_items(text, integer, text), seqrec_find_users(text, integer, text),
-    seqrec_add_events(jsonb, regclass, name, name, name, text), seqrec.claim_event_key(text) FROM PUBLIC;
+    @extschema@.seqrec_recommend_all(integer, text, text[], boolean, text[], real),
+    @extschema@.seqrec_similar_items(text, integer, text), @extschema@.seqrec_similar_items(bigint, integer, text),
+    @extschema@.seqrec_score(text, text[], text[], text), @extschema@.seqrec_score(bigint, bigint[], bigint[], text),
+    @extschema@.seqrec_score(text, text[], text, text), @extschema@.seqrec_score(bigint, bigint[], bigint, text),
+    @extschema@.seqrec_explain(text, text[], text[], text), @extschema@.seqrec_explain(bigint, bigint[], bigint[], text),
+    @extschema@.seqrec_user_embedding(text, text[], text), @extschema@.seqrec_item_embedding(text, text),
+    @extschema@.seqrec_unknown_items(text[], text), @extschema@.seqrec_prewarm(text),
+    @extschema@.seqrec_find_items(text, integer, text), @extschema@.seqrec_find_users(text, integer, text),
+    @extschema@.seqrec_add_events(jsonb, regclass, name, name, name, text), seqrec.claim_event_key(text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA seqrec TO PUBLIC;
-GRANT SELECT ON seqrec_jobs, seqrec_job_log, seqrec_models TO PUBLIC;
+GRANT SELECT ON @extschema@.seqrec_jobs, @extschema@.seqrec_job_log, @extschema@.seqrec_models TO PUBLIC;

@@ -31,7 +31,9 @@ constexpr int kMostLine = 1 << 20;  // a longer line is a bug of the trainer, no
 constexpr int kMostDetail = 2000;   // of the trainer's standard error, in a job's row
 constexpr long kEndPollMilliseconds = 10;
 constexpr const char* kPassedOn[] = {"PATH",   "LD_LIBRARY_PATH",      "TMPDIR", "LANG",
-                                     "LC_ALL", "CUDA_VISIBLE_DEVICES", "TZ"};
+                                     "LC_ALL", "CUDA_VISIBLE_DEVICES", "TZ",     "SEQREC_ISA"};
+// The trainer has threads of its own: libraries that start more while they load take memory, and some hang without.
+constexpr const char* kSet[] = {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1"};
 
 pid_t running = 0;
 int output = -1;
@@ -43,7 +45,7 @@ bool limited = false;  // the memory of the running trainer
 struct Launch {
     const char* path;
     char* arguments[4];
-    char* environment[lengthof(kPassedOn) + 1];
+    char* environment[lengthof(kPassedOn) + lengthof(kSet) + 1];
     int output, errors;
     pid_t parent;
 };
@@ -85,6 +87,7 @@ void prepare(Launch* launch, const char* path, const char* job_path) {
     int count = 0;
     for (const char* name : kPassedOn)
         if (const char* value = getenv(name)) launch->environment[count++] = psprintf("%s=%s", name, value);
+    for (const char* setting : kSet) launch->environment[count++] = pstrdup(setting);
     launch->environment[count] = nullptr;
     launch->parent = getpid();
 }

@@ -12,7 +12,7 @@ struct Successor {
 
 /// Items by popularity: place[i] = how many items are more popular than i.
 std::vector<std::int32_t> popularity_places(const Dataset& data) {
-    const std::vector<float> counts = data.training_counts();
+    const std::vector<std::int64_t> counts = data.counts(Part::Training);
     std::vector<std::int32_t> order(counts.size()), place(counts.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),

@@ -96,10 +96,10 @@ void Dataset::check() const {
                 "A sequence model learns which item follows another; check the user column.");
 }
 
-std::vector<float> Dataset::training_counts() const {
-    std::vector<float> counts(static_cast<std::size_t>(items_));
+std::vector<std::int64_t> Dataset::counts(Part which) const {
+    std::vector<std::int64_t> counts(static_cast<std::size_t>(items_));
     for (std::int64_t u = 0; u < users(); ++u)
-        for (const std::int32_t item : training(u)) ++counts[static_cast<std::size_t>(item)];
+        for (const std::int32_t item : part(u, which)) ++counts[static_cast<std::size_t>(item)];
     return counts;
 }
 

@@ -61,8 +61,8 @@ class Dataset {
         return known_.empty() ? 0 : known_[static_cast<std::size_t>(user)];
     }
     bool builds_on_a_model() const { return !known_.empty(); }
-    /// Interactions of each item in the training part. 训练部分中每个物品的交互数。
-    std::vector<float> training_counts() const;
+    /// Interactions of each item in a part. 某部分中每个物品的交互数。
+    std::vector<std::int64_t> counts(Part part) const;
     /// Interactions of each item overall, where one that is older by a ninth of the time between the first
     /// and the last twentieth of all interactions (about a tenth of the data's time) counts half as much.
     /// 每个物品的交互数；每早约数据时间跨度的十分之一，权重减半。

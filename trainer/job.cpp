@@ -1,5 +1,10 @@
 #include "job.hpp"
 
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -8,6 +13,8 @@
 #include "core/options.hpp"
 #include "export.hpp"
 #include "indexing.hpp"
+#include "leftovers.hpp"
+#include "memory_errors.hpp"
 #include "metrics.hpp"
 #include "stop.hpp"
 #include "training.hpp"
@@ -141,9 +148,10 @@ Trained train_members(const Job& job, const Dataset& data, const Settings& setti
 }
 
 void train(const std::string& path, Reporter& reporter) {
+    reporter.progress({{"phase", "loading"}, {"percent", 0}});  // first: who reads it then limits the memory
     const Job job = read_job(path);
+    remove_leftovers(job.model, job.checkpoint);
     const json options = resolve_options(job.kind, job.options);
-    reporter.progress({{"phase", "loading"}, {"percent", 0}});
     Dataset data(job.dataset);
     const Settings settings(options, data, earlier_config(job));
     Random random(static_cast<std::uint64_t>(settings.seed));
@@ -167,36 +175,54 @@ void train(const std::string& path, Reporter& reporter) {
     reporter.event("done", {{"metrics", trained.metrics}, {"config", config}});
 }
 
-int fail(Reporter& reporter, const char* state, const std::string& message, const std::string& hint) {
+/// Written beforehand: there may be no memory to make it when it is needed.
+constexpr std::string_view kOutOfMemory =
+    R"({"event":"error","sqlstate":"53200","message":"out of memory while training",)"
+    R"("hint":"Lower dim, batch_tokens or threads, or give the trainer more memory."})"
+    "\n";
+
+void fail(Reporter& reporter, const char* state, const std::string& message, const std::string& hint) {
     reporter.event("error", {{"sqlstate", state}, {"message", message}, {"hint", hint}});
-    return 1;
 }
 
-int out_of_memory(Reporter& reporter) {
-    return fail(reporter, sqlstate::kOutOfMemory, "out of memory while training",
-                "Lower dim, batch_tokens or threads, or give the trainer more memory.");
+void report(Reporter& reporter, const std::exception& error) {
+    if (is_out_of_memory(error)) return reporter.line(kOutOfMemory);
+    if (const auto* own = dynamic_cast<const Error*>(&error))
+        return fail(reporter, own->sqlstate.c_str(), own->what(), own->hint);
+    const auto* torch = dynamic_cast<const c10::Error*>(&error);
+    fail(reporter, sqlstate::kInternal, torch ? torch->what_without_backtrace() : error.what(), "");
+}
+
+int run(const std::string& path) {
+    Reporter reporter;
+    try {
+        train(path, reporter);
+        return 0;
+    } catch (const Stopped&) {
+        return 143;
+    } catch (const std::exception& error) {
+        report(reporter, error);
+        return 1;
+    }
+}
+
+std::atomic<bool> running = false;
+
+/// libgomp calls exit(), in any thread, when it gets no memory. Destructors are then no safe thing to run.
+void leave(int status, void*) {
+    if (running) std::fwrite(kOutOfMemory.data(), 1, kOutOfMemory.size(), stdout);
+    std::fflush(stdout);
+    ::_exit(status);
 }
 
 }  // namespace
 
 int run_job(const std::string& path) {
-    Reporter reporter;
-    try {
-        train(path, reporter);
-        return 0;
-    } catch (const Error& error) {
-        return fail(reporter, error.sqlstate.c_str(), error.what(), error.hint);
-    } catch (const std::bad_alloc&) {
-        return out_of_memory(reporter);
-    } catch (const c10::Error& error) {
-        const std::string what = error.what_without_backtrace();
-        if (what.find("not enough memory") != std::string::npos) return out_of_memory(reporter);
-        return fail(reporter, sqlstate::kInternal, what, "");
-    } catch (const Stopped&) {
-        return 143;
-    } catch (const std::exception& error) {
-        return fail(reporter, sqlstate::kInternal, error.what(), "");
-    }
+    ::on_exit(leave, nullptr);
+    running = true;
+    const int status = run(path);
+    running = false;
+    return status;
 }
 
 }  // namespace seqrec::trainer

@@ -1,9 +1,13 @@
 // seqrec-trainer: commands and what the process is set up with.
 #include <malloc.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 #include "bench_command.hpp"
 #include "encode_command.hpp"
@@ -25,8 +29,22 @@ void keep_freed_memory() {
 #ifdef M_MMAP_THRESHOLD
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 2047 << 20);
-    mallopt(M_TOP_PAD, 64 << 20);
 #endif
+}
+
+/// Keeps libtorch, OpenMP and BLAS from starting threads: Workers are all that compute, and what the others
+/// take (OpenBLAS 130 MB for each processor) counts against a limit of memory; some wait for ever for one
+/// that could not start. OpenBLAS starts its own while it is loaded, so the program is loaded once more.
+void keep_libraries_to_one_thread(char** argv) {
+    bool known = true;
+    for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) {
+        const char* value = std::getenv(name);
+        known = known && value && std::string_view(value) == "1";
+        ::setenv(name, "1", 1);
+    }
+    std::error_code failed;
+    const std::string program = std::filesystem::read_symlink("/proc/self/exe", failed).string();
+    if (!known && !failed) ::execv(program.c_str(), argv);  // when that fails, it works nearly as well
 }
 
 }  // namespace
@@ -44,7 +62,10 @@ int main(int argc, char** argv) {
         std::fputs(kHelp, stdout);
         return 0;
     }
-    if (command == "train" && argc == 3) return seqrec::trainer::run_job(argv[2]);
+    if (command == "train" && argc == 3) {
+        keep_libraries_to_one_thread(argv);
+        return seqrec::trainer::run_job(argv[2]);
+    }
     if (command == "encode" && argc == 4) return seqrec::trainer::run_encode(argv[2], argv[3]);
     if (command == "bench" && argc == 3 && std::atoi(argv[2]) > 0)
         return seqrec::trainer::run_bench(std::atoi(argv[2]));

@@ -1,22 +1,24 @@
 #include "reporter.hpp"
 
 #include <cstdio>
+#include <new>
 
 namespace seqrec::trainer {
 namespace {
 
 using namespace std::chrono_literals;
 
-void print_line(const char* name, nlohmann::json fields) {
-    fields["event"] = name;
-    const std::string line = fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+void print_text(std::string_view line) {
     std::fwrite(line.data(), 1, line.size(), stdout);
     std::fflush(stdout);
 }
 
-}  // namespace
+void print_line(const char* name, nlohmann::json fields) {
+    fields["event"] = name;
+    print_text(fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
 
-Reporter::Reporter() : thread_([this] { heartbeat(); }) {}
+}  // namespace
 
 Reporter::~Reporter() {
     {
@@ -24,7 +26,7 @@ Reporter::~Reporter() {
         stopping_ = true;
     }
     wake_.notify_all();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
 }
 
 void Reporter::progress(nlohmann::json fields) {
@@ -32,6 +34,7 @@ void Reporter::progress(nlohmann::json fields) {
     const bool new_phase = latest_.is_null() || latest_["phase"] != fields["phase"];
     latest_ = std::move(fields);
     if (new_phase || std::chrono::steady_clock::now() - printed_ >= 200ms) print_progress();
+    if (!thread_.joinable()) thread_ = std::thread([this] { heartbeat(); });
 }
 
 void Reporter::event(const char* name, nlohmann::json fields) {
@@ -39,17 +42,29 @@ void Reporter::event(const char* name, nlohmann::json fields) {
     print_line(name, std::move(fields));
 }
 
+void Reporter::line(std::string_view text) {
+    const std::lock_guard lock(mutex_);
+    print_text(text);
+}
+
 void Reporter::print_progress() {
     print_line("progress", latest_);
     printed_ = std::chrono::steady_clock::now();
+}
+
+void Reporter::repeat() {
+    try {
+        print_progress();
+    } catch (const std::bad_alloc&) {
+        // The threads that train find out as well, and can tell.
+    }
 }
 
 void Reporter::heartbeat() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         wake_.wait_for(lock, 100ms);
-        if (!stopping_ && !latest_.is_null() && std::chrono::steady_clock::now() - printed_ >= 800ms)
-            print_progress();
+        if (!stopping_ && std::chrono::steady_clock::now() - printed_ >= 800ms) repeat();
     }
 }
 

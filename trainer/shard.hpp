@@ -14,7 +14,7 @@ struct ShardInput {
     const Transformer& model;
     const RowTable& users;
     const Settings& settings;
-    const std::vector<float>& label_share;  // of each item among all labels
+    const std::vector<float>& label_share;  // of each item among the labels; only read when sampled
     std::int64_t sampled;
 };
 

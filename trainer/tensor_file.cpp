@@ -26,7 +26,7 @@ at::ScalarType torch_type(DType type) {
 }  // namespace
 
 void write_tensors(const std::string& path, const std::map<std::string, std::string>& metadata,
-                   const std::vector<NamedTensor>& tensors, Durability durability) {
+                   const std::vector<NamedTensor>& tensors) {
     const WriteGuard guard;
     SafetensorsWriter writer;
     for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
@@ -39,7 +39,7 @@ void write_tensors(const std::string& path, const std::map<std::string, std::str
         if (values.nbytes() > 0) std::memcpy(writer.bytes(name).data(), values.data_ptr(), values.nbytes());
     }
     guard.check();
-    writer.commit(durability);
+    writer.commit();
 }
 
 at::Tensor read_tensor(const SafetensorsFile& file, std::string_view name) {

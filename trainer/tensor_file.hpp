@@ -20,7 +20,7 @@ struct NamedTensor {
 /// whole. A signal to stop leaves nothing behind. Errors: 53100 (disk full), 58030.
 /// 将张量写入文件；只有完整时才以 path 出现，收到停止信号则不留痕迹。错误：53100（磁盘满）、58030。
 void write_tensors(const std::string& path, const std::map<std::string, std::string>& metadata,
-                   const std::vector<NamedTensor>& tensors, Durability durability = Durability::Durable);
+                   const std::vector<NamedTensor>& tensors);
 
 /// A copy of one tensor; Error XX001 when the file does not have it. 张量的副本；文件中没有则抛出 Error
 /// XX001。

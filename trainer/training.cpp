@@ -22,10 +22,12 @@ std::size_t validation_limit(const Dataset& data) {
     return std::clamp<std::size_t>(2'500'000'000 / static_cast<std::size_t>(data.items()), 2000, 20000);
 }
 
-std::vector<float> shares(std::vector<float> counts) {
-    const double total = std::max(1.0, std::accumulate(counts.begin(), counts.end(), 0.0));
-    for (float& count : counts) count = static_cast<float>(count / total);
-    return counts;
+std::vector<float> shares(const std::vector<std::int64_t>& counts) {
+    const auto total = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+    std::vector<float> shares;
+    for (const std::int64_t count : counts)
+        shares.push_back(static_cast<float>(static_cast<double>(count) / std::max(1.0, total)));
+    return shares;
 }
 
 /// Multiplications and additions of the matrix products of one step, forward and backward.
@@ -86,7 +88,7 @@ Training::Training(const Dataset& data, const Settings& settings, Snapshot start
       model_(std::move(start.model)),
       optimizer_(dense_weights(model_, settings.sampled_items > 0)),
       users_(std::move(start.users)),
-      label_share_(shares(data.training_counts())),
+      label_share_(shares(data.counts(Part::Training))),
       schedule_(settings),
       validation_users_(thin_out(data.evaluated(), validation_limit(data))),
       validation_interval_(validation_interval(data, settings, validation_users_)),
@@ -173,6 +175,7 @@ void Training::start_from(const Snapshot& weights) {
 void Training::fit_all() {
     if (!settings_.refit || data_.evaluated().empty()) return;
     part_ = Part::All;
+    label_share_ = shares(data_.counts(part_));
     start_from({best_.model, best_users_});
     final_epochs_ =
         std::max<std::int64_t>(1, std::llround(kFinalShare * static_cast<double>(now_.best_epoch)));

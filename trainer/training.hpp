@@ -59,6 +59,9 @@ class Training {
     void fit_all();
 
     const Snapshot& best() const { return best_; }
+    /// Of each item among the labels now trained on; what a sampled softmax is corrected with.
+    /// 各物品在当前训练标签中的占比，用于采样 softmax 的校正。
+    const std::vector<float>& label_share() const { return label_share_; }
     /// What was measured so far, in sums over it and the turns before it where `before` has them:
     /// `best_epoch`, `epochs`, `labels`, `labels_per_s`, `train_seconds`, …
     nlohmann::json metrics(const nlohmann::json& before) const;

@@ -1,6 +1,7 @@
 #include "workers.hpp"
 
 #include <dlfcn.h>
+#include <malloc.h>
 
 #include "torch.hpp"
 
@@ -13,15 +14,42 @@ void use_one_blas_thread() {
     if (void* symbol = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads")) reinterpret_cast<Setter>(symbol)(1);
 }
 
-}  // namespace
-
-Workers::Workers(int count) : count_(count) {
-    at::set_num_threads(1);
-    use_one_blas_thread();
-    for (int part = 1; part < count; ++part) threads_.emplace_back([this, part] { work(part); });
+/// set_num_threads() starts and ends a pool of threads, and waits for ever when one can't start: where the
+/// environment says 1, it is not called.
+void compute_in_one_thread() {
+    if (at::get_num_threads() != 1) at::set_num_threads(1);
 }
 
-Workers::~Workers() {
+/// Keeps the memory that a thread has freed, as keep_freed_memory() in main.cpp does. Heaps begin with their
+/// padding, which counts against a limit of memory before anything is in it, so this comes when each thread
+/// has its heap. Whose heap can't grow then takes from another's: to try for a new one fails as well, slowly,
+/// each time.
+void keep_heaps() {
+#ifdef M_TOP_PAD
+    mallopt(M_TOP_PAD, 64 << 20);
+    mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
+}  // namespace
+
+Workers::Workers(int count) : count_(count), busy_(count - 1) {
+    compute_in_one_thread();
+    use_one_blas_thread();
+    try {
+        for (int part = 1; part < count; ++part) threads_.emplace_back([this, part] { work(part); });
+    } catch (...) {
+        stop();  // those that run already; the destructor won't
+        throw;
+    }
+    std::unique_lock lock(mutex_);
+    finish_.wait(lock, [this] { return busy_ == 0; });
+    keep_heaps();
+}
+
+Workers::~Workers() { stop(); }
+
+void Workers::stop() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
@@ -59,7 +87,8 @@ void Workers::split(std::int64_t n, const std::function<void(std::int64_t, std::
 }
 
 void Workers::work(int part) {
-    at::set_num_threads(1);
+    compute_in_one_thread();  // which takes the thread's first memory
+    finish_part();
     std::uint64_t seen = 0;
     for (;;) {
         const std::function<void(int)>* job = nullptr;
@@ -76,10 +105,14 @@ void Workers::work(int part) {
         } catch (...) {
             failure = std::current_exception();
         }
-        const std::lock_guard lock(mutex_);
-        if (failure && !failure_) failure_ = failure;
-        if (--busy_ == 0) finish_.notify_one();
+        finish_part(failure);
     }
+}
+
+void Workers::finish_part(const std::exception_ptr& failure) {
+    const std::lock_guard lock(mutex_);
+    if (failure && !failure_) failure_ = failure;
+    if (--busy_ == 0) finish_.notify_one();
 }
 
 }  // namespace seqrec::trainer

@@ -18,6 +18,7 @@ namespace seqrec::trainer {
 /// 部分）。每个线程独立计算；任一部分的异常由 run() 重新抛出。
 class Workers {
   public:
+    /// std::system_error when a thread can't be started. 线程无法启动时抛出 std::system_error。
     explicit Workers(int count);
     ~Workers();
     Workers(const Workers&) = delete;
@@ -30,13 +31,15 @@ class Workers {
 
   private:
     void work(int part);
+    void finish_part(const std::exception_ptr& failure = nullptr);
+    void stop();
 
     int count_;
     std::mutex mutex_;
     std::condition_variable start_, finish_;
     const std::function<void(int)>* job_ = nullptr;
     std::uint64_t round_ = 0;
-    int busy_ = 0;
+    int busy_;
     bool stopping_ = false;
     std::exception_ptr failure_;
     std::vector<std::thread> threads_;

@@ -264,7 +264,7 @@ void DatasetWriter::write(const std::string& path) {
     user_id_bytes_.copy_to(writer.bytes("user.id.bytes"));
     std::ranges::copy(std::as_bytes(items_.offsets()), writer.bytes("item.id.offsets").begin());
     std::ranges::copy(std::as_bytes(items_.bytes()), writer.bytes("item.id.bytes").begin());
-    writer.commit(Durability::Durable);  // an interrupted job goes on with it, after a power loss too
+    writer.commit();  // an interrupted job goes on with it, after a power loss too
 }
 
 }  // namespace seqrec

@@ -145,15 +145,14 @@ NewFile& NewFile::operator=(NewFile&& other) noexcept {
 
 NewFile::~NewFile() { abandon(); }
 
-FileState NewFile::commit(Durability durability) {
-    const bool durable = durability == Durability::Durable;
-    if (durable && (::msync(address_, size_, MS_SYNC) != 0 || ::fsync(descriptor_) != 0))
+FileState NewFile::commit() {
+    if (::msync(address_, size_, MS_SYNC) != 0 || ::fsync(descriptor_) != 0)
         fail("could not write file", temporary_, errno);
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("could not rename file", temporary_, errno);
     temporary_.clear();
     const FileState state = state_of(descriptor_, path_);  // a new name is a change
     abandon();
-    if (durable) sync_folder_of(path_);
+    sync_folder_of(path_);
     return state;
 }
 

@@ -48,9 +48,6 @@ class MappedFile {
     FileState state_;
 };
 
-/// Whether a file must survive a crash of the machine. 文件是否须在机器崩溃后仍然完好。
-enum class Durability { Durable, Scratch };
-
 /// A file that is being written through a mapping, under a temporary name until `commit`. Movable.
 /// 通过映射写入的新文件，commit 之前使用临时名称。可移动。
 class NewFile {
@@ -64,10 +61,10 @@ class NewFile {
     ~NewFile();
 
     std::span<std::byte> bytes() const { return {static_cast<std::byte*>(address_), size_}; }
-    /// Gives the file its final name; a durable one is flushed to disk before, and its folder after. Returns
-    /// the state of the file under that name. 重命名为最终路径；Durable 时先刷盘，随后对目录
-    /// fsync。返回重命名后文件的状态。
-    FileState commit(Durability durability = Durability::Durable);
+    /// Flushes the file to disk, gives it its final name and flushes its folder. Returns the state of the file
+    /// under that name.
+    /// 将文件刷盘，重命名为最终路径，再对目录刷盘。返回重命名后文件的状态。
+    FileState commit();
 
   private:
     void abandon() noexcept;

@@ -226,9 +226,9 @@ void SafetensorsWriter::fill_checksum(const Poll& poll) {
     }
 }
 
-FileState SafetensorsWriter::commit(Durability durability, const Poll& poll) {
+FileState SafetensorsWriter::commit(const Poll& poll) {
     if (with_checksum_) fill_checksum(poll);
-    return file_.commit(durability);
+    return file_.commit();
 }
 
 }  // namespace seqrec

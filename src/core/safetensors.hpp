@@ -140,7 +140,7 @@ class SafetensorsWriter {
 
     /// Flushes to disk and renames to the final path; `poll` is called every MiB of a checksum. Returns the
     /// file's state. 刷盘并重命名为最终路径；计算校验和时每 MiB 调用一次 poll。返回文件的状态。
-    FileState commit(Durability durability = Durability::Durable, const Poll& poll = {});
+    FileState commit(const Poll& poll = {});
 
   private:
     struct Slot {

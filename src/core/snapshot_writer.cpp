@@ -344,7 +344,7 @@ FileState SnapshotWriter::commit(const Poll& poll) {
     impl_->codes.fill(impl_->file, impl_->lists, impl_->items.embedding, impl_->scale, poll);
     impl_->file.data<double>("item.popularity.total")[0] =
         std::accumulate(impl_->popularity.begin(), impl_->popularity.end(), 0.0);
-    const FileState state = impl_->file.commit(Durability::Durable, poll);
+    const FileState state = impl_->file.commit(poll);
     impl_->state = Impl::State::Done;
     return state;
 }

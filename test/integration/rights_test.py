@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Whose rights code runs with: that of whoever wrote it, or less."""
 
+import subprocess
+
 from testing import Session, SqlError, main, script, server_log, sql
 
 OPTIONS = """'{"epochs": 1, "dim": 16, "max_len": 10}'"""
@@ -326,6 +328,33 @@ def overloads_on_the_path_are_not_called():
     assert seen() == ""
 
 
+def what_was_planted_before_the_extension_is_not_taken():
+    """Closer matches for the install script's calls, in the schema that the extension is going to."""
+    subprocess.run(["createdb", "planted"], check=True)
+    sql("GRANT CREATE ON SCHEMA public TO bob", database="planted")
+    sql(
+        """CREATE FUNCTION spy() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'spy ran as %', current_user; RETURN 'x'; END $$;
+           CREATE FUNCTION pg_get_userbyid(regrole) RETURNS name LANGUAGE sql AS 'SELECT public.spy()::name';
+           CREATE FUNCTION format(text, bigint) RETURNS text LANGUAGE sql AS 'SELECT public.spy()';
+           CREATE FUNCTION gen_random_uuid() RETURNS uuid LANGUAGE sql AS 'SELECT md5(public.spy())::uuid';
+           CREATE FUNCTION has_function_privilege(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT public.spy() IS NOT NULL';
+           CREATE FUNCTION same(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT public.spy() IS NOT NULL';
+           CREATE OPERATOR = (LEFTARG = text, RIGHTARG = text, FUNCTION = same);
+           CREATE TYPE public.text AS (x int); CREATE TYPE public.jsonb AS (x int)""",
+        user="bob",
+        database="planted",
+    )
+    sql(f"CREATE EXTENSION seqrec; CREATE TABLE ratings AS {ROWS}", database="planted")
+    number = sql(f"SELECT seqrec_train('ratings', options => {OPTIONS})", database="planted")
+    sql(f"CALL seqrec_wait({number})", database="planted")
+    seen()
+    assert sql("SELECT owner FROM seqrec_models", database="planted") == "postgres"
+    assert sql("SELECT owner FROM seqrec_jobs JOIN seqrec_job_log USING (job_id) GROUP BY 1", database="planted") == "postgres"
+    assert sql("SELECT count(*) FROM seqrec_recommend('u1', NULL, 5)", database="planted") == "5"
+    assert seen() == ""
+    subprocess.run(["dropdb", "planted"], check=True)
+
+
 def one_roles_name_is_not_anothers():
     """b's interrupted job does not become active over a's model of the same name."""
     make_table("contested")
@@ -373,6 +402,7 @@ if __name__ == "__main__":
         row_security_switched_on_later_is_noticed,
         temporary_objects_do_not_stand_in,
         overloads_on_the_path_are_not_called,
+        what_was_planted_before_the_extension_is_not_taken,
         one_roles_name_is_not_anothers,
         a_superusers_training_leaves_the_owner,
         privileges_of_the_trainer_alone_count,

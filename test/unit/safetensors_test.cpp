@@ -196,7 +196,7 @@ TEST_F(Safetensors, ChecksumsCoverEveryMebibyte) {
         writer.end_with_checksum();
         writer.create(path_);
         int polls = 0;
-        const FileState state = writer.commit(Durability::Scratch, [&] { ++polls; });
+        const FileState state = writer.commit([&] { ++polls; });
         const SafetensorsFile file = SafetensorsFile::open(path_);
         EXPECT_EQ(file.mapped().state(), state);
         file.verify([&] { ++polls; });

@@ -51,6 +51,17 @@ TEST(Dataset, RecentInteractionsCountMore) {
     EXPECT_EQ(counts[3], 0);
 }
 
+/// Whole numbers: floats stop at 2^24.
+TEST(Dataset, CountsTheInteractionsOfAPart) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", {{0, 1, 0, 2, 3}, {1, 2, 3}, {3, 0}}, 5);
+    const Dataset data(folder / "dataset");
+    using Counts = std::vector<std::int64_t>;
+    static_assert(std::is_same_v<decltype(data.counts(Part::All)), Counts>);
+    EXPECT_EQ(data.counts(Part::Training), (Counts{2, 2, 0, 1, 0}));
+    EXPECT_EQ(data.counts(Part::All), (Counts{2, 2, 2, 3, 0}));
+}
+
 TEST(Dataset, KnowsWhatAnEarlierModelHasLearned) {
     const TempFolder folder;
     testing::write_dataset(folder / "dataset", {{0, 1, 0, 2, 3}, {4, 5}}, 6);  // events 0 to 4, 5 and 6

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <thread>
 
+#include "limits.hpp"
 #include "shop.hpp"
 
 namespace seqrec::trainer {
@@ -151,12 +152,12 @@ TEST(Job, EndsAtMaxSeconds) {
 }
 
 /// Starts a job on a dataset that is there already; returns the process.
-pid_t start_job(const TempFolder& folder, const json& job) {
+pid_t start_job(const TempFolder& folder, const json& job, const std::string& output = "/dev/null") {
     const std::string path = folder / "job";
     seqrec::testing::write_file(path, job.dump());
     const pid_t child = ::fork();
     if (child == 0) {
-        if (!std::freopen("/dev/null", "w", stdout)) ::_exit(1);
+        if (!std::freopen(output.c_str(), "w", stdout)) ::_exit(1);
         ::execl(SEQREC_TRAINER, SEQREC_TRAINER, "train", path.c_str(), nullptr);
         ::_exit(127);
     }
@@ -246,6 +247,55 @@ TEST(Job, StartsAnewBesideTheCheckpointOfAnotherJob) {
     ASSERT_EQ(testing::run_job(alone, options).status, 0);
     EXPECT_TRUE(weights(folder) == weights(alone));
     EXPECT_EQ(SafetensorsFile::open(folder / "checkpoint.0").meta("job"), "b");
+}
+
+/// Waits for a process to end, at most half a minute; -1 when it has to be killed.
+int wait_for(pid_t child) {
+    int status = 0;
+    for (int i = 0; i < 300; ++i) {
+        if (::waitpid(child, &status, WNOHANG) == child) return status;
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    return -1;
+}
+
+/// Starts a job and, as the worker does, limits its memory once its first line is there: to `more` than it
+/// has.
+testing::Outcome train_with_little_memory(const TempFolder& folder, const json& job, std::uint64_t more) {
+    const std::string output = folder / "output";
+    seqrec::testing::write_file(output, "");
+    const pid_t child = start_job(folder, job, output);
+    for (int i = 0; i < 10000 && std::filesystem::file_size(output) == 0; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    testing::limit_memory(child, more);
+    testing::Outcome outcome;
+    outcome.status = wait_for(child);
+    outcome.events = testing::read_events(read_file(output));
+    return outcome;
+}
+
+/// However little there is: it trains, or says that memory ran out.
+TEST(Job, OutOfMemoryIsAnErrorOfItsOwn) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", testing::walks(3000, 5000, 60), 5000);
+    const json job = {{"dataset", folder / "dataset"},
+                      {"model", folder / "model"},
+                      {"kind", "transformer"},
+                      {"options", {{"epochs", 1}, {"members", 1}, {"threads", 4}}}};
+    for (const std::uint64_t mb : {0, 2, 8, 16, 32, 64, 100, 1000}) {
+        const auto outcome = train_with_little_memory(folder, job, mb << 20);
+        SCOPED_TRACE(std::to_string(mb) + " MB");
+        ASSERT_FALSE(outcome.events.empty());
+        EXPECT_EQ(outcome.events[0].at("phase"), "loading");
+        if (mb > 32 && outcome.status == 0) continue;
+        EXPECT_LE(mb, 100u);
+        ASSERT_TRUE(WIFEXITED(outcome.status));
+        EXPECT_EQ(WEXITSTATUS(outcome.status), 1);
+        ASSERT_FALSE(outcome.last("error").is_null());
+        EXPECT_EQ(outcome.last("error").at("sqlstate"), "53200");
+    }
 }
 
 TEST(Job, SigtermLeavesNoFile) {

@@ -73,6 +73,15 @@ struct Outcome {
     }
 };
 
+/// The events of a trainer's output, one JSON object a line. 训练器输出的事件，每行一个 JSON 对象。
+inline std::vector<nlohmann::json> read_events(const std::string& output) {
+    std::vector<nlohmann::json> events;
+    std::size_t begin = 0;
+    for (std::size_t end; (end = output.find('\n', begin)) != std::string::npos; begin = end + 1)
+        events.push_back(nlohmann::json::parse(output.substr(begin, end - begin)));
+    return events;
+}
+
 /// Runs a command and reads its output as JSON lines.
 inline Outcome run_command(const std::string& command) {
     Outcome outcome;
@@ -82,9 +91,7 @@ inline Outcome run_command(const std::string& command) {
     while (const std::size_t size = std::fread(part.data(), 1, part.size(), pipe))
         output.append(part.data(), size);
     outcome.status = ::pclose(pipe);
-    std::size_t begin = 0;
-    for (std::size_t end; (end = output.find('\n', begin)) != std::string::npos; begin = end + 1)
-        outcome.events.push_back(nlohmann::json::parse(output.substr(begin, end - begin)));
+    outcome.events = read_events(output);
     return outcome;
 }
 
