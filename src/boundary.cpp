@@ -45,7 +45,8 @@ const char* message_text(const char* text) {
     };
     if (IsTransactionState() && !call_postgres(convert, &call)) return call.converted;
     char* ascii = pstrdup(text);
-    std::replace_if(ascii, ascii + std::strlen(ascii), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+    std::replace_if(
+        ascii, ascii + std::strlen(ascii), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
     return ascii;
 }
 

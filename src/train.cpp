@@ -93,8 +93,9 @@ void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
 
 /// The options with defaults filled in; ERROR 22023 for what the kind does not know.
 const char* check_options(const char* kind, const char* options) {
-    return guarded(
-        [&] { return from_utf8(json_text(resolve_options(to_utf8(kind), nlohmann::json::parse(to_utf8(options))))); });
+    return guarded([&] {
+        return from_utf8(json_text(resolve_options(to_utf8(kind), nlohmann::json::parse(to_utf8(options)))));
+    });
 }
 
 /// The name or version that the options ask to start from, or null.
