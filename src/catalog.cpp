@@ -52,7 +52,12 @@ RoleScope enter_role(Oid role, const char* search_path) {
     return scope;
 }
 
-RoleScope enter_extension_owner() { return enter_role(owner_of(catalog_table("models"))); }
+RoleScope enter_extension_owner() {
+    const Oid models = catalog_table("models");
+    // What follows is written for the tables of this library's version; in 0.1.0 owners were names.
+    if (get_atttype(models, get_attnum(models, "owner")) != REGROLEOID) report_old_extension();
+    return enter_role(owner_of(models));
+}
 
 void leave(const RoleScope& scope) {
     AtEOXact_GUC(false, scope.guc_level);

@@ -208,8 +208,8 @@ void set_metrics(std::int64_t model_id, const char* metrics) {
 /// A version gets the owner that its name has, whoever trained it; ERROR when the job's owner may not replace
 /// that one's model any more. Asked for under the lock on the name, so that the answer stays true.
 void keep_owner(const Job& job, std::int64_t model_id) {
-    const Oid owner = owner_of_model(job.model, model_id);
-    if (!OidIsValid(owner) || (!role_exists(owner) && superuser_arg(job.owner))) return;
+    Oid owner;
+    if (!find_owner(job.model, &owner, model_id) || (!role_exists(owner) && superuser_arg(job.owner))) return;
     if (!role_exists(job.owner) || !has_privs_of_role(job.owner, owner))
         ereport(ERROR,
                 (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -230,13 +230,14 @@ void see_own_rows() {
 
 }  // namespace
 
-Oid owner_of_model(const char* name, std::int64_t but_version) {
+bool find_owner(const char* name, Oid* owner, std::int64_t but_version) {
     const auto rows = run_sql(
         "SELECT owner FROM seqrec.models WHERE name = $1 AND model_id <> $2 ORDER BY active DESC, model_id "
         "DESC "
         "LIMIT 1",
         {text_param(name), bigint_param(but_version)});
-    return rows == 1 ? spi_oid(0, 1) : InvalidOid;
+    *owner = rows == 1 ? spi_oid(0, 1) : InvalidOid;
+    return rows == 1;
 }
 
 void activate_version(std::int64_t model_id, const char* name) {

@@ -23,9 +23,9 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
 
 // The following are called with the lock on the name (model_lock.hpp), inside SPI.
 
-/// The role that a name belongs to: that of its active version, else of its latest; 0 when there is none.
-/// 名称所属的角色：启用版本的所有者，否则为最新版本的；没有则为 0。
-Oid owner_of_model(const char* name, std::int64_t but_version = 0);
+/// The role that a name belongs to: that of its active version, else of its latest; false when there is none.
+/// A role that has been dropped may be 0.
+bool find_owner(const char* name, Oid* owner, std::int64_t but_version = 0);
 /// Makes a version the active one of its name; sessions switch when the transaction commits.
 /// 启用某个版本；事务提交时所有会话切换。
 void activate_version(std::int64_t model_id, const char* name);

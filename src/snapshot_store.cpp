@@ -241,7 +241,8 @@ const Snapshot* build_and_open(std::int64_t model_id, const char* version, const
         unlink(path);
         distrust_snapshot(version);
     }
-    // A standby or a subscriber has no trainings that sweep; what was dropped elsewhere goes when a new version comes.
+    // A standby or a subscriber has no trainings that sweep; what was dropped elsewhere goes when a new
+    // version comes.
     sweep_snapshots();
     return snapshot;
 }

@@ -152,9 +152,10 @@ void check_model_name(const char* model) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid model name \"%s\"", model),
                         errhint("Use a name of 1 to 200 bytes.")));
     const RoleScope scope = spi_enter();
-    const Oid owner = owner_of_model(model);
+    Oid owner;
+    const bool is_taken = find_owner(model, &owner);
     spi_leave(scope);
-    if (OidIsValid(owner)) require_role(owner, psprintf("model \"%s\"", model));
+    if (is_taken) require_role(owner, psprintf("model \"%s\"", model));
 }
 
 /// What is known at once is refused at once: rights, and an empty table. A view or foreign table is not
@@ -221,9 +222,10 @@ void check_login(Oid role) {
 /// The name may have become somebody else's since the job began; publishing asks again.
 void check_name_for(const Job& job) {
     const RoleScope scope = spi_enter();
-    const Oid owner = owner_of_model(job.model);
+    Oid owner;
+    const bool is_taken = find_owner(job.model, &owner);
     spi_leave(scope);
-    if (OidIsValid(owner) && role_exists(owner) && !has_privs_of_role(job.owner, owner))
+    if (is_taken && role_exists(owner) && !has_privs_of_role(job.owner, owner))
         ereport(
             ERROR,
             (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

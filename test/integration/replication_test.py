@@ -5,7 +5,7 @@ import glob
 import os
 
 from clusters import Cluster, restart_with
-from testing import Session, SqlError, main, make_ratings, sql, wait_for
+from testing import Session, main, make_ratings, sql, wait_for
 
 SHORT = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
 ASK = "SELECT string_agg(item_id || '=' || score, ' ' ORDER BY rank) FROM seqrec_recommend('u1', ARRAY['i1', 'i9', 'i4'], 20, '%s')"
@@ -26,14 +26,6 @@ def there(statement, database=None):
     """Runs a statement on the subscriber."""
     with servers["subscriber"].entered():
         return sql(statement, database=database)
-
-
-def error_there(statement, database=None):
-    try:
-        there(statement, database)
-    except SqlError as error:
-        return str(error)
-    raise AssertionError("no error")
 
 
 def session_there():
@@ -207,9 +199,8 @@ if __name__ == "__main__":
     restart_with("wal_level = logical\nmax_wal_senders = 20\nmax_replication_slots = 20")
     servers["subscriber"] = Cluster(os.environ["PGDATABASE"], *SLOTS)
     try:
-        for role in (f'CREATE ROLE "{TRAINER}" LOGIN',):
-            sql(role)
-            there(role)
+        for run in (sql, there):
+            run(f'CREATE ROLE "{TRAINER}" LOGIN')
         with servers["subscriber"].entered():
             prepare()
         sql("CREATE EXTENSION seqrec")
