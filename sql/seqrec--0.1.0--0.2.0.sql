@@ -13,6 +13,14 @@ BEGIN
     END IF;
 END $$;
 
+-- Who may execute what is made anew, to be granted again at the end.
+SELECT set_config('seqrec_update.' || f.name, coalesce(string_agg(CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END, ', '), ''), true)
+FROM (VALUES ('train', '@extschema@.seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb)'),
+             ('answers', 'seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real)')) f(name, signature)
+    JOIN pg_proc p ON p.oid = f.signature::regprocedure
+    LEFT JOIN (aclexplode(p.proacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee) ON a.grantee <> p.proowner AND (a.grantee = 0 OR r.rolname IS NOT NULL)
+GROUP BY f.name;
+
 -- What is made anew below.
 DROP VIEW @extschema@.seqrec_jobs, @extschema@.seqrec_job_log, @extschema@.seqrec_models;
 DROP FUNCTION seqrec.current_state(seqrec.jobs), seqrec.worker_pid(bigint), seqrec.visible_to_me(name),
@@ -289,8 +297,14 @@ END $$;
 COMMENT ON FUNCTION seqrec.find_titles(text, integer, regclass, name, name) IS
 'at most k items of a table of the caller''s whose titles have all words of a text; without an index on the titles by gin_trgm_ops, of its first 100000 rows';
 
+CREATE FUNCTION seqrec.refuse_restricted() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'seqrec_refuse_restricted';
+COMMENT ON FUNCTION seqrec.refuse_restricted() IS
+'an error where code runs inside a security-restricted operation, in the session of somebody who did not call it';
+
 CREATE OR REPLACE FUNCTION seqrec.claim_event_key(key text) RETURNS boolean
 LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT seqrec.refuse_restricted();
     DELETE FROM seqrec.event_keys e WHERE e.at < clock_timestamp() - interval '1 day';
     WITH claimed AS (
         INSERT INTO seqrec.event_keys (owner, key) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1)
@@ -432,10 +446,12 @@ COMMENT ON FUNCTION seqrec.current_state(seqrec.jobs) IS
 CREATE VIEW @extschema@.seqrec_jobs WITH (security_barrier) AS
 SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, j.labels_per_s, j.metrics,
        j.warnings,
-       CASE WHEN s.state = 'interrupted' THEN coalesce(j.error, 'the job''s worker is gone') ELSE j.error END AS error,
+       -- what a table's own code says may quote its rows
+       CASE WHEN NOT o.own AND j.error IS NOT NULL AND j.phase = 'exporting' THEN format('reading the table failed with SQLSTATE %s', j.sqlstate)
+            WHEN s.state = 'interrupted' THEN coalesce(j.error, 'the job''s worker is gone') ELSE j.error END AS error,
        j.sqlstate, CASE WHEN o.own THEN j.detail END AS detail,
        CASE WHEN s.state = 'interrupted' THEN coalesce(j.hint, format('Let it go on with seqrec_resume(%s), or start again with seqrec_train.', j.job_id))
-            ELSE j.hint END AS hint,
+            WHEN o.own OR j.phase IS DISTINCT FROM 'exporting' THEN j.hint END AS hint,
        j.queued_at, j.started_at, j.finished_at,
        CASE WHEN s.state IN ('exporting', 'training', 'publishing') THEN j.eta END AS eta,
        pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id
@@ -475,3 +491,12 @@ REVOKE ALL ON FUNCTION @extschema@.seqrec_train(regclass, text, text, name, name
     @extschema@.seqrec_set_owner(text, regrole), @extschema@.seqrec_history(text, integer, text), seqrec.sees_all_jobs(),
     seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) FROM PUBLIC;
 GRANT SELECT ON @extschema@.seqrec_jobs, @extschema@.seqrec_job_log, @extschema@.seqrec_models TO PUBLIC;
+DO $$
+BEGIN
+    IF current_setting('seqrec_update.train') <> '' THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.seqrec_train TO %s', current_setting('seqrec_update.train'));
+    END IF;
+    IF current_setting('seqrec_update.answers') <> '' THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION seqrec.answers TO %s', current_setting('seqrec_update.answers'));
+    END IF;
+END $$;

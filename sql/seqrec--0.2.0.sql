@@ -481,8 +481,14 @@ COMMENT ON FUNCTION seqrec.find_titles(text, integer, regclass, name, name) IS
 
 -- Adding interactions, for programs that may have to call again.
 
+CREATE FUNCTION seqrec.refuse_restricted() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'seqrec_refuse_restricted';
+COMMENT ON FUNCTION seqrec.refuse_restricted() IS
+'an error where code runs inside a security-restricted operation, in the session of somebody who did not call it';
+
 CREATE FUNCTION seqrec.claim_event_key(key text) RETURNS boolean
 LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT seqrec.refuse_restricted();
     DELETE FROM seqrec.event_keys e WHERE e.at < clock_timestamp() - interval '1 day';
     WITH claimed AS (
         INSERT INTO seqrec.event_keys (owner, key) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1)
@@ -626,10 +632,12 @@ COMMENT ON FUNCTION seqrec.current_state(seqrec.jobs) IS
 CREATE VIEW @extschema@.seqrec_jobs WITH (security_barrier) AS
 SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, j.labels_per_s, j.metrics,
        j.warnings,
-       CASE WHEN s.state = 'interrupted' THEN coalesce(j.error, 'the job''s worker is gone') ELSE j.error END AS error,
+       -- what a table's own code says may quote its rows
+       CASE WHEN NOT o.own AND j.error IS NOT NULL AND j.phase = 'exporting' THEN format('reading the table failed with SQLSTATE %s', j.sqlstate)
+            WHEN s.state = 'interrupted' THEN coalesce(j.error, 'the job''s worker is gone') ELSE j.error END AS error,
        j.sqlstate, CASE WHEN o.own THEN j.detail END AS detail,
        CASE WHEN s.state = 'interrupted' THEN coalesce(j.hint, format('Let it go on with seqrec_resume(%s), or start again with seqrec_train.', j.job_id))
-            ELSE j.hint END AS hint,
+            WHEN o.own OR j.phase IS DISTINCT FROM 'exporting' THEN j.hint END AS hint,
        j.queued_at, j.started_at, j.finished_at,
        CASE WHEN s.state IN ('exporting', 'training', 'publishing') THEN j.eta END AS eta,
        pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id

@@ -171,8 +171,7 @@ bool is_job_folder(const char* name) {
 }
 
 bool is_snapshot_file(const char* name) {
-    if (!begins_with_uuid(name) ||
-        strncmp(name + kUuidLength, kSnapshotSuffix, strlen(kSnapshotSuffix)) != 0)
+    if (!begins_with_uuid(name) || strncmp(name + kUuidLength, kSnapshotSuffix, strlen(kSnapshotSuffix)) != 0)
         return false;
     const char* rest = name + kUuidLength + strlen(kSnapshotSuffix);
     if (strncmp(rest, kStampSuffix, strlen(kStampSuffix)) == 0) rest += strlen(kStampSuffix);

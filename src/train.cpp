@@ -352,8 +352,7 @@ Datum seqrec_train(PG_FUNCTION_ARGS) {
     if (const char* wanted = wanted_start(options))
         options = start_from(find_earlier(wanted, call.kind), call.kind, call.options);
     refuse_side_tables(fcinfo, call.kind);
-    RatingsTable ratings =
-        open_ratings(call.ratings, call.user_column, call.item_column, call.time_column);
+    RatingsTable ratings = open_ratings(call.ratings, call.user_column, call.item_column, call.time_column);
     check_model_name(call.model);
     check_login(GetUserId());
     check_source(ratings, GetUserId());

@@ -133,6 +133,16 @@ Datum seqrec_set_owner(PG_FUNCTION_ARGS) {
     PG_RETURN_VOID();
 }
 
+PG_FUNCTION_INFO_V1(seqrec_refuse_restricted);
+Datum seqrec_refuse_restricted(PG_FUNCTION_ARGS) {
+    (void)fcinfo;
+    if (InSecurityRestrictedOperation())
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("cannot be called within a security-restricted operation"),
+                        errhint("The code of a view over ratings runs in sessions of others.")));
+    PG_RETURN_VOID();
+}
+
 PG_FUNCTION_INFO_V1(seqrec_models_changed);
 Datum seqrec_models_changed(PG_FUNCTION_ARGS) {
     if (!CALLED_AS_TRIGGER(fcinfo))

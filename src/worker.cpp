@@ -48,7 +48,7 @@ static_assert(sizeof(Order) <= BGW_EXTRALEN);
 MemoryContext job_memory;
 JobKey current_job;
 const char* current_model = nullptr;
-bool has_begun = false;      // the order was not rolled back: what lies in the job's folder is this worker's
+bool has_begun = false;  // the order was not rolled back: what lies in the job's folder is this worker's
 
 void begin_transaction() {
     SetCurrentStatementStartTimestamp();
@@ -310,7 +310,8 @@ void record_failure(const ErrorData* error, bool cancelled, bool is_trained) {
                              told.hint ? told.hint : "", told.hint ? " " : "", current_job.id);
     }
     begin_transaction();
-    set_job_failed(current_job, cancelled ? "cancelled" : "failed", is_trained ? "publishing" : nullptr, &told);
+    set_job_failed(current_job, cancelled ? "cancelled" : "failed", is_trained ? "publishing" : nullptr,
+                   &told);
     end_transaction();
 }
 

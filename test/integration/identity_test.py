@@ -222,6 +222,16 @@ def somebodys_files_stay():
         train()
         assert os.path.exists(os.path.join(own, "2024", "photo.jpg"))
         assert files(directory=own).count("photo.jpg") == 1
+        # Names that only begin like one of seqrec's are not its own either.
+        version = sql("SELECT version FROM seqrec_models WHERE active AND model = 'default'")
+        folder = os.path.join(own, sql("SELECT oid FROM pg_database WHERE datname = 'seqrec_test'"))
+        strange = [f"{version[:-4]}0000.safetensors.bak", f"{version[:-4]}0000.safetensors-notes.txt", "job-2024", "job-12345678-1234-1234-1234-123456789abcd"]
+        for name in strange:
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write("mine")
+        give(own)
+        train()
+        assert all(os.path.exists(os.path.join(folder, name)) for name in strange)
 
 
 def a_path_that_is_no_folder_of_ours():

@@ -235,6 +235,102 @@ def a_function_given_away_is_noticed():
     assert seen() == ""
 
 
+def indexes_of_a_trusted_owner_may_call_strangers():
+    """A superuser's table whose index calls bob's function: the planner would evaluate it as the reader."""
+    make_table("trusted", "postgres")
+    sql("CREATE INDEX ON trusted (item_id) WHERE spy_bool()")
+    seen()
+    refused("SELECT seqrec_train('trusted')", "function", '"bob"', "42501")
+    assert seen() == ""
+
+
+def a_definer_may_take_it_back():
+    """bob's SECURITY DEFINER function runs as bob until bob says otherwise, in the middle of the query at that."""
+    make_table("definer_rows", "alice")
+    sql("CREATE FUNCTION definer(text) RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT public.spy($1)'", user="bob")
+    sql("CREATE VIEW by_definer AS SELECT definer(user_id) AS user_id, item_id, timestamp FROM definer_rows", user="alice")
+    refused("SELECT seqrec_train('by_definer')", "function", '"bob"', "42501", user="alice")
+
+
+def values_made_of_others_are_of_trusted_types():
+    make_table("made", "alice")
+    sql("CREATE DOMAIN bobs_domain AS text CHECK (spy(VALUE) IS NOT NULL); CREATE TYPE bobs_row AS (u bobs_domain)", user="bob")
+    sql(
+        """CREATE TYPE own_row AS (u bobs_domain);
+           CREATE VIEW as_array AS SELECT (('{' || user_id || '}')::text::bobs_domain[])[1]::text AS user_id, item_id, timestamp FROM made;
+           CREATE VIEW as_record AS SELECT r.u::text AS user_id, item_id, timestamp FROM made, json_to_record(json_build_object('u', user_id)) AS r (u bobs_domain);
+           CREATE VIEW as_row AS SELECT r.u::text AS user_id, item_id, timestamp FROM made, json_populate_record(NULL::own_row, json_build_object('u', user_id)) r""",
+        user="alice",
+    )
+    for view in ("as_array", "as_record", "as_row"):
+        refused(f"SELECT seqrec_train('{view}')", "type", '"bob"', "42501", user="alice")
+    assert seen() == ""
+
+
+def open_sessions_notice_what_changes_hands():
+    """A domain given away, and a membership taken back: as in a new session."""
+    make_table("handed_rows", "alice")
+    sql(
+        """CREATE DOMAIN own_domain AS text;
+           CREATE VIEW by_domain AS SELECT user_id::own_domain::text AS user_id, item_id, timestamp FROM handed_rows""",
+        user="alice",
+    )
+    train("by_domain", "by_domain", user="alice")
+    sql("GRANT alice TO bob")
+    sql("CREATE VIEW by_member AS SELECT user_id, item_id, timestamp FROM handed_rows", user="bob")
+    sql("GRANT SELECT ON by_member TO alice", user="bob")
+    sql("CREATE VIEW over_member AS SELECT * FROM by_member", user="alice")
+    train("over_member", "over_member", user="alice")
+    session = Session()
+    for model in ("by_domain", "over_member"):
+        assert session.run(HISTORY.format(model) + ";") == "5"
+    sql("REVOKE alice FROM bob; ALTER DOMAIN own_domain OWNER TO bob; GRANT SELECT ON handed_rows TO bob")
+    sql("ALTER DOMAIN own_domain ADD CHECK (spy(VALUE) IS NOT NULL)", user="bob")
+    seen()
+    for model in ("by_domain", "over_member"):
+        for said in (session.run(HISTORY.format(model) + ";"), ask(model, "alice")):
+            assert "belongs to role" in said, (model, said)
+    session.close()
+    assert seen() == ""
+
+
+def a_strangers_code_claims_no_event_keys():
+    """bob's view runs in a superuser's session: it can't use up the superuser's idempotency keys."""
+    make_table("keyed")
+    sql("GRANT EXECUTE ON FUNCTION seqrec.claim_event_key TO bob")
+    sql(
+        """CREATE FUNCTION claim(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM seqrec.claim_event_key('order-1'); RETURN $1; END $$;
+           CREATE VIEW claiming AS SELECT user_id, item_id, timestamp FROM keyed""",
+        user="bob",
+    )
+    train("claiming", "claiming")
+    sql("CREATE OR REPLACE VIEW claiming AS SELECT claim(user_id) AS user_id, item_id, timestamp FROM keyed", user="bob")
+    said = ask("claiming", "postgres")
+    assert "security-restricted" in said, said
+    assert sql("SELECT count(*) FROM seqrec.event_keys") == "0"
+
+
+def column_rights_are_enough_for_a_plain_table():
+    make_table("wide_rows", "postgres")
+    sql("GRANT SELECT (user_id, item_id, timestamp) ON wide_rows TO carol")
+    train("wide_rows", "wide_rows", user="carol")
+    assert ask("wide_rows", "carol") == "5"
+
+
+def errors_of_others_quote_no_rows():
+    sql("CREATE TABLE cards AS SELECT 'card 4711' AS user_id, 'i' AS item_id, 1 AS timestamp; GRANT SELECT ON cards TO carol")
+    sql("CREATE VIEW charged AS SELECT user_id::int AS user_id, item_id, timestamp FROM cards", user="carol")
+    number = sql("SELECT seqrec_train('charged', model => 'charged')", user="carol")
+    refused(f"CALL seqrec_wait({number})", "4711", user="carol")
+    sql("GRANT EXECUTE ON FUNCTION seqrec.sees_all_jobs TO bob")
+    told = f"SELECT state, error, hint, detail FROM seqrec_jobs WHERE job_id = {number}"
+    assert sql(told, user="bob") == "failed|reading the table failed with SQLSTATE 22P02||"
+    assert "4711" in sql(told, user="carol")
+    sql("REVOKE EXECUTE ON FUNCTION seqrec.sees_all_jobs FROM bob")
+    for statement in (f"CALL seqrec_wait({number})", f"SELECT seqrec_cancel({number})", "CALL seqrec_wait(99999)"):
+        refused(statement, "does not exist", "42704", user="bob")
+
+
 def casts_run_as_the_owner():
     """A type of bob's with a cast to text of bob's."""
     sql(
@@ -435,6 +531,13 @@ if __name__ == "__main__":
         planner_evaluates_as_the_owner,
         parts_of_another_role_are_refused,
         a_function_given_away_is_noticed,
+        indexes_of_a_trusted_owner_may_call_strangers,
+        a_definer_may_take_it_back,
+        values_made_of_others_are_of_trusted_types,
+        open_sessions_notice_what_changes_hands,
+        a_strangers_code_claims_no_event_keys,
+        column_rights_are_enough_for_a_plain_table,
+        errors_of_others_quote_no_rows,
         casts_run_as_the_owner,
         a_security_invoker_view_is_refused_to_others,
         select_is_the_model_owners,
