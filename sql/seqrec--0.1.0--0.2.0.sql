@@ -488,7 +488,7 @@ UPDATE seqrec.jobs SET source = source
                                      'relation_id', coalesce(pg_catalog.to_regclass(source->>'relation')::oid::bigint, 0));
 
 REVOKE ALL ON FUNCTION @extschema@.seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text),
-    @extschema@.seqrec_set_owner(text, regrole), @extschema@.seqrec_history(text, integer, text), seqrec.sees_all_jobs(),
+    @extschema@.seqrec_set_owner(text, regrole), @extschema@.seqrec_history(text, integer, text), seqrec.sees_all_jobs(), seqrec.refuse_restricted(),
     seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) FROM PUBLIC;
 GRANT SELECT ON @extschema@.seqrec_jobs, @extschema@.seqrec_job_log, @extschema@.seqrec_models TO PUBLIC;
 DO $$

@@ -679,6 +679,7 @@ REVOKE ALL ON FUNCTION @extschema@.seqrec_train(regclass, text, text, name, name
     @extschema@.seqrec_user_embedding(text, text[], text), @extschema@.seqrec_item_embedding(text, text),
     @extschema@.seqrec_unknown_items(text[], text), @extschema@.seqrec_prewarm(text),
     @extschema@.seqrec_find_items(text, integer, text), @extschema@.seqrec_find_users(text, integer, text),
-    @extschema@.seqrec_add_events(jsonb, regclass, name, name, name, text), seqrec.claim_event_key(text) FROM PUBLIC;
+    @extschema@.seqrec_add_events(jsonb, regclass, name, name, name, text), seqrec.claim_event_key(text),
+    seqrec.refuse_restricted() FROM PUBLIC;
 GRANT USAGE ON SCHEMA seqrec TO PUBLIC;
 GRANT SELECT ON @extschema@.seqrec_jobs, @extschema@.seqrec_job_log, @extschema@.seqrec_models TO PUBLIC;

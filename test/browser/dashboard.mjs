@@ -145,7 +145,7 @@ async function shows_why_a_training_came_to_nothing() {
     await start('no_such_table');
     await page.locator('.notice-bad', {hasText: 'SQLSTATE 42P01'}).waitFor();
     await start('broken');
-    await page.locator('.run[data-state=failed] .notice-bad', {hasText: 'division by zero'}).waitFor();
+    await page.locator('.run[data-state=failed] .notice-bad', {hasText: 'reading the table failed with SQLSTATE 22012'}).waitFor();
     await start('ratings');
     const running = page.locator('.run[data-state=training]');
     await running.getByRole('button', {name: 'Cancel training'}).click();
