@@ -71,12 +71,12 @@ DECLARE
     here jsonb := jsonb_build_object('system', (SELECT system_identifier::text FROM pg_control_system()),
                                      'database', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()));
 BEGIN
-    IF NOT NEW.source @> here
-       OR (TG_OP = 'INSERT' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = (NEW.source->>'relation_id')::oid)) THEN
+    IF TG_OP = 'UPDATE' AND OLD.source @> here AND NOT NEW.source @> here THEN
+        NEW.source := OLD.source;  -- a source never changes; only its name does, where it is
+    ELSIF NOT NEW.source @> here
+          OR (TG_OP = 'INSERT' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = (NEW.source->>'relation_id')::oid)) THEN
         NEW.source := NEW.source || here
-            || jsonb_build_object('relation_id', CASE
-                   WHEN OLD.source @> here AND OLD.source->'relation' = NEW.source->'relation' THEN OLD.source->'relation_id'
-                   ELSE to_jsonb(coalesce(to_regclass(NEW.source->>'relation')::oid::bigint, 0)) END);
+            || jsonb_build_object('relation_id', coalesce(to_regclass(NEW.source->>'relation')::oid::bigint, 0));
     END IF;
     RETURN NEW;
 END $$;

@@ -144,12 +144,12 @@ DECLARE
 BEGIN
     -- A restored or replicated row: the relation of that name is the one from now on, whatever is named so later. Of a row that
     -- is changed elsewhere all columns come again.
-    IF NOT NEW.source @> here
-       OR (TG_OP = 'INSERT' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = (NEW.source->>'relation_id')::oid)) THEN
+    IF TG_OP = 'UPDATE' AND OLD.source @> here AND NOT NEW.source @> here THEN
+        NEW.source := OLD.source;  -- a source never changes; only its name does, where it is
+    ELSIF NOT NEW.source @> here
+          OR (TG_OP = 'INSERT' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = (NEW.source->>'relation_id')::oid)) THEN
         NEW.source := NEW.source || here
-            || jsonb_build_object('relation_id', CASE
-                   WHEN OLD.source @> here AND OLD.source->'relation' = NEW.source->'relation' THEN OLD.source->'relation_id'
-                   ELSE to_jsonb(coalesce(to_regclass(NEW.source->>'relation')::oid::bigint, 0)) END);
+            || jsonb_build_object('relation_id', coalesce(to_regclass(NEW.source->>'relation')::oid::bigint, 0));
     END IF;
     RETURN NEW;
 END $$;
