@@ -38,8 +38,11 @@ class Connection:
             raise RuntimeError(LIBPQ.PQerrorMessage(self.handle).decode())
         return rows
 
+    def close(self):
+        LIBPQ.PQfinish(self.handle)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        LIBPQ.PQfinish(self.handle)
+        self.close()
