@@ -1,4 +1,5 @@
-# make            builds everything into build/: the extension, the trainer, the sidecar
+# make            builds into build/ what is installed: the extension, the trainer, the sidecar
+# make everything the tests and the benchmarks' programs too
 # make install    extension where PG_CONFIG says, seqrec-trainer and seqrec-http into its --bindir
 # make sanitize   builds the unit tests with the address and undefined-behaviour sanitizers and runs them
 # make fuzz       builds the fuzzers (clang) and runs each for FUZZ_SECONDS, default 60; fuzz-snapshot and fuzz-http are one each
@@ -35,8 +36,7 @@ build/seqrec.so: $(OBJECTS) build/libseqrec_core.a src/exports.map
 -include $(OBJECTS:.o=.d)
 
 # --- everything without a PostgreSQL server header: CMake underneath ---
-CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http build/seqrec-unit-tests \
-	build/seqrec-encoder-bench
+CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http
 
 build/cmake/CMakeCache.txt:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release -DPG_CONFIG=$(PG_CONFIG) $(if $(LIBTORCH),-DCMAKE_PREFIX_PATH=$(LIBTORCH)) \
@@ -45,6 +45,9 @@ build/cmake/CMakeCache.txt:
 # CMake decides what is out of date, so it is always asked.
 $(CMAKE_TARGETS): cmake-build ;
 cmake-build: build/cmake/CMakeCache.txt
+	cmake --build build/cmake --parallel $(or $(JOBS),2) --target seqrec_core seqrec-trainer seqrec-http
+
+everything: all
 	cmake --build build/cmake --parallel $(or $(JOBS),2)
 
 # --- the same sources under sanitizers; products in build/sanitize and build/fuzz ---
@@ -118,4 +121,4 @@ uninstall: uninstall-programs
 uninstall-programs:
 	rm -f '$(DESTDIR)$(pkglibdir)/seqrec.so' '$(DESTDIR)$(bindir)/seqrec-trainer' '$(DESTDIR)$(bindir)/seqrec-http'
 
-.PHONY: sanitize fuzz fuzz-snapshot fuzz-http cmake-build install-programs uninstall-programs
+.PHONY: everything sanitize fuzz fuzz-snapshot fuzz-http cmake-build install-programs uninstall-programs
