@@ -1,4 +1,4 @@
-#include "api/catalogue_routes.hpp"
+#include "api/routes.hpp"
 
 #include "api/ask.hpp"
 #include "api/fields.hpp"

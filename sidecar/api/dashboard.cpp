@@ -1,4 +1,4 @@
-#include "api/dashboard.hpp"
+#include "api/routes.hpp"
 
 #include <memory>
 #include <stdexcept>

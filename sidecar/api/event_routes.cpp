@@ -1,4 +1,4 @@
-#include "api/event_routes.hpp"
+#include "api/routes.hpp"
 
 #include <algorithm>
 

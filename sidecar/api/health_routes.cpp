@@ -1,4 +1,4 @@
-#include "api/health_routes.hpp"
+#include "api/routes.hpp"
 
 #include "api/ask.hpp"
 #include "api/json_response.hpp"

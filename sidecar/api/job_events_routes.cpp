@@ -1,4 +1,4 @@
-#include "api/job_events_routes.hpp"
+#include "api/routes.hpp"
 
 #include <charconv>
 

@@ -1,4 +1,4 @@
-#include "api/metrics_routes.hpp"
+#include "api/routes.hpp"
 
 #include <cstdlib>
 #include <type_traits>

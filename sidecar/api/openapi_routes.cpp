@@ -1,4 +1,4 @@
-#include "api/openapi_routes.hpp"
+#include "api/routes.hpp"
 
 #include "embedded.hpp"
 #include "http/static_files.hpp"

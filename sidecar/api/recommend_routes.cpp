@@ -1,4 +1,4 @@
-#include "api/recommend_routes.hpp"
+#include "api/routes.hpp"
 
 #include "api/ask.hpp"
 #include "api/json_response.hpp"

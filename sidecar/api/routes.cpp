@@ -1,17 +1,5 @@
 #include "api/routes.hpp"
 
-#include "api/catalogue_routes.hpp"
-#include "api/dashboard.hpp"
-#include "api/event_routes.hpp"
-#include "api/health_routes.hpp"
-#include "api/job_events_routes.hpp"
-#include "api/job_routes.hpp"
-#include "api/metrics_routes.hpp"
-#include "api/model_routes.hpp"
-#include "api/openapi_routes.hpp"
-#include "api/recommend_routes.hpp"
-#include "api/similar_routes.hpp"
-
 namespace seqrec::sidecar {
 
 Router make_router(const Services& services) {

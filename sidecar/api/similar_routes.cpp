@@ -1,4 +1,4 @@
-#include "api/similar_routes.hpp"
+#include "api/routes.hpp"
 
 #include "api/ask.hpp"
 #include "api/fields.hpp"

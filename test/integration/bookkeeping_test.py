@@ -5,7 +5,7 @@ import contextlib
 import os
 import stat
 
-from testing import Session, SqlError, main, make_ratings, script, sql, wait_for
+from testing import Session, main, make_ratings, refused, script, sql, wait_for
 
 OPTIONS = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
 LONG = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
@@ -29,16 +29,6 @@ def train(table="ratings", model="default", options=OPTIONS, user=None):
 def done(number):
     sql(f"CALL seqrec_wait({number})")
     return number
-
-
-def refused(statement, *parts, user=None):
-    try:
-        said = sql(statement, user=user)
-    except SqlError as error:
-        for part in parts:
-            assert part in str(error), f"no {part!r} in {error}"
-        return
-    raise AssertionError(f"no error but {said!r}: {statement}")
 
 
 def active(model="default"):

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 
-from testing import Session, SqlError, main, psql, script, sql, wait_for
+from testing import Session, main, psql, refused, script, sql, wait_for
 
 OPTIONS = """'{"epochs": 1, "dim": 16, "max_len": 10}'"""
 LONG = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
@@ -31,16 +31,6 @@ def train(table="ratings", model="default", user=None, database=None, options=OP
 
 def state(number):
     return sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {number}")
-
-
-def refused(statement, *parts, user=None):
-    try:
-        said = sql(statement, user=user)
-    except SqlError as error:
-        for part in parts:
-            assert part in str(error), f"no {part!r} in {error}"
-        return
-    raise AssertionError(f"no error but {said!r}: {statement}")
 
 
 def server_program(name, *arguments, **environment):

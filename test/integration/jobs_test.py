@@ -7,7 +7,7 @@ import signal
 import stat
 import time
 
-from testing import Session, SqlError, main, make_ratings, script, server_log, sql, wait_for
+from testing import Session, main, make_ratings, refused, script, server_log, sql, wait_for
 
 LONG = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
 SHORT = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
@@ -59,16 +59,6 @@ def trainer_pid(number):
     return wait_for(lambda: children(worker), "the trainer")[0]
 
 
-def expect_error(statement, *parts):
-    try:
-        sql(statement)
-    except SqlError as error:
-        for part in parts:
-            assert part in str(error), f"no {part!r} in: {error}"
-        return
-    raise AssertionError("no error")
-
-
 def train_and_wait():
     number = train()
     sql(f"CALL seqrec_wait({number})")
@@ -94,7 +84,7 @@ def trainer_killed():
     assert job(number, "hint"), "no hint"
     assert other.run("SELECT 2; COMMIT;") == "2", "another session was touched"
     other.close()
-    expect_error(f"CALL seqrec_wait({number})", "signal 9", "53200")
+    refused(f"CALL seqrec_wait({number})", "signal 9", "53200")
 
 
 def trainer_crashes():
@@ -113,7 +103,7 @@ def cancelled():
     assert time.monotonic() - start < 5, "not at once"
     wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the trainer's end")
     assert sql(f"SELECT seqrec_cancel({number})") == "f", "cancelled twice"
-    expect_error(f"CALL seqrec_wait({number})", "cancelled", "57014")
+    refused(f"CALL seqrec_wait({number})", "cancelled", "57014")
 
 
 def worker_terminated():
@@ -186,7 +176,7 @@ def no_old_snapshot_while_training():
 
 def two_trainings_of_one_model():
     number = train(options=LONG)
-    expect_error("SELECT seqrec_train('ratings')", f"is being trained by job {number}", "55006", "seqrec_cancel")
+    refused("SELECT seqrec_train('ratings')", f"is being trained by job {number}", "55006", "seqrec_cancel")
     second = train(model="second")
     sql(f"CALL seqrec_wait({second})")
     assert job(number) == "training"
@@ -245,7 +235,7 @@ def started_from_an_earlier_model():
         ({"init_from": "nobody"}, "no model", "42704"),
         ({"init_from": 7}, "wrong type", "22023"),
     ):
-        expect_error(f"SELECT seqrec_train('growing', options => '{json.dumps(options)}')", message, code)
+        refused(f"SELECT seqrec_train('growing', options => '{json.dumps(options)}')", message, code)
 
 
 def version_dropped():
@@ -257,7 +247,7 @@ def version_dropped():
     folder = os.path.join(os.environ["PGDATA"], "seqrec")
     files = [name for _, _, names in os.walk(folder) for name in names]
     assert f"{version}.safetensors" not in files, files
-    expect_error(f"SELECT seqrec_activate({older})", "does not exist", "42704")
+    refused(f"SELECT seqrec_activate({older})", "does not exist", "42704")
 
 
 def set_trainer(change):
@@ -334,7 +324,7 @@ def wait_in_subtransaction():
 def no_trainer():
     set_trainer("SET seqrec.trainer = '/nonexistent'")
     try:
-        expect_error("SELECT seqrec_train('ratings')", "could not run the trainer", "58P01", "HINT")
+        refused("SELECT seqrec_train('ratings')", "could not run the trainer", "58P01", "HINT")
     finally:
         set_trainer("RESET seqrec.trainer")
 
@@ -344,7 +334,7 @@ def role_without_login():
     sql("CREATE ROLE no_login; GRANT EXECUTE ON FUNCTION seqrec_train TO no_login; GRANT SELECT ON ratings TO no_login")
     call = f"SET ROLE no_login; SELECT seqrec_train('ratings', model => 'no_login', options => {SHORT})"
     if int(sql("SHOW server_version_num")) < 170000:
-        expect_error(call, "not permitted to log in", "28000", "HINT")
+        refused(call, "not permitted to log in", "28000", "HINT")
     else:
         sql(f"CALL seqrec_wait({sql(call)})")
 

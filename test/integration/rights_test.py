@@ -3,7 +3,7 @@
 
 import subprocess
 
-from testing import Session, SqlError, main, script, server_log, sql
+from testing import Session, SqlError, main, refused, script, server_log, sql
 
 OPTIONS = """'{"epochs": 1, "dim": 16, "max_len": 10}'"""
 ROWS = "SELECT 'u' || u AS user_id, 'i' || (u + g) % 20 AS item_id, g AS timestamp FROM generate_series(1, 40) u, generate_series(1, 6) g"
@@ -23,16 +23,6 @@ def ask(model, user="bob"):
         return sql(HISTORY.format(model), user=user)
     except SqlError as error:
         return str(error)
-
-
-def refused(statement, *parts, user=None):
-    try:
-        said = sql(statement, user=user)
-    except SqlError as error:
-        for part in parts:
-            assert part in str(error), f"no {part!r} in {error}"
-        return
-    raise AssertionError(f"no error but {said!r}: {statement}")
 
 
 def seen():

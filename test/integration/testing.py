@@ -27,6 +27,17 @@ def sql(statement, user=None, database=None):
     return done.stdout.strip()
 
 
+def refused(statement, *parts, user=None, database=None):
+    """Expects an error whose text, SQLSTATE and hint included, has all of the parts."""
+    try:
+        said = sql(statement, user=user, database=database)
+    except SqlError as error:
+        for part in parts:
+            assert part in str(error), f"no {part!r} in: {error}"
+        return
+    raise AssertionError(f"no error but {said!r}: {statement}")
+
+
 def script(text, user=None):
     """Runs several statements in one connection, notices included in what it returns."""
     done = psql(*(["-U", user] if user else []), "-f", "-", input=text)
