@@ -2,6 +2,8 @@
 --
 --     psql -v api=shop_api -v trainer=shop_trainer -f packaging/roles.sql shop
 --
+-- Roles that are there already are taken as they are; the file may be run again, and in each database.
+--
 -- What is left is to let them log in (pg_hba.conf, passwords), and to let them see the tables:
 --
 --     GRANT SELECT, INSERT ON ratings TO shop_trainer;   -- INSERT for POST /events alone
@@ -16,8 +18,8 @@
 \else
     \set history off
 \endif
-CREATE ROLE :"api" LOGIN;
-CREATE ROLE :"trainer" LOGIN;
+SELECT format('CREATE ROLE %I LOGIN', name) FROM unnest(ARRAY[:'api', :'trainer']) name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 
 -- POST /recommend, POST /recommend/batch, GET /similar; GET /models goes with the last. Even with clicks given, exclude_seen
 -- tells whether a user had an item when the model was trained.
@@ -33,7 +35,7 @@ GRANT EXECUTE ON FUNCTION seqrec.sees_all_jobs TO :"api";
 GRANT EXECUTE ON FUNCTION seqrec_history TO :"api";
 \endif
 
--- POST /train, POST /jobs/…/cancel, POST /models/…/activate
-GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate TO :"trainer";
+-- POST /train, POST /jobs/…/cancel, POST /models/…/activate; the others for whoever looks after the models in SQL
+GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate, seqrec_resume, seqrec_drop, seqrec_prewarm TO :"trainer";
 -- POST /events
 GRANT EXECUTE ON FUNCTION seqrec_add_events, seqrec.claim_event_key TO :"trainer";

@@ -242,7 +242,8 @@ void require_history_right(const ServingModel& model) {
     if (has_privs_of_role(GetUserId(), model.owner) || has_history_right()) return;
     ereport(ERROR,
             (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the history of users"),
-             errhint("Give the clicks ('{}' for none), or let the role read what users did: GRANT EXECUTE ON "
+             errhint("Give the clicks (an empty array for none), or let the role read what users did: GRANT "
+                     "EXECUTE ON "
                      "FUNCTION seqrec_history TO %s.",
                      quote_identifier(role_name(GetUserId())))));
 }

@@ -109,10 +109,13 @@ ServingModel& look_up(std::string_view wanted) {
     const ActiveVersion* row = find_active_version(name, GetActiveSnapshot());
     if (!row) {
         guarded([&] { forget(name); });
-        ereport(ERROR,
-                (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
-                 errhint("Train it with seqrec_train(..., model => '%s'); seqrec_models shows what there is.",
-                         name)));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
+             errhint(
+                 "Train it with seqrec_train(..., model => '%s'), or make one of its versions active with "
+                 "seqrec_activate; seqrec_models shows what there is.",
+                 name)));
     }
     ServingModel* model = find(name);
     if (!model || model->model_id != row->model_id || !file_is_unchanged(*model))

@@ -294,14 +294,22 @@ bool is_over(const JobRow& row) {
     return true;
 }
 
+/// What to do about a job's end; the row of an interrupted one says nothing yet.
+const char* hint_of(std::int64_t id, const JobRow& row) {
+    if (row.hint || strcmp(row.state, "interrupted") != 0) return row.hint;
+    return psprintf("Let it go on with seqrec_resume(" INT64_FORMAT "), or start again with seqrec_train.",
+                    id);
+}
+
 /// Raises the error that a job ended with.
 void report_end(std::int64_t id, const JobRow& row) {
     if (strcmp(row.state, "done") == 0) return;
     const char* code = row.sqlstate && strlen(row.sqlstate) == 5 ? row.sqlstate : "55000";
+    const char* hint = hint_of(id, row);
     ereport(ERROR,
             (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
              errmsg("%s", row.error ? row.error : psprintf("job " INT64_FORMAT " was %s", id, row.state)),
-             row.detail ? errdetail("%s", row.detail) : 0, row.hint ? errhint("%s", row.hint) : 0,
+             row.detail ? errdetail("%s", row.detail) : 0, hint ? errhint("%s", hint) : 0,
              errcontext("job " INT64_FORMAT " of seqrec_train", id)));
 }
 

@@ -157,7 +157,7 @@ void train(const std::string& path, Reporter& reporter) {
     Random random(static_cast<std::uint64_t>(settings.seed));
     Members start = job.init.empty() ? fresh_start(data, settings, random)
                                      : warm_start(job, data, settings, random, reporter);
-    if (data.evaluated().empty())
+    if (data.evaluated().empty() && job.init.empty())  // a warm start has told already how many there are
         reporter.warning("no user has three different items, so nothing could be held out: metrics are null");
     Workers workers(static_cast<int>(settings.threads));
     Trained trained = train_members(job, data, settings, std::move(start), random, workers, reporter);
