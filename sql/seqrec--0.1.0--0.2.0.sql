@@ -95,23 +95,54 @@ ALTER TABLE seqrec.jobs ENABLE ALWAYS TRIGGER arrives;
 
 CREATE FUNCTION seqrec.follow_renames() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    here jsonb := jsonb_build_object('system', (SELECT system_identifier::text FROM pg_control_system()),
-                                     'database', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()));
 BEGIN
-    UPDATE seqrec.models m SET source = m.source || jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname))
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE m.source @> here AND c.oid = (m.source->>'relation_id')::oid AND m.source->>'relation' <> format('%I.%I', n.nspname, c.relname);
-    UPDATE seqrec.jobs j SET source = j.source || jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname))
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE j.source @> here AND c.oid = (j.source->>'relation_id')::oid AND j.source->>'relation' <> format('%I.%I', n.nspname, c.relname)
-      AND j.state IN ('queued', 'exporting', 'training', 'publishing', 'interrupted', 'failed');
+    -- A row that somebody is changing is left for the next command: nobody's ALTER TABLE waits here, or fails. A job that runs
+    -- looks itself when it publishes.
+    WITH renamed AS (
+        SELECT m.model_id, format('%I.%I', n.nspname, c.relname) AS name
+        FROM seqrec.models m JOIN pg_class c ON c.oid = (m.source->>'relation_id')::oid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE m.source->>'relation' <> format('%I.%I', n.nspname, c.relname) FOR NO KEY UPDATE OF m SKIP LOCKED)
+    UPDATE seqrec.models m SET source = m.source || jsonb_build_object('relation', r.name) FROM renamed r WHERE r.model_id = m.model_id;
+    WITH renamed AS (
+        SELECT j.job_id, format('%I.%I', n.nspname, c.relname) AS name
+        FROM seqrec.jobs j JOIN pg_class c ON c.oid = (j.source->>'relation_id')::oid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE (j.state = 'interrupted' OR (j.state = 'failed' AND j.phase = 'publishing'))
+          AND j.source->>'relation' <> format('%I.%I', n.nspname, c.relname) FOR NO KEY UPDATE OF j SKIP LOCKED)
+    UPDATE seqrec.jobs j SET source = j.source || jsonb_build_object('relation', r.name) FROM renamed r WHERE r.job_id = j.job_id;
+EXCEPTION WHEN serialization_failure OR deadlock_detected OR lock_not_available OR read_only_sql_transaction THEN
+    NULL;
 END $$;
 COMMENT ON FUNCTION seqrec.follow_renames() IS 'writes the new name of a relation into the models that were trained on it';
 CREATE EVENT TRIGGER seqrec_follow_renames ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA')
     EXECUTE FUNCTION seqrec.follow_renames();
 COMMENT ON EVENT TRIGGER seqrec_follow_renames IS 'writes the new name of a relation into the models that were trained on it';
+ALTER EVENT TRIGGER seqrec_follow_renames ENABLE ALWAYS;
+
+-- Rows that came without the trigger (a template's, an upgraded server's) are bound before anything can be renamed.
+
+CREATE FUNCTION seqrec.bind_sources() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    here jsonb := jsonb_build_object('system', (SELECT system_identifier::text FROM pg_control_system()),
+                                     'database', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()));
+BEGIN
+    UPDATE seqrec.models SET source = source
+    WHERE model_id IN (SELECT model_id FROM seqrec.models WHERE NOT source @> here FOR NO KEY UPDATE SKIP LOCKED);
+    UPDATE seqrec.jobs SET source = source
+    WHERE job_id IN (SELECT job_id FROM seqrec.jobs WHERE (state = 'interrupted' OR (state = 'failed' AND phase = 'publishing'))
+                         AND NOT source @> here FOR NO KEY UPDATE SKIP LOCKED);
+EXCEPTION WHEN serialization_failure OR deadlock_detected OR lock_not_available OR read_only_sql_transaction THEN
+    NULL;
+END $$;
+COMMENT ON FUNCTION seqrec.bind_sources() IS 'binds the tables of models and jobs that came from another database to those of their names here';
+CREATE EVENT TRIGGER seqrec_bind_sources ON ddl_command_start
+    WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA', 'DROP TABLE', 'DROP VIEW',
+                 'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'CREATE TABLE', 'CREATE VIEW', 'CREATE MATERIALIZED VIEW',
+                 'CREATE TABLE AS', 'CREATE FOREIGN TABLE')
+    EXECUTE FUNCTION seqrec.bind_sources();
+COMMENT ON EVENT TRIGGER seqrec_bind_sources IS 'binds the tables of models and jobs that came from another database to those of their names here';
+ALTER EVENT TRIGGER seqrec_bind_sources ENABLE ALWAYS;
 
 CREATE FUNCTION seqrec.watch_drop() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'seqrec_watch_drop';
@@ -122,6 +153,7 @@ CREATE EVENT TRIGGER seqrec_watch_drop ON ddl_command_start
     WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION seqrec.watch_drop();
 
 COMMENT ON EVENT TRIGGER seqrec_watch_drop IS 'removes the files of this database when the extension is dropped';
+ALTER EVENT TRIGGER seqrec_watch_drop ENABLE ALWAYS;
 
 CREATE FUNCTION @extschema@.seqrec_train(
     ratings regclass,
@@ -334,6 +366,13 @@ BEGIN
         RAISE EXCEPTION 'event % has no %', place, missing USING ERRCODE = '22023',
             HINT = 'Every event is an object with user_id and item_id, a string or a number each.';
     END IF;
+    SELECT e.place, f.field INTO place, missing
+    FROM jsonb_array_elements(events) WITH ORDINALITY e(event, place), unnest('{user_id,item_id}'::text[]) f(field)
+    WHERE octet_length(e.event->>f.field) > 512 ORDER BY 1 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the % of event % has more than 512 bytes', missing, place USING ERRCODE = '54000',
+            HINT = 'No model can be trained on a table with a longer id.';
+    END IF;
     SELECT t.typcategory = 'N' INTO is_number FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = ratings AND a.attname = time_column AND NOT a.attisdropped;
     -- Types of pg_catalog are written with it, or a type of that name on the caller's path would be taken.
@@ -399,17 +438,15 @@ COMMENT ON FUNCTION @extschema@.seqrec_set_owner(text, regrole) IS
 
 CREATE FUNCTION seqrec.visible_to_me(owner regrole) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT pg_has_role('pg_monitor', 'USAGE')
-        OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = owner::oid AND pg_has_role(r.oid, 'USAGE'))
+    SELECT EXISTS (SELECT FROM pg_roles r WHERE r.oid = owner::oid AND pg_has_role(r.oid, 'USAGE'))
 $$;
-
 COMMENT ON FUNCTION seqrec.visible_to_me(regrole) IS
 'whether the current user may see what a role owns';
 
 CREATE FUNCTION seqrec.sees_all_jobs() RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT true';
 
 COMMENT ON FUNCTION seqrec.sees_all_jobs() IS
-'who may execute this sees the jobs of all roles, but for their source, detail and options';
+'who may execute this, as who is in pg_monitor, sees the jobs of all roles, but for their source, detail and options';
 
 CREATE FUNCTION seqrec.worker_pid(job uuid) RETURNS integer
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -457,14 +494,14 @@ SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, 
        pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id
 FROM seqrec.jobs j, LATERAL (SELECT seqrec.visible_to_me(j.owner) AS own OFFSET 0) o,
      LATERAL (SELECT seqrec.current_state(j) AS state OFFSET 0) s
-WHERE o.own OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE');
+WHERE o.own OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role('pg_monitor', 'USAGE');
 
 COMMENT ON VIEW @extschema@.seqrec_jobs IS 'training jobs that the current user may see';
 
 CREATE VIEW @extschema@.seqrec_job_log WITH (security_barrier) AS
 SELECT l.job_id, l.at, l.epoch, l.step, l.loss, l.metrics
 FROM seqrec.job_log l JOIN seqrec.jobs j USING (job_id)
-WHERE seqrec.visible_to_me(j.owner) OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE');
+WHERE seqrec.visible_to_me(j.owner) OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role('pg_monitor', 'USAGE');
 
 COMMENT ON VIEW @extschema@.seqrec_job_log IS 'epochs of the training jobs that the current user may see';
 
@@ -472,7 +509,7 @@ CREATE VIEW @extschema@.seqrec_models WITH (security_barrier) AS
 SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, pg_get_userbyid(m.owner) AS owner, m.created_at, m.metrics, m.dim,
        m.n_users, m.n_items, m.config, CASE WHEN o.own THEN m.source END AS source
 FROM seqrec.models m, LATERAL (SELECT seqrec.visible_to_me(m.owner) AS own OFFSET 0) o
-WHERE o.own
+WHERE o.own OR pg_has_role('pg_monitor', 'USAGE')
    OR has_function_privilege('@extschema@.seqrec_recommend(pg_catalog.text, pg_catalog.text[], integer, pg_catalog.text, pg_catalog.text[], boolean, pg_catalog.text[], real)', 'EXECUTE');
 
 COMMENT ON VIEW @extschema@.seqrec_models IS 'model versions that the current user may see';

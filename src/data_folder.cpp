@@ -28,14 +28,20 @@ namespace {
 
 constexpr const char* kMarkName = "seqrec-folder";
 constexpr const char* kDefault = "seqrec";  // in the data directory, where nothing is anybody else's
+/// Whether a folder really lies in the data directory, whatever its path says.
+bool lies_within(const char* folder, const char* data) {
+    char real[PATH_MAX];
+    const std::size_t length = strlen(data);
+    return realpath(folder, real) && strncmp(real, data, length) == 0 && real[length] == '/';
+}
+
 /// A mark's whole text: who owns the folder. A copy of the data directory elsewhere is another server, unless
 /// the folder lies in it and was copied with it.
-const char* own_mark() {
-    const char* place = ".";
+const char* own_mark(const char* folder) {
     char real[PATH_MAX];
-    if (is_absolute_path(settings::directory)) place = realpath(DataDir, real) ? real : DataDir;
+    const char* data = realpath(DataDir, real) ? real : DataDir;
     return psprintf("seqrec-folder/1\nserver " UINT64_FORMAT "\ndata directory %s\n", GetSystemIdentifier(),
-                    place);
+                    lies_within(folder, data) ? "." : data);
 }
 
 const char* mark_path(const char* folder) { return psprintf("%s/%s", folder, kMarkName); }
@@ -45,16 +51,17 @@ const char* read_mark(const char* folder) {
     FILE* file = AllocateFile(mark_path(folder), "r");
     if (!file) return nullptr;
     char* text = static_cast<char*>(palloc0(MAXPGPATH + 100));
-    (void)!fread(text, 1, MAXPGPATH + 99, file);
+    const std::size_t size = fread(text, 1, MAXPGPATH + 99, file);
     FreeFile(file);
-    return text;
+    return size > 0 ? text : nullptr;  // an empty one is a power loss's
 }
 
 bool write_mark(const char* folder) {
     const char* temporary = psprintf("%s.%d", mark_path(folder), MyProcPid);
     FILE* file = AllocateFile(temporary, "w");
     if (!file) return false;
-    const bool written = fputs(own_mark(), file) >= 0;
+    const bool written =
+        fputs(own_mark(folder), file) >= 0 && fflush(file) == 0 && pg_fsync(fileno(file)) == 0;
     return FreeFile(file) == 0 && written && rename(temporary, mark_path(folder)) == 0;
 }
 
@@ -100,7 +107,7 @@ const char* others(const char* folder, const char* mark) {
 /// Whose a folder is, when it is not this server's and may not become it; else null.
 const char* other_owner(const char* folder) {
     const char* mark = read_mark(folder);
-    if (mark) return strcmp(mark, own_mark()) == 0 ? nullptr : others(folder, mark);
+    if (mark) return strcmp(mark, own_mark(folder)) == 0 ? nullptr : others(folder, mark);
     return may_adopt(folder) ? nullptr : foreign(folder);
 }
 
@@ -184,7 +191,7 @@ bool is_own_name(const char* name) { return is_job_folder(name) || is_snapshot_f
 
 void remove_database_folder(const char* path) {
     const char* mark = is_folder(path) ? read_mark(path) : nullptr;
-    if (!mark || strcmp(mark, own_mark()) != 0) return;
+    if (!mark || strcmp(mark, own_mark(path)) != 0) return;
     for_each_entry(path, [&](const char* name) {
         const char* entry = psprintf("%s/%s", path, name);
         if (is_own_name(name)) (void)(is_folder(entry) ? rmtree(entry, true) : unlink(entry) == 0);

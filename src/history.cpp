@@ -13,6 +13,7 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -138,7 +139,10 @@ bool is_current(const History& history, Oid owner) {
     for (int i = 0; i < history.relation_count; ++i) LockRelationOid(history.relations[i], AccessShareLock);
     return history.reading.reader == owner && SPI_plan_is_valid(history.plan) &&
            SearchSysCacheExists1(RELOID, ObjectIdGetDatum(history.ratings.relation)) &&
-           run_as(history.ratings, owner) == history.reading.run_as;
+           run_as(history.ratings, owner) == history.reading.run_as &&
+           // only a view's functions look along the path
+           (history.ratings.kind != RELKIND_VIEW ||
+            strcmp(configured_path(history.reading.run_as), history.reading.search_path) == 0);
 }
 
 /// Those that were replaced while they may have been in use: a view over the ratings may itself recommend.
@@ -227,7 +231,7 @@ bool concerns_everybody(int code) {
 
 void watch_code() {
     CacheRegisterRelcacheCallback(count_relation, (Datum)0);
-    for (const int cache : {PROCOID, TYPEOID, AUTHOID, AUTHMEMROLEMEM})
+    for (const int cache : {PROCOID, OPEROID, TYPEOID, CASTSOURCETARGET, AUTHOID, AUTHMEMROLEMEM})
         CacheRegisterSyscacheCallback(cache, count_other, (Datum)0);
 }
 

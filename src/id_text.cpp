@@ -4,12 +4,15 @@
 #include <cctype>
 #include <cstring>
 
+#include "core/dataset.hpp"
+
 #include "boundary.hpp"
 
 extern "C" {
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 }
@@ -54,7 +57,7 @@ bool may_be_value(std::string_view id, Oid type) {
 /// A type's own reading of a text; false when it is no value of the type. These input functions hold nothing
 /// that an error would leave behind.
 bool read_value(std::string_view id, Oid type, Datum* value) {
-    if (!may_be_value(id, type)) return false;
+    if (id.size() > kMostIdBytes || !may_be_value(id, type)) return false;
     Oid function, parameter;
     getTypeInputInfo(type, &function, &parameter);
     char* text = pnstrdup(id.data(), id.size());
@@ -77,6 +80,10 @@ bool read_value(std::string_view id, Oid type, Datum* value) {
 
 /// What `value::text` gives, but with pinned settings.
 std::string_view write_value(Datum value, Oid type) {
+    if (type == BOOLOID) return DatumGetBool(value) ? "true" : "false";
+    if (type == INETOID ||
+        type == CIDROID)  // with the netmask, where their output leaves one of all bits out
+        return TextDatumGetCString(DirectFunctionCall1(network_show, value));
     Oid function;
     bool varlena;
     getTypeOutputInfo(type, &function, &varlena);
@@ -120,6 +127,10 @@ bool has_other_spellings(Oid type) {
         case TIMESTAMPTZOID:
         case INTERVALOID:
         case BPCHAROID:
+        case BOOLOID:
+        case OIDOID:
+        case INETOID:
+        case CIDROID:
         case MACADDROID:
         case MACADDR8OID:
             return true;
@@ -147,7 +158,13 @@ void canonicalize(std::span<std::string_view> ids, Oid type) {
     if (count == 0) return;
     const int level = NewGUCNestLevel();
     pin_text_settings();
-    for (const Spelled& one : std::span(spelled, count)) *one.id = write_value(one.value, type);
+    for (const Spelled& one : std::span(spelled, count)) {
+        const std::string_view text = write_value(one.value, type);
+        if (text.size() <= kMostIdBytes)
+            *one.id = text;
+        else  // a number of that many digits is no id of any model
+            pfree(const_cast<char*>(text.data()));
+    }
     AtEOXact_GUC(false, level);
 }
 

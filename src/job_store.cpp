@@ -170,6 +170,12 @@ void queue_again(const Job& job) {
 
 bool give_up_job(const JobKey& key) {
     const RoleScope scope = spi_enter();
+    // Not to wait for a transaction that may stay open: it resumes the job, or cancels it as well.
+    if (run_sql("SELECT FROM seqrec.jobs WHERE job_id = $1 AND uuid = $2 FOR UPDATE SKIP LOCKED",
+                {bigint_param(key.id), uuid_param(key.uuid)}) != 1)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                        errmsg("job " INT64_FORMAT " is being changed by another transaction", key.id),
+                        errhint("Try again when that transaction has ended.")));
     const auto rows = run_sql(
         "UPDATE seqrec.jobs j SET state = 'cancelled', finished_at = clock_timestamp(), eta = NULL, "
         "       error = 'the job was cancelled', sqlstate = '57014', detail = NULL, "
@@ -187,7 +193,7 @@ namespace {
 constexpr const char* kUnpublished = "state = 'failed' AND phase = 'publishing'";
 constexpr const char* kNotObsolete =
     "NOT EXISTS (SELECT FROM seqrec.jobs l WHERE l.model = j.model AND l.state = 'done' "
-    "AND l.finished_at > j.queued_at)";
+    "AND l.job_id > j.job_id AND l.finished_at > j.queued_at)";
 
 }  // namespace
 

@@ -205,18 +205,29 @@ void set_metrics(std::int64_t model_id, const char* metrics) {
             {bigint_param(model_id), text_param(metrics)});
 }
 
+/// Who the job belongs to by now, and what its relation is called by now: both may have changed since it began.
+Oid adopt_job(const Job& job, std::int64_t model_id) {
+    run_sql(
+        "UPDATE seqrec.models m SET owner = j.owner, source = j.source || coalesce("
+        "  (SELECT jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname)) "
+        "   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "   WHERE c.oid = (j.source->>'relation_id')::oid), '{}') "
+        "FROM seqrec.jobs j WHERE m.model_id = $1 AND j.job_id = $2 AND j.uuid = $3 RETURNING m.owner",
+        {bigint_param(model_id), bigint_param(job.key.id), uuid_param(job.key.uuid)});
+    return SPI_processed == 1 ? spi_oid(0, 1) : InvalidOid;
+}
+
 /// A version gets the owner that its name has, whoever trained it; ERROR when the job's owner may not replace
 /// that one's model any more. Asked for under the lock on the name, so that the answer stays true.
 void keep_owner(const Job& job, std::int64_t model_id) {
+    const Oid trained_by = adopt_job(job, model_id);
     Oid owner;
-    if (!find_owner(job.model, &owner, model_id) || (!role_exists(owner) && superuser_arg(job.owner))) return;
-    if (!role_exists(job.owner) || !has_privs_of_role(job.owner, owner))
-        ereport(ERROR,
-                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                 errmsg("model \"%s\" belongs to role \"%s\" now", job.model, role_name(owner)),
-                 errhint("The trained version is kept. A superuser can give model and job to one role with "
-                         "seqrec_set_owner, and publish with seqrec_resume(" INT64_FORMAT ").",
-                         job.key.id)));
+    const bool is_first = !find_owner(job.model, &owner, model_id);
+    if (is_first || (!role_exists(owner) && superuser_arg(trained_by))) return;
+    if (!role_exists(trained_by) || !has_privs_of_role(trained_by, owner))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("model \"%s\" belongs to role \"%s\" now", job.model, role_name(owner)),
+                        errhint("A superuser can give model and job to one role with seqrec_set_owner.")));
     run_sql("UPDATE seqrec.models SET owner = $2 WHERE model_id = $1 AND owner <> $2",
             {bigint_param(model_id), role_param(owner)});
 }

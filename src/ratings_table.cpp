@@ -146,6 +146,14 @@ void append_user_is(StringInfo sql, const RatingsTable& ratings) {
     appendStringInfoString(sql, " OPERATOR(pg_catalog.=) $1");
 }
 
+/// A numeric time as float8, NULL where it is beyond that, infinite or NaN (which is above all numbers).
+char* numeric_time(const Column& time) {
+    return psprintf(
+        "CASE WHEN r.%s OPERATOR(pg_catalog.<) 1e308 AND r.%s OPERATOR(pg_catalog.>) -1e308 "
+        "THEN r.%s::pg_catalog.float8 END",
+        quoted(time), quoted(time), quoted(time));
+}
+
 /// What time_seconds() in export.cpp skips.
 void append_row_counts(StringInfo sql, const RatingsTable& ratings) {
     appendStringInfo(sql, " AND r.%s IS NOT NULL AND r.%s IS NOT NULL", quoted(ratings.item),
@@ -155,9 +163,11 @@ void append_row_counts(StringInfo sql, const RatingsTable& ratings) {
         case ColumnForm::Date:
             appendStringInfo(sql, " AND pg_catalog.isfinite(r.%s)", quoted(ratings.time));
             break;
+        case ColumnForm::Cast:
+            appendStringInfo(sql, " AND (%s) IS NOT NULL", numeric_time(ratings.time));
+            break;
         case ColumnForm::Float4:
-        case ColumnForm::Float8:
-        case ColumnForm::Cast:  // of infinities and NaN the difference is NaN
+        case ColumnForm::Float8:  // of infinities and NaN the difference is NaN
             appendStringInfo(sql, " AND (r.%s OPERATOR(pg_catalog.-) r.%s) OPERATOR(pg_catalog.=) 0",
                              quoted(ratings.time), quoted(ratings.time));
             break;
@@ -277,8 +287,11 @@ char* export_query(const RatingsTable& ratings) {
     append_id(&sql, ratings.user, false);
     appendStringInfoString(&sql, ", ");
     append_id(&sql, ratings.item, false);
-    appendStringInfo(&sql, ", r.%s%s FROM %s r ORDER BY ", quoted(ratings.time),
-                     ratings.time.form == ColumnForm::Cast ? "::pg_catalog.float8" : "", ratings.qualified);
+    if (ratings.time.form == ColumnForm::Cast)
+        appendStringInfo(&sql, ", %s", numeric_time(ratings.time));
+    else
+        appendStringInfo(&sql, ", r.%s", quoted(ratings.time));
+    appendStringInfo(&sql, " FROM %s r ORDER BY ", ratings.qualified);
     append_id(&sql, ratings.user, true);
     appendStringInfo(&sql, ", r.%s", quoted(ratings.time));
     append_tie_breaker(&sql, ratings, "ASC");

@@ -215,6 +215,14 @@ struct Order {
 };
 static_assert(sizeof(Order) <= BGW_EXTRALEN);
 
+constexpr std::uint16_t kSweeperLockClass = 1520;
+
+bool is_only_sweeper() {
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kSweeperLockClass);
+    return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
 void sweep_what_is_left() {
     if (extension_is_there())
         sweep_snapshots();
@@ -252,6 +260,7 @@ void seqrec_sweeper_main(Datum) {
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
     StartTransactionCommand();
+    if (!is_only_sweeper()) proc_exit(0);  // one waits already: no more slots are taken for this
     XactLockTableWait(order.transaction, nullptr, nullptr, XLTW_None);
     CommitTransactionCommand();
     StartTransactionCommand();

@@ -1,5 +1,8 @@
 #include "source_rights.hpp"
 
+#include <cstring>
+#include <string_view>
+
 #include "boundary.hpp"
 #include "id_text.hpp"
 
@@ -13,14 +16,18 @@ extern "C" {
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_db_role_setting.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_range.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -57,20 +64,51 @@ Oid relation_owner(Oid relation) {
     return owner;
 }
 
-/// What a role's own sessions in this database have as search_path, if somebody set one for it. The file's
-/// and the session's are not asked: the one is not known here, the other is the caller's to choose.
-const char* configured_path(Oid role) {
-    const MemoryContext outside = CurrentMemoryContext;
-    const RoleScope scope = spi_enter();
-    const auto rows = run_sql(
-        "SELECT substr(c, 13) FROM pg_db_role_setting, unnest(setconfig) c "
-        "WHERE setdatabase IN (0, $1::oid) AND setrole IN (0, $2::oid) AND starts_with(c, 'search_path=') "
-        "ORDER BY setrole = 0, setdatabase = 0 LIMIT 1",
-        {{OIDOID, ObjectIdGetDatum(MyDatabaseId), false}, {OIDOID, ObjectIdGetDatum(role), false}}, true);
-    const char* path = rows == 1 ? MemoryContextStrdup(outside, spi_text(0, 1)) : "\"$user\", public";
-    spi_leave(scope);
+/// The search_path among settings as ALTER ROLE and ALTER DATABASE keep them, or null.
+const char* path_among(ArrayType* settings) {
+    constexpr std::string_view kName = "search_path=";
+    Datum* texts;
+    int count;
+    deconstruct_array(settings, TEXTOID, -1, false, TYPALIGN_INT, &texts, nullptr, &count);
+    for (int i = 0; i < count; ++i) {
+        const char* setting = TextDatumGetCString(texts[i]);
+        if (strncmp(setting, kName.data(), kName.size()) == 0) return setting + kName.size();
+    }
+    return nullptr;
+}
+
+/// The search_path that is set for a role in a database; 0 means any.
+const char* path_set_for(Relation all, Oid database, Oid role) {
+    ScanKeyData keys[2];
+    ScanKeyInit(&keys[0], Anum_pg_db_role_setting_setdatabase, BTEqualStrategyNumber, F_OIDEQ,
+                ObjectIdGetDatum(database));
+    ScanKeyInit(&keys[1], Anum_pg_db_role_setting_setrole, BTEqualStrategyNumber, F_OIDEQ,
+                ObjectIdGetDatum(role));
+    const char* path = nullptr;
+    SysScanDesc scan = systable_beginscan(all, DbRoleSettingDatidRolidIndexId, true, nullptr, 2, keys);
+    if (HeapTuple tuple = systable_getnext(scan)) {
+        bool null;
+        const Datum settings =
+            heap_getattr(tuple, Anum_pg_db_role_setting_setconfig, RelationGetDescr(all), &null);
+        if (!null) path = path_among(DatumGetArrayTypePCopy(settings));
+    }
+    systable_endscan(scan);
     return path;
 }
+
+}  // namespace
+
+const char* configured_path(Oid role) {
+    Relation all = table_open(DbRoleSettingRelationId, AccessShareLock);
+    const char* path = path_set_for(all, MyDatabaseId, role);
+    if (!path) path = path_set_for(all, InvalidOid, role);
+    if (!path) path = path_set_for(all, MyDatabaseId, InvalidOid);
+    if (!path) path = path_set_for(all, InvalidOid, InvalidOid);
+    table_close(all, AccessShareLock);
+    return psprintf("%s, pg_temp", path ? path : "\"$user\", public");
+}
+
+namespace {
 
 // --- whose code a query runs ---
 
@@ -109,16 +147,20 @@ void check_stored(SysCacheIdentifier cache, HeapTuple tuple, AttrNumber attribut
 
 void check_function(Oid function, CodeCheck* check);
 
-/// What an aggregate calls for each row and at the end.
+void check_type(Oid type, CodeCheck* check);
+
+/// What an aggregate calls for each row and at the end, and what it keeps in between.
 void check_aggregate(Oid aggregate, CodeCheck* check) {
     HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
     if (!HeapTupleIsValid(tuple)) return;
     const auto* form = (Form_pg_aggregate)GETSTRUCT(tuple);
     const Oid parts[] = {form->aggtransfn,    form->aggfinalfn,  form->aggcombinefn,   form->aggserialfn,
                          form->aggdeserialfn, form->aggmtransfn, form->aggminvtransfn, form->aggmfinalfn};
+    const Oid states[] = {form->aggtranstype, form->aggmtranstype};
     ReleaseSysCache(tuple);
     for (const Oid part : parts)
         if (OidIsValid(part)) check_function(part, check);
+    for (const Oid state : states) check_type(state, check);
 }
 
 /// A function runs as whoever calls it. One that says that it runs as its owner may say otherwise by the time it is
@@ -157,8 +199,6 @@ void check_domain_constraints(Oid domain, CodeCheck* check) {
     table_close(constraints, AccessShareLock);
 }
 
-void check_type(Oid type, CodeCheck* check);
-
 /// The columns of a row type.
 void check_columns(Oid relation, CodeCheck* check) {
     Relation rows = relation_open(relation, AccessShareLock);
@@ -166,6 +206,16 @@ void check_columns(Oid relation, CodeCheck* check) {
     for (int i = 0; i < columns->natts; ++i)
         if (!TupleDescAttr(columns, i)->attisdropped) check_type(TupleDescAttr(columns, i)->atttypid, check);
     relation_close(rows, AccessShareLock);
+}
+
+void check_range(Oid range, CodeCheck* check) {
+    HeapTuple tuple = SearchSysCache1(RANGETYPE, ObjectIdGetDatum(range));
+    if (!HeapTupleIsValid(tuple)) return;
+    const FormData_pg_range form = *(Form_pg_range)GETSTRUCT(tuple);
+    ReleaseSysCache(tuple);
+    for (const Oid function : {form.rngcanonical, form.rngsubdiff})
+        if (OidIsValid(function)) check_function(function, check);
+    check_type(form.rngsubtype, check);
 }
 
 /// A value that becomes one of a type runs the constraints of a domain, of those it is over, or a range's own
@@ -185,6 +235,8 @@ void check_type(Oid type, CodeCheck* check) {
         check_type(form.typbasetype, check);
     }
     if (form.typtype == TYPTYPE_COMPOSITE) check_columns(form.typrelid, check);
+    if (form.typtype == TYPTYPE_RANGE) check_range(type, check);
+    if (form.typtype == TYPTYPE_MULTIRANGE) check_type(get_multirange_range(type), check);
 }
 
 void check_types(List* types, CodeCheck* check) {
@@ -224,7 +276,15 @@ void check_constraints(Relation relation, CodeCheck* check) {
     ReleaseSysCache(tuple);
 }
 
-/// A partition or child of another role: its owner may give it code at any time.
+void check_planned(Oid id, CodeCheck* check) {
+    Relation relation = relation_open(id, AccessShareLock);
+    check_indexes(relation, check);
+    check_constraints(relation, check);
+    relation_close(relation, NoLock);
+}
+
+/// Partitions and children: one of another role may get code at any time, and what the planner evaluates of the
+/// others is as good as the parent's.
 void check_children(Oid id, CodeCheck* check) {
     if (!has_subclass(id)) return;
     ListCell* cell;
@@ -234,6 +294,7 @@ void check_children(Oid id, CodeCheck* check) {
         if (OidIsValid(owner) && !is_trusted(owner, check->run_as))
             refuse_code(psprintf("table \"%s\", a part of \"%s\",", get_rel_name(child), get_rel_name(id)),
                         owner, check->run_as);
+        if (child != id) check_planned(child, check);
     }
 }
 
@@ -247,19 +308,60 @@ void check_relation(Oid id, CodeCheck* check) {
         return;
     }
     check_children(id, check);
-    Relation relation = relation_open(id, AccessShareLock);
-    check_indexes(relation, check);
-    check_constraints(relation, check);
-    relation_close(relation, NoLock);
+    check_planned(id, check);
 }
 
-/// Values that are made of others, and by that become values of a type.
+/// The planner may put an operator's negator or commutator in its place, and whoever owns the operator says which.
+void check_operator(Oid operation, CodeCheck* check) {
+    if (operation < FirstNormalObjectId) return;
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operation));
+    if (!HeapTupleIsValid(tuple)) return;
+    const FormData_pg_operator form = *(Form_pg_operator)GETSTRUCT(tuple);
+    ReleaseSysCache(tuple);
+    if (!is_trusted(form.oprowner, check->run_as))
+        refuse_code(psprintf("operator %s", format_operator(operation)), form.oprowner, check->run_as);
+    check_function(form.oprcode, check);
+    for (const Oid other : {form.oprcom, form.oprnegate})
+        if (OidIsValid(other) && other != operation) check_function(get_opcode(other), check);
+}
+
+void check_operators(List* operations, CodeCheck* check) {
+    ListCell* cell;
+    foreach (cell, operations) check_operator(lfirst_oid(cell), check);
+}
+
+/// Operators where they are called, and where rows are sorted, grouped or told apart.
+void check_operation(Node* node, CodeCheck* check) {
+    if (IsA(node, OpExpr) || IsA(node, DistinctExpr) || IsA(node, NullIfExpr))  // all of one layout
+        check_operator(reinterpret_cast<OpExpr*>(node)->opno, check);
+    if (IsA(node, ScalarArrayOpExpr)) check_operator(castNode(ScalarArrayOpExpr, node)->opno, check);
+    if (IsA(node, RowCompareExpr)) check_operators(castNode(RowCompareExpr, node)->opnos, check);
+    if (IsA(node, SortGroupClause)) {
+        check_operator(castNode(SortGroupClause, node)->eqop, check);
+        check_operator(castNode(SortGroupClause, node)->sortop, check);
+    }
+}
+
+/// Values that are made of others, and by that become values of a type, and values of a type that functions such as
+/// to_jsonb look for casts of.
 void check_made_value(Node* node, CodeCheck* check) {
+    if (IsA(node, Var)) check_type(castNode(Var, node)->vartype, check);
+    if (IsA(node, Const)) check_type(castNode(Const, node)->consttype, check);
     if (IsA(node, CoerceToDomain)) check_type(castNode(CoerceToDomain, node)->resulttype, check);
     if (IsA(node, CoerceViaIO)) check_type(castNode(CoerceViaIO, node)->resulttype, check);
     if (IsA(node, ArrayCoerceExpr)) check_type(castNode(ArrayCoerceExpr, node)->resulttype, check);
     if (IsA(node, ConvertRowtypeExpr)) check_type(castNode(ConvertRowtypeExpr, node)->resulttype, check);
     if (IsA(node, FuncExpr)) check_type(castNode(FuncExpr, node)->funcresulttype, check);
+    if (IsA(node, OpExpr)) check_type(castNode(OpExpr, node)->opresulttype, check);
+    if (IsA(node, Aggref)) check_type(castNode(Aggref, node)->aggtype, check);
+    if (IsA(node, WindowFunc)) check_type(castNode(WindowFunc, node)->wintype, check);
+#if PG_VERSION_NUM >= 160000
+    if (IsA(node, JsonConstructorExpr))
+        check_type(castNode(JsonConstructorExpr, node)->returning->typid, check);
+#endif
+#if PG_VERSION_NUM >= 170000
+    if (IsA(node, JsonExpr)) check_type(castNode(JsonExpr, node)->returning->typid, check);
+#endif
     if (IsA(node, RangeTblFunction)) check_types(castNode(RangeTblFunction, node)->funccoltypes, check);
     if (IsA(node, TableFunc)) check_types(castNode(TableFunc, node)->coltypes, check);
 }
@@ -275,6 +377,7 @@ bool check_expression(Node* node, void* context) {
         return false;
     }
     check_made_value(node, check);
+    check_operation(node, check);
     (void)check_functions_in_node(node, check_called, context);
     return expression_tree_walker(node, kWalker, context);
 }
@@ -305,8 +408,9 @@ void check_reader(const RatingsTable& ratings, Oid reader) {
                     get_rel_name(ratings.relation), role_name(reader)),
              errdetail("Which ones may depend on the session, so that a model would be of other rows than "
                        "the session sees."),
-             errhint("Train as the table's owner or a role with BYPASSRLS, or from a view or a "
-                     "materialized view that holds the rows wanted.")));
+             errhint("Train as a role that it does not hold for (the table's owner, unless it is forced), or "
+                     "from a "
+                     "table or a materialized view that holds the rows wanted.")));
 }
 
 Oid run_as(Oid relation, Oid reader) {
@@ -330,8 +434,7 @@ Reading plan_reading(RatingsTable& ratings, Oid reader) {
             refuse_code(psprintf("view \"%s\" with security_invoker", get_rel_name(ratings.relation)), role,
                         reader);
     }
-    return {reader, role, psprintf("%s, pg_temp", configured_path(role)),
-            casts_ids(ratings) || ratings.kind == RELKIND_VIEW};
+    return {reader, role, pstrdup(configured_path(role)), casts_ids(ratings) || ratings.kind == RELKIND_VIEW};
 }
 
 RoleScope enter_reading(const Reading& reading) {

@@ -33,6 +33,11 @@ Reading plan_reading(RatingsTable& ratings, Oid reader);
 Oid run_as(const RatingsTable& ratings, Oid reader);
 Oid run_as(Oid relation, Oid reader);
 
+/// The search_path that a role's own sessions in this database have, if somebody set one for it, and pg_temp
+/// last. The file's and the session's are not asked: the one is not known here, the other is the caller's to choose.
+/// 为该角色在本数据库中设置的 search_path，末尾加 pg_temp；不看配置文件与会话的设置。
+const char* configured_path(Oid role);
+
 /// In effect until leave(): the role in a security-restricted operation, its search_path, pinned settings,
 /// and row_security = off, so that a policy anywhere below is an error and not fewer rows.
 /// 直到 leave()：受限操作中的角色、其搜索路径、固定设置，以及 row_security = off。

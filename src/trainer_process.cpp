@@ -143,13 +143,11 @@ bool receive_more() {
 }
 
 [[noreturn]] void report_silence() {
-    ereport(
-        ERROR,
-        (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-         errmsg("the trainer has said nothing for %d seconds and was ended", settings::trainer_silence),
-         errhint(
-             "It may hang, or its machine may be overloaded. The trained part is lost only since the last "
-             "checkpoint; seqrec.trainer_silence sets how long to wait.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+             errmsg("the trainer has said nothing for %d seconds and was ended", settings::trainer_silence),
+             errhint("It may hang, or its machine may be overloaded. Start the training again; "
+                     "seqrec.trainer_silence sets how long to wait.")));
     pg_unreachable();
 }
 

@@ -376,6 +376,7 @@ void pin_settings() {
 #if PG_VERSION_NUM >= 170000
         {"transaction_timeout", "0"},
 #endif
+        {"exit_on_error", "off"},
         {"client_min_messages", "warning"}
     };
     for (const auto& [name, value] : kPinned) SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);

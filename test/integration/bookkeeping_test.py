@@ -193,16 +193,6 @@ def a_failed_publish_is_given_up():
     refused(f"SELECT seqrec_resume({number})", "cancelled", "55000")
 
 
-def versions_are_locked_for_moments():
-    """While a large version is published, the active one can be changed at once."""
-    make_ratings("wide", users=3000, items=3000, length=8)
-    number = train("wide", "default", """'{"epochs": 1, "members": 1, "dim": 32, "holdout": "keep"}'""")
-    wait_for_state(number, "publishing", "done")
-    sql(f"SET statement_timeout = '5s'; SELECT seqrec_activate({active()})")
-    done(number)
-    done(train())
-
-
 # --- waiting and cancelling ---
 
 
@@ -303,6 +293,7 @@ def settings_of_a_role_do_not_stop_a_worker():
             "search_path = 'nowhere'",
             "DateStyle = 'German'",
             "client_encoding = 'LATIN1'",
+            "exit_on_error = on",
             "role = 'stand_in'",
         )
     ):
@@ -456,7 +447,7 @@ def rows_that_do_not_count_are_no_clicks():
         "date": ("date '2026-01-01' + g", ("'infinity'", "'-infinity'", "NULL")),
         "double precision": ("g::float8", ("'infinity'", "'-infinity'", "'NaN'", "NULL")),
         "real": ("g::real", ("'infinity'", "'-infinity'", "'NaN'", "NULL")),
-        "numeric": ("g::numeric", ("'infinity'", "'-infinity'", "'NaN'", "NULL")),
+        "numeric": ("g::numeric", ("'infinity'", "'-infinity'", "'NaN'", "'1e400'", "'-1e400'", "NULL")),
         "integer": ("g", ("NULL",)),
     }
     for number, (kind, (value, strange)) in enumerate(cases.items()):
@@ -486,6 +477,8 @@ def ids_are_one_text_whatever_the_session_has_set():
         "bigint": "{}",
         "numeric": "{}::numeric / 7",
         "char(8)": "'c' || {}",
+        "inet": "inet '10.0.0.0' + {}",
+        "oid": "{}",
     }
     sql("ALTER ROLE odd RESET ALL; ALTER ROLE odd SET DateStyle = 'SQL, DMY'; ALTER ROLE odd SET TimeZone = 'Asia/Tokyo'; ALTER ROLE odd SET extra_float_digits = -5; ALTER ROLE odd SET bytea_output = 'escape'; ALTER ROLE odd SET IntervalStyle = 'iso_8601'")
     for number, (kind, value) in enumerate(kinds.items()):
@@ -516,6 +509,47 @@ def other_spellings_of_an_id_are_the_same_id():
     assert sql("SELECT seqrec_recommend_info(upper(user_id::text), model => 'kinds6')->>'source' FROM kinds6 LIMIT 1") == "history"
     assert sql("SELECT seqrec_recommend_info('007', ARRAY['003', '+4', 'x', '5.0'], model => 'kinds7')->>'unknown_items'") == '["x", "5.0"]'
     assert sql("SELECT seqrec_recommend_info('2026-02-30', ARRAY['tomorrowish'], model => 'kinds0')->>'source'") == "popular"
+
+
+def a_number_of_very_many_digits_is_no_id():
+    """Eight bytes that would be written as 131 kB, two thousand times."""
+    assert sql("SELECT cardinality(seqrec_unknown_items(array_fill('1e131071'::text, ARRAY[2000]), 'kinds8'))") == "2000"
+
+
+def cancelling_waits_for_nobody():
+    """Another transaction resumes the job and stays open."""
+    with failing("BEFORE INSERT ON seqrec.models FOR EACH ROW"):
+        number = train()
+        wait_for_state(number, "failed")
+        wait_for(no_worker, "the worker to leave")
+    session = Session()
+    session.run("BEGIN;")
+    session.run(f"SELECT seqrec_resume({number});")
+    wait_for(lambda: not no_worker(), "the worker")
+    refused(f"SET statement_timeout = '10s'; SELECT seqrec_cancel({number})", "another transaction", "55006")
+    session.run("ROLLBACK;")
+    session.close()
+    wait_for(no_worker, "the worker to leave")
+    assert sql(f"SELECT seqrec_cancel({number})") == "t"
+
+
+def renaming_waits_for_nobody():
+    """An open activation holds the model's row: whoever renames the table is not kept, and the name follows later."""
+    sql("CREATE TABLE named AS SELECT * FROM ratings")
+    done(train("named", "named"))
+    session = Session()
+    session.run("BEGIN;")
+    session.run(f"UPDATE seqrec.models SET metrics = metrics WHERE model_id = {active('named')};")
+    sql("SET statement_timeout = '10s'; ALTER TABLE named RENAME TO named2")
+    session.run("COMMIT;")
+    session.close()
+    sql("ALTER TABLE named2 ADD note text")
+    assert sql("SELECT source->>'relation' FROM seqrec_models WHERE model = 'named'") == "public.named2"
+    number = train("named2", "named", LONG)
+    wait_for_state(number, "training")
+    sql("SET statement_timeout = '10s'; ALTER TABLE named2 RENAME TO named3")
+    sql(f"SELECT seqrec_cancel({number})")
+    wait_for_state(number, "cancelled")
 
 
 def case_and_collation_make_ids_different():
@@ -593,7 +627,7 @@ def events_are_inserted_as_a_plain_insert_would():
     assert sql("""SELECT seqrec_add_events('[{"user_id": "u1", "item_id": 7}, {"user_id": 2, "item_id": "8", "timestamp": "2026-01-01"}]', 'events')""") == "2"
     assert sql("SELECT string_agg(user_id || item_id || via, ' ' ORDER BY id) FROM events") == "u17web 28web"
     for events, code in (('[{}]', "22023"), ('[{"user_id": "a"}]', "22023"), ('{}', "22023"), ('[{"user_id": null, "item_id": 1}]', "22023"),
-                         ('[{"user_id": "too long", "item_id": 1}]', "22001"), ('[{"user_id": "a", "item_id": "x"}]', "22P02")):
+                         ('[{"user_id": "too long", "item_id": 1}]', "22001"), ('[{"user_id": "%s", "item_id": 1}]' % ("x" * 513), "54000"), ('[{"user_id": "a", "item_id": "x"}]', "22P02")):
         refused(f"SELECT seqrec_add_events('{events}', 'events')", code)
     refused("""SELECT seqrec_add_events('[{"user_id": "a", "item_id": 1}]', 'events', item_column => 'product')""", "42703")
     assert sql("SELECT count(*) FROM events") == "2"
@@ -610,7 +644,6 @@ if __name__ == "__main__":
         a_trained_model_survives_a_resume_that_does_not_begin,
         a_file_that_can_not_be_read_now_is_kept,
         a_failed_publish_is_given_up,
-        versions_are_locked_for_moments,
         waiting_sees_the_present,
         views_do_not_call_the_past_interrupted,
         cancelled_right_after_the_call,
@@ -629,6 +662,9 @@ if __name__ == "__main__":
         rows_that_do_not_count_are_no_clicks,
         ids_are_one_text_whatever_the_session_has_set,
         other_spellings_of_an_id_are_the_same_id,
+        a_number_of_very_many_digits_is_no_id,
+        cancelling_waits_for_nobody,
+        renaming_waits_for_nobody,
         case_and_collation_make_ids_different,
         a_view_finds_what_it_names_in_both,
         an_error_that_concerns_everybody_leaves_no_subtransaction,

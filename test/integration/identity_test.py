@@ -111,6 +111,16 @@ def giving_away_needs_both_roles():
     assert sql("SELECT DISTINCT owner FROM seqrec_models WHERE model = 'hers'") == "tr"
 
 
+def an_owner_and_a_name_change_while_training():
+    """A first training has no version yet: what is published has the owner and the table's name of now."""
+    make_table("passing", owner="tr2")
+    number = int(sql(f"SELECT seqrec_train('passing', model => 'passing', options => {LONG.replace('300', '3')})", user="tr2"))
+    wait_for(lambda: state(number) == "training", "the training")
+    sql("SELECT seqrec_set_owner('passing', 'heir'); ALTER TABLE passing RENAME TO passed; GRANT SELECT ON passed TO heir")
+    sql(f"CALL seqrec_wait({number})")
+    assert sql("SELECT owner, source->>'relation' FROM seqrec_models WHERE model = 'passing'") == "heir|public.passed"
+
+
 def an_owner_is_dropped_while_training():
     """The model is not lost: a superuser gives it to somebody, and it is published."""
     sql("CREATE ROLE hasty LOGIN; GRANT trainers TO hasty")
@@ -169,6 +179,8 @@ def a_restored_model_reads_the_table_of_its_name_then():
     assert sql(history, database="restored") == expected, "restored over itself"
     sql("CREATE DATABASE copied TEMPLATE restored", database="postgres")
     assert sql(history, database="copied") == expected
+    sql(f"ALTER TABLE unbound RENAME TO again; CREATE TABLE unbound AS {rows_of('strangers')}; INSERT INTO unbound VALUES ('u1', 'strange', 1)", database="copied")
+    assert sql(history, database="copied") == expected, "renamed in the copy"
     # Without its table, a table that comes later is not taken for it.
     subprocess.run(["dropdb", "copied"], check=True)
     subprocess.run(["createdb", "copied"], check=True)
@@ -252,6 +264,23 @@ def two_servers_share_no_folder():
         assert files(directory=shared) == before
 
 
+def a_copy_of_the_server_shares_no_folder_either():
+    """The same system identifier, and a relative path that leaves the data directory; or a link that does."""
+    second = os.path.join(os.environ["PGHOST"], "copy")
+    with setting("seqrec.directory", "../beside"):
+        train()
+        server_program("pg_basebackup", "-h", os.environ["PGHOST"], "-U", "postgres", "-D", second, "-c", "fast")
+        with open(os.path.join(second, "postgresql.conf"), "a", encoding="utf-8") as file:
+            file.write(f"unix_socket_directories = '{second}'\n")
+        server_program("pg_ctl", "start", "-D", second, "-w", "-l", os.path.join(os.environ["PGHOST"], "copy.log"))
+        try:
+            said = psql("-h", second, "-c", f"SELECT seqrec_train('ratings', options => {OPTIONS})").stderr
+            assert "belongs to another server" in said, said
+        finally:
+            server_program("pg_ctl", "stop", "-D", second, "-m", "fast")
+            shutil.rmtree(second)
+
+
 # --- files and rows ---
 
 
@@ -275,12 +304,10 @@ def another_job_of_the_same_number_has_its_own_files():
     subprocess.run(["dropdb", "again"], check=True)
 
 
-def a_restored_dump_does_not_meet_other_jobs_files():
-    """Job N is interrupted, an earlier dump restored, and N is given again, to another table."""
+def a_number_given_again_has_files_of_its_own():
+    """Job N is interrupted, its row is gone as after an earlier dump was restored, and N is given again, to another table."""
     subprocess.run(["createdb", "earlier"], check=True)
     sql(f"CREATE EXTENSION seqrec; CREATE TABLE old_rows AS {rows_of('old')}; CREATE TABLE new_rows AS {rows_of('new')}", database="earlier")
-    dump = os.path.join(os.environ["PGHOST"], "earlier.dump")
-    subprocess.run(["pg_dump", "-a", "-Fc", "-n", "seqrec", "-d", "earlier", "-f", dump], check=True)
     number = train("old_rows", database="earlier", options=LONG)
     wait_for(lambda: sql(f"SELECT phase FROM seqrec_jobs WHERE job_id = {number}", database="earlier") == "training", "the training")
     sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'")
@@ -377,14 +404,16 @@ if __name__ == "__main__":
         an_owner_is_a_role_and_not_a_name,
         a_dropped_owner_leaves_a_way_out,
         giving_away_needs_both_roles,
+        an_owner_and_a_name_change_while_training,
         an_owner_is_dropped_while_training,
         owners_travel_with_a_dump,
         a_restored_model_reads_the_table_of_its_name_then,
         somebodys_files_stay,
         a_path_that_is_no_folder_of_ours,
         two_servers_share_no_folder,
+        a_copy_of_the_server_shares_no_folder_either,
         another_job_of_the_same_number_has_its_own_files,
-        a_restored_dump_does_not_meet_other_jobs_files,
+        a_number_given_again_has_files_of_its_own,
         files_of_another_job_are_thrown_away,
         a_savepoint_takes_a_drop_back,
         a_prepared_drop_takes_its_file_along,
