@@ -35,7 +35,7 @@ void define() {
                             nullptr, &trainer_nice, 10, 0, 19, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
         "seqrec.trainer_silence", "Time without a sign of life after which a trainer is ended.",
-        "A trainer reports every second. 0 means never.", &trainer_silence, 60, 0,
+        "A sign is a new line or use of the CPU. 0 means never.", &trainer_silence, 60, 0,
         std::numeric_limits<int>::max() / 1000, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("seqrec.keep_versions", "Versions of a model that publishing a new one keeps.",
                             "The active version is always kept. 0 keeps all.", &keep_versions, 5, 0, 10000,

@@ -16,6 +16,7 @@
 #include "settings.hpp"
 
 extern "C" {
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "pgstat.h"
 #include "storage/fd.h"
@@ -40,6 +41,16 @@ int output = -1;
 StringInfo received = nullptr;
 int taken = 0;         // bytes of `received` already handed out
 bool limited = false;  // the memory of the running trainer
+
+/// When the trainer last did something: said something new, or used its processors.
+struct Life {
+    TimestampTz at;
+    long cpu_ms;
+    std::uint32_t line;  // a hash of the last one
+};
+Life life;
+constexpr long kIdleShare =
+    100;  // of a trainer that works, the processors' share of the time is above a hundredth
 
 /// What the child needs, laid out before the fork: after it only async-signal-safe calls are allowed.
 struct Launch {
@@ -106,6 +117,7 @@ void prepare_reading(int descriptor) {
     resetStringInfo(received);
     taken = 0;
     limited = false;
+    life = {GetCurrentTimestamp(), 0, 0};
     output = descriptor;
     fcntl(output, F_SETFL, O_NONBLOCK);
 }
@@ -145,7 +157,7 @@ bool receive_more() {
 [[noreturn]] void report_silence() {
     ereport(ERROR,
             (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-             errmsg("the trainer has said nothing for %d seconds and was ended", settings::trainer_silence),
+             errmsg("the trainer has done nothing for %d seconds and was ended", settings::trainer_silence),
              errhint("It may hang, or its machine may be overloaded. Start the training again; "
                      "seqrec.trainer_silence sets how long to wait.")));
     pg_unreachable();
@@ -164,6 +176,32 @@ void wait_for_output() {
         CHECK_FOR_INTERRUPTS();
         if (events & WL_SOCKET_READABLE) return;
     }
+}
+
+/// What the trainer has used of its processors, all threads together; 0 when it is gone.
+long cpu_ms() {
+    FILE* file = AllocateFile(psprintf("/proc/%d/stat", running), "r");
+    if (!file) return 0;
+    char text[1024] = {};
+    (void)!fread(text, 1, sizeof text - 1, file);
+    FreeFile(file);
+    const char* fields = strrchr(text, ')');  // the program's name, in parentheses, may hold anything
+    unsigned long user = 0, system = 0;
+    if (fields)
+        (void)sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+    return static_cast<long>((user + system) * 1000 / static_cast<unsigned long>(sysconf(_SC_CLK_TCK)));
+}
+
+/// A thread of the trainer's own repeats its last line every second: of one that hangs, nothing else moves.
+void watch_life(const char* line) {
+    const TimestampTz now = GetCurrentTimestamp();
+    const long idle_ms = TimestampDifferenceMilliseconds(life.at, now), cpu = cpu_ms();
+    const auto hash = static_cast<std::uint32_t>(
+        hash_bytes(reinterpret_cast<const unsigned char*>(line), static_cast<int>(strlen(line))));
+    if (hash != life.line || cpu - life.cpu_ms > idle_ms / kIdleShare) life = {now, cpu, hash};
+    if (settings::trainer_silence > 0 &&
+        TimestampDifferenceExceeds(life.at, now, settings::trainer_silence * 1000))
+        report_silence();
 }
 
 /// Set on the running process: libraries that can't get memory while they load hang instead of failing,
@@ -259,6 +297,7 @@ bool next_trainer_line(const char** line) {
         if (*line) {
             if (!limited) limit_memory();
             limited = true;
+            watch_life(*line);
             return true;
         }
         wait_for_output();

@@ -380,12 +380,12 @@ def with_trainer(body, setting, act):
 
 
 def a_silent_trainer_is_ended():
-    for body in ("sleep 600\n", """echo '{"event": "progress", "phase": "loading"}'\nsleep 600\n""", "exec >&-\nsleep 600\n"):
+    for body in ("sleep 600\n", """echo '{"event": "progress", "phase": "loading"}'\nsleep 600\n""", "exec >&-\nsleep 600\n", """while :; do echo '{"event": "progress", "phase": "training", "percent": 7}'; sleep 1; done\n"""):
 
         def act():
             number = train()
             wait_for_state(number, "failed")
-            assert "has said nothing for 2 seconds" in job(number, "error") and job(number, "hint"), job(number, "error")
+            assert "has done nothing for 2 seconds" in job(number, "error") and job(number, "hint"), job(number, "error")
             assert not job_folders()
 
         with_trainer(body, {"seqrec.trainer_silence": "2s"}, act)
