@@ -181,13 +181,9 @@ def a_file_that_can_not_be_read_now_is_kept():
 
 
 def a_failed_publish_is_given_up():
-    sql(
-        """CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;
-           CREATE TRIGGER no_room BEFORE INSERT ON seqrec.users FOR EACH STATEMENT EXECUTE FUNCTION no_room()"""
-    )
-    number = train()
-    wait_for_state(number, "failed")
-    sql("DROP TRIGGER no_room ON seqrec.users; DROP FUNCTION no_room()")
+    with failing("BEFORE INSERT ON seqrec.users FOR EACH STATEMENT"):
+        number = train()
+        wait_for_state(number, "failed")
     assert sql(f"SELECT seqrec_cancel({number})") == "t"
     assert job(number) == "cancelled" and not job_folders()
     refused(f"SELECT seqrec_resume({number})", "cancelled", "55000")
