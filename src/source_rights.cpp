@@ -413,12 +413,10 @@ void check_reader(const RatingsTable& ratings, Oid reader) {
                      "table or a materialized view that holds the rows wanted.")));
 }
 
-Oid run_as(Oid relation, Oid reader) {
-    const Oid owner = relation_owner(relation);
+Oid run_as(const RatingsTable& ratings, Oid reader) {
+    const Oid owner = relation_owner(ratings.relation);
     return is_trusted(owner, reader) ? reader : owner;
 }
-
-Oid run_as(const RatingsTable& ratings, Oid reader) { return run_as(ratings.relation, reader); }
 
 Reading plan_reading(RatingsTable& ratings, Oid reader) {
     check_reader(ratings, reader);

@@ -31,7 +31,6 @@ void check_reader(const RatingsTable& ratings, Oid reader);
 Reading plan_reading(RatingsTable& ratings, Oid reader);
 /// The same decision without the search path, for each call. 同一决定，不含搜索路径，供每次调用使用。
 Oid run_as(const RatingsTable& ratings, Oid reader);
-Oid run_as(Oid relation, Oid reader);
 
 /// The search_path that a role's own sessions in this database have, if somebody set one for it, and pg_temp
 /// last. The file's and the session's are not asked: the one is not known here, the other is the caller's to choose.
