@@ -21,8 +21,8 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # --- the extension: PostgreSQL's own flags and linker line, products in build/ ---
-OBJECTS = $(patsubst src/%.cpp,build/extension/%.o,$(wildcard src/*.cpp))
-EXTENSION_CPPFLAGS = $(CPPFLAGS) -Isrc -MMD -MP
+OBJECTS = $(patsubst src/%.cpp,build/extension/%.o,$(wildcard src/*.cpp src/*/*.cpp))
+EXTENSION_CPPFLAGS = $(CPPFLAGS) -I. -Isrc -MMD -MP
 EXTENSION_CXXFLAGS = $(CXXFLAGS) $(CFLAGS_SL) -std=c++20 -O2 -Wall -Wextra -Wno-register
 
 build/extension/%.o: src/%.cpp
@@ -52,10 +52,11 @@ everything: all
 
 # --- the same sources under sanitizers; products in build/sanitize and build/fuzz ---
 KERNELS = portable $(if $(filter x86_64,$(shell uname -m)),avx2 avx512 avx512bf16)
-CORE_SOURCES = $(wildcard src/core/*.cpp) $(KERNELS:%=src/core/kernels/%.cpp)
-SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/unit/*.cpp))
+CORE_SOURCES = $(wildcard core/*.cpp core/files/*.cpp core/scan/*.cpp core/kinds/*.cpp) $(KERNELS:%=core/kernels/%.cpp) \
+	core/kernels/encoder_kernels.cpp core/kernels/instructions.cpp
+SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/core/*.cpp test/core/*/*.cpp))
 FUZZED = $(patsubst %.cpp,build/fuzz/%.o,$(CORE_SOURCES) test/fuzz/snapshot_fuzz.cpp)
-SANITIZE_FLAGS = -std=c++20 -O1 -g1 -Isrc -Wno-psabi \
+SANITIZE_FLAGS = -std=c++20 -O1 -g1 -I. -Itest/core -Wno-psabi \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_SECONDS ?= 60
 

@@ -13,10 +13,10 @@
 
 #include "core/error.hpp"
 #include "core/options.hpp"
-#include "export.hpp"
-#include "indexing.hpp"
+#include "files/model_file.hpp"
+#include "index/indexing.hpp"
 #include "random.hpp"
-#include "stop.hpp"
+#include "run/stop.hpp"
 
 namespace {
 

@@ -13,7 +13,7 @@
 #include <exception>
 #include <vector>
 
-#include "core/safetensors.hpp"
+#include "core/files/safetensors.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

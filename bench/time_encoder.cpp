@@ -13,8 +13,8 @@
 
 #include <unistd.h>
 
-#include "core/encoder.hpp"
-#include "core/encoder_network.hpp"
+#include "core/kinds/encoder.hpp"
+#include "core/kinds/transformer_network.hpp"
 
 namespace seqrec {
 namespace {

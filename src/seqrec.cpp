@@ -1,8 +1,8 @@
 // The library's entry point.
-#include "boundary.hpp"
-#include "history.hpp"
-#include "serving_model.hpp"
-#include "settings.hpp"
+#include "pg/boundary.hpp"
+#include "pg/settings.hpp"
+#include "serving/history.hpp"
+#include "serving/serving_model.hpp"
 
 extern "C" {
 

@@ -9,11 +9,11 @@
 #include <string_view>
 #include <system_error>
 
-#include "bench_command.hpp"
-#include "encode_command.hpp"
-#include "job.hpp"
-#include "kernels/kernels.hpp"
-#include "stop.hpp"
+#include "kinds/transformer/kernels/step_kernels.hpp"
+#include "run/bench_command.hpp"
+#include "run/encode_command.hpp"
+#include "run/job.hpp"
+#include "run/stop.hpp"
 
 namespace {
 

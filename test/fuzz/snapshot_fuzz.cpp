@@ -13,8 +13,8 @@
 #include <string>
 #include <string_view>
 
-#include "../unit/memory_file.hpp"
-#include "../unit/tiny_model.hpp"
+#include "../core/memory_file.hpp"
+#include "../core/tiny_model.hpp"
 #include "core/recommend.hpp"
 
 using namespace seqrec;

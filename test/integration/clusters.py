@@ -15,7 +15,7 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 def shell(commands, **environment):
     """Runs bash with the functions of cluster.sh."""
-    script = f"set -euo pipefail; source {FOLDER}/cluster.sh; {commands}"
+    script = f"set -euo pipefail; source {FOLDER}/../../demo/cluster.sh; {commands}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120, env=os.environ | environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()

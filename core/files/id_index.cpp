@@ -1,0 +1,168 @@
+#include "core/files/id_index.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "core/error.hpp"
+
+namespace seqrec {
+namespace {
+
+[[noreturn]] void corrupted(const std::string& message) {
+    throw Error(sqlstate::kDataCorrupted, "invalid id index: " + message);
+}
+
+struct SipState {
+    std::uint64_t v0, v1, v2, v3;
+
+    void round() {
+        v0 += v1, v1 = std::rotl(v1, 13) ^ v0, v0 = std::rotl(v0, 32);
+        v2 += v3, v3 = std::rotl(v3, 16) ^ v2;
+        v0 += v3, v3 = std::rotl(v3, 21) ^ v0;
+        v2 += v1, v1 = std::rotl(v1, 17) ^ v2, v2 = std::rotl(v2, 32);
+    }
+    void word(std::uint64_t m) {
+        v3 ^= m;
+        round();
+        v0 ^= m;
+    }
+};
+
+/// The id at a position, by offsets that may say anything.
+std::string_view id_at(std::span<const std::int64_t> offsets, std::span<const std::uint8_t> bytes,
+                       std::size_t index) {
+    const std::int64_t begin = offsets[index], end = offsets[index + 1];
+    if (begin < 0 || begin > end || end > static_cast<std::int64_t>(bytes.size()))
+        corrupted("offsets of id " + std::to_string(index) + " leave the file");
+    return {reinterpret_cast<const char*>(bytes.data()) + begin, static_cast<std::size_t>(end - begin)};
+}
+
+std::size_t first_slot(std::span<const std::uint32_t> table, const IdHashKey& key, std::string_view id) {
+    return id_hash(key, id) & (table.size() - 1);
+}
+
+/// The slot that holds `id`, else the empty slot where it would go, from its first one on.
+std::size_t find_slot(std::span<const std::int64_t> offsets, std::span<const std::uint8_t> bytes,
+                      std::span<const std::uint32_t> table, std::size_t slot, std::string_view id) {
+    const std::size_t mask = table.size() - 1, ids = offsets.size() - 1;
+    for (int probe = 0; probe < IdIndex::kMaxProbes; ++probe, slot = (slot + 1) & mask) {
+        const std::uint32_t entry = table[slot];
+        if (entry == 0) return slot;
+        if (entry > ids) corrupted("the hash table names an id that is not there");
+        if (id_at(offsets, bytes, entry - 1) == id) return slot;
+    }
+    corrupted("the hash table is too full");
+}
+
+void check_table(std::size_t ids, std::size_t slots) {
+    if (ids > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) corrupted("too many ids");
+    if (!std::has_single_bit(slots) || slots <= ids) corrupted("hash table of an unexpected size");
+}
+
+}  // namespace
+
+IdHashKey IdHashKey::of_version(std::string_view version) {
+    const std::uint64_t k0 = id_hash({0, 0}, version);
+    return {k0, id_hash({k0, 0}, version)};
+}
+
+std::uint64_t id_hash(const IdHashKey& key, std::string_view id) {
+    SipState state{key.k0 ^ 0x736f6d6570736575, key.k1 ^ 0x646f72616e646f6d, key.k0 ^ 0x6c7967656e657261,
+                   key.k1 ^ 0x7465646279746573};
+    std::uint64_t word = 0;
+    std::size_t at = 0;
+    for (; at + sizeof word <= id.size(); at += sizeof word) {
+        std::memcpy(&word, id.data() + at, sizeof word);
+        state.word(word);
+    }
+    word = static_cast<std::uint64_t>(id.size()) << 56;
+    for (std::size_t i = 0; at + i < id.size(); ++i)
+        word |= std::uint64_t{static_cast<unsigned char>(id[at + i])} << (8 * i);
+    state.word(word);
+    state.v2 ^= 0xff;
+    for (int i = 0; i < 3; ++i) state.round();
+    return state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
+}
+
+IdIndex::IdIndex(const SafetensorsFile& file, std::string_view prefix) {
+    const std::string name(prefix);
+    offsets_ = file.get<std::int64_t>(name + ".id.offsets", {-1});
+    bytes_ = file.get<std::uint8_t>(name + ".id.bytes", {-1});
+    table_ = file.get<std::uint32_t>(name + ".id.hash", {-1});
+    if (offsets_.empty()) corrupted("no offsets");
+    check_table(offsets_.size() - 1, table_.size());
+    size_ = static_cast<std::int64_t>(offsets_.size()) - 1;
+    const auto version = file.metadata().find("version");
+    key_ = IdHashKey::of_version(version == file.metadata().end() ? "" : version->second);
+}
+
+std::int32_t IdIndex::find(std::string_view id) const {
+    if (size_ == 0) return -1;
+    return static_cast<std::int32_t>(
+               table_[find_slot(offsets_, bytes_, table_, first_slot(table_, key_, id), id)]) -
+           1;
+}
+
+void IdIndex::find_all(std::span<const std::string_view> ids, std::span<std::int32_t> found) const {
+    constexpr std::size_t kAtOnce = 16;
+    std::array<std::size_t, kAtOnce> slots;
+    for (std::size_t at = 0; at < ids.size(); at += kAtOnce) {
+        const std::size_t count = std::min(kAtOnce, ids.size() - at);
+        if (size_ == 0) {
+            std::fill_n(found.begin() + static_cast<std::ptrdiff_t>(at), count, -1);
+            continue;
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            slots[i] = first_slot(table_, key_, ids[at + i]);
+            __builtin_prefetch(&table_[slots[i]]);
+        }
+        prefetch(std::span(slots).first(count));
+        for (std::size_t i = 0; i < count; ++i)
+            found[at + i] = static_cast<std::int32_t>(
+                                table_[find_slot(offsets_, bytes_, table_, slots[i], ids[at + i])]) -
+                            1;
+    }
+}
+
+/// Where the ids of some slots lie, and then the ids themselves.
+void IdIndex::prefetch(std::span<const std::size_t> slots) const {
+    const auto size = static_cast<std::uint32_t>(size_);
+    for (const std::size_t slot : slots)
+        if (table_[slot] - 1 < size) __builtin_prefetch(&offsets_[table_[slot] - 1]);
+    for (const std::size_t slot : slots)
+        if (table_[slot] - 1 < size) {
+            const auto begin = static_cast<std::uint64_t>(offsets_[table_[slot] - 1]);
+            if (begin < bytes_.size()) __builtin_prefetch(&bytes_[begin]);
+        }
+}
+
+std::string_view IdIndex::id(std::int32_t index) const {
+    if (index < 0 || index >= size_) corrupted("no id at index " + std::to_string(index));
+    return id_at(offsets_, bytes_, static_cast<std::size_t>(index));
+}
+
+std::int64_t IdIndex::table_size(std::int64_t n) {
+    const auto ids = static_cast<std::uint64_t>(n);
+    return static_cast<std::int64_t>(std::bit_ceil(ids + ids / 2 + 1));
+}
+
+void IdIndex::build(std::span<const std::int64_t> offsets, std::span<const std::uint8_t> bytes,
+                    std::span<std::uint32_t> table, const IdHashKey& key, const Poll& poll) {
+    if (offsets.empty()) corrupted("no offsets");
+    const std::size_t ids = offsets.size() - 1;
+    check_table(ids, table.size());
+    std::memset(table.data(), 0, table.size_bytes());
+    for (std::size_t i = 0; i < ids; ++i) {
+        if (poll && i % kPollEvery == 0) poll();
+        const std::string_view id = id_at(offsets, bytes, i);
+        std::uint32_t& entry = table[find_slot(offsets, bytes, table, first_slot(table, key, id), id)];
+        if (entry != 0) corrupted("duplicate id \"" + std::string(id) + "\"");
+        entry = static_cast<std::uint32_t>(i + 1);
+    }
+}
+
+}  // namespace seqrec

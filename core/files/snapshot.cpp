@@ -1,0 +1,70 @@
+#include "core/files/snapshot.hpp"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "core/error.hpp"
+
+namespace seqrec {
+namespace {
+
+[[noreturn]] void invalid(const std::string& message) {
+    throw Error(sqlstate::kDataCorrupted, "invalid snapshot: " + message);
+}
+
+std::unique_ptr<const SafetensorsFile> open_snapshot(const std::string& path) {
+    auto file = std::make_unique<const SafetensorsFile>(SafetensorsFile::open(path));
+    if (file->meta("format") != kSnapshotFormat) invalid("the format is not " + std::string(kSnapshotFormat));
+    file->meta("version");
+    return file;
+}
+
+Codes read_codes(const SafetensorsFile& file, std::size_t depth) {
+    const auto item = file.get<std::int32_t>("code.item", {-1});
+    const auto slots = static_cast<std::int64_t>(item.size());
+    const std::int64_t group = static_cast<std::int64_t>(kGroupRows);
+    if (slots % group != 0) invalid("the last group is not whole");
+    return {file.get<std::uint8_t>("code.values", {slots / group, group * static_cast<std::int64_t>(depth)}),
+            file.get<float>("code.scale", {slots}), item, depth, file.get<float>("code.error", {1})[0]};
+}
+
+Lists read_lists(const SafetensorsFile& file, std::int64_t dim) {
+    Lists lists;
+    lists.first_group = file.get<std::int64_t>("code.list", {-1});
+    lists.group_count = file.tensor("code.values").shape[0];
+    if (lists.size() < 1) invalid("there is no list");
+    if (lists.size() > 1) lists.centroid = file.get<float>("list.centroid", {lists.size(), dim});
+    const auto config = nlohmann::json::parse(file.meta("config"), nullptr, false);
+    if (config.is_object() && config.contains("probes") && config["probes"].is_number_integer())
+        lists.probes = config["probes"];
+    return lists;
+}
+
+}  // namespace
+
+Snapshot Snapshot::open(const std::string& path) { return Snapshot(open_snapshot(path)); }
+
+Snapshot::Snapshot(std::unique_ptr<const SafetensorsFile> file)
+    : file_(std::move(file)), encoder_(*file_), items_(*file_, "item"), users_(*file_, "user") {
+    if (encoder_.items() != items_.size() || encoder_.users() != users_.size())
+        invalid("ids and embeddings differ in number");
+    rows_ = {file_->get<float>("item.embedding", {items_.size(), encoder_.dim()}),
+             file_->get<float>("item.scale", {items_.size()})};
+    codes_ = read_codes(*file_, code_depth(static_cast<std::size_t>(encoder_.dim())));
+    lists_ = read_lists(*file_, encoder_.dim());
+    popularity_total_ = file_->get<double>("item.popularity.total", {1})[0];
+    item_popularity_ = file_->get<float>("item.popularity", {items_.size()});
+    seen_offsets_ = file_->get<std::int64_t>("user.seen.offsets", {users_.size() + 1});
+    seen_items_ = file_->get<std::int32_t>("user.seen.items", {-1});
+}
+
+std::span<const std::int32_t> Snapshot::seen(std::int32_t user) const {
+    if (user < 0 || user >= users_.size()) invalid("no user " + std::to_string(user));
+    const auto at = static_cast<std::size_t>(user);
+    const std::int64_t begin = seen_offsets_[at], end = seen_offsets_[at + 1];
+    if (begin < 0 || begin > end || end > static_cast<std::int64_t>(seen_items_.size()))
+        invalid("the seen items of user " + std::to_string(user) + " leave the file");
+    return seen_items_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+}
+
+}  // namespace seqrec

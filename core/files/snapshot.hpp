@@ -1,0 +1,66 @@
+// The file that backends serve from: a model file plus what serving needs ready-made.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/files/id_index.hpp"
+#include "core/files/safetensors.hpp"
+#include "core/kinds/encoder.hpp"
+#include "core/poll.hpp"
+#include "core/scan/codes.hpp"
+#include "core/scan/lists.hpp"
+#include "core/scan/top_k.hpp"
+
+namespace seqrec {
+
+inline constexpr std::string_view kSnapshotFormat = "seqrec-snapshot/1";
+
+/// One model version, mapped read-only: every process that opens it shares its pages. Beside the tensors of
+/// the model file it holds `item.scale` (F32 [I], 1/‖embedding‖), the id indexes `item.id.*`, `user.id.*`,
+/// and the rows in one byte a number: `code.*`. metadata: `format` = `seqrec-snapshot/1`, `kind`, `config`,
+/// `version` (the model's uuid). 一个模型版本的只读映射，打开它的所有进程共享内存页。除模型文件的张量外，还含
+/// item.scale 与 id 索引。
+class Snapshot {
+  public:
+    /// Opens and checks a snapshot file, in time that does not grow with the number of items and users: what
+    /// lies in the rows is checked when it is used. Errors: 58030 (can't open), XX001 (not a valid snapshot).
+    /// 打开并检查快照文件，耗时与物品数、用户数无关，行内数据在使用时检查。错误：58030（无法打开）、XX001（快照无效）。
+    static Snapshot open(const std::string& path);
+
+    /// Reads the whole file and checks every byte: Error (data corrupted) when one is not as it was written.
+    /// 读取整个文件并检查每个字节：与写入时不同则抛出 Error（数据损坏）。
+    void verify(const Poll& poll = {}) const { file_->verify(poll); }
+
+    const SafetensorsFile& file() const { return *file_; }
+    const Encoder& encoder() const { return encoder_; }
+    const IdIndex& items() const { return items_; }
+    const IdIndex& users() const { return users_; }
+    const Rows& rows() const { return rows_; }
+    const Codes& codes() const { return codes_; }
+    const Lists& lists() const { return lists_; }
+    std::span<const float> item_popularity() const { return item_popularity_; }
+    double popularity_total() const { return popularity_total_; }
+    int dim() const { return encoder_.dim(); }
+    /// The items that a user interacted with in training, each once, the latest last. Error (data corrupted)
+    /// for no user of the model and when the list leaves the file; the indexes may be anything.
+    /// 用户在训练数据中交互过的物品，各一次，最近的在最后。没有该用户或列表越界时抛出
+    /// Error（数据损坏）；下标本身未经检查。
+    std::span<const std::int32_t> seen(std::int32_t user) const;
+
+  private:
+    explicit Snapshot(std::unique_ptr<const SafetensorsFile> file);
+
+    std::unique_ptr<const SafetensorsFile> file_;
+    Encoder encoder_;
+    IdIndex items_, users_;
+    Rows rows_;
+    Codes codes_;
+    Lists lists_;
+    std::span<const float> item_popularity_;
+    double popularity_total_;
+    std::span<const std::int64_t> seen_offsets_;
+    std::span<const std::int32_t> seen_items_;
+};
+
+}  // namespace seqrec

@@ -1,0 +1,257 @@
+// The forward pass of trainer/kinds/transformer/network.cpp: what is read from the file, and how its networks make
+// one vector. The two are held together by test/trainer/kinds/transformer/parity_test.cpp.
+#include "core/kinds/encoder.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/kinds/transformer_network.hpp"
+
+namespace seqrec {
+namespace {
+
+[[noreturn]] void corrupted(const std::string& what) {
+    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
+}
+
+std::int64_t whole(const nlohmann::json& config, const char* name) {
+    const auto& value = config.at(name);
+    if (!value.is_number_integer()) corrupted(std::string(name) + " is no whole number");
+    return value.get<std::int64_t>();
+}
+
+struct Config {
+    std::int64_t members, dim, layers, heads, max_len;
+
+    explicit Config(const std::string& text) try {
+        const auto config = nlohmann::json::parse(text);
+        members = whole(config, "members");
+        dim = whole(config, "dim");
+        layers = whole(config, "layers");
+        heads = whole(config, "heads");
+        max_len = whole(config, "max_len");
+        if (members < 1 || members > 64 || dim < 1 || dim > 65536 || layers < 1 || layers > 1024 ||
+            heads < 1 || dim % heads != 0 || max_len < 1 || max_len > 1024)
+            corrupted("config is out of range");
+    } catch (const nlohmann::json::exception& error) {
+        corrupted(error.what());
+    }
+};
+
+BlockWeights read_block(const TensorSource& tensors, const std::string& at, const Config& config) {
+    const std::int64_t dim = config.dim;
+    const auto row = [&](const char* name, std::int64_t size) { return tensors(at + name, {size}); };
+    const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t columns) {
+        return tensors(at + name, {rows, columns});
+    };
+    return {.norm1_weight = row("norm1.weight", dim),
+            .norm1_bias = row("norm1.bias", dim),
+            .qkv_weight = matrix("qkv.weight", 3 * dim, dim),
+            .qkv_bias = row("qkv.bias", 3 * dim),
+            .relative = matrix("relative", config.heads, config.max_len),
+            .out_weight = matrix("out.weight", dim, dim),
+            .out_bias = row("out.bias", dim),
+            .norm2_weight = row("norm2.weight", dim),
+            .norm2_bias = row("norm2.bias", dim),
+            .wide_weight = matrix("wide.weight", 4 * dim, dim),
+            .wide_bias = row("wide.bias", 4 * dim),
+            .narrow_weight = matrix("narrow.weight", dim, 4 * dim),
+            .narrow_bias = row("narrow.bias", dim)};
+}
+
+/// One of the networks whose cosines are averaged: it reads and writes its own slice of all embeddings.
+struct Member {
+    std::span<const float> position;
+    NetworkWeights weights;
+
+    Member(const TensorSource& tensors, const Config& config, std::int64_t index) {
+        const std::string at = "member." + std::to_string(index) + ".";
+        position = tensors(at + "position.embedding", {config.max_len, config.dim});
+        for (std::int64_t i = 0; i < config.layers; ++i)
+            weights.blocks.push_back(read_block(tensors, at + "block." + std::to_string(i) + ".", config));
+        weights.norm_weight = tensors(at + "norm.weight", {config.dim});
+        weights.norm_bias = tensors(at + "norm.bias", {config.dim});
+    }
+};
+
+std::vector<Member> read_members(const TensorSource& tensors, const Config& config) {
+    std::vector<Member> members;
+    for (std::int64_t i = 0; i < config.members; ++i) members.emplace_back(tensors, config, i);
+    return members;
+}
+
+TensorSource tensors_of(const SafetensorsFile& file) {
+    return [&file](const std::string& name, const Shape& shape) { return file.get<float>(name, shape); };
+}
+
+NetworkSizes sizes_of(const Config& config) { return {config.dim, config.heads, config.max_len}; }
+
+std::vector<Network> networks_of(std::span<const Member> members, const Config& config,
+                                 const EncoderKernels& kernels, PackedWeights packed) {
+    std::vector<Network> networks;
+    for (const Member& member : members)
+        networks.emplace_back(kernels, sizes_of(config), member.weights, packed);
+    return networks;
+}
+
+std::size_t packed_size(std::span<const Member> members, const Config& config,
+                        const EncoderKernels& kernels) {
+    PackedWeights measure;
+    for (const Member& member : members) Network(kernels, sizes_of(config), member.weights, measure);
+    return measure.used();
+}
+
+std::string packed_name(const EncoderKernels& kernels) {
+    return "encoder.packed." + std::string(kernels.name) + "." + std::to_string(kPackedLayout);
+}
+
+/// The networks of all members, over weights packed for one set of kernels: in the file, or in memory.
+struct Networks {
+    const EncoderKernels* kernels;
+    AlignedMemory memory{};
+    std::vector<Network> members{};
+
+    Networks(const SafetensorsFile& file, std::span<const Member> of, const Config& config,
+             const EncoderKernels& k)
+        : kernels(&k) {
+        const std::size_t size = packed_size(of, config, k);
+        if (const std::byte* ready = in_file(file, size)) {
+            members = networks_of(of, config, k, PackedWeights::reading(ready));
+        } else {
+            memory = AlignedMemory(size);
+            members = networks_of(of, config, k, PackedWeights::filling(memory.data()));
+        }
+    }
+
+    const std::byte* in_file(const SafetensorsFile& file, std::size_t size) const {
+        const std::string name = packed_name(*kernels);
+        if (!file.contains(name)) return nullptr;
+        const std::byte* bytes = file.tensor(name).bytes.data();
+        if (file.tensor(name).bytes.size() != size || reinterpret_cast<std::uintptr_t>(bytes) % 64 != 0)
+            corrupted(name + " has a wrong size or place");
+        return bytes;
+    }
+};
+
+void normalise(std::span<float> vector) {
+    float squares = 0;
+    for (const float x : vector) squares += x * x;
+    const float length = std::sqrt(squares);
+    if (length > 0)
+        for (float& x : vector) x /= length;
+}
+
+}  // namespace
+
+struct Encoder::Impl {
+    const SafetensorsFile& file;
+    Config config;
+    std::size_t dim, width;  // of a member; of all
+    std::span<const float> items, users, lengths;
+    std::vector<Member> members;
+    Networks fast;
+    const EncoderKernels& exact_kernels;
+    mutable std::once_flag exact_once{};
+    mutable std::optional<Networks> exact{};  // packed when first asked for: most processes never do
+
+    Impl(const SafetensorsFile& file, const EncoderKernels& fast_kernels, const EncoderKernels& exact)
+        : file(file),
+          config(file.meta("config")),
+          dim(static_cast<std::size_t>(config.dim)),
+          width(dim * static_cast<std::size_t>(config.members)),
+          items(file.get<float>("item.embedding", {-1, config.members * config.dim})),
+          users(file.get<float>("user.embedding", {-1, config.members * config.dim})),
+          lengths(file.get<float>("click.length", {item_count(), config.members})),
+          members(read_members(tensors_of(file), config)),
+          fast(file, members, config, fast_kernels),
+          exact_kernels(exact) {}
+
+    std::int64_t item_count() const { return static_cast<std::int64_t>(items.size() / width); }
+    std::int64_t user_count() const { return static_cast<std::int64_t>(users.size() / width); }
+
+    const Networks& networks(Precision precision) const {
+        if (precision == Precision::Fast || fast.kernels == &exact_kernels) return fast;
+        std::call_once(exact_once, [&] { exact.emplace(file, members, config, exact_kernels); });
+        return *exact;
+    }
+
+    /// Item vectors at their own lengths times sqrt(dim), plus positions counted from the oldest click.
+    void embed(std::size_t member, std::span<const std::int32_t> clicks, const Workspace& workspace) const {
+        const float scale = std::sqrt(static_cast<float>(dim));
+        const float* position = members[member].position.data();
+        for (std::size_t i = 0; i < clicks.size(); ++i, position += dim) {
+            const auto click = static_cast<std::size_t>(clicks[i]);
+            const float* item = items.data() + click * width + member * dim;
+            const float factor = scale * lengths[click * members.size() + member];
+            float* x = workspace.x + static_cast<std::ptrdiff_t>(i) * workspace.row;
+            for (std::size_t d = 0; d < dim; ++d) x[d] = item[d] * factor + position[d];
+            std::fill(x + dim, x + workspace.row, 0.0f);
+        }
+    }
+
+    /// Adds each member's hidden state at the last click to its slice of `out`.
+    void add_interest(std::span<const std::int32_t> clicks, std::span<float> out,
+                      const Networks& networks) const {
+        const Workspace workspace(*networks.kernels, sizes_of(config), clicks.size());
+        std::vector<float> state(dim);
+        for (std::size_t m = 0; m < members.size(); ++m) {
+            embed(m, clicks, workspace);
+            networks.members[m].run(workspace, state);
+            for (std::size_t d = 0; d < dim; ++d) out[m * dim + d] += state[d];
+        }
+    }
+};
+
+std::string packed_weights_name() { return packed_name(fastest_encoder_kernels(false)); }
+
+std::size_t packed_weights_size(const std::string& config_text, const TensorSource& tensors) {
+    const Config config(config_text);
+    return packed_size(read_members(tensors, config), config, fastest_encoder_kernels(false));
+}
+
+void pack_weights(const std::string& config_text, const TensorSource& tensors, std::span<std::byte> to) {
+    const Config config(config_text);
+    const auto& kernels = fastest_encoder_kernels(false);
+    const std::vector<Member> members = read_members(tensors, config);
+    if (to.size() != packed_size(members, config, kernels))
+        throw Error(sqlstate::kInternal, "packed weights need another size");
+    networks_of(members, config, kernels, PackedWeights::filling(to.data()));
+}
+
+Encoder::Encoder(const SafetensorsFile& file)
+    : Encoder(file, fastest_encoder_kernels(false), fastest_encoder_kernels(true)) {}
+Encoder::Encoder(const SafetensorsFile& file, const EncoderKernels& kernels)
+    : Encoder(file, kernels, kernels) {}
+Encoder::Encoder(const SafetensorsFile& file, const EncoderKernels& fast, const EncoderKernels& exact)
+    : impl_(std::make_unique<const Impl>(file, fast, exact)) {}
+Encoder::Encoder(Encoder&&) noexcept = default;
+Encoder& Encoder::operator=(Encoder&&) noexcept = default;
+Encoder::~Encoder() = default;
+
+int Encoder::dim() const { return static_cast<int>(impl_->width); }
+int Encoder::max_len() const { return static_cast<int>(impl_->config.max_len); }
+std::int64_t Encoder::items() const { return impl_->item_count(); }
+std::int64_t Encoder::users() const { return impl_->user_count(); }
+
+void Encoder::encode(std::span<const std::int32_t> clicks, std::int32_t user, std::span<float> out,
+                     Precision precision) const {
+    const std::size_t dim = impl_->dim, width = impl_->width;
+    if (out.size() != width || user < -1 || user >= users())
+        throw Error(sqlstate::kInternal, "encoder called with a wrong size or user");
+    clicks = clicks.last(std::min(clicks.size(), static_cast<std::size_t>(max_len())));
+    for (const std::int32_t item : clicks)
+        if (item < 0 || item >= items()) throw Error(sqlstate::kInternal, "item index is out of range");
+    std::fill(out.begin(), out.end(), 0.0f);
+    if (user >= 0)
+        std::copy_n(impl_->users.data() + static_cast<std::size_t>(user) * width, width, out.data());
+    if (!clicks.empty()) impl_->add_interest(clicks, out, impl_->networks(precision));
+    for (std::size_t m = 0; m < impl_->members.size(); ++m) normalise(out.subspan(m * dim, dim));
+    normalise(out);
+}
+
+}  // namespace seqrec

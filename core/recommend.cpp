@@ -1,0 +1,286 @@
+#include "core/recommend.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "core/error.hpp"
+#include "core/scan/search.hpp"
+
+namespace seqrec {
+namespace {
+
+constexpr std::size_t kBatch = 64;              // askers that are answered together
+constexpr std::size_t kBatchBytes = 16 * 1024;  // codes that stay in the first-level cache meanwhile
+constexpr std::size_t kScanBytes = 256 * 1024;  // codes scanned between two polls, for one asker
+constexpr std::size_t kRowsOfScan = 64;         // a row read on its own costs as much as so many of a scan
+
+/// Looks ids up; of unknown ones the positions go to `unknown`.
+std::vector<std::int32_t> known_items(const Snapshot& snapshot, Ids ids, const Poll& poll,
+                                      std::vector<std::uint32_t>* unknown = nullptr) {
+    std::vector<std::int32_t> known(ids.size());
+    for (std::size_t at = 0; at < ids.size(); at += kPollEvery) {
+        if (poll) poll();
+        const std::size_t count = std::min<std::size_t>(kPollEvery, ids.size() - at);
+        snapshot.items().find_all(ids.subspan(at, count), std::span(known).subspan(at, count));
+    }
+    if (unknown)
+        for (std::size_t i = 0; i < known.size(); ++i)
+            if (known[i] < 0) unknown->push_back(static_cast<std::uint32_t>(i));
+    std::erase(known, -1);
+    return known;
+}
+
+/// The items of a set, sorted, each once; `items` are the same in any order.
+std::vector<std::int32_t> sorted_set(std::vector<std::int32_t> items, const ItemSet& set,
+                                     std::int64_t catalogue) {
+    if (static_cast<std::int64_t>(items.size()) > catalogue / 64) return set.sorted();
+    std::sort(items.begin(), items.end());
+    items.erase(std::unique(items.begin(), items.end()), items.end());
+    return items;
+}
+
+/// Of an item clicked twice the last click stays. Sorting twice needs no memory for each item there is.
+std::vector<std::int32_t> last_of_each(std::span<const std::int32_t> clicks) {
+    struct Click {
+        std::int32_t item;
+        std::size_t age;
+    };
+    std::vector<Click> placed;
+    for (std::size_t i = 0; i < clicks.size(); ++i) placed.push_back({clicks[i], clicks.size() - i});
+    std::sort(placed.begin(), placed.end(), [](const Click& a, const Click& b) {
+        return a.item < b.item || (a.item == b.item && a.age < b.age);
+    });
+    const auto same = [](const Click& a, const Click& b) { return a.item == b.item; };
+    placed.erase(std::unique(placed.begin(), placed.end(), same), placed.end());
+    std::sort(placed.begin(), placed.end(), [](const Click& a, const Click& b) { return a.age > b.age; });
+    std::vector<std::int32_t> items;
+    for (const Click& click : placed) items.push_back(click.item);
+    return items;
+}
+
+std::int32_t find_user(const Snapshot& snapshot, std::string_view user) {
+    return user.data() ? snapshot.users().find(user) : -1;
+}
+
+std::vector<float> user_vector(const Snapshot& snapshot, std::span<const std::int32_t> clicks,
+                               std::int32_t user, bool exact) {
+    std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
+    snapshot.encoder().encode(clicks, user, vector, exact ? Precision::Exact : Precision::Fast);
+    if (!std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); }))
+        throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
+    return vector;
+}
+
+/// A part of a whole in [0, 1], whatever the two are.
+float share(double part, double whole) {
+    const double ratio = part / whole;
+    return ratio >= 0 ? static_cast<float>(std::min(ratio, 1.0)) : 0;
+}
+
+std::vector<ScoredItem> popular(const Snapshot& snapshot, const ItemFilter& filter, const Request& request,
+                                const Poll& poll) {
+    std::vector<ScoredItem> best = top_k(snapshot.item_popularity(), filter, {request.k}, poll);
+    for (ScoredItem& item : best) item.score = share(item.score, snapshot.popularity_total());
+    std::erase_if(best, [&](const ScoredItem& item) { return !(item.score >= request.min_score); });
+    return best;
+}
+
+/// Scans everything, `bytes` of codes at a time and all searches over each part.
+void scan_all(const Codes& codes, std::span<Search> searches, std::size_t bytes, const Poll& poll) {
+    const std::size_t step = std::max<std::size_t>(1, bytes / (kGroupRows * codes.depth));
+    for (std::size_t at = 0; at < codes.groups(); at += step) {
+        if (poll) poll();
+        Search::scan(searches, at, std::min(step, codes.groups() - at));
+    }
+}
+
+}  // namespace
+
+/// An asker's vector and filter, and what is known of the answer before any item is scored.
+struct Recommender::Prepared {
+    Answer answer;
+    std::vector<float> vector;
+    ItemFilter filter;
+};
+
+Recommender::Recommender(const Snapshot& snapshot, const Request& request, const Poll& poll)
+    : snapshot_(snapshot),
+      request_(request),
+      poll_(poll),
+      excluded_(known_items(snapshot, request.exclude, poll)) {
+    if (!request.candidates) return;
+    candidates_ = known_items(snapshot, *request.candidates, poll);
+    allowed_ = ItemSet(snapshot.items().size(), candidates_);
+    candidates_ = sorted_set(std::move(candidates_), allowed_, snapshot.items().size());
+}
+
+ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
+    hidden.insert(hidden.end(), excluded_.begin(), excluded_.end());
+    ItemFilter filter(snapshot_.items().size());
+    filter.exclude(hidden);
+    if (request_.candidates) filter.allow_only(allowed_);
+    return filter;
+}
+
+/// What an asker has had already.
+std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks, std::int32_t user) const {
+    std::vector<std::int32_t> items;
+    if (!request_.exclude_seen) return items;
+    items.assign(clicks.begin(), clicks.end());
+    if (user < 0) return items;
+    const auto seen = snapshot_.seen(user);
+    items.insert(items.end(), seen.begin(), seen.end());
+    return items;
+}
+
+Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user) const {
+    clicks = last_of_each(clicks);
+    Prepared prepared{
+        {}, user_vector(snapshot_, clicks, user, request_.exact), filter_without(had(clicks, user))};
+    prepared.answer.user_known = user >= 0;
+    prepared.answer.source = !is_personal(prepared.vector) ? Source::Popular
+                             : clicks.empty()              ? Source::User
+                                                           : Source::Clicks;
+    return prepared;
+}
+
+std::vector<Answer> Recommender::answer(std::span<const Asker> askers) const {
+    std::vector<Answer> answers;
+    for (std::size_t at = 0; at < askers.size(); at += kBatch) {
+        std::vector<Prepared> block;
+        for (const Asker& asker : askers.subspan(at, std::min(kBatch, askers.size() - at))) {
+            std::vector<std::uint32_t> unknown;
+            block.push_back(prepare(known_items(snapshot_, asker.clicks, poll_, &unknown),
+                                    find_user(snapshot_, asker.user)));
+            block.back().answer.unknown_clicks = std::move(unknown);
+        }
+        for (Answer& answer : answer_block(block)) answers.push_back(std::move(answer));
+    }
+    return answers;
+}
+
+std::vector<Answer> Recommender::answer_users(std::int32_t first, std::int32_t count) const {
+    std::vector<Prepared> block;
+    for (std::int32_t user = first; user < first + count; ++user) {
+        if (poll_) poll_();
+        const auto seen = snapshot_.seen(user);
+        for (const std::int32_t item : seen)
+            if (item < 0 || item >= snapshot_.items().size())
+                throw Error(sqlstate::kDataCorrupted, "a user has seen an item that is not there");
+        block.push_back(prepare({seen.begin(), seen.end()}, user));
+    }
+    return answer_block(block);
+}
+
+std::vector<ScoredItem> Recommender::similar(std::string_view item) const {
+    const std::int32_t at = snapshot_.items().find(item);
+    if (at < 0) return {};
+    const Prepared prepared{{}, item_vector(snapshot_, at), filter_without({at})};
+    const Prepared* asker = &prepared;
+    return std::move(nearest(std::span(&asker, 1)).front());
+}
+
+std::vector<Answer> Recommender::answer_block(std::span<Prepared> askers) const {
+    std::vector<const Prepared*> personal;
+    for (const Prepared& asker : askers)
+        if (asker.answer.source != Source::Popular) personal.push_back(&asker);
+    auto found = nearest(personal);
+    std::size_t next = 0;
+    std::vector<Answer> answers;
+    for (Prepared& asker : askers) {
+        Answer& answer = answers.emplace_back(std::move(asker.answer));
+        answer.items = answer.source == Source::Popular ? popular(snapshot_, asker.filter, request_, poll_)
+                                                        : std::move(found[next++]);
+    }
+    return answers;
+}
+
+std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepared* const> askers) const {
+    std::vector<std::vector<ScoredItem>> results;
+    if (short_list() || request_.exact || uses_index()) {
+        for (const Prepared* asker : askers) results.push_back(nearest_alone(*asker));
+    } else {
+        std::vector<Search> searches;
+        searches.reserve(askers.size());
+        for (const Prepared* asker : askers)
+            searches.emplace_back(snapshot_.codes(), asker->vector, asker->filter, wanted());
+        scan_all(snapshot_.codes(), searches, askers.size() > 1 ? kBatchBytes : kScanBytes, poll_);
+        for (std::size_t i = 0; i < askers.size(); ++i)
+            results.push_back(searches[i].undecided() ? exact(*askers[i])
+                                                      : std::move(searches[i]).best(snapshot_.rows(), poll_));
+    }
+    for (auto& result : results)
+        for (ScoredItem& item : result) item.score = std::clamp(item.score, -1.0f, 1.0f);  // rounding
+    return results;
+}
+
+std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const {
+    if (short_list())
+        return top_k_of(candidates_, snapshot_.rows(), asker.vector, asker.filter, wanted(), poll_);
+    if (request_.exact) return exact(asker);
+    Search search(snapshot_.codes(), asker.vector, asker.filter, wanted());
+    const Lists& lists = snapshot_.lists();
+    const auto rows = request_.k + static_cast<std::int64_t>(asker.filter.excluded());
+    for (const std::int32_t list : lists.nearest(asker.vector, request_.probes, request_.k, rows)) {
+        if (poll_) poll_();
+        const auto [first, count] = lists.groups(list);
+        Search::scan(std::span(&search, 1), first, count);
+    }
+    return search.undecided() ? exact(asker) : std::move(search).best(snapshot_.rows(), poll_);
+}
+
+std::vector<ScoredItem> Recommender::exact(const Prepared& asker) const {
+    return top_k(snapshot_.rows(), asker.vector, asker.filter, wanted(), poll_);
+}
+
+bool Recommender::short_list() const {
+    return request_.candidates && candidates_.size() * kRowsOfScan < snapshot_.rows().unit.size();
+}
+
+/// A list of candidates is never answered by a part of the items.
+bool Recommender::uses_index() const { return snapshot_.lists().size() > 1 && !request_.candidates; }
+
+std::string_view source_name(Source source) {
+    switch (source) {
+        case Source::Clicks:
+            return "clicks";
+        case Source::User:
+            return "user";
+        case Source::Popular:
+            return "popular";
+    }
+    return "";
+}
+
+Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& request, const Poll& poll) {
+    return std::move(Recommender(snapshot, request, poll).answer(std::span(&asker, 1)).front());
+}
+
+std::vector<float> asker_vector(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll) {
+    return user_vector(snapshot, last_of_each(known_items(snapshot, asker.clicks, poll)),
+                       find_user(snapshot, asker.user), exact);
+}
+
+bool is_personal(std::span<const float> vector) {
+    return std::any_of(vector.begin(), vector.end(), [](float x) { return x != 0; });
+}
+
+float score_of(const Snapshot& snapshot, std::span<const float> vector, bool personal, std::int32_t item) {
+    if (!personal)
+        return share(snapshot.item_popularity()[static_cast<std::size_t>(item)], snapshot.popularity_total());
+    float score = 0;
+    snapshot.rows().score(std::span(&item, 1), vector, std::span(&score, 1));
+    return std::clamp(score, -1.0f, 1.0f);
+}
+
+std::vector<float> item_vector(const Snapshot& snapshot, std::int32_t item) {
+    const auto dim = static_cast<std::size_t>(snapshot.dim());
+    const Rows& rows = snapshot.rows();
+    const auto row = rows.matrix.subspan(static_cast<std::size_t>(item) * dim, dim);
+    std::vector<float> vector(row.begin(), row.end());
+    for (float& x : vector) x *= rows.unit[static_cast<std::size_t>(item)];
+    return vector;
+}
+
+}  // namespace seqrec

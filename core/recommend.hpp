@@ -1,0 +1,111 @@
+// Recommendations from a snapshot: ids in, scored items out. Knows nothing of PostgreSQL.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/files/snapshot.hpp"
+#include "core/scan/top_k.hpp"
+
+namespace seqrec {
+
+/// What an answer was computed from. 答案的依据。
+enum class Source : std::uint8_t {
+    Clicks,   ///< clicks (and the user's vector, when the user is known)
+    User,     ///< the user's vector alone
+    Popular,  ///< neither is known, or the model has nothing to say of them: the most popular items
+};
+/// "clicks", "user" or "popular". 名称："clicks"、"user" 或 "popular"。
+std::string_view source_name(Source source);
+
+using Ids = std::span<const std::string_view>;
+
+/// Who asks, after which clicks. 谁、在哪些点击之后。
+struct Asker {
+    std::string_view user;  ///< an id, unknown is no error; a default string_view is nobody
+    Ids clicks;             ///< ids, oldest first; unknown ones are skipped and reported
+};
+
+/// What is wanted, the same for all askers of a batch. 想要什么；同一批请求共用。
+struct Request {
+    std::int64_t k;                   ///< how many items, >= 1
+    Ids exclude{};                    ///< ids that must not be returned; unknown ones don't matter
+    std::optional<Ids> candidates{};  ///< when given, no other items are returned
+    bool exclude_seen = true;  ///< nor are items clicked, nor those the user had when the model was trained
+    float min_score = -std::numeric_limits<float>::infinity();
+    bool exact = false;       ///< scan in float32, encode in float32, use no index
+    std::int32_t probes = 0;  ///< lists of the index to read; 0: as many as the model was measured with
+};
+
+/// The answer to one asker. 对一个请求者的回答。
+struct Answer {
+    std::vector<ScoredItem> items;  ///< best first; k of them whenever so many are admitted and good enough
+    Source source;
+    bool user_known;
+    std::vector<std::uint32_t> unknown_clicks;  ///< positions in Asker::clicks
+};
+
+/// Answers askers of one request over one snapshot. An item clicked twice counts where it was clicked last.
+/// Scores: cosine in [-1, 1]; for Source::Popular the item's share of all (recent) interactions, in [0, 1]. A
+/// user whose vector is zero (never trained) and who comes without clicks gets Source::Popular, with
+/// user_known true. k < 1 gives no items. Error (data corrupted) when the snapshot turns out to be damaged.
+/// 在一个快照上以同一请求回答多个请求者。重复点击以最后一次为准。得分为余弦；热门回退时为该物品在全部（近期）交互中的占比。
+/// 向量全零（从未训练）且没有点击的用户得到 Source::Popular，user_known 仍为 true。快照损坏时抛出
+/// Error（数据损坏）。
+class Recommender {
+  public:
+    /// Looks up the request's ids; snapshot, request and poll must outlive it.
+    /// 查找请求中的 id；snapshot、request 与 poll 须长于本对象。
+    Recommender(const Snapshot& snapshot, const Request& request, const Poll& poll);
+
+    /// One answer for each asker. The item matrix is read once for a block of askers.
+    /// 为每个请求者各给一个回答；一批请求者只读一遍物品矩阵。
+    std::vector<Answer> answer(std::span<const Asker> askers) const;
+    /// The same for users [first, first + count) of the model, whose clicks are what they had in training.
+    /// 为模型中的用户 [first, first + count) 回答，其点击为训练数据中的记录。
+    std::vector<Answer> answer_users(std::int32_t first, std::int32_t count) const;
+    /// The items nearest to an item, by cosine, itself not among them; none when the id is unknown.
+    /// 与某物品余弦最近的物品（不含其自身）；未知物品返回空。
+    std::vector<ScoredItem> similar(std::string_view item) const;
+
+  private:
+    struct Prepared;
+    ItemFilter filter_without(std::vector<std::int32_t> hidden) const;
+    std::vector<std::int32_t> had(std::span<const std::int32_t> clicks, std::int32_t user) const;
+    Prepared prepare(std::vector<std::int32_t> clicks, std::int32_t user) const;
+    std::vector<Answer> answer_block(std::span<Prepared> askers) const;
+    std::vector<std::vector<ScoredItem>> nearest(std::span<const Prepared* const> askers) const;
+    std::vector<ScoredItem> nearest_alone(const Prepared& asker) const;
+    std::vector<ScoredItem> exact(const Prepared& asker) const;
+    bool short_list() const;
+    bool uses_index() const;
+    Wanted wanted() const { return {request_.k, request_.min_score}; }
+
+    const Snapshot& snapshot_;
+    const Request& request_;
+    const Poll& poll_;
+    std::vector<std::int32_t> excluded_, candidates_;
+    ItemSet allowed_;
+};
+
+/// Answers one asker. 回答一个请求者。
+Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& request, const Poll& poll);
+
+/// The unit vector that an asker's items are scored with, [dim]; all zeros when neither user nor clicks are
+/// known. 用于计分的单位向量；用户与点击均未知时全为零。
+std::vector<float> asker_vector(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll);
+
+/// Whether a vector says anything: one of zeros is answered by popularity. 向量是否含信息；全零时以热门回答。
+bool is_personal(std::span<const float> vector);
+/// What a recommendation would give an item as its score; `personal` as is_personal(vector) says.
+/// 推荐时该物品会得到的分数；personal 即 is_personal(vector)。
+float score_of(const Snapshot& snapshot, std::span<const float> vector, bool personal, std::int32_t item);
+
+/// An item's unit vector, [dim]; `item` is an index of the snapshot. 物品的单位向量；item 为快照中的下标。
+std::vector<float> item_vector(const Snapshot& snapshot, std::int32_t item);
+
+}  // namespace seqrec

@@ -1,0 +1,339 @@
+#include "jobs/publish.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/files/safetensors.hpp"
+
+#include "jobs/copy_in.hpp"
+#include "jobs/model_lock.hpp"
+#include "pg/boundary.hpp"
+#include "pg/catalog.hpp"
+#include "pg/settings.hpp"
+#include "serving/snapshot_files.hpp"
+#include "serving/snapshot_store.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+}
+
+namespace seqrec {
+namespace {
+
+/// The two files of a job, checked against each other.
+struct Files {
+    SafetensorsFile model, dataset;
+    std::int64_t items, users, dim;
+    std::int64_t model_id = 0;
+
+    explicit Files(const std::string& folder)
+        : model(SafetensorsFile::open(folder + "/model.safetensors")),
+          dataset(SafetensorsFile::open(folder + "/dataset.safetensors")) {
+        if (model.meta("format") != "seqrec-model/1")
+            throw Error(sqlstate::kDataCorrupted, "the trainer wrote a model of an unknown format",
+                        "Install the seqrec-trainer that belongs to this version of the extension.");
+        items = count_ids("item");
+        users = count_ids("user");
+        const Shape& shape = model.tensor("item.embedding").shape;
+        if (shape.size() != 2) throw Error(sqlstate::kDataCorrupted, "item.embedding is not a matrix");
+        dim = shape[1];
+        check_finite("item.embedding", {items, dim});
+        check_finite("user.embedding", {users, dim});
+        check_finite("item.popularity", {items});
+        (void)model.get<double>("user.seen_until", {users});
+        check_seen();
+        check_lists();
+    }
+
+    /// How many ids there are; they must lie within their bytes, or rows would be made of somebody's memory.
+    std::int64_t count_ids(const std::string& prefix) const {
+        const auto offsets = dataset.get<std::int64_t>(prefix + ".id.offsets", {-1});
+        const auto bytes = dataset.get<std::uint8_t>(prefix + ".id.bytes", {-1});
+        if (offsets.empty() || offsets.front() != 0 || !std::is_sorted(offsets.begin(), offsets.end()) ||
+            offsets.back() != static_cast<std::int64_t>(bytes.size()))
+            throw Error(sqlstate::kDataCorrupted,
+                        "the dataset's " + prefix + ".id.offsets do not span its ids",
+                        "Give the job up with seqrec_cancel and start again with seqrec_train.");
+        return static_cast<std::int64_t>(offsets.size()) - 1;
+    }
+
+    void check_finite(const char* name, const Shape& shape) const {
+        const std::span<const float> values = model.get<float>(name, shape);
+        if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+            throw Error(sqlstate::kDataCorrupted, std::string("the trained ") + name + " is not finite",
+                        "Try a smaller learning_rate.");
+    }
+
+    void check_seen() const {
+        const auto offsets = model.get<std::int64_t>("user.seen.offsets", {users + 1});
+        const auto seen = model.get<std::int32_t>("user.seen.items", {-1});
+        if (offsets.front() != 0 || offsets.back() != static_cast<std::int64_t>(seen.size()) ||
+            !std::is_sorted(offsets.begin(), offsets.end()))
+            throw Error(sqlstate::kDataCorrupted,
+                        "the trained user.seen.offsets do not span user.seen.items");
+        if (!std::all_of(seen.begin(), seen.end(),
+                         [&](std::int32_t item) { return item >= 0 && item < items; }))
+            throw Error(sqlstate::kDataCorrupted,
+                        "the trained user.seen.items name items that are not there");
+    }
+
+    void check_lists() const {
+        const auto lists = nlohmann::json::parse(model.meta("config")).value("lists", std::int64_t{0});
+        if ((lists > 0) != model.contains("item.list"))
+            throw Error(sqlstate::kDataCorrupted, "the trainer wrote half of an index");
+        if (lists <= 0) return;
+        check_finite("list.centroid", {lists, dim});
+        const auto list = model.get<std::int32_t>("item.list", {items});
+        if (!std::all_of(list.begin(), list.end(), [&](std::int32_t of) { return of >= 0 && of < lists; }))
+            throw Error(sqlstate::kDataCorrupted, "the trained item.list names lists that are not there");
+    }
+
+    std::string_view id(const char* prefix, std::int64_t index) const {
+        const auto offsets = dataset.get<std::int64_t>(std::string(prefix) + ".id.offsets", {-1});
+        const auto bytes = dataset.get<std::uint8_t>(std::string(prefix) + ".id.bytes", {-1});
+        return {reinterpret_cast<const char*>(bytes.data()) + offsets[index],
+                static_cast<std::size_t>(offsets[index + 1] - offsets[index])};
+    }
+
+    std::span<const float> row(const char* name, std::int64_t index) const {
+        return model.get<float>(name, {-1, dim})
+            .subspan(static_cast<std::size_t>(index * dim), static_cast<std::size_t>(dim));
+    }
+
+    std::span<const std::int32_t> seen(std::int64_t user) const {
+        const auto offsets = model.get<std::int64_t>("user.seen.offsets", {users + 1});
+        const std::int64_t begin = offsets[static_cast<std::size_t>(user)],
+                           end = offsets[static_cast<std::size_t>(user + 1)];
+        return model.get<std::int32_t>("user.seen.items", {-1})
+            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    }
+};
+
+bool is_weight(const std::string& name) {
+    return !name.starts_with("item.") && !name.starts_with("user.") && !name.starts_with("pad.");
+}
+
+bool item_row(std::int64_t index, std::string& buffer, const void* state) {
+    const auto& files = *static_cast<const Files*>(state);
+    if (index >= files.items) return false;
+    CopyRow row(buffer, 6);
+    row.bigint(files.model_id);
+    row.integer(static_cast<std::int32_t>(index));
+    row.text(files.id("item", index));
+    row.real(files.model.get<float>("item.popularity", {files.items})[static_cast<std::size_t>(index)]);
+    row.reals(files.row("item.embedding", index));
+    if (files.model.contains("item.list"))
+        row.integer(
+            files.model.get<std::int32_t>("item.list", {files.items})[static_cast<std::size_t>(index)]);
+    else
+        row.null();
+    return true;
+}
+
+bool user_row(std::int64_t index, std::string& buffer, const void* state) {
+    const auto& files = *static_cast<const Files*>(state);
+    if (index >= files.users) return false;
+    CopyRow row(buffer, 6);
+    row.bigint(files.model_id);
+    row.integer(static_cast<std::int32_t>(index));
+    row.text(files.id("user", index));
+    row.number(files.model.get<double>("user.seen_until", {files.users})[static_cast<std::size_t>(index)]);
+    row.reals(files.row("user.embedding", index));
+    row.integers(files.seen(index));
+    return true;
+}
+
+Param bytes_param(std::span<const std::byte> bytes) {
+    bytea* value = static_cast<bytea*>(palloc(bytes.size() + VARHDRSZ));
+    SET_VARSIZE(value, bytes.size() + VARHDRSZ);
+    memcpy(VARDATA(value), bytes.data(), bytes.size());
+    return {BYTEAOID, PointerGetDatum(value), false};
+}
+
+Param shape_param(const std::int64_t* lengths, int count) {
+    Datum* values = static_cast<Datum*>(palloc(sizeof(Datum) * static_cast<Size>(count)));
+    for (int i = 0; i < count; ++i) values[i] = Int64GetDatum(lengths[i]);
+    ArrayType* array =
+        construct_array(values, count, INT8OID, sizeof(std::int64_t), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+    return {INT8ARRAYOID, PointerGetDatum(array), false};
+}
+
+void insert_weight(std::int64_t model_id, const char* name, const char* dtype, const std::int64_t* shape,
+                   int dimensions, std::span<const std::byte> bytes) {
+    const std::size_t step = kWeightPart;
+    for (std::size_t part = 0; part == 0 || part * step < bytes.size(); ++part)
+        run_sql(
+            "INSERT INTO seqrec.weights (model_id, name, part, dtype, shape, data) VALUES ($1, $2, $3, $4, "
+            "$5, $6)",
+            {bigint_param(model_id), text_param(name), int_param(static_cast<std::int32_t>(part)),
+             text_param(dtype), shape_param(shape, dimensions),
+             bytes_param(bytes.subspan(part * step, std::min(step, bytes.size() - part * step)))});
+}
+
+/// The row of seqrec.models, not active yet; returns model_id and version through `published`.
+void insert_model(const Job& job, const char* config, const char* metrics, const Files* files,
+                  Published* published) {
+    // A number may be taken by a row that came without the sequence: by replication, or from a dump.
+    const auto rows = run_sql(
+        "INSERT INTO seqrec.models (model_id, name, kind, owner, source, config, metrics, dim, n_users, "
+        "n_items) "
+        "SELECT greatest(n, (SELECT max(nextval('seqrec.models_model_id_seq')) FROM generate_series(n, "
+        "most))), "
+        "       $1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9 "
+        "FROM (SELECT nextval('seqrec.models_model_id_seq') AS n) s, "
+        "     (SELECT coalesce(max(model_id), 0) AS most FROM seqrec.models) m "
+        "RETURNING model_id, version",
+        {text_param(job.model), text_param(job.kind), role_param(job.owner), text_param(job.source),
+         text_param(config), text_param(metrics), int_param(static_cast<std::int32_t>(files->dim)),
+         bigint_param(files->users), bigint_param(files->items)});
+    if (rows != 1) elog(ERROR, "could not insert the model");
+    published->model_id = spi_bigint(0, 1);
+    published->version = spi_text(0, 2);
+}
+
+void set_metrics(std::int64_t model_id, const char* metrics) {
+    run_sql("UPDATE seqrec.models SET metrics = $2::jsonb WHERE model_id = $1",
+            {bigint_param(model_id), text_param(metrics)});
+}
+
+/// Who the job belongs to by now, and what its relation is called by now: both may have changed since it began.
+Oid adopt_job(const Job& job, std::int64_t model_id) {
+    run_sql(
+        "UPDATE seqrec.models m SET owner = j.owner, source = j.source || coalesce("
+        "  (SELECT jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname)) "
+        "   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "   WHERE c.oid = (j.source->>'relation_id')::oid), '{}') "
+        "FROM seqrec.jobs j WHERE m.model_id = $1 AND j.job_id = $2 AND j.uuid = $3 RETURNING m.owner",
+        {bigint_param(model_id), bigint_param(job.key.id), uuid_param(job.key.uuid)});
+    return SPI_processed == 1 ? spi_oid(0, 1) : InvalidOid;
+}
+
+/// A version gets the owner that its name has, whoever trained it; ERROR when the job's owner may not replace
+/// that one's model any more. Asked for under the lock on the name, so that the answer stays true.
+void keep_owner(const Job& job, std::int64_t model_id) {
+    const Oid trained_by = adopt_job(job, model_id);
+    Oid owner;
+    const bool is_first = !find_owner(job.model, &owner, model_id);
+    if (is_first || (!role_exists(owner) && superuser_arg(trained_by))) return;
+    if (!role_exists(trained_by) || !has_privs_of_role(trained_by, owner))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("model \"%s\" belongs to role \"%s\" now", job.model, role_name(owner)),
+                        errhint("A superuser can give model and job to one role with seqrec_set_owner.")));
+    run_sql("UPDATE seqrec.models SET owner = $2 WHERE model_id = $1 AND owner <> $2",
+            {bigint_param(model_id), role_param(owner)});
+}
+
+/// What has been written so far becomes visible to the statements that follow.
+void see_own_rows() {
+    CommandCounterIncrement();
+    PopActiveSnapshot();
+    PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+}  // namespace
+
+bool find_owner(const char* name, Oid* owner, std::int64_t but_version) {
+    const auto rows = run_sql(
+        "SELECT owner FROM seqrec.models WHERE name = $1 AND model_id <> $2 ORDER BY active DESC, model_id "
+        "DESC "
+        "LIMIT 1",
+        {text_param(name), bigint_param(but_version)});
+    *owner = rows == 1 ? spi_oid(0, 1) : InvalidOid;
+    return rows == 1;
+}
+
+void activate_version(std::int64_t model_id, const char* name) {
+    run_sql("UPDATE seqrec.models SET active = false WHERE name = $1 AND active AND model_id <> $2",
+            {text_param(name), bigint_param(model_id)});
+    run_sql("UPDATE seqrec.models SET active = true WHERE model_id = $1 AND NOT active",
+            {bigint_param(model_id)});
+}
+
+void delete_version(std::int64_t model_id, const char* version) {
+    remove_snapshot_at_commit(version);
+    for (const char* sql :
+         {"DELETE FROM seqrec.items WHERE model_id = $1", "DELETE FROM seqrec.users WHERE model_id = $1",
+          "DELETE FROM seqrec.weights WHERE model_id = $1", "DELETE FROM seqrec.models WHERE model_id = $1"})
+        run_sql(sql, {bigint_param(model_id)});
+}
+
+void delete_old_versions(const char* name) {
+    if (settings::keep_versions == 0) return;
+    const RoleScope scope = spi_enter();
+    lock_model(name);
+    const auto rows = run_sql(
+        "SELECT model_id, version::text FROM seqrec.models WHERE name = $1 AND NOT active "
+        "ORDER BY model_id DESC OFFSET $2",
+        {text_param(name), int_param(settings::keep_versions - 1)});
+    SPITupleTable* table = SPI_tuptable;
+    for (std::uint64_t row = 0; row < rows; ++row) {
+        SPI_tuptable = table;
+        const std::int64_t model_id = spi_bigint(row, 1);
+        delete_version(model_id, spi_text(row, 2));
+    }
+    spi_leave(scope);
+}
+
+Published publish_model(const Job& job, const char* folder, const char* export_metrics) {
+    using Clock = std::chrono::steady_clock;
+    const MemoryContext outside = CurrentMemoryContext;
+    const RoleScope scope = spi_enter();
+    const Oid items = catalog_table("items"), users = catalog_table("users");
+    Published published = guarded([&] {
+        const Clock::time_point start = Clock::now();
+        Files files(folder);
+        nlohmann::json metrics = nlohmann::json::parse(files.model.meta("metrics"));
+        metrics.update(nlohmann::json::parse(export_metrics));
+        const std::string config = files.model.meta("config");
+        Published result{};
+        const std::string first = json_text(metrics);
+        postgres([&] {
+            insert_model(job, config.c_str(), first.c_str(), &files, &result);
+            lock_version(result.version);  // nobody sweeps its file away before this transaction commits
+        });
+        files.model_id = result.model_id;
+        for (const auto& [name, tensor] : files.model.tensors()) {
+            if (!is_weight(name)) continue;
+            const std::string dtype(dtype_name(tensor.dtype));
+            postgres([&] {
+                insert_weight(result.model_id, name.c_str(), dtype.c_str(), tensor.shape.data(),
+                              static_cast<int>(tensor.shape.size()), tensor.bytes);
+            });
+        }
+        postgres([&] {
+            copy_into(items, item_row, &files);
+            copy_into(users, user_row, &files);
+            see_own_rows();
+            build_snapshot(result.model_id, result.version);
+        });
+        const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+        metrics["publish_seconds"] = seconds;
+        metrics["publish_rows_per_s"] =
+            static_cast<double>(files.items + files.users) / std::max(seconds, 1e-6);
+        const std::string all = json_text(metrics);
+        postgres([&] {
+            set_metrics(result.model_id, all.c_str());
+            // The name is locked last: for moments, whatever the version's size. Another transaction that has
+            // it may make this one wait, but not fail.
+            lock_model(job.model);
+            keep_owner(job, result.model_id);
+            activate_version(result.model_id, job.model);
+            result.metrics = MemoryContextStrdup(outside, all.c_str());
+            result.version = MemoryContextStrdup(outside, result.version);
+        });
+        return result;
+    });
+    spi_leave(scope);
+    return published;
+}
+
+}  // namespace seqrec

@@ -1,0 +1,39 @@
+// From the trainer's model file to the tables, in the caller's transaction.
+#pragma once
+
+#include <cstdint>
+
+#include "jobs/job_store.hpp"
+
+namespace seqrec {
+
+/// A model version that was just inserted. 刚插入的模型版本。
+struct Published {
+    std::int64_t model_id;
+    char* version;
+    char* metrics;  // the trainer's, with the export's and what publishing took
+};
+
+/// Inserts `folder`/model.safetensors as a new version of the job's model, builds its snapshot and makes it
+/// the active one; its owner is the name's. ERROR when the file is not what the trainer should have written,
+/// or the job's owner may not replace the model any more. May be called again after an ERROR. May ereport.
+/// 将模型文件作为新版本写入各表、构建快照并启用，所有者沿用该名称的所有者；文件不符合要求或任务所有者无权替换时报错。
+/// 出错后可再次调用。
+Published publish_model(const Job& job, const char* folder, const char* export_metrics);
+
+// The following are called with the lock on the name (model_lock.hpp), inside SPI.
+
+/// The role that a name belongs to: that of its active version, else of its latest; false when there is none.
+/// A role that has been dropped may be 0.
+bool find_owner(const char* name, Oid* owner, std::int64_t but_version = 0);
+/// Makes a version the active one of its name; sessions switch when the transaction commits.
+/// 启用某个版本；事务提交时所有会话切换。
+void activate_version(std::int64_t model_id, const char* name);
+/// Deletes a version's rows now and its snapshot file at commit. 删除版本的各行；提交时删除其快照文件。
+void delete_version(std::int64_t model_id, const char* version);
+
+/// Deletes the versions of a name beyond seqrec.keep_versions, oldest first. Takes the lock itself.
+/// 删除超出 seqrec.keep_versions 的旧版本，最旧的优先；自行加锁。
+void delete_old_versions(const char* name);
+
+}  // namespace seqrec

@@ -1,0 +1,177 @@
+#include "serving/serving_model.hpp"
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <vector>
+
+#include "pg/boundary.hpp"
+#include "pg/catalog.hpp"
+#include "serving/active_version.hpp"
+#include "serving/snapshot_files.hpp"
+#include "serving/snapshot_store.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "storage/proc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+}
+
+namespace seqrec {
+namespace {
+
+// A transaction that activates a version sends a relcache invalidation of seqrec.models when it commits. The
+// callback may only note that something changed; the next call looks it up.
+std::uint64_t generation = 1;
+Oid models_table = InvalidOid;
+std::vector<std::unique_ptr<ServingModel>> known;
+
+// A version that was replaced may still be in use further up the stack, when a view over the ratings calls
+// seqrec_recommend itself. It goes in a later transaction.
+struct Retired {
+    std::unique_ptr<ServingModel> model;
+    std::uint32_t transaction;
+};
+std::vector<Retired> retired;
+
+void note_change(Datum, Oid relation) {
+    if (relation == InvalidOid || models_table == InvalidOid || relation == models_table) ++generation;
+}
+
+ServingModel* find(std::string_view name) {
+    for (const auto& model : known)
+        if (model->name == name) return model.get();
+    return nullptr;
+}
+
+bool is_current(const ServingModel& model) {
+    return model.generation == generation &&
+           (model.only_in_transaction == 0 || model.only_in_transaction == local_transaction());
+}
+
+/// Looks once a statement whether the file is the one that was mapped. A file that is gone is no change: what
+/// was mapped stays whole.
+bool file_is_unchanged(ServingModel& model) {
+    const TimestampTz statement = GetCurrentStatementStartTimestamp();
+    if (model.checked == statement) return true;
+    const std::optional<FileState> now = FileState::of(model.path.c_str());
+    if (now && now != model.found) return false;
+    model.checked = statement;
+    return true;
+}
+
+void forget(std::string_view name) {
+    for (auto& model : known)
+        if (model->name == name) retired.push_back({std::move(model), local_transaction()});
+    std::erase(known, nullptr);
+}
+
+void free_retired() {
+    if (retired.empty()) return;
+    std::erase_if(retired, [](const Retired& old) {
+        if (old.transaction == local_transaction()) return false;
+        free_history(old.model->history);
+        return true;
+    });
+}
+
+/// Maps a version's snapshot in place of the name's earlier one.
+ServingModel* open_version(const char* name, const ActiveVersion& row) {
+    const char* path = snapshot_path(row.version);
+    bool is_private = false;
+    const Snapshot* snapshot = open_snapshot(row.model_id, row.version, &is_private);
+    return guarded([&] {
+        std::unique_ptr<const Snapshot> owned(snapshot);
+        forget(name);
+        known.push_back(std::make_unique<ServingModel>());
+        ServingModel& fresh = *known.back();
+        fresh.name = name;
+        fresh.version = row.version;
+        fresh.source = row.source;
+        const auto columns = nlohmann::json::parse(to_utf8(row.source));
+        fresh.user_type = columns.value("user_type", Oid{0});
+        fresh.item_type = columns.value("item_type", Oid{0});
+        fresh.model_id = row.model_id;
+        fresh.snapshot = std::move(owned);
+        fresh.path = path;
+        fresh.found = is_private ? FileState::of(path) : fresh.snapshot->file().mapped().state();
+        return &fresh;
+    });
+}
+
+/// Looks the name up and maps its snapshot when it is another version than before, or a file that changed.
+ServingModel& look_up(std::string_view wanted) {
+    const char* name = pnstrdup(wanted.data(), wanted.size());
+    models_table = catalog_table("models");
+    const std::uint64_t seen = generation;  // a change during the look-up makes the next call look again
+    const ActiveVersion* row = find_active_version(name, GetActiveSnapshot());
+    if (!row) {
+        guarded([&] { forget(name); });
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
+             errhint(
+                 "Train it with seqrec_train(..., model => '%s'), or make one of its versions active with "
+                 "seqrec_activate; seqrec_models shows what there is.",
+                 name)));
+    }
+    ServingModel* model = find(name);
+    if (!model || model->model_id != row->model_id || !file_is_unchanged(*model))
+        model = open_version(name, *row);
+    model->owner = row->owner;
+    // Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and
+    // what it sees must not be remembered beyond it: the invalidation that would correct it has come already.
+    const ActiveVersion* latest = find_active_version(name, snapshot_of_now());
+    const bool lasting = latest && latest->model_id == row->model_id;
+    // An answer about the past holds while the transaction's one snapshot does, else for this call only.
+    model->generation = lasting || IsolationUsesXactSnapshot() ? seen : 0;
+    model->only_in_transaction = lasting ? 0 : local_transaction();
+    return *model;
+}
+
+bool is_whole(const Snapshot& snapshot) {
+    return guarded([&] {
+        snapshot.file().mapped().read_ahead();
+        try {
+            snapshot.verify(check_for_interrupts);
+        } catch (const Error& error) {
+            if (error.sqlstate == sqlstate::kDataCorrupted) return false;
+            throw;
+        }
+        return true;
+    });
+}
+
+}  // namespace
+
+std::uint32_t local_transaction() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
+#endif
+}
+
+ServingModel& serving_model(const char* name, std::size_t length) {
+    const std::string_view wanted(name, length);
+    free_retired();  // at every call: a deleted file keeps its disk space while it is mapped
+    ServingModel* model = find(wanted);
+    return model && is_current(*model) && file_is_unchanged(*model) ? *model : look_up(wanted);
+}
+
+std::int64_t prewarm(const char* name, std::size_t length) {
+    ServingModel* model = &serving_model(name, length);
+    if (!is_whole(*model->snapshot)) {
+        distrust_snapshot(model->version.c_str());
+        model->model_id = 0;  // no version: the next look-up opens anew
+        model->generation = 0;
+        model = &serving_model(name, length);
+    }
+    return model->snapshot->file().mapped().state().size;
+}
+
+void watch_active_models() { CacheRegisterRelcacheCallback(note_change, (Datum)0); }
+
+}  // namespace seqrec

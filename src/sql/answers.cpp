@@ -1,0 +1,144 @@
+// seqrec.answers: what seqrec-http asks. Ids and scores go as arrays, since a row an item costs more than the
+// item.
+#include <nlohmann/json.hpp>
+
+#include "serving/history.hpp"
+#include "sql/answering.hpp"
+#include "sql/result_rows.hpp"
+
+extern "C" {
+#include "funcapi.h"
+#include "utils/builtins.h"
+}
+
+namespace seqrec {
+namespace {
+
+[[noreturn]] void counts_misfit() {
+    ereport(ERROR,
+            (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+             errmsg("click_counts must have one number, or NULL, for each user, and add up to the clicks"),
+             errhint("NULL means the user's own latest rows.")));
+}
+
+struct Counts {
+    Datum* values;
+    bool* is_null;
+    int size;
+};
+
+Counts read_counts(FunctionCallInfo fcinfo, int number) {
+    if (PG_ARGISNULL(number)) counts_misfit();
+    ArrayType* array = PG_GETARG_ARRAYTYPE_P(number);
+    if (ARR_NDIM(array) > 1) counts_misfit();
+    Counts counts{};
+    deconstruct_array(array, INT4OID, sizeof(std::int32_t), true, TYPALIGN_INT, &counts.values,
+                      &counts.is_null, &counts.size);
+    return counts;
+}
+
+/// Hands each asker its part of the clicks of all.
+void share_clicks(const Counts& counts, IdArray clicks, std::span<SqlAsker> askers) {
+    for (std::size_t i = 0; i < askers.size(); ++i) {
+        if (counts.is_null[i]) continue;
+        const std::int32_t count = DatumGetInt32(counts.values[i]);
+        if (count < 0 || count > clicks.count) counts_misfit();
+        askers[i].clicks_given = true;
+        askers[i].clicks = {clicks.ids, count};
+        clicks.ids += count;
+        clicks.count -= count;
+    }
+    if (clicks.count != 0) counts_misfit();
+}
+
+/// Arguments 0 to 2: users, click_counts, clicks.
+std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
+    IdArray users{}, clicks{};
+    if (!PG_ARGISNULL(0)) users = id_array(PG_GETARG_DATUM(0), TEXTOID, "user_ids", kMostAskers, Nulls::Kept);
+    if (!PG_ARGISNULL(2)) clicks = id_array(PG_GETARG_DATUM(2), TEXTOID, "clicks", kMostIds, Nulls::Kept);
+    const Counts counts = read_counts(fcinfo, 1);
+    if (counts.size != users.count) counts_misfit();
+    const std::span<SqlAsker> all = askers_of(users);
+    share_clicks(counts, clicks, all);
+    return all;
+}
+
+Datum text_array(Datum* elements, std::size_t count) {
+    return PointerGetDatum(
+        construct_array(elements, static_cast<int>(count), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+Datum item_ids(const Answer& answer) {
+    auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * answer.items.size()));
+    for (std::size_t i = 0; i < answer.items.size(); ++i)
+        elements[i] = indexed_id(work.model->snapshot->items(), answer.items[i].item, TEXTOID);
+    return text_array(elements, answer.items.size());
+}
+
+Datum scores(const Answer& answer) {
+    auto* values = static_cast<float*>(palloc(sizeof(float) * answer.items.size()));
+    for (std::size_t i = 0; i < answer.items.size(); ++i) values[i] = answer.items[i].score;
+    return reals_datum({values, answer.items.size()});
+}
+
+/// Those of the clicks that were given; what is new in a user's own rows is no news to the asker.
+Datum unknown_items(const SqlAsker& asker, const Answer& answer) {
+    auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * answer.unknown_clicks.size()));
+    std::size_t count = 0;
+    for (const std::uint32_t position : answer.unknown_clicks)
+        if (const std::string_view id = asker.clicks.ids[position]; asker.clicks_given && id.data())
+            elements[count++] = id_datum(id, TEXTOID);
+    return text_array(elements, count);
+}
+
+/// What an asker whose history can't be read is told, as JSON.
+Datum problem_datum(const ErrorData& error) {
+    const char* text = guarded([&] {
+        const auto optional = [](const char* part) {
+            return part ? nlohmann::json(to_utf8(part)) : nlohmann::json();
+        };
+        return palloc_copy(json_text({{"sqlstate", unpack_sql_state(error.sqlerrcode)},
+                                      {"message", to_utf8(error.message)},
+                                      {"hint", optional(error.hint)}}));
+    });
+    return CStringGetTextDatum(text);
+}
+
+void put_problem(ReturnSetInfo* info, const SqlAsker& asker) {
+    Datum values[6] = {PointerGetDatum(construct_empty_array(TEXTOID)),
+                       PointerGetDatum(construct_empty_array(FLOAT4OID)),
+                       CStringGetTextDatum("unavailable"),
+                       PointerGetDatum(construct_empty_array(TEXTOID)),
+                       CStringGetTextDatum(work.model->version.c_str()),
+                       problem_datum(*asker.problem)};
+    bool nulls[6] = {};
+    tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+}
+
+void put_answer(ReturnSetInfo* info, const SqlAsker& asker, const Answer& answer) {
+    if (asker.problem) return put_problem(info, asker);
+    Datum values[6] = {item_ids(answer), scores(answer), CStringGetTextDatum(source_of(asker, answer)),
+                       unknown_items(asker, answer), CStringGetTextDatum(work.model->version.c_str())};
+    bool nulls[6] = {false, false, false, false, false, true};
+    tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+}
+
+}  // namespace
+}  // namespace seqrec
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(seqrec_answers);
+Datum seqrec_answers(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    const std::span<SqlAsker> askers = read_askers(fcinfo);
+    Wish wish = read_wish(fcinfo, 3, TEXTOID);
+    for (SqlAsker& asker : askers) try_missing_clicks(asker, wish.model);
+    open_for_answering(wish, askers);
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    answer_in_blocks(askers,
+                     [&](std::size_t i, const Answer& answer) { put_answer(info, askers[i], answer); });
+    return (Datum)0;
+}
+}

@@ -1,0 +1,79 @@
+// Ids out of SQL arguments, as text whatever their type. PostgreSQL code: may ereport.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/recommend.hpp"
+
+#include "pg/boundary.hpp"
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+}
+
+namespace seqrec {
+
+/// Ids in palloc'd memory. palloc 内存中的一组 id。
+struct IdArray {
+    std::string_view* ids;
+    int count;
+
+    std::span<const std::string_view> view() const { return {ids, static_cast<std::size_t>(count)}; }
+    std::span<std::string_view> view() { return {ids, static_cast<std::size_t>(count)}; }
+};
+
+/// A bigint's digits. bigint 的数字文本。
+std::string_view bigint_id(std::int64_t value);
+/// A text's bytes. text 的字节。
+std::string_view text_id(Datum value);
+/// A text or a bigint, as `type` says. 按 type 读取 text 或 bigint。
+std::string_view any_id(Datum value, Oid type);
+/// The elements of a one-dimensional text[] or bigint[]; ERROR when there are more than `limit`. `name` is
+/// the argument's. A NULL among them is left out, or kept as a default string_view.
+/// 一维数组的元素；超过 limit 个则报错。NULL 元素被略去，或以默认 string_view 保留。
+enum class Nulls : std::uint8_t { LeftOut, Kept };
+IdArray id_array(Datum array, Oid type, const char* name, int limit, Nulls nulls = Nulls::LeftOut);
+
+inline constexpr int kMostItems = 10000;    ///< k; a longer list is a ranking of the catalogue
+inline constexpr int kMostClicks = 100000;  ///< only the last max_len count
+inline constexpr int kMostIds = 10000000;   ///< of exclude, candidates and lists to be scored
+
+/// Who asks, from SQL; clicks that are not given are the user's own latest rows (history.hpp).
+/// SQL 参数中的请求者；未给出的点击即该用户自己的最新记录。
+struct SqlAsker {
+    std::string_view user;
+    IdArray clicks;
+    bool clicks_given;
+    ErrorData* problem;  // why the history could not be read, see try_missing_clicks()
+
+    bool wants_history() const { return !clicks_given && user.data(); }
+};
+
+/// Arguments 0 and 1: user and clicks. 读取前两个参数：用户与点击。
+SqlAsker read_asker(FunctionCallInfo fcinfo, Oid type);
+
+/// What is wanted, from SQL. SQL 参数中的请求内容。
+struct Wish {
+    int k;
+    std::string_view model;
+    IdArray exclude, candidates;
+    bool candidates_given, exclude_seen;
+    float min_score;
+
+    /// The same for core/, with what the session's settings say. 转换为 core 的请求，并带上会话设置。
+    Request request() const;
+};
+
+/// Arguments `first` to `first + 5`: k, model, exclude, exclude_seen, candidates, min_score.
+/// 依次读取六个参数：k、model、exclude、exclude_seen、candidates、min_score。
+Wish read_wish(FunctionCallInfo fcinfo, int first, Oid type);
+
+/// k from argument `number`; ERROR unless it is 1 to kMostItems. 读取并检查 k。
+int read_k(FunctionCallInfo fcinfo, int number);
+/// The model's name from argument `number`. 读取模型名。
+std::string_view read_model(FunctionCallInfo fcinfo, int number);
+
+}  // namespace seqrec

@@ -1,0 +1,76 @@
+// The SQL functions that recommend to one asker: fetch arguments, compute in core/, build rows.
+#include <nlohmann/json.hpp>
+
+#include "sql/answering.hpp"
+#include "sql/result_rows.hpp"
+
+extern "C" {
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+}
+
+namespace seqrec {
+namespace {
+
+/// A popular list instead of a personal one is never silent.
+void tell_fallback() {
+    if (work.answers.front().source == Source::Popular)
+        ereport(
+            NOTICE,
+            (errmsg("neither the user nor any click is known to model \"%s\": the most popular items answer",
+                    work.model->name.c_str()),
+             errhint("seqrec_recommend_info() tells this in a column.")));
+}
+
+Datum recommend_rows(FunctionCallInfo fcinfo, Oid type) {
+    SqlAsker asker = read_asker(fcinfo, type);
+    Wish wish = read_wish(fcinfo, 2, type);
+    begin_answering(wish, std::span(&asker, 1));
+    answer(std::span(&asker, 1));
+    tell_fallback();
+    put_ranked(fcinfo, *work.model->snapshot, work.answers.front().items, type);
+    return (Datum)0;
+}
+
+nlohmann::json describe(const SqlAsker& asker, const Answer& answer) {
+    const Snapshot& snapshot = *work.model->snapshot;
+    nlohmann::json items = nlohmann::json::array(), unknown = nlohmann::json::array();
+    for (const ScoredItem& item : answer.items)
+        items.push_back({{"rank", items.size() + 1},
+                         {"item_id", to_utf8(snapshot.items().id(item.item))},
+                         {"score", item.score}});
+    for (const std::uint32_t position : answer.unknown_clicks)
+        unknown.push_back(to_utf8(asker.clicks.ids[position]));
+    return {{"model", to_utf8(work.model->name)},
+            {"model_id", work.model->model_id},
+            {"version", work.model->version},
+            {"source", source_of(asker, answer)},
+            {"fallback", answer.source == Source::Popular},
+            {"user_known", answer.user_known},
+            {"unknown_items", unknown},
+            {"items", items}};
+}
+
+}  // namespace
+}  // namespace seqrec
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(seqrec_recommend_text);
+Datum seqrec_recommend_text(PG_FUNCTION_ARGS) { return seqrec::recommend_rows(fcinfo, TEXTOID); }
+
+PG_FUNCTION_INFO_V1(seqrec_recommend_bigint);
+Datum seqrec_recommend_bigint(PG_FUNCTION_ARGS) { return seqrec::recommend_rows(fcinfo, INT8OID); }
+
+PG_FUNCTION_INFO_V1(seqrec_recommend_info);
+Datum seqrec_recommend_info(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    SqlAsker asker = read_asker(fcinfo, TEXTOID);
+    Wish wish = read_wish(fcinfo, 2, TEXTOID);
+    begin_answering(wish, std::span(&asker, 1));
+    answer(std::span(&asker, 1));
+    const char* text = guarded([&] { return from_utf8(json_text(describe(asker, work.answers.front()))); });
+    PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}
+}

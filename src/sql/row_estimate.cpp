@@ -1,0 +1,43 @@
+// Tells the planner how many rows a function that takes k returns.
+#include "pg/boundary.hpp"
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
+}
+
+namespace seqrec {
+namespace {
+
+/// k, the only integer argument, when it is known at planning; 0 otherwise.
+int known_k(SupportRequestRows* request) {
+    if (!request->node || !IsA(request->node, FuncExpr)) return 0;
+    ListCell* cell;
+    foreach (cell, reinterpret_cast<FuncExpr*>(request->node)->args) {
+        auto* argument = static_cast<Node*>(lfirst(cell));
+        if (exprType(argument) != INT4OID) continue;
+        Node* value = estimate_expression_value(request->root, argument);
+        if (!IsA(value, Const) || reinterpret_cast<Const*>(value)->constisnull) return 0;
+        return DatumGetInt32(reinterpret_cast<Const*>(value)->constvalue);
+    }
+    return 0;
+}
+
+}  // namespace
+}  // namespace seqrec
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(seqrec_rows_from_k);
+Datum seqrec_rows_from_k(PG_FUNCTION_ARGS) {
+    auto* request = reinterpret_cast<Node*>(PG_GETARG_POINTER(0));
+    if (!IsA(request, SupportRequestRows)) PG_RETURN_POINTER(nullptr);
+    auto* rows = reinterpret_cast<SupportRequestRows*>(request);
+    const int k = seqrec::known_k(rows);
+    if (k < 1) PG_RETURN_POINTER(nullptr);  // the function's own ROWS
+    rows->rows = k;
+    PG_RETURN_POINTER(request);
+}
+}

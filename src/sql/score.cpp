@@ -1,0 +1,260 @@
+// The SQL functions that look at single items and users: scores, neighbours, vectors.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/recommend.hpp"
+
+#include "pg/boundary.hpp"
+#include "pg/settings.hpp"
+#include "serving/history.hpp"
+#include "serving/serving_model.hpp"
+#include "sql/answering.hpp"
+#include "sql/result_rows.hpp"
+#include "tables/id_text.hpp"
+
+extern "C" {
+#include "funcapi.h"
+}
+
+namespace seqrec {
+namespace {
+
+// Results until their rows are built. Static, so that no destructor is skipped when building them fails.
+std::vector<ScoredItem> found;
+struct Scored {
+    std::string_view id;
+    float score, probability;
+    bool known;
+};
+std::vector<Scored> scored;
+
+ServingModel& model_named(std::string_view name) { return serving_model(name.data(), name.size()); }
+
+/// User and clicks of a call, the clicks read now when they are not given.
+SqlAsker read_whole_asker(FunctionCallInfo fcinfo, Oid type, std::string_view model) {
+    SqlAsker asker = read_asker(fcinfo, type);
+    read_missing_clicks(asker, model);
+    canonicalize(asker, model_named(model));
+    return asker;
+}
+
+/// An item's id as the model spells it.
+std::string_view item_id(const ServingModel& model, std::string_view id) {
+    canonicalize(std::span(&id, 1), model.item_type);
+    return id;
+}
+
+std::vector<float> vector_of(const ServingModel& model, const SqlAsker& asker) {
+    return asker_vector(*model.snapshot, {asker.user, asker.clicks.view()}, settings::exact,
+                        check_for_interrupts);
+}
+
+/// The chance of each known item when one of them is taken: the softmax that the model was trained with, over
+/// these items alone; without a vector their shares of popularity.
+void fill_probabilities(const Snapshot& snapshot, bool personal) {
+    const auto config = nlohmann::json::parse(snapshot.file().meta("config"));
+    const double temperature = config.value("temperature", 0.05);
+    double total = 0;
+    const auto weight = [&](const Scored& item) {
+        if (!item.known) return 0.0;
+        return personal ? std::exp((static_cast<double>(item.score) - 1) / temperature)
+                        : static_cast<double>(item.score);
+    };
+    for (const Scored& item : scored) total += weight(item);
+    for (Scored& item : scored) item.probability = total > 0 ? static_cast<float>(weight(item) / total) : 0;
+}
+
+/// Fills `scored`, best first, unknown items last.
+void score_items(const ServingModel& model, const SqlAsker& asker, const IdArray& items) {
+    const Snapshot& snapshot = *model.snapshot;
+    const std::vector<float> vector = vector_of(model, asker);
+    const bool personal = is_personal(vector);
+    scored.clear();
+    for (const std::string_view id : items.view()) {
+        if (scored.size() % kPollEvery == 0) check_for_interrupts();
+        const std::int32_t item = snapshot.items().find(id);
+        scored.push_back({id, item < 0 ? 0 : score_of(snapshot, vector, personal, item), 0, item >= 0});
+    }
+    fill_probabilities(snapshot, personal);
+    std::stable_sort(scored.begin(), scored.end(), [](const Scored& a, const Scored& b) {
+        return a.known != b.known ? a.known : a.score > b.score;
+    });
+}
+
+Datum score_rows(FunctionCallInfo fcinfo, Oid type) {
+    const std::string_view name = read_model(fcinfo, 3);
+    const SqlAsker asker = read_whole_asker(fcinfo, type, name);
+    IdArray items{};
+    if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), type, "item_ids", kMostIds);
+    const ServingModel& model = model_named(name);
+    canonicalize(items.view(), model.item_type);
+    guarded([&] { score_items(model, asker, items); });
+    InitMaterializedSRF(fcinfo, 0);
+    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    for (const Scored& item : scored) {
+        Datum values[3] = {id_datum(item.id, type), Float4GetDatum(item.score),
+                           Float4GetDatum(item.probability)};
+        bool nulls[3] = {false, !item.known, !item.known};
+        tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+    }
+    return (Datum)0;
+}
+
+// --- one item's score, the asker's vector kept at the place of the call ---
+
+/// What a call of the scalar seqrec_score keeps for the next row, in the memory of its place in the query.
+struct CallSite {
+    std::string_view key;  // the arguments that the vector was made from, byte by byte
+    std::int64_t model_id;
+    std::span<const float> vector;
+    bool personal;
+};
+
+/// An argument's bytes, and whether it is NULL.
+void append_argument(FunctionCallInfo fcinfo, int number, Oid type, StringInfo key) {
+    appendStringInfoChar(key, PG_ARGISNULL(number) ? 'n' : 'v');
+    if (PG_ARGISNULL(number)) return;
+    if (type == INT8OID) {
+        const std::int64_t value = PG_GETARG_INT64(number);
+        appendBinaryStringInfo(key, reinterpret_cast<const char*>(&value), sizeof value);
+        return;
+    }
+    struct varlena* bytes = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(number));
+    appendBinaryStringInfo(key, reinterpret_cast<const char*>(bytes), static_cast<int>(VARSIZE_ANY(bytes)));
+}
+
+std::string_view call_key(FunctionCallInfo fcinfo, Oid type) {
+    StringInfoData key;
+    initStringInfo(&key);
+    append_argument(fcinfo, 0, type, &key);
+    append_argument(fcinfo, 1, TEXTOID, &key);  // an array is one run of bytes whatever it holds
+    append_argument(fcinfo, 3, TEXTOID, &key);
+    return {key.data, static_cast<std::size_t>(key.len)};
+}
+
+/// The call's vector, made when the arguments or the model's version are not those of the row before.
+const CallSite& call_site(FunctionCallInfo fcinfo, Oid type, std::string_view key, ServingModel& model) {
+    auto* site = static_cast<CallSite*>(fcinfo->flinfo->fn_extra);
+    if (site && site->model_id == model.model_id && site->key == key) return *site;
+    const SqlAsker asker = read_whole_asker(fcinfo, type, read_model(fcinfo, 3));
+    const MemoryContext lasting = fcinfo->flinfo->fn_mcxt;
+    const auto dim = static_cast<std::size_t>(model.snapshot->dim());
+    if (!site) site = static_cast<CallSite*>(MemoryContextAllocZero(lasting, sizeof(CallSite)));
+    fcinfo->flinfo->fn_extra = site;
+    auto* vector = static_cast<float*>(MemoryContextAlloc(lasting, sizeof(float) * dim));
+    guarded([&] { std::ranges::copy(vector_of(model, asker), vector); });
+    char* bytes = static_cast<char*>(MemoryContextAlloc(lasting, key.size()));
+    memcpy(bytes, key.data(), key.size());
+    if (site->key.data()) {
+        pfree(const_cast<char*>(site->key.data()));
+        pfree(const_cast<float*>(site->vector.data()));
+    }
+    *site = {{bytes, key.size()}, model.model_id, {vector, dim}, is_personal({vector, dim})};
+    return *site;
+}
+
+Datum score_one(FunctionCallInfo fcinfo, Oid type) {
+    ServingModel& model = model_named(read_model(fcinfo, 3));
+    const CallSite& site = call_site(fcinfo, type, call_key(fcinfo, type), model);
+    if (PG_ARGISNULL(2)) PG_RETURN_NULL();
+    const std::string_view id = item_id(model, any_id(PG_GETARG_DATUM(2), type));
+    bool known = false;
+    const float score = guarded([&] {
+        const std::int32_t item = model.snapshot->items().find(id);
+        known = item >= 0;
+        return known ? score_of(*model.snapshot, site.vector, site.personal, item) : 0;
+    });
+    if (!known) PG_RETURN_NULL();
+    PG_RETURN_FLOAT4(score);
+}
+
+// --- neighbours ---
+
+Datum similar_rows(FunctionCallInfo fcinfo, Oid type) {
+    const int k = read_k(fcinfo, 1);
+    ServingModel& model = model_named(read_model(fcinfo, 2));
+    const std::string_view item =
+        PG_ARGISNULL(0) ? std::string_view() : item_id(model, any_id(PG_GETARG_DATUM(0), type));
+    guarded([&] {
+        Request request{k};
+        request.exact = settings::exact;
+        request.probes = settings::probes;
+        const Poll poll = check_for_interrupts;
+        found = Recommender(*model.snapshot, request, poll).similar(item);
+    });
+    put_ranked(fcinfo, *model.snapshot, found, type);
+    return (Datum)0;
+}
+
+/// A palloc'd copy of a vector that C++ made.
+template <typename Make>
+std::span<const float> kept(std::size_t dim, Make make) {
+    auto* copy = static_cast<float*>(palloc(sizeof(float) * dim));
+    guarded([&] { std::ranges::copy(make(), copy); });
+    return {copy, dim};
+}
+
+}  // namespace
+}  // namespace seqrec
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(seqrec_score_text);
+Datum seqrec_score_text(PG_FUNCTION_ARGS) { return seqrec::score_rows(fcinfo, TEXTOID); }
+
+PG_FUNCTION_INFO_V1(seqrec_score_bigint);
+Datum seqrec_score_bigint(PG_FUNCTION_ARGS) { return seqrec::score_rows(fcinfo, INT8OID); }
+
+PG_FUNCTION_INFO_V1(seqrec_score_one_text);
+Datum seqrec_score_one_text(PG_FUNCTION_ARGS) { return seqrec::score_one(fcinfo, TEXTOID); }
+
+PG_FUNCTION_INFO_V1(seqrec_score_one_bigint);
+Datum seqrec_score_one_bigint(PG_FUNCTION_ARGS) { return seqrec::score_one(fcinfo, INT8OID); }
+
+PG_FUNCTION_INFO_V1(seqrec_similar_items_text);
+Datum seqrec_similar_items_text(PG_FUNCTION_ARGS) { return seqrec::similar_rows(fcinfo, TEXTOID); }
+
+PG_FUNCTION_INFO_V1(seqrec_similar_items_bigint);
+Datum seqrec_similar_items_bigint(PG_FUNCTION_ARGS) { return seqrec::similar_rows(fcinfo, INT8OID); }
+
+PG_FUNCTION_INFO_V1(seqrec_user_embedding);
+Datum seqrec_user_embedding(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    const std::string_view name = read_model(fcinfo, 2);
+    const SqlAsker asker = read_whole_asker(fcinfo, TEXTOID, name);
+    const ServingModel& model = model_named(name);
+    const auto dim = static_cast<std::size_t>(model.snapshot->dim());
+    PG_RETURN_DATUM(reals_datum(kept(dim, [&] { return vector_of(model, asker); })));
+}
+
+PG_FUNCTION_INFO_V1(seqrec_item_embedding);
+Datum seqrec_item_embedding(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    const ServingModel& model = model_named(read_model(fcinfo, 1));
+    const std::string_view id = item_id(model, text_id(PG_GETARG_DATUM(0)));
+    const std::int32_t item = guarded([&] { return model.snapshot->items().find(id); });
+    if (item < 0) PG_RETURN_NULL();
+    const auto dim = static_cast<std::size_t>(model.snapshot->dim());
+    PG_RETURN_DATUM(reals_datum(kept(dim, [&] { return item_vector(*model.snapshot, item); })));
+}
+
+PG_FUNCTION_INFO_V1(seqrec_unknown_items);
+Datum seqrec_unknown_items(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    const IdArray ids = id_array(PG_GETARG_DATUM(0), TEXTOID, "clicks", kMostIds);
+    const ServingModel& model = model_named(read_model(fcinfo, 1));
+    Datum* unknown = static_cast<Datum*>(
+        palloc_extended(sizeof(Datum) * static_cast<Size>(ids.count + 1), MCXT_ALLOC_HUGE));
+    int count = 0;
+    for (const std::string_view id : ids.view()) {
+        CHECK_FOR_INTERRUPTS();
+        const std::string_view spelled = item_id(model, id);
+        if (guarded([&] { return model.snapshot->items().find(spelled); }) < 0)
+            unknown[count++] = id_datum(id, TEXTOID);
+    }
+    PG_RETURN_ARRAYTYPE_P(construct_array(unknown, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+}

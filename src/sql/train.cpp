@@ -1,0 +1,423 @@
+// The SQL functions of training: seqrec_train, seqrec_cancel, seqrec_resume, seqrec_wait.
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/options.hpp"
+
+#include "jobs/job_folder.hpp"
+#include "jobs/job_store.hpp"
+#include "jobs/publish.hpp"
+#include "jobs/trainer_process.hpp"
+#include "jobs/worker.hpp"
+#include "pg/boundary.hpp"
+#include "pg/catalog.hpp"
+#include "pg/data_folder.hpp"
+#include "tables/ratings_table.hpp"
+#include "tables/source_rights.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+}
+
+namespace seqrec {
+namespace {
+
+constexpr long kPollMilliseconds = 50;
+
+struct TrainCall {
+    Oid ratings;
+    const char *model, *kind;
+    const char *user_column, *item_column, *time_column;
+    const char* options;
+    bool skip_if_running;
+};
+
+void refuse_null(FunctionCallInfo fcinfo, int argument, const char* name) {
+    if (PG_ARGISNULL(argument))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", name),
+                        argument == 0 ? 0 : errhint("Leave it out for its default.")));
+}
+
+/// What to do while the model is being trained.
+bool read_if_running(FunctionCallInfo fcinfo, int argument) {
+    refuse_null(fcinfo, argument, "if_running");
+    const char* wanted = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+    if (strcmp(wanted, "skip") == 0) return true;
+    if (strcmp(wanted, "error") != 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("if_running is \"%s\"", wanted),
+                        errhint("It is 'error' or 'skip': what to do while the model is being trained.")));
+    return false;
+}
+
+TrainCall read_train_call(FunctionCallInfo fcinfo) {
+    if (PG_NARGS() < 10) report_old_extension();
+    static const char* const names[] = {"ratings",     "model",       "kind",
+                                        "user_column", "item_column", "time_column"};
+    for (int i = 0; i < 6; ++i) refuse_null(fcinfo, i, names[i]);
+    refuse_null(fcinfo, 8, "options");
+    return {PG_GETARG_OID(0),
+            text_to_cstring(PG_GETARG_TEXT_PP(1)),
+            text_to_cstring(PG_GETARG_TEXT_PP(2)),
+            NameStr(*PG_GETARG_NAME(3)),
+            NameStr(*PG_GETARG_NAME(4)),
+            NameStr(*PG_GETARG_NAME(5)),
+            JsonbToCString(nullptr, &PG_GETARG_JSONB_P(8)->root, 0),
+            read_if_running(fcinfo, 9)};
+}
+
+void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
+    for (int argument : {6, 7})
+        if (!PG_ARGISNULL(argument))
+            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                            errmsg("kind \"%s\" does not use a table of %s", kind,
+                                   argument == 6 ? "items" : "users"),
+                            errhint("Leave the argument out.")));
+}
+
+/// The options with defaults filled in; ERROR 22023 for what the kind does not know.
+const char* check_options(const char* kind, const char* options) {
+    return guarded([&] {
+        return from_utf8(json_text(resolve_options(to_utf8(kind), nlohmann::json::parse(to_utf8(options)))));
+    });
+}
+
+/// The name or version that the options ask to start from, or null.
+const char* wanted_start(const char* options) {
+    return guarded([&]() -> const char* {
+        const auto init = nlohmann::json::parse(to_utf8(options)).at("init_from");
+        return init.is_null() ? nullptr : from_utf8(init.get<std::string>());
+    });
+}
+
+struct Earlier {
+    char *version, *config, *kind;
+    Oid owner;
+};
+
+/// The active version of a name, or a version by its uuid, that the current user may take the weights of.
+Earlier find_earlier(const char* wanted, const char* kind) {
+    const MemoryContext outside = CurrentMemoryContext;
+    const RoleScope scope = spi_enter();
+    const auto rows = run_sql(
+        "SELECT version::text, config::text, kind, owner FROM seqrec.models "
+        "WHERE (name = $1 AND active) OR version::text = $1 ORDER BY version::text = $1 LIMIT 1",
+        {text_param(wanted)});
+    const auto keep = [&](int number) {
+        return rows == 1 ? MemoryContextStrdup(outside, spi_text(0, number)) : nullptr;
+    };
+    const Earlier earlier{keep(1), keep(2), keep(3), rows == 1 ? spi_oid(0, 4) : InvalidOid};
+    spi_leave(scope);
+    if (rows != 1)
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no model \"%s\" to start from", wanted),
+                 errhint("init_from names a model or a version of the view seqrec_models.")));
+    require_role(earlier.owner, psprintf("model \"%s\"", wanted));
+    if (strcmp(earlier.kind, kind) != 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("model \"%s\" is of kind \"%s\", not \"%s\"", wanted, earlier.kind, kind),
+                        errhint("A training can start only from a model of its own kind.")));
+    return earlier;
+}
+
+/// The options of a training that starts from an earlier model: its shape, and its version instead of a name
+/// that may mean another one tomorrow.
+const char* start_from(const Earlier& earlier, const char* kind, const char* options) {
+    return guarded([&] {
+        auto given = adopt_shape(nlohmann::json::parse(to_utf8(options)),
+                                 nlohmann::json::parse(to_utf8(earlier.config)));
+        given["init_from"] = earlier.version;
+        return from_utf8(json_text(resolve_options(kind, given)));
+    });
+}
+
+void check_model_name(const char* model) {
+    if (model[0] == '\0' || strlen(model) > 200)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid model name \"%s\"", model),
+                        errhint("Use a name of 1 to 200 bytes.")));
+    const RoleScope scope = spi_enter();
+    Oid owner;
+    const bool is_taken = find_owner(model, &owner);
+    spi_leave(scope);
+    if (is_taken) require_role(owner, psprintf("model \"%s\"", model));
+}
+
+/// What is known at once is refused at once: rights, and an empty table. A view or foreign table is not
+/// executed for it. As the worker will read it, so that no code of others runs with the caller's rights.
+void check_source(RatingsTable& ratings, Oid reader) {
+    const Reading reading = plan_reading(ratings, reader);
+    const RoleScope scope = enter_reading(reading);
+    SPI_connect();
+    (void)prepare_reading(reading, export_query(ratings), 0, nullptr);
+    bool empty = false;
+    if (ratings.kind != RELKIND_VIEW && ratings.kind != RELKIND_FOREIGN_TABLE) {
+        const char* sql = psprintf("SELECT 1 FROM %s LIMIT 1", ratings.qualified);
+        if (SPI_execute(sql, true, 1) != SPI_OK_SELECT)
+            elog(ERROR, "could not look into %s", ratings.qualified);
+        empty = SPI_processed == 0;
+    }
+    SPI_finish();
+    leave(scope);
+    if (empty)
+        ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("there are no rows in %s", ratings.qualified),
+                        errhint("A model is learnt from rows of user, item and time.")));
+}
+
+#if PG_VERSION_NUM < 170000
+bool can_login(Oid role) {
+    HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+    if (!HeapTupleIsValid(tuple)) return false;
+    const bool can = ((Form_pg_authid)GETSTRUCT(tuple))->rolcanlogin;
+    ReleaseSysCache(tuple);
+    return can;
+}
+#endif
+
+/// A worker logs in as the job's owner.
+void check_login(Oid role) {
+    if (!role_exists(role))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("the role that the job belonged to has been dropped"),
+                        errhint("Give its model to another role with seqrec_set_owner.")));
+#if PG_VERSION_NUM < 170000
+    if (!can_login(role))
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+             errmsg("role \"%s\" is not permitted to log in", role_name(role)),
+             errhint("The training's background worker runs as this role. Call seqrec_train as a role with "
+                     "LOGIN, or ALTER ROLE ... LOGIN.")));
+#endif
+#if PG_VERSION_NUM >= 160000
+    const bool may_connect =
+        object_aclcheck(DatabaseRelationId, MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK;
+#else
+    const bool may_connect = pg_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK;
+#endif
+    if (!may_connect)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("role \"%s\" may not connect to this database", role_name(role)),
+             errhint(
+                 "The training's background worker connects as this role. Grant CONNECT on the database.")));
+}
+
+/// The name may have become somebody else's since the job began; publishing asks again.
+void check_name_for(const Job& job) {
+    const RoleScope scope = spi_enter();
+    Oid owner;
+    const bool is_taken = find_owner(job.model, &owner);
+    spi_leave(scope);
+    if (is_taken && role_exists(owner) && !has_privs_of_role(job.owner, owner))
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("model \"%s\" belongs to role \"%s\" now, and the job to role \"%s\"", job.model,
+                    role_name(owner), role_name(job.owner)),
+             errhint("Give up the job with seqrec_cancel, or give both to one role with seqrec_set_owner.")));
+}
+
+struct JobRow {
+    char *state, *error, *sqlstate, *detail, *hint;
+    bool own;  // written by this very transaction
+    Oid owner;
+    JobKey key;
+    char* stored_state;
+};
+
+/// Whether a row version was written by this transaction or a subtransaction of it.
+bool is_own(const char* xmin) {
+    return TransactionIdIsCurrentTransactionId(static_cast<TransactionId>(strtoul(xmin, nullptr, 10)));
+}
+
+/// True when the row, as the snapshot has it, is not what the state was read from: it ended meanwhile.
+bool is_outdated(const JobRow& row) {
+    return strcmp(row.state, row.stored_state) != 0 && strcmp(row.state, "interrupted") != 0;
+}
+
+JobRow look_at_job(std::int64_t id) {
+    const MemoryContext outside = CurrentMemoryContext;
+    PushActiveSnapshot(GetLatestSnapshot());
+    const RoleScope scope = spi_enter();
+    const auto rows = run_sql(
+        "SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid, "
+        "j.state "
+        "FROM seqrec.jobs j WHERE job_id = $1",
+        {bigint_param(id)}, true);
+    const auto keep = [&](int number) {
+        const char* text = spi_text(0, number);
+        return text ? MemoryContextStrdup(outside, text) : nullptr;
+    };
+    JobRow row{};
+    if (rows == 1) {
+        row = {keep(1),       keep(2),  keep(3), keep(4), keep(5), is_own(spi_text(0, 6)),
+               spi_oid(0, 7), {id, {}}, keep(9)};
+        row.key.uuid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(spi_text(0, 8))));
+    }
+    spi_leave(scope);
+    PopActiveSnapshot();
+    // Whoever may not know of the job is told what would be said of none.
+    const bool may_know = rows == 1 && (superuser() || has_privs_of_role(GetUserId(), row.owner));
+    if (!may_know)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("job " INT64_FORMAT " does not exist", id),
+                        errhint("The view seqrec_jobs shows what there is.")));
+    return row;
+}
+
+/// The state of a job as it is now, whatever the transaction's snapshot shows; ERROR 42704 when there is none
+/// that the caller may see.
+JobRow read_job_row(std::int64_t id) {
+    const JobRow row = look_at_job(id);
+    return is_outdated(row) ? look_at_job(id) : row;
+}
+
+bool is_over(const JobRow& row) {
+    for (const char* state : {"queued", "exporting", "training", "publishing"})
+        if (strcmp(row.state, state) == 0) return false;
+    return true;
+}
+
+/// What to do about a job's end; the row of an interrupted one says nothing yet.
+const char* hint_of(std::int64_t id, const JobRow& row) {
+    if (row.hint || strcmp(row.state, "interrupted") != 0) return row.hint;
+    return psprintf("Let it go on with seqrec_resume(" INT64_FORMAT "), or start again with seqrec_train.",
+                    id);
+}
+
+/// Raises the error that a job ended with.
+void report_end(std::int64_t id, const JobRow& row) {
+    if (strcmp(row.state, "done") == 0) return;
+    const char* code = row.sqlstate && strlen(row.sqlstate) == 5 ? row.sqlstate : "55000";
+    const char* hint = hint_of(id, row);
+    ereport(ERROR,
+            (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
+             errmsg("%s", row.error ? row.error : psprintf("job " INT64_FORMAT " was %s", id, row.state)),
+             row.detail ? errdetail("%s", row.detail) : 0, hint ? errhint("%s", hint) : 0,
+             errcontext("job " INT64_FORMAT " of seqrec_train", id)));
+}
+
+/// Lets the transaction go between two looks, so that a long wait holds nothing back.
+void rest(bool atomic) {
+    if (!atomic) {
+        SPI_connect_ext(SPI_OPT_NONATOMIC);
+        SPI_commit();
+        SPI_finish();
+    }
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPollMilliseconds,
+                    PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+}
+
+void wait_for_job(std::int64_t id, TimestampTz until, bool atomic) {
+    for (;;) {
+        const JobRow row = read_job_row(id);
+        if (row.own && !is_over(row))
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                            errmsg("job " INT64_FORMAT " has not started: its transaction is still open", id),
+                            errhint("COMMIT first, then CALL seqrec_wait.")));
+        if (is_over(row)) return report_end(id, row);
+        if (GetCurrentTimestamp() >= until)
+            ereport(
+                ERROR,
+                (errcode(ERRCODE_QUERY_CANCELED), errmsg("job " INT64_FORMAT " is still %s", id, row.state),
+                 errhint("It goes on. Wait longer, or stop it with seqrec_cancel(" INT64_FORMAT ").", id)));
+        rest(atomic);
+    }
+}
+
+}  // namespace
+}  // namespace seqrec
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(seqrec_train);
+Datum seqrec_train(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    if (RecoveryInProgress())
+        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot train during recovery"),
+                        errhint("Train on the primary; the model arrives here by replication.")));
+    PreventCommandIfReadOnly("seqrec_train()");
+    const TrainCall call = read_train_call(fcinfo);
+    const char* options = check_options(call.kind, call.options);
+    if (const char* wanted = wanted_start(options))
+        options = start_from(find_earlier(wanted, call.kind), call.kind, call.options);
+    refuse_side_tables(fcinfo, call.kind);
+    RatingsTable ratings = open_ratings(call.ratings, call.user_column, call.item_column, call.time_column);
+    check_model_name(call.model);
+    check_login(GetUserId());
+    check_source(ratings, GetUserId());
+    (void)trainer_path();
+    (void)database_folder();
+    const JobKey job =
+        insert_job(call.model, call.kind, ratings_to_json(ratings), options, call.skip_if_running);
+    if (job.id == 0) PG_RETURN_NULL();
+    launch_worker(job, GetUserId(), call.model);
+    PG_RETURN_INT64(job.id);
+}
+
+PG_FUNCTION_INFO_V1(seqrec_cancel);
+Datum seqrec_cancel(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    const std::int64_t id = PG_GETARG_INT64(0);
+    const JobRow row = read_job_row(id);
+    // A worker that waits for this very transaction looks at the row when it ends.
+    const int process = row.own || is_over(row) ? 0 : job_process(row.key);
+    // SIGINT is what pg_cancel_backend sends; SIGKILL is for the trainer alone, never for a server process.
+    if (process != 0 && kill(process, SIGINT) == 0) PG_RETURN_BOOL(true);
+    const bool given_up = give_up_job(row.key);
+    if (given_up && !row.own) remove_job_folder(row.key);
+    PG_RETURN_BOOL(given_up);
+}
+
+PG_FUNCTION_INFO_V1(seqrec_resume);
+Datum seqrec_resume(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    PreventCommandIfReadOnly("seqrec_resume()");
+    const std::int64_t id = PG_GETARG_INT64(0);
+    const JobRow row = read_job_row(id);
+    if (strcmp(row.state, "interrupted") != 0 && !can_go_on(row.key))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("job " INT64_FORMAT " is not interrupted but %s", id, row.state),
+                        errhint("Only an interrupted job, or one that could not be published, can go on.")));
+    Job job;
+    if (!read_job(row.key, &job)) elog(ERROR, "job " INT64_FORMAT " is gone", id);
+    check_name_for(job);
+    check_login(job.owner);
+    (void)trainer_path();
+    queue_again(job);
+    launch_worker(job.key, job.owner, job.model);
+    PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(seqrec_wait);
+Datum seqrec_wait(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    refuse_null(fcinfo, 0, "job");
+    TimestampTz until = DT_NOEND;
+    if (!PG_ARGISNULL(1))
+        until = DatumGetTimestampTz(DirectFunctionCall2(
+            timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
+    const bool atomic = !fcinfo->context || !IsA(fcinfo->context, CallContext) ||
+                        castNode(CallContext, fcinfo->context)->atomic;
+    wait_for_job(PG_GETARG_INT64(0), until, atomic);
+    PG_RETURN_VOID();
+}
+}

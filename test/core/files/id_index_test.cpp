@@ -1,0 +1,294 @@
+#include "core/files/id_index.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "testing.hpp"
+
+namespace seqrec {
+namespace {
+
+using testing::error_of;
+using testing::TempFolder;
+
+/// Three tensors as a file has them, open to tampering.
+struct Parts {
+    std::vector<std::int64_t> offsets{0};
+    std::vector<std::uint8_t> bytes;
+    std::vector<std::uint32_t> table;
+    std::string version = "00000000-0000-4000-8000-000000000000";
+
+    explicit Parts(const std::vector<std::string>& ids) {
+        for (const std::string& id : ids) {
+            bytes.insert(bytes.end(), id.begin(), id.end());
+            offsets.push_back(static_cast<std::int64_t>(bytes.size()));
+        }
+        table.resize(static_cast<std::size_t>(IdIndex::table_size(static_cast<std::int64_t>(ids.size()))));
+    }
+
+    void build() { IdIndex::build(offsets, bytes, table, IdHashKey::of_version(version)); }
+};
+
+template <typename T>
+void declare(SafetensorsWriter& writer, const char* name, const std::vector<T>& values) {
+    writer.declare<T>(name, {static_cast<std::int64_t>(values.size())});
+}
+
+template <typename T>
+void fill(SafetensorsWriter& writer, const char* name, const std::vector<T>& values) {
+    std::copy(values.begin(), values.end(), writer.data<T>(name).begin());
+}
+
+class IdIndexTest : public ::testing::Test {
+  protected:
+    /// The index of a file with these parts.
+    const IdIndex& open(const Parts& parts) {
+        SafetensorsWriter writer;
+        writer.set_metadata("version", parts.version);
+        declare(writer, "item.id.offsets", parts.offsets);
+        declare(writer, "item.id.bytes", parts.bytes);
+        declare(writer, "item.id.hash", parts.table);
+        writer.create(folder_ / "index");
+        fill(writer, "item.id.offsets", parts.offsets);
+        fill(writer, "item.id.bytes", parts.bytes);
+        fill(writer, "item.id.hash", parts.table);
+        writer.commit();
+        file_ = SafetensorsFile::open(folder_ / "index");
+        index_ = IdIndex(file_, "item");
+        return index_;
+    }
+
+    TempFolder folder_;
+    SafetensorsFile file_;
+    IdIndex index_;
+};
+
+std::vector<std::string> numbered_ids(int n) {
+    std::vector<std::string> ids;
+    for (int i = 0; i < n; ++i) ids.push_back("sku-" + std::to_string(i));
+    return ids;
+}
+
+/// Values of CPython's hash() of bytes, which is SipHash-1-3 too, with PYTHONHASHSEED=0 and =1.
+TEST(IdHash, IsSipHash13) {
+    constexpr IdHashKey seed0{}, seed1{0xaed66ce184be2329, 0xebe9bbf1f1499052};
+    EXPECT_EQ(id_hash(seed0, "a"), 0x407448d2b89b1813u);
+    EXPECT_EQ(id_hash(seed0, "12345678"), 0x3489982430560a87u);
+    EXPECT_EQ(id_hash(seed1, "abc"), 0xbf3a636edf177675u);
+    EXPECT_EQ(id_hash(seed1, "sku-000123"), 0xe24ef0044bf9db7cu);
+    EXPECT_EQ(id_hash(seed1, std::string(16, 'x')), 0x8a705a6be586e90du);
+}
+
+TEST(IdHash, TheKeyComesFromTheVersion) {
+    const IdHashKey key = IdHashKey::of_version("v");
+    EXPECT_EQ(key.k0, id_hash({0, 0}, "v"));
+    EXPECT_EQ(key.k1, id_hash({key.k0, 0}, "v"));
+    EXPECT_NE(key.k0, IdHashKey::of_version("w").k0);
+}
+
+TEST(IdHash, SpreadsShortIds) {
+    std::array<int, 64> buckets{};
+    for (int i = 0; i < 64000; ++i) ++buckets[id_hash({}, std::to_string(i)) % 64];
+    const auto [least, most] = std::minmax_element(buckets.begin(), buckets.end());
+    EXPECT_GT(*least, 850);  // 1000 expected, a standard deviation of 31
+    EXPECT_LT(*most, 1150);
+}
+
+TEST(IdIndexTable, IsAPowerOfTwoAtMostTwoThirdsFull) {
+    EXPECT_EQ(IdIndex::table_size(0), 1);
+    for (std::int64_t n = 1; n < 5000; ++n) {
+        const std::int64_t slots = IdIndex::table_size(n);
+        EXPECT_EQ(slots & (slots - 1), 0);
+        EXPECT_LE(3 * n, 2 * slots) << n;
+        EXPECT_GT(3 * n + 3, slots / 2 * 2) << n;  // nor larger than it must be
+    }
+    EXPECT_EQ(IdIndex::table_size(2147483647), std::int64_t{1} << 32);
+}
+
+TEST_F(IdIndexTest, FindsEveryIdAndNoOther) {
+    Parts parts(numbered_ids(10000));
+    parts.build();
+    const IdIndex& index = open(parts);
+    EXPECT_EQ(index.size(), 10000);
+    for (int i = 0; i < 10000; ++i) {
+        EXPECT_EQ(index.find("sku-" + std::to_string(i)), i);
+        EXPECT_EQ(index.id(i), "sku-" + std::to_string(i));
+    }
+    for (const char* id : {"", "sku-", "sku-10000", "sku-00", "SKU-1", "sku-1 "})
+        EXPECT_EQ(index.find(id), -1) << id;
+}
+
+/// The indexes of ids by find_all.
+std::vector<std::int32_t> found_together(const IdIndex& index, std::span<const std::string> ids) {
+    const std::vector<std::string_view> views(ids.begin(), ids.end());
+    std::vector<std::int32_t> found(ids.size(), -7);
+    index.find_all(views, found);
+    return found;
+}
+
+TEST_F(IdIndexTest, FindAllIsFindOfEach) {
+    Parts parts(numbered_ids(1000));
+    parts.build();
+    const IdIndex& index = open(parts);
+    std::vector<std::string> ids;
+    for (int i = 0; i < 1500; ++i) ids.push_back("sku-" + std::to_string(i * 7 % 1500));
+    for (const std::size_t count : {0, 1, 15, 16, 17, 1500}) {
+        const std::span<const std::string> some = std::span(ids).first(count);
+        std::vector<std::int32_t> alone;
+        for (const std::string& id : some) alone.push_back(index.find(id));
+        EXPECT_EQ(found_together(index, some), alone) << count;
+    }
+    EXPECT_EQ(found_together(IdIndex(), std::span(ids).first(3)), std::vector<std::int32_t>(3, -1));
+}
+
+TEST_F(IdIndexTest, IdsAreBytes) {
+    const std::vector<std::string> ids{"",
+                                       std::string("\0", 1),
+                                       std::string("\0\0", 2),
+                                       "é",
+                                       "e\xcc\x81",
+                                       "商品",
+                                       std::string(100000, 'x'),
+                                       " ",
+                                       "a b"};
+    Parts parts(ids);
+    parts.build();
+    const IdIndex& index = open(parts);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        EXPECT_EQ(index.find(ids[i]), static_cast<std::int32_t>(i));
+        EXPECT_EQ(index.id(static_cast<std::int32_t>(i)), ids[i]);
+    }
+}
+
+TEST_F(IdIndexTest, NoIdsAtAll) {
+    Parts parts({});
+    parts.build();
+    const IdIndex& index = open(parts);
+    EXPECT_EQ(index.size(), 0);
+    EXPECT_EQ(index.find("a"), -1);
+    EXPECT_EQ(IdIndex().find("a"), -1);
+}
+
+TEST_F(IdIndexTest, SearchesStayShort) {
+    Parts parts(numbered_ids(100000));
+    parts.table.resize(1 << 18);
+    parts.build();
+    std::size_t run = 0, longest = 0;
+    for (const std::uint32_t entry : parts.table) longest = std::max(longest, run = entry ? run + 1 : 0);
+    EXPECT_LT(longest, 200u);
+}
+
+TEST_F(IdIndexTest, TheSameIdsGiveTheSameTable) {
+    Parts first(numbered_ids(500)), second(numbered_ids(500));
+    first.build();
+    std::fill(second.table.begin(), second.table.end(), 77);  // what was in memory before does not matter
+    second.build();
+    EXPECT_EQ(first.table, second.table);
+}
+
+TEST_F(IdIndexTest, BuildRefusesADuplicate) {
+    Parts parts({"a", "b", "a"});
+    std::string message;
+    EXPECT_EQ(error_of([&] { parts.build(); }, &message), sqlstate::kDataCorrupted);
+    EXPECT_NE(message.find("duplicate id \"a\""), std::string::npos) << message;
+}
+
+TEST_F(IdIndexTest, BuildRefusesATableThatDoesNotFit) {
+    for (const std::size_t slots : {0, 1, 2, 3, 5}) {
+        Parts parts({"a", "b"});
+        parts.table.resize(slots);
+        EXPECT_EQ(error_of([&] { parts.build(); }), sqlstate::kDataCorrupted) << slots;
+    }
+    const std::vector<std::int64_t> none;
+    std::vector<std::uint32_t> table(4);
+    EXPECT_EQ(error_of([&] { IdIndex::build(none, {}, table); }), sqlstate::kDataCorrupted);
+}
+
+TEST_F(IdIndexTest, BuildPolls) {
+    Parts parts(numbered_ids(10000));
+    int polls = 0;
+    IdIndex::build(parts.offsets, parts.bytes, parts.table, {}, [&] { ++polls; });
+    EXPECT_EQ(polls, 3);
+    const auto stop = [] { throw Error("57014", "canceled"); };
+    EXPECT_EQ(error_of([&] { IdIndex::build(parts.offsets, parts.bytes, parts.table, {}, stop); }), "57014");
+}
+
+TEST_F(IdIndexTest, OpenRefusesTablesOfAWrongSize) {
+    for (const std::size_t slots : {0, 1, 2, 3, 5, 6}) {
+        Parts parts({"a", "b"});
+        parts.table.resize(slots);
+        EXPECT_EQ(error_of([&] { open(parts); }), sqlstate::kDataCorrupted) << slots;
+    }
+}
+
+TEST_F(IdIndexTest, OpenRefusesMissingOffsetsAndTensors) {
+    Parts parts({"a"});
+    parts.offsets.clear();
+    EXPECT_EQ(error_of([&] { open(parts); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { IdIndex(file_, "user"); }), sqlstate::kDataCorrupted);
+}
+
+/// A table without an empty slot, every entry naming the same id: the search for another one must end.
+TEST_F(IdIndexTest, AFullTableEndsTheSearch) {
+    const auto start = std::chrono::steady_clock::now();
+    for (const std::size_t slots : {4, 1 << 16}) {
+        Parts parts({"a", "b"});
+        parts.table.assign(slots, 1);
+        const IdIndex& index = open(parts);
+        EXPECT_EQ(index.find("a"), 0);
+        for (int i = 0; i < 50; ++i)
+            EXPECT_EQ(error_of([&] { index.find("b"); }), sqlstate::kDataCorrupted) << slots;
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));  // takes milliseconds
+}
+
+TEST_F(IdIndexTest, EntriesThatNameNoIdAreRefused) {
+    for (const std::uint32_t entry : {3u, 4u, 0x7fffffffu, 0x80000000u, 0xffffffffu}) {
+        Parts parts({"a", "b"});
+        parts.table.assign(4, entry);
+        const IdIndex& index = open(parts);
+        std::string message;
+        EXPECT_EQ(error_of([&] { index.find("a"); }, &message), sqlstate::kDataCorrupted) << entry;
+        EXPECT_NE(message.find("not there"), std::string::npos) << message;  // before any offset is read
+        const std::string ids[] = {"a", "b"};
+        EXPECT_EQ(error_of([&] { found_together(index, ids); }), sqlstate::kDataCorrupted) << entry;
+    }
+}
+
+TEST_F(IdIndexTest, OffsetsThatLeaveTheBytesAreRefused) {
+    constexpr std::int64_t kMin = INT64_MIN, kMax = INT64_MAX;
+    for (const std::array<std::int64_t, 2>& bad : {std::array<std::int64_t, 2>{-1, 1},
+                                                   {0, 4},
+                                                   {2, 1},
+                                                   {kMin, kMax},
+                                                   {kMax, kMin},
+                                                   {kMin, 0},
+                                                   {4, 4},
+                                                   {0, kMax}}) {
+        Parts parts({"abc"});
+        parts.table.assign(2, 1);
+        parts.offsets = {bad[0], bad[1]};
+        const IdIndex& index = open(parts);
+        EXPECT_EQ(error_of([&] { index.id(0); }), sqlstate::kDataCorrupted) << bad[0] << " " << bad[1];
+        EXPECT_EQ(error_of([&] { index.find("abc"); }), sqlstate::kDataCorrupted) << bad[0] << " " << bad[1];
+        const std::string ids[] = {"abc", "abc"};
+        EXPECT_EQ(error_of([&] { found_together(index, ids); }), sqlstate::kDataCorrupted) << bad[0];
+        EXPECT_EQ(error_of([&] { parts.build(); }), sqlstate::kDataCorrupted) << bad[0] << " " << bad[1];
+    }
+}
+
+TEST_F(IdIndexTest, AnIndexOutsideIsRefused) {
+    Parts parts({"a", "b"});
+    parts.build();
+    const IdIndex& index = open(parts);
+    for (const std::int32_t at : {-1, 2, INT32_MIN, INT32_MAX})
+        EXPECT_EQ(error_of([&] { index.id(at); }), sqlstate::kDataCorrupted) << at;
+}
+
+}  // namespace
+}  // namespace seqrec

@@ -1,0 +1,531 @@
+#include "core/files/snapshot.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "memory_file.hpp"
+#include "testing.hpp"
+#include "tiny_model.hpp"
+
+namespace seqrec {
+namespace {
+
+using testing::error_of;
+using testing::MemoryFile;
+using testing::read_file;
+using testing::TempFolder;
+using testing::TinyModel;
+using testing::write_file;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+class SnapshotTest : public ::testing::Test {
+  protected:
+    /// Writes the model, replaces `from` by `to` (of the same length) in the file, opens it.
+    std::string open_error_after(std::string_view from, std::string_view to) {
+        model_.write(path_);
+        std::string bytes = read_file(path_);
+        EXPECT_EQ(from.size(), to.size());
+        const std::size_t at = bytes.find(from);
+        EXPECT_NE(at, std::string::npos) << from;
+        write_file(path_, bytes.replace(at, from.size(), to));
+        return error_of([&] { Snapshot::open(path_); });
+    }
+
+    /// Copies the snapshot to "rewritten", tensor by tensor, one of them without its last element.
+    void rewrite_with_one_less_in(std::string_view shortened) {
+        const SafetensorsFile file = SafetensorsFile::open(path_);
+        SafetensorsWriter writer;
+        for (const auto& [key, value] : file.metadata()) writer.set_metadata(key, value);
+        for (auto [name, tensor] : file.tensors()) {
+            if (name == shortened) --tensor.shape.at(0);
+            if (!name.starts_with("pad.")) writer.declare(name, tensor.dtype, tensor.shape);
+        }
+        writer.create(folder_ / "rewritten");
+        for (const auto& [name, tensor] : file.tensors()) {
+            if (name.starts_with("pad.")) continue;
+            const std::span<std::byte> target = writer.bytes(name);
+            std::copy_n(tensor.bytes.begin(), target.size(), target.begin());
+        }
+        writer.commit();
+    }
+
+    TempFolder folder_;
+    const std::string path_ = folder_ / "snapshot";
+    TinyModel model_;
+};
+
+TEST_F(SnapshotTest, HoldsWhatWasWritten) {
+    model_.write(path_);
+    const Snapshot snapshot = Snapshot::open(path_);
+    EXPECT_EQ(snapshot.dim(), model_.dim);
+    ASSERT_EQ(snapshot.items().size(), model_.items());
+    ASSERT_EQ(snapshot.users().size(), model_.users());
+    EXPECT_EQ(snapshot.file().meta("version"), model_.version);
+    EXPECT_EQ(snapshot.file().meta("kind"), "transformer");
+    for (std::int32_t i = 0; i < model_.items(); ++i) {
+        const auto row = snapshot.rows().matrix.subspan(static_cast<std::size_t>(i * model_.dim),
+                                                        static_cast<std::size_t>(model_.dim));
+        EXPECT_EQ(std::vector<float>(row.begin(), row.end()), model_.item_embedding(i));
+        EXPECT_EQ(snapshot.item_popularity()[static_cast<std::size_t>(i)], model_.popularity(i));
+        EXPECT_EQ(snapshot.items().id(i), model_.item_id(i));
+        EXPECT_EQ(snapshot.items().find(model_.item_id(i)), i);
+    }
+    for (std::int32_t u = 0; u < model_.users(); ++u) {
+        EXPECT_EQ(snapshot.users().find(model_.user_id(u)), u);
+        const auto seen = snapshot.seen(u);
+        EXPECT_EQ(std::vector(seen.begin(), seen.end()), model_.seen[static_cast<std::size_t>(u)]);
+    }
+    for (const auto& [name, values] : model_.weights())
+        EXPECT_EQ(snapshot.file().tensor(name).bytes.size(), values.size() * sizeof(float)) << name;
+}
+
+TEST_F(SnapshotTest, ScaleIsOneOverTheLength) {
+    model_.write(path_);
+    const Snapshot snapshot = Snapshot::open(path_);
+    for (std::int32_t i = 0; i < model_.items(); ++i) {
+        double square = 0;
+        for (const float x : model_.item_embedding(i)) square += static_cast<double>(x) * x;
+        EXPECT_FLOAT_EQ(snapshot.rows().unit[static_cast<std::size_t>(i)],
+                        static_cast<float>(1 / std::sqrt(square)));
+    }
+}
+
+TEST_F(SnapshotTest, AVectorWithoutLengthHasScaleZero) {
+    model_.item_vectors[0].assign(static_cast<std::size_t>(model_.dim), 0);
+    model_.item_vectors[1].assign(static_cast<std::size_t>(model_.dim),
+                                  std::numeric_limits<float>::denorm_min());
+    model_.write(path_);
+    const Snapshot snapshot = Snapshot::open(path_);
+    EXPECT_EQ(snapshot.rows().unit[0], 0);
+    EXPECT_EQ(snapshot.rows().unit[1], 0);
+    EXPECT_GT(snapshot.rows().unit[2], 0);
+}
+
+TEST_F(SnapshotTest, TheSameContentGivesTheSameBytes) {
+    model_.write(path_);
+    TinyModel().write(folder_ / "again");
+    EXPECT_EQ(read_file(path_), read_file(folder_ / "again"));
+    TinyModel other;
+    other.version = "11111111-0000-4000-8000-000000000000";
+    other.write(folder_ / "other");
+    EXPECT_NE(read_file(path_), read_file(folder_ / "other"));
+}
+
+/// A snapshot made for other kernels, or before they were packed into it, answers the same to the last bit.
+TEST_F(SnapshotTest, PackedWeightsChangeNoAnswer) {
+    const auto vector_of = [&](const char* kind, bool packed) {
+        model_.kind = kind;
+        model_.write(path_);
+        const Snapshot snapshot = Snapshot::open(path_);
+        EXPECT_EQ(snapshot.file().contains(packed_weights_name()), packed);
+        std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
+        const std::int32_t clicks[] = {1, 2, 5};
+        snapshot.encoder().encode(clicks, 0, vector);
+        return vector;
+    };
+    const std::vector<float> shared = vector_of("transformer", true);
+    EXPECT_EQ(shared, vector_of("another", false));
+}
+
+TEST_F(SnapshotTest, PackedWeightsAreReadFromTheFile) {
+    model_.write(path_);
+    const auto vector_of = [&] {
+        const Snapshot snapshot = Snapshot::open(path_);
+        std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
+        const std::int32_t clicks[] = {1, 2, 5};
+        snapshot.encoder().encode(clicks, 0, vector);
+        return vector;
+    };
+    const std::vector<float> before = vector_of();
+    std::string bytes = read_file(path_);
+    const Snapshot snapshot = Snapshot::open(path_);
+    const auto packed = snapshot.file().tensor(packed_weights_name()).bytes;
+    const std::string text(reinterpret_cast<const char*>(packed.data()), packed.size());
+    bytes.replace(bytes.find(text), text.size(), std::string(text.size(), '\0'));
+    write_file(path_, bytes);
+    EXPECT_NE(before, vector_of());
+}
+
+TEST_F(SnapshotTest, PackedWeightsOfAnotherSizeAreRefused) {
+    model_.write(path_);
+    rewrite_with_one_less_in(packed_weights_name());
+    EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "rewritten"); }), sqlstate::kDataCorrupted);
+}
+
+TEST_F(SnapshotTest, MovesWithItsParts) {
+    model_.write(path_);
+    Snapshot first = Snapshot::open(path_);
+    const Snapshot second = std::move(first);
+    EXPECT_EQ(second.items().find(model_.item_id(3)), 3);
+    std::vector<float> vector(static_cast<std::size_t>(second.dim()));
+    second.encoder().encode({}, 0, vector);
+    EXPECT_EQ(second.rows().unit.size(), static_cast<std::size_t>(model_.items()));
+}
+
+TEST_F(SnapshotTest, OpenRefusesWhatIsNoSnapshot) {
+    EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "none"); }), sqlstate::kIo);
+    EXPECT_EQ(open_error_after("seqrec-snapshot/1", "seqrec-snapshot/2"), sqlstate::kDataCorrupted);
+    EXPECT_EQ(open_error_after("\"format\"", "\"former\""), sqlstate::kDataCorrupted);
+    EXPECT_EQ(open_error_after("\"version\"", "\"verzion\""), sqlstate::kDataCorrupted);
+}
+
+TEST_F(SnapshotTest, OpenRefusesMissingTensors) {
+    const std::string quote = "\"";
+    for (const std::string name : {"item.embedding", "item.id.bytes", "item.id.hash", "item.id.offsets",
+                                   "item.popularity", "item.scale", "user.embedding", "user.id.bytes",
+                                   "user.id.hash", "user.id.offsets", "user.seen.offsets", "user.seen.items"})
+        EXPECT_EQ(open_error_after(quote + name + quote, quote + std::string(name.size(), 'x') + quote),
+                  sqlstate::kDataCorrupted)
+            << name;
+}
+
+TEST_F(SnapshotTest, ConfigsThatDoNotFitTheWeightsAreRefused) {
+    for (const char* config :
+         {"",
+          "{",
+          "[]",
+          "{}",
+          R"({"members": 1, "dim": "8", "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 0, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 2, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 2, "dim": 4, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 0, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": -8, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 16, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 4, "layers": 2, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 0, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 3, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 1099511627776, "heads": 2, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 0, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 3, "max_len": 6})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 7})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": -1})",
+          R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 9223372036854775807})"}) {
+        model_.config = config;
+        model_.kind = "transformer";
+        EXPECT_EQ(error_of([&] { model_.write(path_); }), sqlstate::kDataCorrupted) << config;
+        model_.kind = "another";  // whose weights are not packed
+        model_.write(path_);
+        EXPECT_EQ(error_of([&] { Snapshot::open(path_); }), sqlstate::kDataCorrupted) << config;
+    }
+}
+
+/// Two names swapped: every tensor is there, of an unexpected length or type.
+TEST_F(SnapshotTest, OpenRefusesTensorsOfOtherShapes) {
+    const auto swap_error = [&](std::string_view a, std::string_view b) {
+        model_.write(path_);
+        std::string bytes = read_file(path_);
+        const std::size_t at_a = bytes.find(a), at_b = bytes.find(b);
+        write_file(path_, bytes.replace(at_a, a.size(), b).replace(at_b, b.size(), a));
+        return error_of([&] { Snapshot::open(path_); });
+    };
+    EXPECT_EQ(swap_error("item.embedding", "user.embedding"), sqlstate::kDataCorrupted);
+    EXPECT_EQ(swap_error("item.id.hash", "user.id.hash"), sqlstate::kDataCorrupted);
+    EXPECT_EQ(swap_error("item.id.offsets", "user.id.offsets"), sqlstate::kDataCorrupted);
+}
+
+/// Every tensor is well-formed, but one has a row less than the others.
+TEST_F(SnapshotTest, OpenRefusesRowsThatDifferInNumber) {
+    model_.write(path_);
+    for (const std::string_view shortened :
+         {"", "item.id.offsets", "user.id.offsets", "item.scale", "item.popularity", "user.seen.offsets"}) {
+        rewrite_with_one_less_in(shortened);
+        EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "rewritten"); }),
+                  shortened.empty() ? "" : sqlstate::kDataCorrupted)
+            << shortened;
+    }
+}
+
+/// Opening does not look at the lists; asking for one finds that it is damaged, and the others still answer.
+TEST_F(SnapshotTest, ASeenListThatLeavesTheFileIsRefused) {
+    model_.write(path_);
+    const std::string bytes = read_file(path_);
+    const Snapshot whole = Snapshot::open(path_);
+    for (const std::int32_t user : {-1, 5, INT32_MIN, INT32_MAX})
+        EXPECT_EQ(error_of([&] { whole.seen(user); }), sqlstate::kDataCorrupted) << user;
+    const auto offsets = whole.file().tensor("user.seen.offsets").bytes;
+    const std::size_t at =
+        bytes.find(std::string_view(reinterpret_cast<const char*>(offsets.data()), offsets.size_bytes()));
+    for (const std::int64_t offset : {std::int64_t{-1}, std::int64_t{1000}, INT64_MIN, INT64_MAX}) {
+        std::string damaged = bytes;
+        std::memcpy(damaged.data() + at + 2 * sizeof offset, &offset, sizeof offset);
+        write_file(folder_ / "damaged", damaged);
+        const Snapshot snapshot = Snapshot::open(folder_ / "damaged");
+        for (const std::int32_t user : {1, 2})
+            EXPECT_EQ(error_of([&] { snapshot.seen(user); }), sqlstate::kDataCorrupted) << user << offset;
+        EXPECT_EQ(snapshot.seen(4).size(), 4u);
+    }
+}
+
+TEST_F(SnapshotTest, OpenRefusesEveryTruncatedFile) {
+    model_.write(path_);
+    const std::string bytes = read_file(path_);
+    for (std::size_t size = 0; size < bytes.size(); size += 97) {
+        const MemoryFile file{std::span<const char>(bytes.data(), size)};
+        ASSERT_EQ(error_of([&] { Snapshot::open(file.path()); }), sqlstate::kDataCorrupted) << size;
+    }
+}
+
+/// No byte can change without being noticed, whether the file still opens or not.
+TEST_F(SnapshotTest, VerifyRefusesEveryChangedByte) {
+    model_.write(path_);
+    Snapshot::open(path_).verify();
+    std::string bytes = read_file(path_);
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        const auto whole = bytes[at];
+        bytes[at] = static_cast<char>(whole ^ (1 << at % 8));
+        const MemoryFile file{bytes};
+        ASSERT_EQ(error_of([&] { Snapshot::open(file.path()).verify(); }), sqlstate::kDataCorrupted) << at;
+        bytes[at] = whole;
+    }
+}
+
+TEST_F(SnapshotTest, VerifyRefusesTheChecksumOfAnotherFile) {
+    model_.write(path_);
+    rewrite_with_one_less_in("");
+    EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "rewritten").verify(); }), sqlstate::kDataCorrupted);
+}
+
+class SnapshotWriterTest : public SnapshotTest {
+  protected:
+    /// A writer of two items "a", "bc" and one user "u", dim 2, one weight "w" of 4 floats; no real model.
+    SnapshotWriter small(std::int64_t item_bytes = 3, std::int64_t seen_items = 0) {
+        SnapshotWriter writer({2, 1, 2, item_bytes, 1, seen_items}, "test", "{}", "v");
+        writer.weight("w", DType::F32, {2, 2});
+        writer.create(path_);
+        return writer;
+    }
+    static void fill_weight(SnapshotWriter& writer) {
+        writer.weight_part("w", 0, std::as_bytes(std::span(kFour)));
+    }
+    static void fill_rows(SnapshotWriter& writer) {
+        writer.item(0, "a", kTwo, 1, -1);
+        writer.item(1, "bc", kTwo, 2, -1);
+        writer.user(0, "u", kTwo, 5, {});
+    }
+    void expect_nothing_left() { EXPECT_EQ(folder_.files(), 0u); }
+
+    static constexpr float kFour[] = {1, 2, 3, 4};
+    static constexpr float kTwo[] = {3, 4};
+};
+
+TEST_F(SnapshotWriterTest, WritesInAnyMixOfOrders) {
+    SnapshotWriter writer = small();
+    const auto bytes = std::as_bytes(std::span(kFour));
+    writer.user(0, "u", kTwo, 5, {});
+    writer.weight_part("w", 8, bytes.subspan(8));
+    writer.item(0, "a", kTwo, 1, -1);
+    writer.weight_part("w", 16, {});
+    writer.weight_part("w", 0, bytes.first(8));
+    writer.item(1, "bc", kTwo, 2, -1);
+    int polls = 0;
+    writer.commit([&] { ++polls; });
+    EXPECT_GE(polls, 3);
+    const SafetensorsFile file = SafetensorsFile::open(path_);
+    EXPECT_EQ(file.get<float>("w", {2, 2})[3], 4);
+    EXPECT_EQ(file.get<float>("item.scale", {2})[1], 0.2f);
+    EXPECT_EQ(IdIndex(file, "item").find("bc"), 1);
+    EXPECT_EQ(IdIndex(file, "user").find("u"), 0);
+}
+
+TEST_F(SnapshotWriterTest, RefusesIncompleteContent) {
+    const auto commit_error = [&](auto fill) {
+        return error_of([&] {
+            SnapshotWriter writer = small();
+            fill(writer);
+            writer.commit();
+        });
+    };
+    EXPECT_EQ(commit_error([](SnapshotWriter& w) { fill_rows(w), fill_weight(w); }), "");
+    std::filesystem::remove(path_);
+    EXPECT_EQ(commit_error([](SnapshotWriter& w) { fill_rows(w); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error([](SnapshotWriter& w) { fill_weight(w); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error([](SnapshotWriter& w) {
+                  fill_weight(w);
+                  w.item(0, "a", kTwo, 1, -1);
+                  w.item(1, "bc", kTwo, 2, -1);
+              }),
+              sqlstate::kDataCorrupted);
+    expect_nothing_left();
+}
+
+TEST_F(SnapshotWriterTest, RefusesWeightsInPartOrTwice) {
+    const auto bytes = std::as_bytes(std::span(kFour));
+    const auto commit_error = [&](std::vector<std::pair<std::size_t, std::size_t>> parts) {
+        return error_of([&] {
+            SnapshotWriter writer = small();
+            fill_rows(writer);
+            for (const auto& [begin, end] : parts)
+                writer.weight_part("w", begin, bytes.subspan(begin, end - begin));
+            writer.commit();
+        });
+    };
+    EXPECT_EQ(commit_error({{0, 15}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{1, 16}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{0, 4}, {8, 16}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{0, 8}, {0, 8}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{0, 16}, {4, 8}}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(commit_error({{0, 12}, {8, 16}}), sqlstate::kDataCorrupted);
+    expect_nothing_left();
+    EXPECT_EQ(commit_error({{8, 12}, {0, 8}, {12, 16}}), "");
+}
+
+TEST_F(SnapshotWriterTest, RefusesPartsThatDoNotFit) {
+    SnapshotWriter writer = small();
+    const auto bytes = std::as_bytes(std::span(kFour));
+    constexpr std::size_t kMax = std::numeric_limits<std::size_t>::max();
+    EXPECT_EQ(error_of([&] { writer.weight_part("w", 1, bytes); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("w", 17, {}); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("w", kMax, bytes); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("w", kMax - 3, bytes); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("x", 0, bytes); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.weight_part("item.scale", 0, bytes.first(8)); }),
+              sqlstate::kDataCorrupted);
+}
+
+TEST_F(SnapshotWriterTest, RefusesRowsOutOfOrder) {
+    SnapshotWriter writer = small();
+    for (const std::int64_t index :
+         {std::int64_t{1}, std::int64_t{-1}, std::int64_t{2}, INT64_MIN, INT64_MAX})
+        EXPECT_EQ(error_of([&] { writer.item(index, "a", kTwo, 1, -1); }), sqlstate::kDataCorrupted) << index;
+    writer.item(0, "a", kTwo, 1, -1);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, 1, -1); }), sqlstate::kDataCorrupted);
+    writer.item(1, "bc", kTwo, 1, -1);
+    EXPECT_EQ(error_of([&] { writer.item(2, "", kTwo, 1, -1); }), sqlstate::kDataCorrupted);
+    writer.user(0, "u", kTwo, 5, {});
+    EXPECT_EQ(error_of([&] { writer.user(1, "", kTwo, 5, {}); }), sqlstate::kDataCorrupted);
+}
+
+TEST_F(SnapshotWriterTest, RefusesRowsThatAreNotNumbers) {
+    SnapshotWriter writer = small();
+    const float three[] = {1, 2, 3}, nan[] = {1, NAN}, infinite[] = {-kInfinity, 1};
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", three, 1, -1); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", {}, 1, -1); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.item(0, "a", nan, 1, -1); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { writer.user(0, "u", infinite, 5, {}); }), sqlstate::kDataCorrupted);
+    for (const float popularity : {-1.0f, NAN, kInfinity})
+        EXPECT_EQ(error_of([&] { writer.item(0, "a", kTwo, popularity, -1); }), sqlstate::kDataCorrupted);
+    writer.item(0, "a", kTwo, 1, -1);  // what was refused left no trace
+}
+
+TEST_F(SnapshotWriterTest, RefusesIdsOfAnotherLengthThanDeclared) {
+    for (const std::int64_t declared : {0, 1, 2, 4, 100})
+        EXPECT_EQ(error_of([&] {
+                      SnapshotWriter writer = small(declared);
+                      fill_weight(writer);
+                      fill_rows(writer);
+                      writer.commit();
+                  }),
+                  sqlstate::kDataCorrupted)
+            << declared;
+    expect_nothing_left();
+}
+
+TEST_F(SnapshotWriterTest, RefusesSeenItemsThatAreNotThereOrNotDeclared) {
+    SnapshotWriter writer = small(3, 3);
+    fill_weight(writer);
+    writer.item(0, "a", kTwo, 1, -1);
+    writer.item(1, "bc", kTwo, 1, -1);
+    const auto user_error = [&](std::vector<std::int32_t> seen) {
+        return error_of([&] { writer.user(0, "u", kTwo, 5, seen); });
+    };
+    for (const std::int32_t item : {-1, 2, INT32_MIN, INT32_MAX})
+        EXPECT_EQ(user_error({1, item}), sqlstate::kDataCorrupted) << item;
+    EXPECT_EQ(user_error({0, 1, 0, 1}), sqlstate::kDataCorrupted);
+    EXPECT_EQ(user_error({1, 0}), "");  // what was refused left no trace
+    EXPECT_EQ(error_of([&] { writer.commit(); }), sqlstate::kDataCorrupted);
+}
+
+/// Either every item is in one of the lists that were declared, or none is in any.
+TEST_F(SnapshotWriterTest, RefusesListsThatAreNotThere) {
+    for (const std::int64_t lists : {0, 1, 2}) {
+        SnapshotWriter writer({2, 1, 2, 3, 1, 0, lists}, "test", "{}", "v");
+        writer.create(path_);
+        const auto list_error = [&](std::int32_t list) {
+            return error_of([&] { writer.item(0, "a", kTwo, 1, list); });
+        };
+        for (const std::int32_t list : {-2, INT32_MIN, INT32_MAX, static_cast<std::int32_t>(lists)})
+            EXPECT_EQ(list_error(list), sqlstate::kDataCorrupted) << lists << " " << list;
+        EXPECT_EQ(list_error(lists == 0 ? 0 : -1), sqlstate::kDataCorrupted) << lists;
+        EXPECT_EQ(list_error(static_cast<std::int32_t>(lists) - 1), "") << lists;
+    }
+}
+
+TEST_F(SnapshotWriterTest, RefusesDuplicateIds) {
+    SnapshotWriter writer = small(2);
+    fill_weight(writer);
+    writer.item(0, "a", kTwo, 1, -1);
+    writer.item(1, "a", kTwo, 1, -1);
+    writer.user(0, "u", kTwo, 5, {});
+    std::string message;
+    EXPECT_EQ(error_of([&] { writer.commit(); }, &message), sqlstate::kDataCorrupted);
+    EXPECT_NE(message.find("duplicate id \"a\""), std::string::npos) << message;
+}
+
+TEST_F(SnapshotWriterTest, RefusesNamesThatAreTaken) {
+    SnapshotWriter writer({0, 0, 8, 0, 0, 0}, "test", "{}", "v");
+    writer.weight("w", DType::F32, {1});
+    for (const char* name : {"w", "item.embedding", "user.id.hash", "pad.0", "__metadata__", "checksum"})
+        EXPECT_EQ(error_of([&] { writer.weight(name, DType::F32, {1}); }), sqlstate::kDataCorrupted) << name;
+}
+
+TEST_F(SnapshotWriterTest, RefusesSizesOutOfRange) {
+    const auto refused = [&](SnapshotWriter::Size size) {
+        return error_of([&] { SnapshotWriter(size, "test", "{}", "v").create(path_); }) ==
+               sqlstate::kDataCorrupted;
+    };
+    EXPECT_FALSE(refused({0, 0, 1, 0, 0, 0}));
+    EXPECT_TRUE(refused({-1, 0, 1, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, std::int64_t{1} << 31, 1, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 0, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, -1, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, 0, INT64_MAX, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, 0, 0, -1}));
+    EXPECT_FALSE(refused({2, 0, 1, 0, 0, 0, 2}));
+    EXPECT_TRUE(refused({2, 0, 1, 0, 0, 0, 3}));
+    EXPECT_TRUE(refused({2, 0, 1, 0, 0, 0, -1}));
+    EXPECT_TRUE(refused({2, 0, 1, 0, 0, 0, INT64_MAX}));
+    EXPECT_TRUE(refused({0, 0, 1, 0, 0, INT64_MAX}));
+    EXPECT_TRUE(refused({1 << 30, 0, INT64_MAX, 0, 0, 0}));
+    EXPECT_TRUE(refused({1 << 30, 1 << 30, std::int64_t{1} << 31, 0, 0, 0}));
+    expect_nothing_left();
+}
+
+TEST_F(SnapshotWriterTest, RefusesCallsOutOfOrder) {
+    SnapshotWriter early({2, 1, 2, 3, 1, 0}, "test", "{}", "v");
+    EXPECT_EQ(error_of([&] { early.item(0, "a", kTwo, 1, -1); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { early.user(0, "a", kTwo, 5, {}); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { early.weight_part("w", 0, {}); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { early.commit(); }), sqlstate::kInternal);
+    SnapshotWriter writer = small();
+    EXPECT_EQ(error_of([&] { writer.weight("x", DType::F32, {1}); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { writer.create(path_); }), sqlstate::kInternal);
+    fill_weight(writer);
+    fill_rows(writer);
+    writer.commit();
+    EXPECT_EQ(error_of([&] { writer.commit(); }), sqlstate::kInternal);
+    EXPECT_EQ(error_of([&] { writer.user(0, "u", kTwo, 5, {}); }), sqlstate::kInternal);
+}
+
+TEST_F(SnapshotWriterTest, AnAbandonedWriterLeavesNothing) {
+    { const SnapshotWriter writer = small(); }
+    expect_nothing_left();
+    EXPECT_EQ(error_of([&] {
+                  SnapshotWriter writer = small();
+                  fill_weight(writer);
+                  fill_rows(writer);
+                  writer.commit([] { throw Error("57014", "canceled"); });
+              }),
+              "57014");
+    expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace seqrec

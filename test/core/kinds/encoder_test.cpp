@@ -1,0 +1,304 @@
+// The encoder on model files made here, without libtorch; test/trainer/kinds/transformer/parity_test.cpp holds it to libtorch.
+#include "core/kinds/encoder.hpp"
+
+#include <cmath>
+#include <map>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "core/kernels/encoder_kernels.hpp"
+#include "core/kinds/transformer_network.hpp"
+#include "encoder_reference.hpp"
+#include "testing.hpp"
+
+namespace seqrec {
+namespace {
+
+using testing::error_of;
+using testing::TempFolder;
+
+struct Sizes {
+    std::int64_t items = 7, users = 3, dim = 8, layers = 2, heads = 2, max_len = 5, members = 1;
+};
+
+using Shapes = std::vector<std::pair<std::string, Shape>>;
+
+Shapes shapes_of(const Sizes& s) {
+    Shapes shapes = {{"item.embedding", {s.items, s.members * s.dim}},
+                     {"user.embedding", {s.users, s.members * s.dim}},
+                     {"click.length", {s.items, s.members}}};
+    for (std::int64_t i = 0; i < s.members * s.layers; ++i) {
+        const std::string member = "member." + std::to_string(i / s.layers) + ".";
+        const std::string block = member + "block." + std::to_string(i % s.layers) + ".";
+        if (i % s.layers == 0) {
+            shapes.emplace_back(member + "position.embedding", Shape{s.max_len, s.dim});
+            shapes.emplace_back(member + "norm.weight", Shape{s.dim});
+            shapes.emplace_back(member + "norm.bias", Shape{s.dim});
+        }
+        for (const auto& [name, shape] : Shapes{{"norm1.weight", {s.dim}},
+                                                {"norm1.bias", {s.dim}},
+                                                {"qkv.weight", {3 * s.dim, s.dim}},
+                                                {"qkv.bias", {3 * s.dim}},
+                                                {"relative", {s.heads, s.max_len}},
+                                                {"out.weight", {s.dim, s.dim}},
+                                                {"out.bias", {s.dim}},
+                                                {"norm2.weight", {s.dim}},
+                                                {"norm2.bias", {s.dim}},
+                                                {"wide.weight", {4 * s.dim, s.dim}},
+                                                {"wide.bias", {4 * s.dim}},
+                                                {"narrow.weight", {s.dim, 4 * s.dim}},
+                                                {"narrow.bias", {s.dim}}})
+            shapes.emplace_back(block + name, shape);
+    }
+    return shapes;
+}
+
+/// Products leave the size of what they multiply as it is, as in a network that was trained.
+float scale_of(const std::string& name, const Shape& shape) {
+    return shape.size() == 2 && name.ends_with(".weight") ? 1 / std::sqrt(static_cast<float>(shape[1])) : 1;
+}
+
+/// Writes a model of random weights; `change` may alter the shapes first.
+void write_model(const std::string& path, const Sizes& sizes,
+                 const std::function<void(Shapes&)>& change = {}) {
+    Shapes shapes = shapes_of(sizes);
+    if (change) change(shapes);
+    SafetensorsWriter writer;
+    writer.set_metadata(
+        "config", "{\"members\":" + std::to_string(sizes.members) + ",\"dim\":" + std::to_string(sizes.dim) +
+                      ",\"layers\":" + std::to_string(sizes.layers) + ",\"heads\":" +
+                      std::to_string(sizes.heads) + ",\"max_len\":" + std::to_string(sizes.max_len) + "}");
+    for (const auto& [name, shape] : shapes) writer.declare<float>(name, shape);
+    writer.create(path);
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal;
+    for (const auto& [name, shape] : shapes)
+        for (float& value : writer.data<float>(name)) value = scale_of(name, shape) * normal(random);
+    writer.commit();
+}
+
+std::vector<float> encode(const Encoder& encoder, std::vector<std::int32_t> clicks, std::int32_t user,
+                          Precision precision = Precision::Fast) {
+    std::vector<float> out(static_cast<std::size_t>(encoder.dim()));
+    encoder.encode(clicks, user, out, precision);
+    return out;
+}
+
+float length(const std::vector<float>& vector) {
+    float sum = 0;
+    for (const float value : vector) sum += value * value;
+    return std::sqrt(sum);
+}
+
+class EncoderTest : public ::testing::Test {
+  protected:
+    EncoderTest() : file_((write_model(folder_ / "model", {}), SafetensorsFile::open(folder_ / "model"))) {}
+    TempFolder folder_;
+    SafetensorsFile file_;
+    Encoder encoder_{file_};
+};
+
+TEST_F(EncoderTest, KnowsItsSizes) {
+    EXPECT_EQ(encoder_.dim(), 8);
+    EXPECT_EQ(encoder_.max_len(), 5);
+    EXPECT_EQ(encoder_.items(), 7);
+    EXPECT_EQ(encoder_.users(), 3);
+}
+
+TEST_F(EncoderTest, VectorsHaveUnitLength) {
+    EXPECT_NEAR(length(encode(encoder_, {1, 2, 3}, 0)), 1, 1e-5);
+    EXPECT_NEAR(length(encode(encoder_, {6}, -1)), 1, 1e-5);
+}
+
+TEST_F(EncoderTest, WithoutClicksTheUserAnswers) {
+    const auto vector = encode(encoder_, {}, 2);
+    const auto users = file_.get<float>("user.embedding", {3, 8});
+    const std::vector<float> own(users.end() - 8, users.end());
+    for (std::size_t d = 0; d < 8; ++d) EXPECT_NEAR(vector[d], own[d] / length(own), 1e-5);
+}
+
+TEST_F(EncoderTest, WithNeitherItIsZero) { EXPECT_EQ(encode(encoder_, {}, -1), std::vector<float>(8)); }
+
+TEST_F(EncoderTest, OnlyTheLatestClicksCount) {
+    EXPECT_EQ(encode(encoder_, {6, 6, 0, 1, 2, 3, 4}, 1), encode(encoder_, {0, 1, 2, 3, 4}, 1));
+    EXPECT_NE(encode(encoder_, {0, 1, 2, 3, 4}, 1), encode(encoder_, {1, 0, 2, 3, 4}, 1));
+    EXPECT_NE(encode(encoder_, {0, 1}, 1), encode(encoder_, {0, 1}, -1));
+}
+
+TEST_F(EncoderTest, RefusesWhatIsOutOfRange) {
+    EXPECT_EQ(error_of([&] { encode(encoder_, {7}, -1); }), "XX000");
+    EXPECT_EQ(error_of([&] { encode(encoder_, {-1}, -1); }), "XX000");
+    EXPECT_EQ(error_of([&] { encode(encoder_, {1}, 3); }), "XX000");
+    std::vector<float> narrow(7);
+    EXPECT_EQ(error_of([&] { encoder_.encode({}, -1, narrow); }), "XX000");
+}
+
+TEST(EncoderFile, EveryTensorIsChecked) {
+    const TempFolder folder;
+    for (std::size_t i = 0; i < shapes_of({}).size(); ++i) {
+        write_model(folder / "wrong", {}, [&](Shapes& shapes) { shapes[i].second.back() += 1; });
+        const SafetensorsFile file = SafetensorsFile::open(folder / "wrong");
+        EXPECT_EQ(error_of([&] { Encoder{file}; }), "XX001") << shapes_of({})[i].first;
+    }
+}
+
+TEST(EncoderFile, BadConfigIsRefused) {
+    const TempFolder folder;
+    const std::vector<Sizes> wrong = {
+        {.dim = 0}, {.layers = 0}, {.heads = 3}, {.max_len = 0}, {.members = 0}};
+    for (const Sizes& sizes : wrong) {
+        write_model(folder / "wrong", sizes);
+        const SafetensorsFile file = SafetensorsFile::open(folder / "wrong");
+        EXPECT_EQ(error_of([&] { Encoder{file}; }), "XX001");
+    }
+}
+
+/// Each member has its slice of the vector, of the same length as every other's.
+TEST(EncoderFile, MembersHaveEqualShares) {
+    const TempFolder folder;
+    write_model(folder / "model", {.members = 3});
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    const Encoder encoder(file);
+    ASSERT_EQ(encoder.dim(), 24);
+    for (const std::int32_t user : {-1, 1})
+        for (const std::vector<std::int32_t>& clicks :
+             {std::vector<std::int32_t>{}, std::vector<std::int32_t>{3, 1, 4}}) {
+            const std::vector<float> vector = encode(encoder, clicks, user);
+            const bool known = user >= 0 || !clicks.empty();
+            for (std::size_t m = 0; m < 3; ++m)
+                EXPECT_NEAR(length({vector.begin() + 8 * m, vector.begin() + 8 * (m + 1)}),
+                            known ? 1 / std::sqrt(3.0f) : 0, 1e-5);
+        }
+}
+
+/// Lengths and widths that fill no whole group of the products' rows and columns.
+TEST(EncoderFile, OddSizesWork) {
+    const TempFolder folder;
+    write_model(folder / "model",
+                {.items = 1, .users = 1, .dim = 24, .layers = 1, .heads = 3, .max_len = 53});
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    const Encoder encoder(file);
+    for (const std::size_t clicks : {1, 5, 6, 7, 53, 60})
+        EXPECT_NEAR(length(encode(encoder, std::vector<std::int32_t>(clicks), 0)), 1, 1e-5);
+}
+
+std::vector<std::int32_t> some_clicks(std::size_t count, std::int64_t items) {
+    std::vector<std::int32_t> clicks(count);
+    for (std::size_t i = 0; i < count; ++i)
+        clicks[i] = static_cast<std::int32_t>(i * i % static_cast<std::size_t>(items));
+    return clicks;
+}
+
+/// How far two unit vectors are apart.
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+    double squares = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) squares += (a[i] - b[i]) * (a[i] - b[i]);
+    return std::sqrt(squares);
+}
+
+/// Single heads that are folded and that are not, widths and lengths that fill no whole tile or vector.
+const Sizes kManySizes[] = {
+    {.dim = 1, .heads = 1},
+    {.dim = 5, .heads = 1, .max_len = 9},
+    {.dim = 7, .heads = 7, .max_len = 20},
+    {.dim = 24, .heads = 3, .max_len = 53},
+    {.dim = 32, .layers = 3, .heads = 1, .max_len = 40},
+    {.dim = 40, .layers = 1, .heads = 1, .max_len = 200, .members = 2},
+    {.dim = 64, .layers = 4, .heads = 1, .max_len = 200, .members = 2},
+    {.dim = 64, .heads = 4, .max_len = 70},
+    {.dim = 96, .heads = 2, .max_len = 33},
+    {.dim = 160, .heads = 1, .max_len = 30},
+};
+
+/// Every kernel that this CPU runs against the double precision loops of encoder_reference.hpp. Two unit
+/// vectors whose cosine is 0.9999 are 0.0141 apart.
+TEST(EncoderKernels, AllEqualTheReference) {
+    const TempFolder folder;
+    for (const Sizes& sizes : kManySizes) {
+        write_model(folder / "model", sizes);
+        const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+        for (const EncoderKernels* kernels : encoder_kernels()) {
+            const Encoder encoder(file, *kernels);
+            const double limit = kernels->value_size == sizeof(float) ? 1e-5 : 0.0141;
+            for (const std::size_t count : {1, 2, 5, 11, 12, 13, 16, 17, 33, 64, 201}) {
+                const auto clicks = some_clicks(count, sizes.items);
+                EXPECT_LT(distance(encode(encoder, clicks, 1), testing::reference_encoding(file, clicks, 1)),
+                          limit)
+                    << kernels->name << ", dim " << sizes.dim << ", " << sizes.heads << " heads, " << count;
+            }
+        }
+    }
+}
+
+TEST(EncoderKernels, ExactIsFloat) {
+    const TempFolder folder;
+    write_model(folder / "model", {.dim = 64, .heads = 1, .max_len = 20});
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    EXPECT_EQ(encode(Encoder(file), {1, 2, 3}, 0, Precision::Exact),
+              encode(Encoder(file, fastest_encoder_kernels(true)), {1, 2, 3}, 0));
+    EXPECT_EQ(encode(Encoder(file), {1, 2, 3}, 0),
+              encode(Encoder(file, fastest_encoder_kernels(false)), {1, 2, 3}, 0));
+}
+
+/// FNV-1a of one block's weights as they are packed, all whole numbers, so that no compiler rounds otherwise.
+std::uint64_t packing_of(const EncoderKernels& kernels, std::int64_t dim, std::int64_t heads) {
+    const std::int64_t max_len = 4;
+    std::vector<float> numbers(static_cast<std::size_t>(16 * dim * dim));
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i * i % 7) - 3;
+    const float* next = numbers.data();
+    const auto some = [&](std::int64_t count) {
+        return std::span(std::exchange(next, next + count), static_cast<std::size_t>(count));
+    };
+    const NetworkWeights weights{{{some(dim), some(dim), some(3 * dim * dim), some(3 * dim),
+                                   some(heads * max_len), some(dim * dim), some(dim), some(dim), some(dim),
+                                   some(4 * dim * dim), some(4 * dim), some(4 * dim * dim), some(dim)}},
+                                 some(dim),
+                                 some(dim)};
+    PackedWeights measure;
+    Network(kernels, {dim, heads, max_len}, weights, measure);
+    const AlignedMemory memory(measure.used());
+    std::fill_n(memory.data(), measure.used(), std::byte{});
+    PackedWeights filling = PackedWeights::filling(memory.data());
+    Network(kernels, {dim, heads, max_len}, weights, filling);
+    EXPECT_EQ(filling.used(), measure.used());
+    std::uint64_t hash = 14695981039346656037U;
+    for (const std::byte byte : std::span(memory.data(), measure.used()))
+        hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 1099511628211U;
+    return hash;
+}
+
+/// Snapshots hold packed weights. Whoever changes how they are packed must raise kPackedLayout, so that those
+/// of an older program are not taken for today's, and write the new numbers here.
+TEST(EncoderKernels, PackedLayoutIsTheOneThatFilesAreMarkedWith) {
+    ASSERT_EQ(kPackedLayout, 1);
+    const std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> known = {
+        {"portable", {11261004368662052515U, 11402145314763784155U}},
+        {"avx2", {2589621114128225263U, 8759812585339218971U}},
+        {"avx512", {5435165544740327519U, 12276773626938049915U}},
+        {"avx512bf16", {9748489623618811109U, 1078479788577392222U}}};
+    for (const EncoderKernels* kernels : encoder_kernels()) {
+        const auto& [folded, joined] = known.at(kernels->name);
+        EXPECT_EQ(packing_of(*kernels, 32, 1), folded) << kernels->name;
+        EXPECT_EQ(packing_of(*kernels, 8, 2), joined) << kernels->name;
+    }
+}
+
+/// The exact weights are packed once, by whichever thread comes first.
+TEST(EncoderKernels, ThreadsMayAskForExactTogether) {
+    const TempFolder folder;
+    write_model(folder / "model", {.dim = 32, .heads = 1});
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    const Encoder encoder(file);
+    std::vector<std::vector<float>> results(4);
+    {
+        std::vector<std::jthread> threads;
+        for (auto& result : results)
+            threads.emplace_back([&] { result = encode(encoder, {1, 2}, 0, Precision::Exact); });
+    }
+    for (const auto& result : results) EXPECT_EQ(result, encode(encoder, {1, 2}, 0, Precision::Exact));
+}
+
+}  // namespace
+}  // namespace seqrec

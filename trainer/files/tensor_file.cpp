@@ -1,0 +1,52 @@
+#include "files/tensor_file.hpp"
+
+#include <cstring>
+#include <utility>
+
+#include "run/stop.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+constexpr std::pair<DType, at::ScalarType> kTypes[] = {
+    {DType::F32, at::kFloat}, {DType::F64, at::kDouble}, {DType::I32, at::kInt}, {DType::I64, at::kLong}};
+
+DType file_type(at::ScalarType type) {
+    for (const auto& [ours, theirs] : kTypes)
+        if (theirs == type) return ours;
+    throw Error(sqlstate::kInternal, "a tensor has a type that no file of ours holds");
+}
+
+at::ScalarType torch_type(DType type) {
+    for (const auto& [ours, theirs] : kTypes)
+        if (ours == type) return theirs;
+    throw Error(sqlstate::kDataCorrupted, "a tensor has an unexpected type");
+}
+
+}  // namespace
+
+void write_tensors(const std::string& path, const std::map<std::string, std::string>& metadata,
+                   const std::vector<NamedTensor>& tensors) {
+    const WriteGuard guard;
+    SafetensorsWriter writer;
+    for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
+    for (const auto& [name, tensor] : tensors)
+        writer.declare(name, file_type(tensor.scalar_type()), tensor.sizes().vec());
+    writer.create(path);
+    for (const auto& [name, tensor] : tensors) {
+        guard.check();
+        const at::Tensor values = tensor.contiguous();
+        if (values.nbytes() > 0) std::memcpy(writer.bytes(name).data(), values.data_ptr(), values.nbytes());
+    }
+    guard.check();
+    writer.commit();
+}
+
+at::Tensor read_tensor(const SafetensorsFile& file, std::string_view name) {
+    const Tensor& found = file.tensor(name);
+    at::Tensor result = at::empty(found.shape, torch_type(found.dtype));
+    if (!found.bytes.empty()) std::memcpy(result.data_ptr(), found.bytes.data(), found.bytes.size());
+    return result;
+}
+
+}  // namespace seqrec::trainer

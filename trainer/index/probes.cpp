@@ -1,0 +1,146 @@
+#include "index/probes.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <numeric>
+
+#include "kinds/transformer/kernels/step_kernels.hpp"
+#include "measure/ten_best.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using at::Tensor;
+
+constexpr double kRecall = 0.995;
+constexpr std::int64_t kQueries = 96;  // scored at a time
+constexpr std::int64_t kItems = 2048;  // by so many items
+constexpr float kExcluded = -1e30f;    // below every product
+
+const kernels::Table& k() { return kernels::table(); }
+
+/// scores[q, i] = queries[first + q] . rows[i], for `count` queries and `n` rows.
+void score(const Tensor& queries, std::int64_t first, std::int64_t count, const float* rows, std::int64_t n,
+           std::vector<float>& scores) {
+    const std::int64_t width = queries.size(1);
+    scores.resize(static_cast<std::size_t>(count * n));
+    k().gemm({count, n, width, queries.data_ptr<float>() + first * width, width, 1, rows, 1, width,
+              scores.data(), n});
+}
+
+/// The exact ten best of `count` queries from `first` on.
+class Exact {
+  public:
+    Exact(const Tensor& items, const Queries& queries, std::int64_t first, std::int64_t count)
+        : best_(static_cast<std::size_t>(count)) {
+        for (std::int64_t q = 0; q < count; ++q) {
+            const auto& seen = queries.seen[static_cast<std::size_t>(first + q)];
+            seen_.emplace_back(seen.begin(), seen.end());
+            std::sort(seen_.back().begin(), seen_.back().end());
+        }
+        for (std::int64_t begin = 0; begin < items.size(0); begin += kItems) {
+            const std::int64_t n = std::min(kItems, items.size(0) - begin);
+            score(queries.vectors, first, count, items.data_ptr<float>() + begin * items.size(1), n, scores_);
+            for (std::int64_t q = 0; q < count; ++q) add(static_cast<std::size_t>(q), begin, n);
+        }
+    }
+
+    std::span<const std::int64_t> items(std::int64_t query) const {
+        return best_[static_cast<std::size_t>(query)].items();
+    }
+
+  private:
+    void add(std::size_t query, std::int64_t begin, std::int64_t n) {
+        float* row = scores_.data() + static_cast<std::int64_t>(query) * n;
+        const auto& all = seen_[query];
+        auto seen = std::lower_bound(all.begin(), all.end(), begin);
+        for (; seen != all.end() && *seen < begin + n; ++seen) row[*seen - begin] = kExcluded;
+        TenBest& best = best_[query];
+        for (std::int64_t i = 0; i < n; ++i)
+            if (best.wants(row[i]) && row[i] > kExcluded) best.add(row[i], begin + i);
+    }
+
+    std::vector<std::vector<std::int32_t>> seen_;
+    std::vector<TenBest> best_;
+    std::vector<float> scores_;
+};
+
+/// For each query, how many lists must be read to reach each of its ten best.
+using Needed = std::vector<std::vector<std::int64_t>>;
+
+Needed needed_lists(const ListIndex& index, const Tensor& items, const Queries& queries, Workers& workers,
+                    const std::function<void(double)>& poll) {
+    const std::int64_t count = queries.vectors.size(0), lists = index.lists();
+    Needed needed(static_cast<std::size_t>(count));
+    std::atomic<std::int64_t> next = 0, done = 0;
+    workers.run([&](int) {
+        std::vector<float> scores;
+        for (std::int64_t first; (first = next.fetch_add(kQueries)) < count;) {
+            const std::int64_t part = std::min(kQueries, count - first);
+            const Exact exact(items, queries, first, part);
+            score(queries.vectors, first, part, index.centroids.data_ptr<float>(), lists, scores);
+            for (std::int64_t q = 0; q < part; ++q)
+                for (const std::int64_t item : exact.items(q)) {
+                    const float* row = scores.data() + q * lists;
+                    const float own = row[index.list[static_cast<std::size_t>(item)]];
+                    needed[static_cast<std::size_t>(first + q)].push_back(
+                        k().count_at_least(row, lists, own));
+                }
+            poll(static_cast<double>(done += part) / static_cast<double>(count));
+        }
+    });
+    return needed;
+}
+
+/// Those of every other query, from the first or the second on.
+std::vector<std::int64_t> half(const Needed& needed, std::size_t from) {
+    std::vector<std::int64_t> all;
+    for (std::size_t q = from; q < needed.size(); q += 2)
+        all.insert(all.end(), needed[q].begin(), needed[q].end());
+    return all;
+}
+
+/// The smallest number of lists that reaches the wanted share.
+std::int64_t quantile(std::vector<std::int64_t> needed) {
+    if (needed.empty()) return 1;
+    const auto at = static_cast<std::ptrdiff_t>(std::ceil(kRecall * static_cast<double>(needed.size()))) - 1;
+    std::nth_element(needed.begin(), needed.begin() + at, needed.end());
+    return needed[static_cast<std::size_t>(at)];
+}
+
+/// Items in the nearest `probes` lists of every other query, as a share of all.
+double share_read(const ListIndex& index, const Tensor& vectors, std::int64_t probes) {
+    const std::int64_t lists = index.lists();
+    std::vector<std::int64_t> sizes(static_cast<std::size_t>(lists)), order(sizes.size());
+    for (const std::int32_t list : index.list) ++sizes[static_cast<std::size_t>(list)];
+    std::vector<float> scores;
+    double read = 0, queries = 0;
+    for (std::int64_t q = 1; q < vectors.size(0); q += 2, ++queries) {
+        score(vectors, q, 1, index.centroids.data_ptr<float>(), lists, scores);
+        std::iota(order.begin(), order.end(), 0);
+        std::nth_element(order.begin(), order.begin() + probes - 1, order.end(), [&](auto a, auto b) {
+            return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
+        });
+        for (std::int64_t i = 0; i < probes; ++i)
+            read += static_cast<double>(sizes[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])]);
+    }
+    return read / std::max(queries, 1.0) / static_cast<double>(index.list.size());
+}
+
+}  // namespace
+
+Probes choose_probes(const ListIndex& index, const Tensor& items, const Queries& queries, Workers& workers,
+                     const std::function<void(double)>& poll) {
+    const at::NoGradGuard no_gradients;
+    const Needed needed = needed_lists(index, items, queries, workers, poll);
+    Probes probes{quantile(half(needed, 0)), 0, 0};
+    const std::vector<std::int64_t> other = half(needed, 1);
+    const auto found =
+        std::count_if(other.begin(), other.end(), [&](std::int64_t lists) { return lists <= probes.count; });
+    probes.recall = other.empty() ? 1 : static_cast<double>(found) / static_cast<double>(other.size());
+    probes.share = share_read(index, queries.vectors, probes.count);
+    return probes;
+}
+
+}  // namespace seqrec::trainer

@@ -1,0 +1,5 @@
+#define SEQREC_LANES 8
+#define SEQREC_TILE_ROWS 6
+#define SEQREC_TABLE avx2_table
+#define SEQREC_TABLE_NAME "avx2"
+#include "kinds/transformer/kernels/step_kernels.inc"

@@ -1,0 +1,5 @@
+#define SEQREC_LANES 4
+#define SEQREC_TILE_ROWS 4
+#define SEQREC_TABLE portable_table
+#define SEQREC_TABLE_NAME "portable"
+#include "kinds/transformer/kernels/step_kernels.inc"

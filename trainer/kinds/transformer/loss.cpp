@@ -1,0 +1,276 @@
+#include "kinds/transformer/loss.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kinds/transformer/kernels/step_kernels.hpp"
+#include "kinds/transformer/plain_ops.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr std::int64_t kBlockBytes = 4 << 20;  // of logits: what a share of the last-level cache holds
+constexpr std::int64_t kItems = 96;            // items of a chunk, whose logits stay in the first-level cache
+constexpr double kKnownShift = 40;  // up to this scale exp(logit - scale) can't vanish for all items
+
+const kernels::Table& k() { return kernels::table(); }
+
+std::vector<float> floats(std::int64_t count) { return std::vector<float>(static_cast<std::size_t>(count)); }
+
+/// Positions of a block: as many as keep its logits in cache, in whole panels of the matrix product.
+std::int64_t block_rows(std::int64_t items) {
+    const std::int64_t fit = kBlockBytes / static_cast<std::int64_t>(sizeof(float)) / items;
+    return std::clamp<std::int64_t>(fit / kernels::kPackMultiple, 1, 4) * kernels::kPackMultiple;
+}
+
+/// What the products of a block are made of: `items` [count, dim] against `rows` positions. Logits lie
+/// transposed, [items, rows]: every product then streams the item matrix once, reads the small side from the
+/// first-level cache and packs nothing.
+struct Shape {
+    std::int64_t count, dim, rows;
+};
+
+/// The three products of a chunk of items [first, first + n) in float32.
+class FloatProducts {
+  public:
+    FloatProducts(const float* items, Shape shape)
+        : items_(items),
+          shape_(shape),
+          exponentials_(floats(shape.count * shape.rows)),
+          packed_(floats(shape.rows * shape.dim)) {}
+
+    /// Takes the hidden states [rows, dim] that logits() multiplies.
+    void set_hidden(const float* hidden) {
+        k().pack_b({.n = shape_.rows, .k = shape_.dim, .b = hidden, .b_row = 1, .b_column = shape_.dim},
+                   packed_.data());
+    }
+    /// scale * items . hidden, [n, rows]; valid until the next call.
+    const float* logits(std::int64_t first, std::int64_t n, float scale) {
+        k().gemm({n, shape_.rows, shape_.dim, items_ + first * shape_.dim, shape_.dim, 1, nullptr, 0, 0,
+                  chunk(first), shape_.rows, scale, false, packed_.data()});
+        return chunk(first);
+    }
+    /// exp(logits - shift) * weight, kept; the sums of its columns are added to `sum`, and its product with
+    /// the items to `gradient` [rows, dim].
+    void exponentials(std::int64_t first, std::int64_t n, const float* shift, const float* weight, float* sum,
+                      float* gradient) {
+        k().exp_column_sums(chunk(first), shift, weight, sum, n, shape_.rows);
+        k().gemm({shape_.rows, shape_.dim, n, chunk(first), 1, shape_.rows, items_ + first * shape_.dim,
+                  shape_.dim, 1, gradient, shape_.dim, 1, true});
+    }
+    /// Takes what items_gradient() multiplies the exponentials with.
+    void set_scaled(const float* scaled) { scaled_ = scaled; }
+    void items_gradient(std::int64_t first, std::int64_t n, float* ditems) {
+        k().gemm({n, shape_.dim, shape_.rows, chunk(first), shape_.rows, 1, scaled_, shape_.dim, 1,
+                  ditems + first * shape_.dim, shape_.dim, 1, true});
+    }
+
+  private:
+    float* chunk(std::int64_t first) { return exponentials_.data() + first * shape_.rows; }
+
+    const float* items_;
+    const float* scaled_ = nullptr;
+    Shape shape_;
+    std::vector<float> exponentials_, packed_;
+};
+
+/// The same with every factor rounded to bfloat16; sums stay float32.
+class Bfloat16Products {
+  public:
+    Bfloat16Products(const float* items, Shape shape)
+        : shape_(shape),
+          items_by_column_(floats(shape.count * half(shape.dim))),
+          items_by_row_(floats(half(shape.count) * shape.dim)),
+          exponentials_(floats(shape.count * shape.rows / 2)),
+          logits_(floats(kItems * shape.rows)),
+          chunk_(floats(half(kItems) * shape.rows)),
+          pairs_(floats(shape.rows * half(shape.dim))),
+          packed_(floats(shape.rows * half(shape.dim))) {
+        k().bfloat16->pair_columns(items, shape.count, shape.dim, items_by_column_.data());
+        k().bfloat16->pair_rows(items, shape.count, shape.dim, items_by_row_.data());
+    }
+
+    void set_hidden(const float* hidden) {
+        const std::int64_t depth = half(shape_.dim);
+        k().bfloat16->pair_columns(hidden, shape_.rows, shape_.dim, pairs_.data());
+        k().pack_b({.n = shape_.rows, .k = depth, .b = pairs_.data(), .b_row = 1, .b_column = depth},
+                   packed_.data());
+    }
+    const float* logits(std::int64_t first, std::int64_t n, float scale) {
+        const std::int64_t depth = half(shape_.dim);
+        k().bfloat16->gemm({n, shape_.rows, depth, items_by_column_.data() + first * depth, depth, 1, nullptr,
+                            0, 0, logits_.data(), shape_.rows, scale, false, packed_.data()});
+        return logits_.data();
+    }
+    void exponentials(std::int64_t first, std::int64_t n, const float* shift, const float* weight, float* sum,
+                      float* gradient) {
+        k().bfloat16->exp_pairs(logits_.data(), shift, weight, sum, n, shape_.rows, chunk_.data(),
+                                exponentials_.data() + first * shape_.rows / 2);
+        k().bfloat16->gemm({shape_.rows, shape_.dim, half(n), chunk_.data(), 1, shape_.rows,
+                            items_by_row_.data() + first / 2 * shape_.dim, shape_.dim, 1, gradient,
+                            shape_.dim, 1, true});
+    }
+    void set_scaled(const float* scaled) {
+        k().bfloat16->pair_rows(scaled, shape_.rows, shape_.dim, pairs_.data());
+    }
+    void items_gradient(std::int64_t first, std::int64_t n, float* ditems) {
+        const std::int64_t depth = half(shape_.rows);
+        k().bfloat16->gemm({n, shape_.dim, depth, exponentials_.data() + first * depth, depth, 1,
+                            pairs_.data(), shape_.dim, 1, ditems + first * shape_.dim, shape_.dim, 1, true});
+    }
+
+  private:
+    static std::int64_t half(std::int64_t n) { return (n + 1) / 2; }
+    static_assert(kItems % 2 == 0, "chunks begin at whole pairs");
+
+    Shape shape_;
+    std::vector<float> items_by_column_, items_by_row_, exponentials_, logits_, chunk_, pairs_, packed_;
+};
+
+/// One block of positions against all items.
+template <typename Products>
+class Block {
+  public:
+    Block(const Tensor& items, const std::vector<float>& weights, std::int64_t rows, double scale)
+        : items_(items.data_ptr<float>()),
+          weights_(weights.empty() ? nullptr : weights.data()),
+          shape_{items.size(0), items.size(1), rows},
+          scale_(static_cast<float>(scale)),
+          products_(items_, shape_),
+          hidden_(floats(rows * shape_.dim)),
+          gradient_(floats(rows * shape_.dim)),
+          shift_(floats(rows)),
+          sum_(floats(rows)),
+          excess_(floats(rows)) {}
+
+    /// Adds the block's gradients to `ditems`, writes those of its hidden states, returns its loss.
+    double run(const float* hidden, const std::int32_t* labels, std::int64_t rows, double factor,
+               float* dhidden, float* ditems) {
+        std::fill(hidden_.begin(), hidden_.end(), 0.0f);
+        std::copy_n(hidden, rows * shape_.dim, hidden_.begin());
+        products_.set_hidden(hidden_.data());
+        find_shift();
+        const double loss = forward(labels, rows);
+        backward(labels, rows, factor, dhidden, ditems);
+        return loss;
+    }
+
+  private:
+    /// Calls body(first, n) for every chunk of items.
+    template <typename Body>
+    void for_chunks(Body body) {
+        for (std::int64_t first = 0; first < shape_.count; first += kItems)
+            body(first, std::min(kItems, shape_.count - first));
+    }
+
+    void find_shift() {
+        std::fill(shift_.begin(), shift_.end(), scale_ > kKnownShift ? -3e38f : scale_);
+        if (scale_ <= kKnownShift) return;
+        for_chunks([&](std::int64_t first, std::int64_t n) {
+            k().column_maxima(products_.logits(first, n, scale_), shift_.data(), n, shape_.rows);
+        });
+    }
+
+    /// Exponentials and their sums; dhidden's part that needs no sum is gathered on the way.
+    double forward(const std::int32_t* labels, std::int64_t rows) {
+        std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+        std::fill(sum_.begin(), sum_.end(), 0.0f);
+        for_chunks([&](std::int64_t first, std::int64_t n) {
+            products_.logits(first, n, scale_);
+            products_.exponentials(first, n, shift_.data(), weights_ ? weights_ + first : nullptr,
+                                   sum_.data(), gradient_.data());
+        });
+        double loss = 0;
+        for (std::int64_t r = 0; r < rows; ++r) loss += finish_label(labels[r], r);
+        return loss;
+    }
+
+    /// Adds what only the label has to the row's sum and gradient: in a sample it counts 1, not its weight,
+    /// since it is in every sample. Returns the row's loss.
+    double finish_label(std::int32_t label, std::int64_t r) {
+        const float* item = items_ + label * shape_.dim;
+        const float logit = scale_ * k().dot(hidden_.data() + r * shape_.dim, item, shape_.dim);
+        const float excess = weights_ ? std::exp(logit - shift_[r]) * (weights_[label] - 1) : 0;
+        sum_[r] -= excess;
+        k().axpy(item, gradient_.data() + r * shape_.dim, shape_.dim, -excess - sum_[r]);
+        excess_[r] = excess;
+        return std::log(sum_[r]) + shift_[r] - logit;
+    }
+
+    /// d loss / d logit = scale factor (exp / sum - [label]); what a row has in common goes to the narrow
+    /// side of each product.
+    void backward(const std::int32_t* labels, std::int64_t rows, double factor, float* dhidden,
+                  float* ditems) {
+        const std::int64_t dim = shape_.dim;
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const float common = scale_ * static_cast<float>(factor) / sum_[r];
+            float* h = hidden_.data() + r * dim;
+            for (std::int64_t d = 0; d < dim; ++d) {
+                h[d] *= common;
+                dhidden[r * dim + d] = common * gradient_[r * dim + d];
+            }
+            k().axpy(h, ditems + labels[r] * dim, dim, -sum_[r] - excess_[r]);
+        }
+        products_.set_scaled(hidden_.data());
+        for_chunks([&](std::int64_t first, std::int64_t n) { products_.items_gradient(first, n, ditems); });
+    }
+
+    const float* items_;
+    const float* weights_;  // of the items in the sum; null: all 1
+    Shape shape_;
+    float scale_;
+    Products products_;
+    std::vector<float> hidden_, gradient_, shift_, sum_, excess_;
+};
+
+struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
+    static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& items,
+                          const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
+                          double scale, double factor, bool bfloat16) {
+        Tensor dhidden = at::empty_like(hidden), ditems = at::zeros_like(items);
+        const auto run = bfloat16 ? run_blocks<Bfloat16Products> : run_blocks<FloatProducts>;
+        const double total = run(hidden, items, labels, weights, scale, factor, dhidden, ditems);
+        context->save_for_backward({dhidden, ditems});
+        return at::scalar_tensor(total * factor, at::kDouble);
+    }
+
+    static variable_list backward(AutogradContext* context, variable_list gradients) {
+        const variable_list saved = context->get_saved_variables();
+        const double gradient = gradients[0].item<double>();
+        if (gradient != 1) {
+            saved[0].mul_(gradient);
+            saved[1].mul_(gradient);
+        }
+        return {saved[0], saved[1], Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    }
+
+  private:
+    template <typename Products>
+    static double run_blocks(const Tensor& hidden, const Tensor& items,
+                             const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
+                             double scale, double factor, const Tensor& dhidden, const Tensor& ditems) {
+        const std::int64_t tokens = hidden.size(0), dim = hidden.size(1), most = block_rows(items.size(0));
+        Block<Products> block(items, weights, most, scale);
+        double total = 0;
+        for (std::int64_t begin = 0; begin < tokens; begin += most)
+            total += block.run(hidden.data_ptr<float>() + begin * dim, labels.data() + begin,
+                               std::min(most, tokens - begin), factor,
+                               dhidden.data_ptr<float>() + begin * dim, ditems.data_ptr<float>());
+        return total;
+    }
+};
+
+}  // namespace
+
+Tensor softmax_loss(const Tensor& hidden, const Tensor& items, const std::vector<std::int32_t>& labels,
+                    const std::vector<float>& weights, double scale, double factor, bool bfloat16) {
+    if (!hidden.is_cpu()) return plain::softmax_loss(hidden, items, labels, weights, scale, factor);
+    return SoftmaxLoss::apply(hidden, items, labels, weights, scale, factor, bfloat16);
+}
+
+}  // namespace seqrec::trainer

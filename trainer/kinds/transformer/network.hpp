@@ -1,0 +1,40 @@
+// Kind `transformer`: long-term interest (a vector a user) + short-term interest (a causal Transformer over
+// the latest clicks), scored by cosine against every item.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kinds/transformer/ops.hpp"
+#include "kinds/transformer/transformer_settings.hpp"
+
+namespace seqrec::trainer {
+
+/// The dense weights; users' vectors live in a RowTable. Copies share the
+/// tensors. 稠密权重（用户向量另存于 RowTable）。复制对象共享张量。
+struct Transformer {
+    struct Block {
+        at::Tensor norm1_weight, norm1_bias, qkv_weight, qkv_bias, relative, out_weight, out_bias;
+        at::Tensor norm2_weight, norm2_bias, wide_weight, wide_bias, narrow_weight, narrow_bias;
+    };
+
+    at::Tensor item, position, norm_weight, norm_bias;
+    std::vector<Block> blocks;
+
+    Transformer() = default;
+    /// Fresh weights: items and positions normal(0, 0.02), products by the width of their input, biases zero.
+    Transformer(const Settings& settings, std::int64_t items, Random& random);
+
+    using Visit = std::function<void(const std::string& name, at::Tensor& tensor)>;
+    /// Every tensor under the name that the model file gives it, in a fixed order.
+    void for_each(const Visit& visit);
+    /// The same tensors as a list; the item matrix is the first.
+    std::vector<at::Tensor> tensors();
+
+    /// Hidden states of all tokens, [T, dim]. `dropout.rate` is 0 outside
+    /// training. 所有位置的隐藏状态 [T, dim]。
+    at::Tensor forward(const Batch& batch, Pass pass) const;
+};
+
+}  // namespace seqrec::trainer

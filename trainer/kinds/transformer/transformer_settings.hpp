@@ -1,0 +1,27 @@
+// The options of one training, every one of them decided.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+
+#include "data/dataset.hpp"
+
+namespace seqrec::trainer {
+
+/// Options as used: `resolve_options` gives the fixed ones, the data decides
+/// those that are null. 实际使用的选项：固定值来自 resolve_options，为 null
+/// 的由数据决定。
+struct Settings {
+    std::int64_t members, dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads,
+        patience;
+    double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
+    bool refit, index, bfloat16;
+    std::string device;      // cpu or cuda
+    double average = 0.999;  // decay of the moving average of the weights
+
+    /// `earlier`: the configuration of the model that the training starts from, null for a fresh start.
+    Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier);
+    nlohmann::json to_json() const;
+};
+
+}  // namespace seqrec::trainer

@@ -1,0 +1,46 @@
+// A training's state on disk, so that it can go on after it was interrupted.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "files/tensor_file.hpp"
+
+namespace seqrec::trainer {
+
+/// Where a training keeps its state, and how often: writing takes at most a fiftieth of the time.
+/// 训练状态的存放位置与频率：写入至多占用五十分之一的时间。
+class Checkpoint {
+  public:
+    /// An empty path keeps nothing; `job` tells whose state it is. path 为空则不保存；job
+    /// 表明状态属于哪个任务。
+    Checkpoint(std::string path, std::string job) : path_(std::move(path)), job_(std::move(job)) {}
+
+    bool is_wanted() const { return !path_.empty(); }
+    bool exists() const;
+    bool is_due() const;
+    /// `state`: numbers; `settings` tells trainings apart. Errors: 53100 (disk full), 58030.
+    void write(const nlohmann::json& state, const nlohmann::json& settings,
+               const std::vector<NamedTensor>& tensors);
+
+    struct Stored {
+        SafetensorsFile file;
+        nlohmann::json state;
+    };
+    /// What is stored, or nothing when it is another job's. Error 22023 when it belongs to a training with
+    /// other settings, XX001 when it is damaged.
+    /// 已存的状态；属于其他任务则为空。若属于其他设置的训练则抛出 Error 22023，损坏则 XX001。
+    std::optional<Stored> read(const nlohmann::json& settings) const;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    std::string path_, job_;
+    Clock::time_point written_ = Clock::now();
+    Clock::duration cost_{};
+};
+
+}  // namespace seqrec::trainer
