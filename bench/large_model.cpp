@@ -112,6 +112,7 @@ void run(const char* path, Reporter& reporter) {
     members.push_back(make_member(data, settings, workers));
     const auto index = index_items(members, data, settings, workers, reporter);
     nlohmann::json config = settings.to_json();
+    config.update(data.config());
     config["members"] = 1;
     config["lists"] = index ? index->items.lists() : 0;
     config["probes"] = index ? index->probes.count : 0;

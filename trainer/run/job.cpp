@@ -49,48 +49,74 @@ Job read_job(const std::string& path) {
     }
 }
 
-constexpr char kProtocol[] =
-    "leave-one-out: each user's last item is the test, the one before the validation; users with three or "
-    "more "
-    "items, or an even sample of them where users times items passes 2e10; repeated items of a user reduced "
-    "to "
-    "the first; all items ranked but those the user has seen; ties count against the model";
+std::string protocol(const Dataset& data) {
+    const std::string split =
+        data.split_by_time()
+            ? "by time: of all interactions the last tenth is the test, the tenth before the validation, "
+              "nothing later than the training part is trained on; every interaction of the two that is not "
+              "its user's first, or an even sample of them where they times items pass 2e10; "
+            : "leave-one-out: each user's last item is the test, the one before the validation; users with "
+              "three or more items, or an even sample of them where users times items passes 2e10; ";
+    return split + (data.keeps_repeats() ? "repeated items of a user are kept; all items ranked; "
+                                         : "repeated items of a user reduced to the first; all items ranked "
+                                           "but those the user has seen; ") +
+           "ties count against the model";
+}
 
-/// Users ranked at the end: all of them, unless users times items goes past what takes minutes.
+/// Questions ranked at the end: all of them, unless they times items go past what takes minutes.
 std::size_t test_limit(const Dataset& data) {
     return std::max<std::size_t>(20'000'000'000 / static_cast<std::size_t>(data.items()), 10000);
 }
 
 /// Test metrics of the model and of the baselines.
 json evaluate(const Dataset& data, const Members& best, Workers& workers, Reporter& reporter) {
-    const std::vector<std::int32_t> users = thin_out(data.evaluated(), test_limit(data));
+    const auto questions = [&](HeldOut which) { return thin_out(data.questions(which), test_limit(data)); };
+    const std::vector<Question> test = questions(HeldOut::Test);
     const auto poll = [&](double share) {
         reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
     };
-    const Ranking ranking = rank_held_out(data, users, HeldOut::Test, best, workers, poll);
-    const json valid =
-        ranking_metrics(rank_held_out(data, users, HeldOut::Validation, best, workers, poll).ranks);
+    const Ranking ranking = rank_held_out(data, test, HeldOut::Test, best, workers, poll);
+    const json valid = ranking_metrics(
+        rank_held_out(data, questions(HeldOut::Validation), HeldOut::Validation, best, workers, poll).ranks);
     json metrics = ranking_metrics(ranking.ranks);
     for (const char* name : {"hr@10", "ndcg@10"}) metrics[std::string("valid_") + name] = valid[name];
-    metrics["coverage@10"] = users.empty() ? json() : json(ranking.coverage);
-    const BaselineRanks baselines = rank_baselines(data, users);
-    const json popularity = ranking_metrics(baselines.popularity), markov = ranking_metrics(baselines.markov);
-    for (const char* name : {"hr@10", "ndcg@10"}) {
-        metrics[std::string("popularity_") + name] = popularity[name];
-        metrics[std::string("markov_") + name] = markov[name];
-    }
+    metrics["coverage@10"] = test.empty() ? json() : json(ranking.coverage);
+    const BaselineRanks baselines = rank_baselines(data, test);
+    const std::pair<std::string, json> others[] = {{"popularity_", ranking_metrics(baselines.popularity)},
+                                                   {"markov_", ranking_metrics(baselines.markov)},
+                                                   {"personal_", ranking_metrics(baselines.personal)}};
+    for (const auto& [prefix, baseline] : others)
+        for (const char* name : {"hr@10", "ndcg@10"}) metrics[prefix + name] = baseline[name];
+    metrics["repeat_share"] = data.repeat_share() ? json(*data.repeat_share()) : json();
     metrics["users"] = data.users();
     metrics["items"] = data.items();
     metrics["interactions"] = data.interactions();
     metrics["rows"] = data.rows();
-    metrics["users_evaluated"] = users.size();
-    metrics["protocol"] = kProtocol;
+    metrics["users_evaluated"] = users_of(test);
+    metrics["rows_evaluated"] = test.size();
+    metrics["protocol"] = protocol(data);
     return metrics;
 }
 
 json earlier_config(const Job& job) {
     if (job.init.empty()) return nullptr;
     return json::parse(SafetensorsFile::open(job.init).meta("config"));
+}
+
+/// Repeats are left to the earlier model to decide where it is not asked for: the next night's data may lie on
+/// the other side of the line, the model would be another one.
+DatasetOptions dataset_options(const json& options, const json& earlier) {
+    DatasetOptions chosen(options);
+    if (chosen.repeats == "auto" && earlier.is_object()) chosen.repeats = earlier.value("repeats", "first");
+    return chosen;
+}
+
+std::string nothing_held_out(const Dataset& data) {
+    if (data.split_by_time())
+        return "no user has interacted again in the last tenth of the time, so nothing could be held out: "
+               "metrics are null";
+    return std::string("no user has three ") + (data.keeps_repeats() ? "interactions" : "different items") +
+           ", so nothing could be held out: metrics are null";
 }
 
 Members fresh_start(const Dataset& data, const Settings& settings, Random& random) {
@@ -106,7 +132,7 @@ Members fresh_start(const Dataset& data, const Settings& settings, Random& rando
 Members warm_start(const Job& job, Dataset& data, const Settings& settings, Random& random,
                    Reporter& reporter) {
     WarmStart start = read_warm_start(job.init, job.dataset, settings, random);
-    const std::size_t before = data.evaluated().size();
+    const std::size_t before = users_of(data.questions(HeldOut::Test));
     data.evaluate_only_after(start.seen_until);
     data.know_until(start.seen_until);
     reporter.event(
@@ -114,7 +140,7 @@ Members warm_start(const Job& job, Dataset& data, const Settings& settings, Rand
         {{"message", "started from a model that knows " + std::to_string(start.known_items) + " of " +
                          std::to_string(data.items()) + " items and " + std::to_string(start.known_users) +
                          " of " + std::to_string(data.users()) + " users; " +
-                         std::to_string(data.evaluated().size()) + " of " + std::to_string(before) +
+                         std::to_string(users_of(data.questions(HeldOut::Test))) + " of " + std::to_string(before) +
                          " users have two new items to be evaluated on"}});
     return std::move(start.members);
 }
@@ -152,13 +178,14 @@ void train(const std::string& path, Reporter& reporter) {
     const Job job = read_job(path);
     remove_leftovers(job.model, job.checkpoint);
     const json options = resolve_options(job.kind, job.options);
-    Dataset data(job.dataset);
-    const Settings settings(options, data, earlier_config(job));
+    const json earlier = earlier_config(job);
+    Dataset data(job.dataset, dataset_options(options, earlier));
+    const Settings settings(options, data, earlier);
     Random random(static_cast<std::uint64_t>(settings.seed));
     Members start = job.init.empty() ? fresh_start(data, settings, random)
                                      : warm_start(job, data, settings, random, reporter);
-    if (data.evaluated().empty() && job.init.empty())  // a warm start has told already how many there are
-        reporter.warning("no user has three different items, so nothing could be held out: metrics are null");
+    if (data.questions(HeldOut::Test).empty() && job.init.empty())  // a warm start has told how many there are
+        reporter.warning(nothing_held_out(data));
     Workers workers(static_cast<int>(settings.threads));
     Trained trained = train_members(job, data, settings, std::move(start), random, workers, reporter);
     trained.metrics.update(evaluate(data, trained.held_out, workers, reporter));
@@ -166,6 +193,7 @@ void train(const std::string& path, Reporter& reporter) {
     const std::optional<ModelIndex> index = index_items(trained.served, data, settings, workers, reporter);
     if (index) trained.metrics.update(index->metrics());
     json config = settings.to_json();
+    config.update(data.config());
     config["lists"] = index ? index->items.lists() : 0;
     config["probes"] = index ? index->probes.count : 0;
     config["trained_epochs"] = trained.metrics["epochs"].get<std::int64_t>() / settings.members;
