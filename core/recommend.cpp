@@ -59,19 +59,6 @@ std::vector<std::int32_t> last_of_each(std::span<const std::int32_t> clicks) {
     return items;
 }
 
-std::int32_t find_user(const Snapshot& snapshot, std::string_view user) {
-    return user.data() ? snapshot.users().find(user) : -1;
-}
-
-std::vector<float> user_vector(const Snapshot& snapshot, std::span<const std::int32_t> clicks,
-                               std::int32_t user, bool exact) {
-    std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
-    snapshot.encoder().encode(clicks, user, vector, exact ? Precision::Exact : Precision::Fast);
-    if (!std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); }))
-        throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
-    return vector;
-}
-
 /// A part of a whole in [0, 1], whatever the two are.
 float share(double part, double whole) {
     const double ratio = part / whole;
@@ -96,6 +83,29 @@ void scan_all(const Codes& codes, std::span<Search> searches, std::size_t bytes,
 }
 
 }  // namespace
+
+std::int32_t find_user(const Snapshot& snapshot, std::string_view user) {
+    return user.data() ? snapshot.users().find(user) : -1;
+}
+
+std::vector<float> user_vector(const Snapshot& snapshot, std::span<const std::int32_t> clicks,
+                               std::int32_t user, bool exact) {
+    std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
+    snapshot.encoder().encode(clicks, user, vector, exact ? Precision::Exact : Precision::Fast);
+    if (!std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); }))
+        throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
+    return vector;
+}
+
+std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, std::vector<std::int32_t> items) {
+    if (!snapshot.keeps_repeats()) return last_of_each(items);
+    if (snapshot.merges_repeats()) items.erase(std::unique(items.begin(), items.end()), items.end());
+    return items;
+}
+
+std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, Ids clicks, const Poll& poll) {
+    return clicks_that_count(snapshot, known_items(snapshot, clicks, poll));
+}
 
 /// An asker's vector and filter, and what is known of the answer before any item is scored.
 struct Recommender::Prepared {
@@ -126,7 +136,7 @@ ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
 /// What an asker has had already.
 std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks, std::int32_t user) const {
     std::vector<std::int32_t> items;
-    if (!request_.exclude_seen) return items;
+    if (!request_.exclude_seen.value_or(!snapshot_.keeps_repeats())) return items;
     items.assign(clicks.begin(), clicks.end());
     if (user < 0) return items;
     const auto seen = snapshot_.seen(user);
@@ -135,7 +145,7 @@ std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks,
 }
 
 Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user) const {
-    clicks = last_of_each(clicks);
+    clicks = clicks_that_count(snapshot_, std::move(clicks));
     Prepared prepared{
         {}, user_vector(snapshot_, clicks, user, request_.exact), filter_without(had(clicks, user))};
     prepared.answer.user_known = user >= 0;
@@ -258,7 +268,7 @@ Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& re
 }
 
 std::vector<float> asker_vector(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll) {
-    return user_vector(snapshot, last_of_each(known_items(snapshot, asker.clicks, poll)),
+    return user_vector(snapshot, clicks_that_count(snapshot, asker.clicks, poll),
                        find_user(snapshot, asker.user), exact);
 }
 
