@@ -14,7 +14,7 @@ struct Clicks {
 };
 
 Clicks clicks_that_count(const Snapshot& snapshot, Ids clicks, const Poll& poll) {
-    const auto reach = static_cast<std::size_t>(snapshot.encoder().max_len()) + 1;
+    const auto reach = static_cast<std::size_t>(snapshot.encoder().reach()) + 1;
     Clicks found;
     for (std::size_t i = clicks.size(); i-- > 0 && found.ids.size() < reach;) {
         if (poll && i % kPollEvery == 0) poll();
@@ -35,11 +35,9 @@ class Scores {
         : snapshot_(snapshot), items_(items), exact_(exact), poll_(poll) {}
 
     std::vector<float> of(const Asker& asker) const {
-        const auto vector = asker_vector(snapshot_, asker, exact_, poll_);
-        std::vector<float> scores(items_.size());
-        if (!is_personal(vector)) return scores;
-        for (std::size_t i = 0; i < items_.size(); ++i)
-            scores[i] = score_of(snapshot_, vector, true, items_[i]);
+        const Query query = asker_query(snapshot_, asker, exact_, poll_);
+        std::vector<float> scores;
+        for (const std::int32_t item : items_) scores.push_back(own_score(snapshot_, query, item));
         return scores;
     }
 
@@ -54,7 +52,7 @@ class Scores {
 std::vector<Reason> popular_reasons(const Snapshot& snapshot, std::span<const std::int32_t> items) {
     std::vector<Reason> reasons;
     for (const std::int32_t item : items)
-        reasons.push_back({Source::Popular, -1, score_of(snapshot, {}, false, item)});
+        reasons.push_back({Source::Popular, -1, score_of(snapshot, {{}, false, 0}, item)});
     return reasons;
 }
 
@@ -78,12 +76,12 @@ void weigh_user(std::span<Reason> reasons, bool alone, std::span<const float> wi
 std::vector<Reason> explain(const Snapshot& snapshot, const Asker& asker, std::span<const std::int32_t> items,
                             bool exact, const Poll& poll) {
     const Clicks clicks = clicks_that_count(snapshot, asker.clicks, poll);
-    const auto whole = asker_vector(snapshot, {asker.user, clicks.ids}, exact, poll);
-    if (!is_personal(whole)) return popular_reasons(snapshot, items);
+    if (!asker_query(snapshot, {asker.user, clicks.ids}, exact, poll).known)
+        return popular_reasons(snapshot, items);
     const Scores scores(snapshot, items, exact, poll);
     const auto with = scores.of({asker.user, clicks.ids});
     std::vector<Reason> reasons(items.size(), {Source::Clicks, -1, -std::numeric_limits<float>::infinity()});
-    const auto reach = static_cast<std::size_t>(snapshot.encoder().max_len());
+    const auto reach = static_cast<std::size_t>(snapshot.encoder().reach());
     for (std::size_t left = clicks.ids.size(); left-- > 0 && clicks.ids.size() - left <= reach;) {
         if (poll) poll();
         auto rest = clicks.ids;
