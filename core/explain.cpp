@@ -13,11 +13,9 @@ class Scores {
         : snapshot_(snapshot), items_(items), exact_(exact) {}
 
     std::vector<float> after(std::span<const std::int32_t> clicks, std::int32_t user) const {
-        const auto vector = user_vector(snapshot_, clicks, user, exact_);
-        std::vector<float> scores(items_.size());
-        if (!is_personal(vector)) return scores;
-        for (std::size_t i = 0; i < items_.size(); ++i)
-            scores[i] = score_of(snapshot_, vector, true, items_[i]);
+        const Query query = query_after(snapshot_, clicks, user, exact_);
+        std::vector<float> scores;
+        for (const std::int32_t item : items_) scores.push_back(own_score(snapshot_, query, item));
         return scores;
     }
 
@@ -46,7 +44,7 @@ std::vector<std::int32_t> within_reach(std::span<const std::int32_t> clicks, std
 std::vector<Reason> popular_reasons(const Snapshot& snapshot, std::span<const std::int32_t> items) {
     std::vector<Reason> reasons;
     for (const std::int32_t item : items)
-        reasons.push_back({Source::Popular, -1, score_of(snapshot, {}, false, item)});
+        reasons.push_back({Source::Popular, -1, score_of(snapshot, {{}, false, 0}, item)});
     return reasons;
 }
 
@@ -69,12 +67,12 @@ void weigh_user(std::span<Reason> reasons, bool alone, std::span<const float> wi
 
 std::vector<Reason> explain(const Snapshot& snapshot, const Asker& asker, std::span<const std::int32_t> items,
                             bool exact, const Poll& poll) {
-    const auto reach = static_cast<std::size_t>(snapshot.encoder().max_len());
+    const auto reach = static_cast<std::size_t>(snapshot.encoder().reach());
     auto clicks = clicks_that_count(snapshot, asker.clicks, poll);
     if (!snapshot.keeps_repeats() && clicks.size() > reach)  // each once: no more than one moves up
         clicks.erase(clicks.begin(), clicks.end() - static_cast<std::ptrdiff_t>(reach + 1));
     const std::int32_t user = find_user(snapshot, asker.user);
-    if (!is_personal(user_vector(snapshot, clicks, user, exact))) return popular_reasons(snapshot, items);
+    if (!query_after(snapshot, clicks, user, exact).known) return popular_reasons(snapshot, items);
     const Scores scores(snapshot, items, exact);
     const auto with = scores.after(clicks, user);
     std::vector<Reason> reasons(items.size(), {Source::Clicks, -1, -std::numeric_limits<float>::infinity()});

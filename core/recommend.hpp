@@ -52,12 +52,31 @@ struct Answer {
     std::vector<std::uint32_t> unknown_clicks;  ///< positions in Asker::clicks
 };
 
+/// What items are scored with for one asker: score(i) = vector . E(i) + offset, as the model's form says.
+/// 为某个请求者计分所用的查询：score(i) = vector · E(i) + offset，形式由模型规定。
+struct Query {
+    std::vector<float> vector;  ///< [dim]
+    bool known;  ///< whether the model has anything to say of the asker; else popularity answers
+    float offset = 0;
+};
+
+/// A query that somebody else keeps. 由他人保存的查询。
+struct QueryView {
+    std::span<const float> vector;
+    bool known;
+    float offset;
+
+    QueryView(std::span<const float> vector, bool known, float offset)
+        : vector(vector), known(known), offset(offset) {}
+    QueryView(const Query& query) : QueryView(query.vector, query.known, query.offset) {}
+};
+
 /// Answers askers of one request over one snapshot. Clicks count as clicks_that_count() says.
-/// Scores: cosine in [-1, 1]; for Source::Popular the item's share of all (recent) interactions, in [0, 1]. A
-/// user whose vector is zero (never trained) and who comes without clicks gets Source::Popular, with
-/// user_known true. k < 1 gives no items. Error (data corrupted) when the snapshot turns out to be damaged.
-/// 在一个快照上以同一请求回答多个请求者。点击按 clicks_that_count() 计入。得分为余弦；热门回退时为该物品在全部（近期）交互中的占比。
-/// 向量全零（从未训练）且没有点击的用户得到 Source::Popular，user_known 仍为 true。快照损坏时抛出
+/// Scores are what the model's form says (a cosine is in [-1, 1]); for Source::Popular the item's share of all (recent)
+/// interactions, in [0, 1]. A user of the model of whom it has nothing to say (never trained) and who comes without clicks gets
+/// Source::Popular, with user_known true. k < 1 gives no items. Error (data corrupted) when the snapshot turns out to be damaged.
+/// 在一个快照上以同一请求回答多个请求者。点击按 clicks_that_count() 计入。得分形式由模型规定（余弦在 [-1, 1] 内）；热门回退时为该物品在全部（近期）交互中的占比。
+/// 模型对其一无所知（从未训练）且没有点击的用户得到 Source::Popular，user_known 仍为 true。快照损坏时抛出
 /// Error（数据损坏）。
 class Recommender {
   public:
@@ -83,10 +102,11 @@ class Recommender {
     std::vector<Answer> answer_block(std::span<Prepared> askers) const;
     std::vector<std::vector<ScoredItem>> nearest(std::span<const Prepared* const> askers) const;
     std::vector<ScoredItem> nearest_alone(const Prepared& asker) const;
+    std::vector<ScoredItem> nearest_directions(const Prepared& asker) const;
     std::vector<ScoredItem> exact(const Prepared& asker) const;
     bool short_list() const;
     bool uses_index() const;
-    Wanted wanted() const { return {request_.k, request_.min_score}; }
+    Wanted wanted(const Query& query) const { return {request_.k, request_.min_score - query.offset}; }
 
     const Snapshot& snapshot_;
     const Request& request_;
@@ -106,21 +126,21 @@ std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, std::vecto
 /// The index of a user, -1 for an unknown id and for nobody. 用户下标；未知 id 或无用户时为 -1。
 std::int32_t find_user(const Snapshot& snapshot, std::string_view user);
 
-/// The unit vector of a user, an index or -1, after clicks that count, [dim]. Error (data corrupted) when the
-/// model gives one that is not finite. 用户在（计入的）点击之后的单位向量；非有限值时抛出 Error（数据损坏）。
-std::vector<float> user_vector(const Snapshot& snapshot, std::span<const std::int32_t> clicks,
-                               std::int32_t user, bool exact);
-/// The unit vector that an asker's items are scored with, [dim]; all zeros when neither user nor clicks are
-/// known. 用于计分的单位向量；用户与点击均未知时全为零。
-std::vector<float> asker_vector(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll);
+/// The query of a user, an index or -1, after clicks that count. Error (data corrupted) when the model gives one that is not
+/// finite. 用户（下标或 -1）在（计入的）点击之后的查询；非有限值时抛出 Error（数据损坏）。
+Query query_after(const Snapshot& snapshot, std::span<const std::int32_t> clicks, std::int32_t user,
+                  bool exact);
+/// The query of an asker. 请求者的查询。
+Query asker_query(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll);
 
-/// Whether a vector says anything: one of zeros is answered by popularity. 向量是否含信息；全零时以热门回答。
-bool is_personal(std::span<const float> vector);
-/// What a recommendation would give an item as its score; `personal` as is_personal(vector) says.
-/// 推荐时该物品会得到的分数；personal 即 is_personal(vector)。
-float score_of(const Snapshot& snapshot, std::span<const float> vector, bool personal, std::int32_t item);
+/// What a recommendation would give an item as its score; for a query that is not known the item's share of interactions.
+/// 推荐时该物品会得到的分数；未知请求者则为该物品在交互中的占比。
+float score_of(const Snapshot& snapshot, const QueryView& query, std::int32_t item);
+/// The query's own score of an item, also when it is not known. 查询本身对该物品的得分，未知时亦然。
+float own_score(const Snapshot& snapshot, const QueryView& query, std::int32_t item);
 
-/// An item's unit vector, [dim]; `item` is an index of the snapshot. 物品的单位向量；item 为快照中的下标。
+/// An item's row, [dim], of unit length for Link::Cosine; `item` is an index of the snapshot.
+/// 物品的行向量（Link::Cosine 时为单位长度）；item 为快照中的下标。
 std::vector<float> item_vector(const Snapshot& snapshot, std::int32_t item);
 
 }  // namespace seqrec

@@ -31,6 +31,10 @@ DROP FUNCTION seqrec.current_state(seqrec.jobs), seqrec.worker_pid(bigint), seqr
 DELETE FROM seqrec.event_keys WHERE pg_catalog.to_regrole(pg_catalog.quote_ident(owner)) IS NULL;
 ALTER TABLE seqrec.models ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
+-- All models of 0.1.0 score by the cosine.
+ALTER TABLE seqrec.models ADD COLUMN score jsonb NOT NULL DEFAULT '{"link": "cosine", "item_bias": false, "user_offset": false}';
+ALTER TABLE seqrec.models ALTER COLUMN score DROP DEFAULT;
+
 ALTER TABLE seqrec.jobs ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
 ALTER TABLE seqrec.event_keys ALTER COLUMN owner TYPE regrole USING pg_catalog.to_regrole(pg_catalog.quote_ident(owner));

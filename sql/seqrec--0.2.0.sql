@@ -16,6 +16,7 @@ CREATE TABLE seqrec.models (
     active boolean NOT NULL DEFAULT false,
     owner regrole NOT NULL,  -- the role itself: follows a rename, and is dumped as its name
     source jsonb NOT NULL,
+    score jsonb NOT NULL,  -- the form of its scores: link, item_bias, user_offset
     config jsonb NOT NULL,
     metrics jsonb NOT NULL,
     dim integer NOT NULL,

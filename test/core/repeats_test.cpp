@@ -49,11 +49,11 @@ class Repeats : public ::testing::Test {
     }
 
     std::vector<float> vector_after(const Snapshot& snapshot, const Indexes& clicks) const {
-        return asker_vector(snapshot, {"nobody", ids(clicks)}, true, {});
+        return asker_query(snapshot, {"nobody", ids(clicks)}, true, {}).vector;
     }
     std::vector<float> encoded(const Snapshot& snapshot, const Indexes& clicks) const {
         std::vector<float> vector(static_cast<std::size_t>(model_.dim));
-        snapshot.encoder().encode(clicks, -1, vector, Precision::Exact);
+        snapshot.encoder().encode({clicks, -1}, vector, Precision::Exact);
         return vector;
     }
 
@@ -91,7 +91,7 @@ TEST_F(Repeats, CountAsTheModelWasTrained) {
 TEST_F(Repeats, UnknownClicksDoNotPartARepeat) {
     const Snapshot merge = written(kMerge);
     const std::vector<std::string_view> clicks = {"item-3", "never heard", "item-3"};
-    EXPECT_EQ(asker_vector(merge, {"nobody", clicks}, true, {}), encoded(merge, {3}));
+    EXPECT_EQ(asker_query(merge, {"nobody", clicks}, true, {}).vector, encoded(merge, {3}));
 }
 
 TEST_F(Repeats, SeenItemsAreLeftOutUnlessTheModelKeepsRepeats) {
@@ -137,7 +137,7 @@ TEST_F(Repeats, ExplainLeavesOutEveryPlaceOfAnItem) {
     for (const char* config : {kKeep, kMerge}) {
         const Snapshot snapshot = written(config);
         const auto score = [&](const Indexes& after, std::int32_t item) {
-            return score_of(snapshot, vector_after(snapshot, after), true, item);
+            return score_of(snapshot, asker_query(snapshot, {"nobody", ids(after)}, true, {}), item);
         };
         const auto reasons = explain(snapshot, {"nobody", ids(clicks)}, everything(), true, {});
         for (const std::int32_t item : everything()) {

@@ -2,53 +2,19 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <memory>
+#include <limits>
 
+#include "kernels/step_kernels.hpp"
 #include "measure/ten_best.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
-using Histories = std::vector<std::span<const std::int32_t>>;
 
-constexpr std::int64_t kTokens = 4096;  // encoded at a time
-constexpr std::int64_t kUsers = 96;     // scored at a time
+constexpr std::int64_t kUsers = 96;  // scored at a time
 
 const kernels::Table& k() { return kernels::table(); }
-
-/// Encodes users [begin, end) of the lists into their rows of `result`, a member's slice of columns from
-/// `first` on; slices have the length 1 / sqrt(number of members).
-void encode_part(const Snapshot& snapshot, const Histories& histories, const std::vector<std::int32_t>& ids,
-                 std::size_t begin, std::size_t end, const Tensor& result, std::int64_t first) {
-    const std::int64_t wide = result.size(1), dim = snapshot.model.item.size(1);
-    const float share = std::sqrt(static_cast<float>(wide / dim));
-    const auto max_len = static_cast<std::size_t>(snapshot.model.position.size(0));
-    auto batch = std::make_shared<Packed>();
-    for (std::size_t i = begin; i < end; ++i)
-        batch->append(histories[i].last(std::min(histories[i].size(), max_len)), ids[i]);
-    const Tensor hidden = batch->tokens() > 0 ? snapshot.model.forward(batch, {}) : Tensor();
-    for (std::size_t i = begin; i < end; ++i) {
-        float* row = result.data_ptr<float>() + static_cast<std::int64_t>(i) * wide + first;
-        const std::int64_t last = batch->offsets[i - begin + 1];
-        std::fill_n(row, dim, 0.0f);
-        if (last > batch->offsets[i - begin])
-            std::copy_n(hidden.data_ptr<float>() + (last - 1) * dim, dim, row);
-        if (ids[i] >= 0) k().axpy(snapshot.users.data_ptr<float>() + ids[i] * dim, row, dim, 1);
-        const float length = share * std::sqrt(k().dot(row, row, dim));
-        for (std::int64_t d = 0; d < dim && length > 0; ++d) row[d] /= length;
-    }
-}
-
-/// The next end so that [begin, end) holds about kTokens tokens.
-std::size_t encode_end(const Histories& histories, std::size_t begin) {
-    std::int64_t tokens = 0;
-    std::size_t end = begin;
-    while (end < histories.size() && tokens < kTokens)
-        tokens += static_cast<std::int64_t>(std::min<std::size_t>(histories[end++].size(), 1024));
-    return end;
-}
 
 /// The held-out items of a few users, ranked chunk of items by chunk, so that a score is read while it is
 /// still in the second-level cache. All scores come from the same product, whose every element is summed in
@@ -110,7 +76,7 @@ class UserBlock {
     }
 
     static constexpr std::int64_t kItems = 2048;
-    static constexpr float kExcluded = -100;  // below every sum of cosines
+    static constexpr float kExcluded = -std::numeric_limits<float>::infinity();  // below every score
     const Tensor &matrix_, &vectors_;
     std::vector<std::int32_t> targets_;
     std::vector<std::vector<std::int32_t>> seen_;
@@ -121,27 +87,6 @@ class UserBlock {
 };
 
 }  // namespace
-
-Tensor encode(const Members& members, const Histories& histories, const std::vector<std::int32_t>& ids) {
-    const at::NoGradGuard no_gradients;
-    const std::int64_t dim = members[0].model.item.size(1), count = static_cast<std::int64_t>(members.size());
-    Tensor result = at::empty({static_cast<std::int64_t>(histories.size()), count * dim});
-    for (std::size_t begin = 0; begin < histories.size();) {
-        const std::size_t end = encode_end(histories, begin);
-        for (std::int64_t m = 0; m < count; ++m)
-            encode_part(members[static_cast<std::size_t>(m)], histories, ids, begin, end, result, m * dim);
-        begin = end;
-    }
-    return result;
-}
-
-Tensor item_directions(const Members& members) {
-    const at::NoGradGuard no_gradients;
-    if (members.size() == 1) return unit_rows(members[0].model.item);
-    std::vector<Tensor> slices;
-    for (const Snapshot& member : members) slices.push_back(unit_rows(member.model.item));
-    return at::cat(slices, 1);
-}
 
 namespace {
 
@@ -165,9 +110,9 @@ struct Asked {
 }  // namespace
 
 Ranking rank_held_out(const Dataset& data, const std::vector<Question>& questions, HeldOut which,
-                      const Members& members, Workers& workers, const std::function<void(double)>& poll) {
+                      const Weights& weights, Workers& workers, const std::function<void(double)>& poll) {
     const auto count = static_cast<std::int64_t>(questions.size());
-    const Tensor matrix = item_directions(members);
+    const Tensor matrix = weights.item_rows();
     Ranking ranking;
     ranking.ranks.resize(questions.size());
     std::vector<std::atomic<bool>> shown(static_cast<std::size_t>(data.items()));
@@ -176,7 +121,7 @@ Ranking rank_held_out(const Dataset& data, const std::vector<Question>& question
         for (std::int64_t begin; (begin = next.fetch_add(kUsers)) < count;) {
             const std::int64_t end = std::min(begin + kUsers, count);
             const Asked asked(data, {questions.begin() + begin, questions.begin() + end});
-            const Tensor vectors = encode(members, asked.histories, asked.users);
+            const Tensor vectors = weights.encode(asked.histories, asked.users);
             const UserBlock block(matrix, vectors, asked.hidden, asked.targets, which == HeldOut::Test);
             for (std::int64_t q = begin; q < end; ++q)
                 ranking.ranks[static_cast<std::size_t>(q)] = block.rank(static_cast<std::size_t>(q - begin));

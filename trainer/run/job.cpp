@@ -7,14 +7,15 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "core/error.hpp"
 #include "core/options.hpp"
 #include "files/model_file.hpp"
 #include "index/indexing.hpp"
-#include "kinds/transformer/training.hpp"
-#include "kinds/transformer/warm_start.hpp"
+#include "kinds/trainer_kind.hpp"
 #include "measure/baselines.hpp"
+#include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
 #include "run/leftovers.hpp"
 #include "run/memory_errors.hpp"
@@ -45,7 +46,7 @@ Job read_job(const std::string& path) {
                 job.value("options", json::object())};
     } catch (const json::exception& error) {
         throw Error(sqlstate::kInvalidParameter, "job file is not valid: " + std::string(error.what()),
-                    R"(It is {"dataset": PATH, "model": PATH, "kind": "transformer", "options": {…}}.)");
+                    R"(It is {"dataset": PATH, "model": PATH, "kind": NAME, "options": {…}}.)");
     }
 }
 
@@ -69,7 +70,7 @@ std::size_t test_limit(const Dataset& data) {
 }
 
 /// Test metrics of the model and of the baselines.
-json evaluate(const Dataset& data, const Members& best, Workers& workers, Reporter& reporter) {
+json evaluate(const Dataset& data, const Weights& best, Workers& workers, Reporter& reporter) {
     const auto questions = [&](HeldOut which) { return thin_out(data.questions(which), test_limit(data)); };
     const std::vector<Question> test = questions(HeldOut::Test);
     const auto poll = [&](double share) {
@@ -98,13 +99,34 @@ json evaluate(const Dataset& data, const Members& best, Workers& workers, Report
     return metrics;
 }
 
-json earlier_config(const Job& job) {
-    if (job.init.empty()) return nullptr;
-    return json::parse(SafetensorsFile::open(job.init).meta("config"));
+/// The model that the job names to start from.
+std::optional<EarlierModel> open_earlier(const Job& job) {
+    if (job.init.empty()) return std::nullopt;
+    EarlierModel earlier(job.init, job.dataset);
+    if (kind_of(earlier.file).name != job.kind)
+        throw Error(sqlstate::kInvalidParameter, "the model to start from is of another kind",
+                    "A training can start only from a model of its own kind.");
+    return earlier;
 }
 
-/// Repeats are left to the earlier model to decide where it is not asked for: the next night's data may lie on
-/// the other side of the line, the model would be another one.
+/// Users are evaluated only on what the earlier model does not know.
+void build_on(const EarlierModel& earlier, Dataset& data, Reporter& reporter) {
+    const std::size_t before = users_of(data.questions(HeldOut::Test));
+    data.evaluate_only_after(earlier.seen_until);
+    data.know_until(earlier.seen_until);
+    const std::size_t after = users_of(data.questions(HeldOut::Test));
+    reporter.event(
+        "warning",
+        {{"message", "started from a model that knows " + std::to_string(earlier.known_items()) + " of " +
+                         std::to_string(data.items()) + " items and " +
+                         std::to_string(earlier.known_users()) + " of " + std::to_string(data.users()) +
+                         " users; " + std::to_string(after) + " of " + std::to_string(before) +
+                         (data.split_by_time() ? " users have only new items to be evaluated on"
+                                               : " users have two new items to be evaluated on")}});
+}
+
+/// Repeats are left to the earlier model to decide where they are not asked for: the next night's data may lie
+/// on the other side of the line, and the model would be another one.
 DatasetOptions dataset_options(const json& options, const json& earlier) {
     DatasetOptions chosen(options);
     if (chosen.repeats == "auto" && earlier.is_object()) chosen.repeats = earlier.value("repeats", "first");
@@ -119,88 +141,55 @@ std::string nothing_held_out(const Dataset& data) {
            ", so nothing could be held out: metrics are null";
 }
 
-Members fresh_start(const Dataset& data, const Settings& settings, Random& random) {
-    Members start(static_cast<std::size_t>(settings.members));
-    for (Snapshot& member : start) {
-        member.model = Transformer(settings, data.items(), random);
-        member.users = at::zeros({data.users(), settings.dim}, at::kFloat);
-    }
-    return start;
+json config_of(const std::optional<EarlierModel>& earlier) {
+    return earlier ? json::parse(earlier->file.meta("config")) : json();
 }
 
-/// The weights of the model that the job names; users are then evaluated only on what it does not know.
-Members warm_start(const Job& job, Dataset& data, const Settings& settings, Random& random,
-                   Reporter& reporter) {
-    WarmStart start = read_warm_start(job.init, job.dataset, settings, random);
-    const std::size_t before = users_of(data.questions(HeldOut::Test));
-    data.evaluate_only_after(start.seen_until);
-    data.know_until(start.seen_until);
-    reporter.event(
-        "warning",
-        {{"message", "started from a model that knows " + std::to_string(start.known_items) + " of " +
-                         std::to_string(data.items()) + " items and " + std::to_string(start.known_users) +
-                         " of " + std::to_string(data.users()) + " users; " +
-                         std::to_string(users_of(data.questions(HeldOut::Test))) + " of " + std::to_string(before) +
-                         " users have two new items to be evaluated on"}});
-    return std::move(start.members);
+/// The options with those of all kinds decided.
+json decided(json options) {
+    json& threads = options.at("threads");
+    if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
+    return options;
 }
 
-/// What the turns of a job give: the weights that are measured, those that are served, and what was counted.
-struct Trained {
-    Members held_out, served;
-    json metrics = json::object();
-};
-
-/// Trains one member after the other; each starts from its own weights and draws its own random numbers.
-Trained train_members(const Job& job, const Dataset& data, const Settings& settings, Members start,
-                      Random& random, Workers& workers, Reporter& reporter) {
-    Trained trained;
-    Turn turn{0, settings.members};
-    for (; turn.number < turn.of; ++turn.number) {
-        std::string path = job.checkpoint;
-        if (!path.empty()) path.append(".").append(std::to_string(turn.number));
-        Checkpoint checkpoint(path, data.job());
-        Training training(data, settings, std::move(start[static_cast<std::size_t>(turn.number)]),
-                          Random(random.next()), turn, workers, reporter, checkpoint);
-        training.run();
-        trained.held_out.push_back(training.best());
-        training.fit_all();
-        trained.served.push_back(training.best());
-        trained.metrics = training.metrics(trained.metrics);
-        turn.epochs_before = trained.metrics["epochs"];
-        turn.seconds_before = trained.metrics["train_seconds"];
-    }
-    return trained;
+/// Adds the index to what is said of the model, when the options ask for one.
+std::optional<ModelIndex> add_index(const json& options, const Kind& kind, const Dataset& data,
+                                    Trained& trained, Workers& workers, Reporter& reporter) {
+    const at::Tensor rows = trained.served->item_rows();
+    const bool wanted = wants_index(options.at("index"), rows);
+    trained.config["index"] = wanted ? "ivf" : "none";
+    trained.config["lists"] = trained.config["probes"] = 0;
+    if (!wanted) return std::nullopt;
+    ModelIndex index =
+        index_items(*trained.served, rows, kind.form, data, options.at("seed"), workers, reporter);
+    trained.metrics.update(index.metrics());
+    trained.config["lists"] = index.items.lists();
+    trained.config["probes"] = index.probes.count;
+    return index;
 }
 
 void train(const std::string& path, Reporter& reporter) {
     reporter.progress({{"phase", "loading"}, {"percent", 0}});  // first: who reads it then limits the memory
     const Job job = read_job(path);
     remove_leftovers(job.model, job.checkpoint);
-    const json options = resolve_options(job.kind, job.options);
-    const json earlier = earlier_config(job);
-    Dataset data(job.dataset, dataset_options(options, earlier));
-    const Settings settings(options, data, earlier);
-    Random random(static_cast<std::uint64_t>(settings.seed));
-    Members start = job.init.empty() ? fresh_start(data, settings, random)
-                                     : warm_start(job, data, settings, random, reporter);
-    if (data.questions(HeldOut::Test).empty() && job.init.empty())  // a warm start has told how many there are
+    const TrainerKind& kind = trainer_kind(job.kind);
+    const json options = decided(resolve_options(job.kind, job.options));
+    const std::optional<EarlierModel> earlier = open_earlier(job);
+    Dataset data(job.dataset, dataset_options(options, config_of(earlier)));
+    if (earlier) build_on(*earlier, data, reporter);
+    const auto model = kind.make(options, data, config_of(earlier));
+    if (earlier) model->start_from(*earlier);
+    if (data.questions(HeldOut::Test).empty() && !earlier)  // a warm start has told already how many there are
         reporter.warning(nothing_held_out(data));
-    Workers workers(static_cast<int>(settings.threads));
-    Trained trained = train_members(job, data, settings, std::move(start), random, workers, reporter);
-    trained.metrics.update(evaluate(data, trained.held_out, workers, reporter));
-    for (const char* name : {"flops", "step_seconds"}) trained.metrics.erase(name);
-    const std::optional<ModelIndex> index = index_items(trained.served, data, settings, workers, reporter);
-    if (index) trained.metrics.update(index->metrics());
-    json config = settings.to_json();
-    config.update(data.config());
-    config["lists"] = index ? index->items.lists() : 0;
-    config["probes"] = index ? index->probes.count : 0;
-    config["trained_epochs"] = trained.metrics["epochs"].get<std::int64_t>() / settings.members;
+    Workers workers(options.at("threads").get<int>());
+    Trained trained = model->train({data, workers, reporter, job.checkpoint});
+    trained.metrics.update(evaluate(data, *trained.measured, workers, reporter));
+    trained.config.update(data.config());
+    const auto index = add_index(options, *kind.kind, data, trained, workers, reporter);
     reporter.progress({{"phase", "writing"}});
-    write_model(job.model, std::move(trained.served), data, index ? &index->items : nullptr, config,
-                trained.metrics);
-    reporter.event("done", {{"metrics", trained.metrics}, {"config", config}});
+    write_model(job.model, {*kind.kind, trained.config, trained.metrics}, *trained.served, data,
+                index ? &index->items : nullptr);
+    reporter.event("done", {{"metrics", trained.metrics}, {"config", trained.config}});
 }
 
 /// Written beforehand: there may be no memory to make it when it is needed.

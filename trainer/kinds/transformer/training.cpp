@@ -76,7 +76,7 @@ std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
 
 }  // namespace
 
-Training::Training(const Dataset& data, const Settings& settings, Snapshot start, Random random, Turn turn,
+Training::Training(const Dataset& data, const Settings& settings, Member start, Random random, Turn turn,
                    Workers& workers, Reporter& reporter, Checkpoint& checkpoint)
     : data_(data),
       settings_(settings),
@@ -85,7 +85,7 @@ Training::Training(const Dataset& data, const Settings& settings, Snapshot start
       reporter_(reporter),
       checkpoint_(checkpoint),
       random_(random),
-      model_(std::move(start.model)),
+      model_(std::move(start.network)),
       optimizer_(dense_weights(model_, settings.sampled_items > 0)),
       users_(std::move(start.users)),
       label_share_(shares(data.counts(Part::Training))),
@@ -159,8 +159,8 @@ bool Training::cool_down() {
 }
 
 /// Goes on from these weights, as if training had just begun.
-void Training::start_from(const Snapshot& weights) {
-    model_ = weights.model;
+void Training::start_from(const Member& weights) {
+    model_ = weights.network;
     model_.for_each([](const std::string&, Tensor& tensor) { tensor = tensor.clone(); });
     optimizer_ = DenseOptimizer(dense_weights(model_, items_.has_value()));
     if (items_) items_.emplace(model_.item);
@@ -176,7 +176,7 @@ void Training::fit_all() {
     if (!settings_.refit || data_.questions(HeldOut::Test).empty()) return;
     part_ = Part::All;
     label_share_ = shares(data_.counts(part_));
-    start_from({best_.model, best_users_});
+    start_from({best_.network, best_users_});
     final_epochs_ =
         std::max<std::int64_t>(1, std::llround(kFinalShare * static_cast<double>(now_.best_epoch)));
     now_.begun = now_.epoch;
@@ -250,24 +250,25 @@ double Training::update(std::vector<ShardOutput>& outputs) {
     return loss;
 }
 
-Snapshot Training::averaged() {
-    Snapshot snapshot{model_, users_.average(schedule_.step(), last_step_.average_rate)};
+Member Training::averaged() {
+    Member member{model_, users_.average(schedule_.step(), last_step_.average_rate)};
     std::size_t i = 0;
-    snapshot.model.for_each([&](const std::string&, Tensor& tensor) {
+    member.network.for_each([&](const std::string&, Tensor& tensor) {
         const Tensor& average = optimizer_.averages()[i++];
         tensor =
             average.defined() ? average.clone() : items_->average(schedule_.step(), last_step_.average_rate);
     });
-    return snapshot;
+    return member;
 }
 
-nlohmann::json Training::validation_metrics(const Snapshot& snapshot) {
+nlohmann::json Training::validation_metrics(const Member& member) {
     const auto poll = [&](double share) {
         reporter_.progress(
             {{"phase", "evaluating"}, {"evaluated", share}, {"epoch", turn_.epochs_before + now_.epoch}});
     };
-    return ranking_metrics(
-        rank_held_out(data_, validation_questions_, HeldOut::Validation, {snapshot}, workers_, poll).ranks);
+    return ranking_metrics(rank_held_out(data_, validation_questions_, HeldOut::Validation,
+                                         TransformerWeights({member}), workers_, poll)
+                               .ranks);
 }
 
 /// Shortens the users' vectors, or drops them, when the validation items rank better so: the long-term
@@ -276,7 +277,7 @@ void Training::choose_user_scale() {
     if (validation_questions_.empty()) return;
     best_users_ = best_.users;
     for (const double scale : {0.0, 0.5}) {
-        const Snapshot trial{best_.model, best_users_ * scale};
+        const Member trial{best_.network, best_users_ * scale};
         const nlohmann::json metrics = validation_metrics(trial);
         if (scale == 0) clicks_only_ = metrics["ndcg@10"];
         if (metrics["ndcg@10"].get<double>() <= now_.best_ndcg) continue;
@@ -291,7 +292,7 @@ void Training::choose_user_scale() {
 void Training::validate() {
     const double begin = seconds();
     now_.validated_step = schedule_.step();
-    Snapshot now = averaged();
+    Member now = averaged();
     const nlohmann::json metrics = validation_metrics(now);
     now_.validation_seconds = seconds() - begin;
     const double ndcg = validation_questions_.empty() ? 0 : metrics["ndcg@10"].get<double>();
@@ -354,7 +355,7 @@ std::vector<NamedTensor> Training::tensors() {
     users_.for_each("users.", add);
     if (items_) items_->for_each("items.", add);
     if (now_.best_epoch == 0) return list;
-    best_.model.for_each([&](const std::string& name, Tensor& tensor) { add("best." + name, tensor); });
+    best_.network.for_each([&](const std::string& name, Tensor& tensor) { add("best." + name, tensor); });
     add("best.users", best_.users);
     return list;
 }
@@ -375,7 +376,7 @@ void Training::resume() {
     schedule_.restart(now_.step);
     if (now_.best_epoch > 0) {
         best_ = {model_, users_.weight().clone()};
-        best_.model.for_each([](const std::string&, Tensor& tensor) { tensor = at::empty_like(tensor); });
+        best_.network.for_each([](const std::string&, Tensor& tensor) { tensor = at::empty_like(tensor); });
     }
     for (const auto& [name, tensor] : tensors()) tensor.copy_(read_tensor(stored->file, name));
     reporter_.warning("went on after epoch " + std::to_string(now_.epoch) + ", where it was interrupted");
