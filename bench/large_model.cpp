@@ -120,6 +120,7 @@ void run(const char* path, Reporter& reporter) {
     const TransformerWeights weights(std::move(members));
     const at::Tensor rows = weights.item_rows();
     nlohmann::json config = settings.to_json(), metrics = nlohmann::json::object();
+    config.update(data.config());
     config["members"] = 1;
     std::optional<ModelIndex> index;
     if (wants_index(options.at("index"), rows))

@@ -59,23 +59,6 @@ std::vector<std::int32_t> last_of_each(std::span<const std::int32_t> clicks) {
     return items;
 }
 
-std::int32_t find_user(const Snapshot& snapshot, std::string_view user) {
-    return user.data() ? snapshot.users().find(user) : -1;
-}
-
-Query query_of(const Snapshot& snapshot, std::span<const std::int32_t> clicks, std::int32_t user,
-               bool exact) {
-    Query query{std::vector<float>(static_cast<std::size_t>(snapshot.dim())), false};
-    const Encoded encoded =
-        snapshot.encoder().encode({clicks, user}, query.vector, exact ? Precision::Exact : Precision::Fast);
-    query.known = encoded.known;
-    query.offset = encoded.offset;
-    if (!std::isfinite(query.offset) ||
-        !std::all_of(query.vector.begin(), query.vector.end(), [](float x) { return std::isfinite(x); }))
-        throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
-    return query;
-}
-
 /// A query as the scan takes it, whose rows are no longer than 1.
 std::vector<float> scan_vector(const Snapshot& snapshot, std::vector<float> vector) {
     if (snapshot.longest() != 1)
@@ -124,6 +107,33 @@ void scan_all(const Codes& codes, std::span<Search> searches, std::size_t bytes,
 
 }  // namespace
 
+std::int32_t find_user(const Snapshot& snapshot, std::string_view user) {
+    return user.data() ? snapshot.users().find(user) : -1;
+}
+
+Query query_after(const Snapshot& snapshot, std::span<const std::int32_t> clicks, std::int32_t user,
+                  bool exact) {
+    Query query{std::vector<float>(static_cast<std::size_t>(snapshot.dim())), false};
+    const Encoded encoded =
+        snapshot.encoder().encode({clicks, user}, query.vector, exact ? Precision::Exact : Precision::Fast);
+    query.known = encoded.known;
+    query.offset = encoded.offset;
+    if (!std::isfinite(query.offset) ||
+        !std::all_of(query.vector.begin(), query.vector.end(), [](float x) { return std::isfinite(x); }))
+        throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
+    return query;
+}
+
+std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, std::vector<std::int32_t> items) {
+    if (!snapshot.keeps_repeats()) return last_of_each(items);
+    if (snapshot.merges_repeats()) items.erase(std::unique(items.begin(), items.end()), items.end());
+    return items;
+}
+
+std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, Ids clicks, const Poll& poll) {
+    return clicks_that_count(snapshot, known_items(snapshot, clicks, poll));
+}
+
 /// An asker's query and filter, and what is known of the answer before any item is scored.
 struct Recommender::Prepared {
     Answer answer;
@@ -153,7 +163,7 @@ ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
 /// What an asker has had already.
 std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks, std::int32_t user) const {
     std::vector<std::int32_t> items;
-    if (!request_.exclude_seen) return items;
+    if (!request_.exclude_seen.value_or(!snapshot_.keeps_repeats())) return items;
     items.assign(clicks.begin(), clicks.end());
     if (user < 0) return items;
     const auto seen = snapshot_.seen(user);
@@ -162,9 +172,9 @@ std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks,
 }
 
 Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user) const {
-    clicks = last_of_each(clicks);
+    clicks = clicks_that_count(snapshot_, std::move(clicks));
     Prepared prepared{
-        {}, query_of(snapshot_, clicks, user, request_.exact), filter_without(had(clicks, user))};
+        {}, query_after(snapshot_, clicks, user, request_.exact), filter_without(had(clicks, user))};
     prepared.query.vector = scan_vector(snapshot_, std::move(prepared.query.vector));
     prepared.answer.user_known = user >= 0;
     prepared.answer.source = !prepared.query.known ? Source::Popular
@@ -300,8 +310,8 @@ Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& re
 }
 
 Query asker_query(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll) {
-    return query_of(snapshot, last_of_each(known_items(snapshot, asker.clicks, poll)),
-                    find_user(snapshot, asker.user), exact);
+    return query_after(snapshot, clicks_that_count(snapshot, asker.clicks, poll),
+                       find_user(snapshot, asker.user), exact);
 }
 
 float own_score(const Snapshot& snapshot, const QueryView& query, std::int32_t item) {

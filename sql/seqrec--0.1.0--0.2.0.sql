@@ -189,7 +189,7 @@ COMMENT ON FUNCTION seqrec.rows_from_k(internal) IS
 'tells the planner how many rows a function that takes k returns';
 
 COMMENT ON FUNCTION @extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) IS
-'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now; items of exclude, and with exclude_seen those clicked or had in training, are left out; candidates, when given, are the only items answered';
+'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered';
 
 COMMENT ON FUNCTION @extschema@.seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real) IS
 'seqrec_recommend for tables whose ids are integers';
@@ -214,7 +214,7 @@ CREATE FUNCTION seqrec.answers(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude text[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text)

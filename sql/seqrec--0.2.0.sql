@@ -274,13 +274,13 @@ CREATE FUNCTION @extschema@.seqrec_recommend(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude text[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend_text';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) IS
-'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now; items of exclude, and with exclude_seen those clicked or had in training, are left out; candidates, when given, are the only items answered';
+'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered';
 
 CREATE FUNCTION @extschema@.seqrec_recommend(
     user_id bigint,
@@ -288,7 +288,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude bigint[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates bigint[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id bigint, score real)
@@ -302,7 +302,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_info(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude text[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS jsonb
@@ -322,7 +322,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_batch(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude text[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (request integer, user_id text, rank integer, item_id text, score real, source text)
@@ -337,7 +337,7 @@ CREATE FUNCTION seqrec.answers(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude text[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text)
@@ -349,7 +349,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_all(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude text[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (user_id text, rank integer, item_id text, score real)

@@ -68,6 +68,15 @@ Snapshot::Snapshot(std::unique_ptr<const SafetensorsFile> file)
     item_popularity_ = file_->get<float>("item.popularity", {items_.size()});
     seen_offsets_ = file_->get<std::int64_t>("user.seen.offsets", {users_.size() + 1});
     seen_items_ = file_->get<std::int32_t>("user.seen.items", {-1});
+    read_repeats();
+}
+
+/// A config without them is of a version that reduced all repeats.
+void Snapshot::read_repeats() {
+    const auto config = nlohmann::json::parse(file_->meta("config"), nullptr, false);
+    if (!config.is_object()) return;
+    keeps_repeats_ = config.contains("repeats") && config["repeats"] == "keep";
+    merges_repeats_ = config.contains("merge_seconds") && config["merge_seconds"].is_number();
 }
 
 std::span<const std::int32_t> Snapshot::seen(std::int32_t user) const {

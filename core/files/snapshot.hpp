@@ -51,14 +51,20 @@ class Snapshot {
     std::span<const float> item_popularity() const { return item_popularity_; }
     double popularity_total() const { return popularity_total_; }
     int dim() const { return encoder_->dim(); }
-    /// The items that a user interacted with in training, each once, the latest last. Error (data corrupted)
-    /// for no user of the model and when the list leaves the file; the indexes may be anything.
-    /// 用户在训练数据中交互过的物品，各一次，最近的在最后。没有该用户或列表越界时抛出
-    /// Error（数据损坏）；下标本身未经检查。
+    /// Whether an item that a user has again counts each time, and may be answered: as the model was trained.
+    /// 用户再次选择的物品是否每次都计入并可被推荐：与训练时一致。
+    bool keeps_repeats() const { return keeps_repeats_; }
+    /// Whether an item right after itself, as by a double click, counts once. 紧接自身的物品（如双击）是否只计一次。
+    bool merges_repeats() const { return merges_repeats_; }
+    /// The items that a user interacted with in training, the latest last; each once, unless the model keeps
+    /// repeats. Error (data corrupted) for no user of the model and when the list leaves the file; the
+    /// indexes may be anything. 用户在训练数据中交互过的物品，最近的在最后；除非模型保留重复，否则各一次。
+    /// 没有该用户或列表越界时抛出 Error（数据损坏）；下标本身未经检查。
     std::span<const std::int32_t> seen(std::int32_t user) const;
 
   private:
     explicit Snapshot(std::unique_ptr<const SafetensorsFile> file);
+    void read_repeats();
 
     std::unique_ptr<const SafetensorsFile> file_;
     ScoreForm form_;
@@ -72,6 +78,7 @@ class Snapshot {
     double popularity_total_;
     std::span<const std::int64_t> seen_offsets_;
     std::span<const std::int32_t> seen_items_;
+    bool keeps_repeats_ = false, merges_repeats_ = false;
 };
 
 }  // namespace seqrec

@@ -43,7 +43,7 @@ bool read_wish_field(Wish& wish, const std::string& name, const json& value) {
     else if (name == "exclude_item_ids")
         wish.exclude = optional_ids(value, name, kMaxItems).value_or(std::vector<std::string>());
     else if (name == "exclude_seen")
-        wish.exclude_seen = boolean(value, name);
+        wish.exclude_seen = value.is_null() ? std::nullopt : std::optional(boolean(value, name));
     else if (name == "candidate_item_ids")
         wish.candidates = optional_ids(value, name, kMaxItems);
     else if (name == "min_score")

@@ -106,10 +106,7 @@ Wish read_wish(FunctionCallInfo fcinfo, int first, Oid type) {
     wish.model = read_model(fcinfo, first + 1);
     if (!PG_ARGISNULL(first + 2))
         wish.exclude = id_array(PG_GETARG_DATUM(first + 2), type, "exclude", kMostIds);
-    if (PG_ARGISNULL(first + 3))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("exclude_seen must not be NULL"),
-                        errhint("Leave exclude_seen out for its default, true.")));
-    wish.exclude_seen = PG_GETARG_BOOL(first + 3);
+    if (!PG_ARGISNULL(first + 3)) wish.exclude_seen = PG_GETARG_BOOL(first + 3);
     wish.candidates_given = !PG_ARGISNULL(first + 4);
     if (wish.candidates_given)
         wish.candidates = id_array(PG_GETARG_DATUM(first + 4), type, "candidates", kMostIds);

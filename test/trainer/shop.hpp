@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/files/safetensors.hpp"
+#include "data/dataset.hpp"
 #include "random.hpp"
 #include "testing.hpp"
 
@@ -61,6 +62,14 @@ inline void write_dataset(const std::string& path, const Sequences& sequences, s
         writer.data<std::int64_t>("user.offsets")[u + 1] = static_cast<std::int64_t>(event);
     }
     writer.commit();
+}
+
+/// The options of a dataset that keeps repeats, or does not. 保留或不保留重复的数据集选项。
+inline DatasetOptions with_repeats(const char* repeats, bool by_time = false) {
+    DatasetOptions options;
+    options.repeats = repeats;
+    options.by_time = by_time;
+    return options;
 }
 
 struct Outcome {

@@ -16,17 +16,13 @@ constexpr std::int64_t kUsers = 96;  // scored at a time
 
 const kernels::Table& k() { return kernels::table(); }
 
-std::span<const std::int32_t> history_of(const Dataset& data, std::int32_t user, HeldOut which) {
-    const auto all = data.sequence(user);
-    return all.first(all.size() - (which == HeldOut::Test ? 1 : 2));
-}
-
 /// The held-out items of a few users, ranked chunk of items by chunk, so that a score is read while it is
 /// still in the second-level cache. All scores come from the same product, whose every element is summed in
 /// one order: comparing them is exact.
 class UserBlock {
   public:
-    UserBlock(const Tensor& matrix, const Tensor& vectors, Histories histories,
+    /// `hidden`: the items that are not ranked.
+    UserBlock(const Tensor& matrix, const Tensor& vectors, const Histories& hidden,
               std::vector<std::int32_t> targets, bool wants_best)
         : matrix_(matrix),
           vectors_(vectors),
@@ -35,8 +31,8 @@ class UserBlock {
           ahead_(targets_.size()),
           best_(wants_best ? targets_.size() : 0),
           scores_(targets_.size() * kItems) {
-        for (const auto& history : histories) {
-            seen_.emplace_back(history.begin(), history.end());
+        for (std::span<const std::int32_t> items : hidden) {
+            seen_.emplace_back(items.begin(), items.end());
             std::sort(seen_.back().begin(), seen_.back().end());
         }
         score_targets();
@@ -92,34 +88,43 @@ class UserBlock {
 
 }  // namespace
 
-std::vector<std::int32_t> thin_out(const std::vector<std::int32_t>& users, std::size_t limit) {
-    if (users.size() <= limit) return users;
-    std::vector<std::int32_t> chosen;
-    for (std::size_t i = 0; i < limit; ++i) chosen.push_back(users[i * users.size() / limit]);
-    return chosen;
-}
+namespace {
 
-Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& users, HeldOut which,
+/// Some questions, taken apart.
+struct Asked {
+    Histories histories, hidden;
+    std::vector<std::int32_t> users, targets;
+
+    Asked(const Dataset& data, std::span<const Question> questions) {
+        for (const Question& question : questions) {
+            const auto all = data.sequence(question.user);
+            const auto at = static_cast<std::size_t>(question.at);
+            histories.push_back(all.first(at));
+            hidden.push_back(data.keeps_repeats() ? all.first(0) : all.first(at));
+            users.push_back(data.training(question.user).empty() ? -1 : question.user);
+            targets.push_back(all[at]);
+        }
+    }
+};
+
+}  // namespace
+
+Ranking rank_held_out(const Dataset& data, const std::vector<Question>& questions, HeldOut which,
                       const Weights& weights, Workers& workers, const std::function<void(double)>& poll) {
-    const auto count = static_cast<std::int64_t>(users.size());
+    const auto count = static_cast<std::int64_t>(questions.size());
     const Tensor matrix = weights.item_rows();
     Ranking ranking;
-    ranking.ranks.resize(users.size());
+    ranking.ranks.resize(questions.size());
     std::vector<std::atomic<bool>> shown(static_cast<std::size_t>(data.items()));
     std::atomic<std::int64_t> next = 0;
     workers.run([&](int) {
         for (std::int64_t begin; (begin = next.fetch_add(kUsers)) < count;) {
             const std::int64_t end = std::min(begin + kUsers, count);
-            const std::vector<std::int32_t> part(users.begin() + begin, users.begin() + end);
-            Histories histories;
-            std::vector<std::int32_t> targets;
-            for (const std::int32_t user : part) {
-                histories.push_back(history_of(data, user, which));
-                targets.push_back(data.sequence(user)[histories.back().size()]);
-            }
-            const Tensor vectors = weights.encode(histories, part);
-            const UserBlock block(matrix, vectors, histories, targets, which == HeldOut::Test);
-            for (std::size_t u = 0; u < part.size(); ++u) ranking.ranks[begin + u] = block.rank(u);
+            const Asked asked(data, {questions.begin() + begin, questions.begin() + end});
+            const Tensor vectors = weights.encode(asked.histories, asked.users);
+            const UserBlock block(matrix, vectors, asked.hidden, asked.targets, which == HeldOut::Test);
+            for (std::int64_t q = begin; q < end; ++q)
+                ranking.ranks[static_cast<std::size_t>(q)] = block.rank(static_cast<std::size_t>(q - begin));
             block.mark_best(shown);
             poll(static_cast<double>(end) / static_cast<double>(count));
         }

@@ -11,21 +11,25 @@
 
 namespace seqrec::trainer {
 
-/// At most `limit` users, evenly spread. 均匀选取至多 limit 个用户。
-std::vector<std::int32_t> thin_out(const std::vector<std::int32_t>& users, std::size_t limit);
-
-/// Which item of a user is asked for: the last (test) or the one before (validation).
-enum class HeldOut : std::uint8_t { Validation, Test };
+/// At most `limit` of them, evenly spread. 均匀选取至多 limit 个。
+template <typename T>
+std::vector<T> thin_out(const std::vector<T>& all, std::size_t limit) {
+    if (all.size() <= limit) return all;
+    std::vector<T> chosen;
+    for (std::size_t i = 0; i < limit; ++i) chosen.push_back(all[i * all.size() / limit]);
+    return chosen;
+}
 
 struct Ranking {
-    std::vector<std::int64_t> ranks;  // one a user, 0 = best
+    std::vector<std::int64_t> ranks;  // one a question, 0 = best
     double coverage = 0;              // share of all items that stand in somebody's ten best; test only
 };
 
-/// Ranks each user's held-out item among all items that the user has not seen before it. Ties count against
-/// the model. `poll(share)` is called as work gets done, from any thread.
-/// 在用户未看过的全部物品中对留出物品排名；同分按不利于模型计。
-Ranking rank_held_out(const Dataset& data, const std::vector<std::int32_t>& users, HeldOut which,
+/// Ranks the item that each question asks for: among all items where repeats are kept, else among those that
+/// the user has not seen before it. A user without a training part is an unknown one. Ties count against the
+/// model; coverage only of the test. `poll(share)` is called as work gets done, from any thread.
+/// 对每个问题所求的物品排名：保留重复时在全部物品中，否则在用户此前未看过的物品中。没有训练部分的用户视为未知用户；同分按不利于模型计。
+Ranking rank_held_out(const Dataset& data, const std::vector<Question>& questions, HeldOut which,
                       const Weights& weights, Workers& workers, const std::function<void(double)>& poll);
 
 }  // namespace seqrec::trainer

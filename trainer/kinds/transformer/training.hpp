@@ -44,9 +44,8 @@ struct Turn {
     double seconds_before = 0;
 };
 
-/// Trains on every user's history but the last two items, keeps the weights that ranked the item before the
-/// last best, and stops when they no longer improve.
-/// 以每个用户除最后两个物品外的历史训练，保留在倒数第二个物品上排名最好的权重，不再提高时停止。
+/// Trains on every user's training part, keeps the weights that ranked the validation items best, and stops
+/// when they no longer improve. 以每个用户的训练部分训练，保留在验证物品上排名最好的权重，不再提高时停止。
 class Training {
   public:
     /// `start`: the weights to begin with. `checkpoint`: where to go on from when it holds something, and
@@ -101,7 +100,7 @@ class Training {
     std::vector<float> label_share_;
     Schedule schedule_;
     kernels::AdamStep last_step_{};
-    std::vector<std::int32_t> validation_users_;
+    std::vector<Question> validation_questions_;
     std::int64_t validation_interval_;  // in steps
 
     Standing now_;
