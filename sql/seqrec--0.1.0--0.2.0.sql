@@ -440,6 +440,11 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_set_owner(text, regrole) IS
 'gives a model, all its versions and its jobs to another role; the way out when the role that trained it has been dropped';
 
+CREATE FUNCTION @extschema@.seqrec_kinds() RETURNS TABLE (kind text, meaning text, score jsonb, options jsonb)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 6 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_kinds() IS
+'the kinds of models that can be trained here, the default first: what each is, the form of its scores, and its options with type, range, default (null: decided from the data) and meaning';
+
 CREATE FUNCTION seqrec.visible_to_me(owner regrole) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM pg_roles r WHERE r.oid = owner::oid AND pg_has_role(r.oid, 'USAGE'))

@@ -241,6 +241,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text) IS
 'starts training a model on a table of interactions in the background and returns the job''s id; the job begins when the calling transaction commits; while the model is being trained it is an error, or with if_running => ''skip'' a notice and NULL';
 
+CREATE FUNCTION @extschema@.seqrec_kinds() RETURNS TABLE (kind text, meaning text, score jsonb, options jsonb)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 6 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_kinds() IS
+'the kinds of models that can be trained here, the default first: what each is, the form of its scores, and its options with type, range, default (null: decided from the data) and meaning';
+
 CREATE FUNCTION @extschema@.seqrec_cancel(job bigint) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_cancel(bigint) IS

@@ -265,10 +265,6 @@ struct PackedWeightsPart {
     }
 };
 
-const Kind& known_kind(const std::string& name) try { return find_kind(name); } catch (const Error& error) {
-    throw Error(sqlstate::kFeatureNotSupported, error.what(), error.hint);
-}
-
 }  // namespace
 
 struct SnapshotWriter::Impl {
@@ -305,7 +301,7 @@ SnapshotWriter::SnapshotWriter(const Size& size, const Description& description)
                                         {"user", size.users, size.user_dim, size.user_id_bytes},
                                         {size.users, size.items, size.seen_items},
                                         {size.items, size.dim, size.lists},
-                                        {known_kind(kind).packing, config},
+                                        {kind_of_model(kind).packing, config},
                                         {ScoreForm::parse(score), size.items},
                                         IdHashKey::of_version(version)});
     SafetensorsWriter& file = impl_->file;

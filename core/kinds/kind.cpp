@@ -39,13 +39,14 @@ const Kind& find_kind(std::string_view name) {
                 known_names());
 }
 
-const Kind& kind_of(const SafetensorsFile& file) {
-    const std::string& name = file.meta("kind");
+const Kind& kind_of_model(std::string_view name) {
     if (const Kind* kind = find(name)) return *kind;
     throw Error(sqlstate::kFeatureNotSupported,
-                "the model is of kind \"" + name + "\", which this build does not know",
+                "the model is of kind \"" + std::string(name) + "\", which this build does not know",
                 known_names() + " Install the version of seqrec that trained it, or train again.");
 }
+
+const Kind& kind_of(const SafetensorsFile& file) { return kind_of_model(file.meta("kind")); }
 
 LinkedKind::LinkedKind(const Kind& kind) { linked().push_back(&kind); }
 

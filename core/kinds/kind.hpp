@@ -51,8 +51,9 @@ std::vector<const Kind*> kinds();
 /// A kind by name; Error 22023 with a hint that lists them when this build has none of that name.
 /// 按名称查找；本构建没有该类型时抛出带提示的 Error 22023。
 const Kind& find_kind(std::string_view name);
-/// The kind that a file says it is of; Error 0A000, never a guess, when this build does not know it.
-/// 文件所声明的类型；本构建不认识时抛出 Error 0A000，绝不猜测。
+/// The kind that a model says it is of; Error 0A000, never a guess, when this build does not know it.
+/// 模型所声明的类型；本构建不认识时抛出 Error 0A000，绝不猜测。
+const Kind& kind_of_model(std::string_view name);
 const Kind& kind_of(const SafetensorsFile& file);
 
 /// A kind from outside this folder, for the life of the program: how tests link one in. 在程序运行期间添加一个外部类型，供测试链接。

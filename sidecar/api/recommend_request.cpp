@@ -1,5 +1,8 @@
 #include "api/recommend_request.hpp"
 
+#include <cmath>
+#include <limits>
+
 #include "api/fields.hpp"
 
 namespace seqrec::sidecar {
@@ -13,9 +16,11 @@ std::optional<std::vector<std::string>> optional_ids(const json& value, const st
     return id_list(value, field, limit);
 }
 
+/// Scores of some kinds have no bounds but those of the type that SQL takes.
 double score(const json& value, const std::string& field) {
     const double wanted = number(value, field);
-    if (wanted < -1 || wanted > 1) refuse_field(field, "must be a number from -1 to 1");
+    if (std::abs(wanted) > std::numeric_limits<float>::max())
+        refuse_field(field, "must be a number of single precision");
     return wanted;
 }
 

@@ -112,6 +112,7 @@ const pairs = {
     'start.item_column': ['Item column', '物品列'],
     'start.time_column': ['Time column', '时间列'],
     'start.kind': ['Kind', '类型'],
+    'start.kind.default': ['default', '默认'],
     'start.options': ['Options (JSON)', '选项（JSON）'],
     'start.options.hint': ['Whatever is left out is chosen from the data', '未填写的选项由数据决定'],
     'start.options.invalid': ['This is not a JSON object.', '这不是 JSON 对象。'],

@@ -217,7 +217,8 @@ const Snapshot* try_open(const char* path, const char* version, Unverified unver
             if (error.sqlstate != sqlstate::kDataCorrupted &&
                 error.sqlstate != sqlstate::kFeatureNotSupported)
                 throw;
-            if (unverified == Unverified::Verify) warn_damaged(path, error);
+            if (unverified == Unverified::Verify && error.sqlstate == sqlstate::kDataCorrupted)
+                warn_damaged(path, error);
             return nullptr;
         }
     });

@@ -92,7 +92,7 @@ class Fields:
         cases = {"exclude_item_ids": ["a", {}, [None], [[]], [""], ["x" * 513], list(range(10001))],
                  "candidate_item_ids": ["a", 1, [True], [1.5], ["\0"], list(range(10001))],
                  "exclude_seen": [0, "true"], "with_scores": [None, 1], "explain": [[], "yes"],
-                 "min_score": [None, "0", 1.01, -1.01, True, []], "top_k": [0, 1001, 1.0, True], "model": ["", 5, None, "x" * 513]}
+                 "min_score": [None, "0", 1e39, -1e300, True, []], "top_k": [0, 1001, 1.0, True], "model": ["", 5, None, "x" * 513]}
         for name, values in cases.items():
             for value in values:
                 answer = s.recommend("u", **{name: value})
