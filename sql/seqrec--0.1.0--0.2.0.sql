@@ -222,6 +222,20 @@ CREATE CAST (numeric AS seqrec.id) WITH INOUT AS IMPLICIT;
 CREATE CAST (uuid AS seqrec.id) WITH INOUT AS IMPLICIT;
 CREATE CAST (seqrec.id AS text) WITHOUT FUNCTION AS ASSIGNMENT;
 
+-- A cast to seqrec.id, one from a dump too, goes with the type and with the extension, without CASCADE.
+
+CREATE FUNCTION seqrec.release_casts() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE pg_depend d SET deptype = 'a' FROM pg_event_trigger_ddl_commands() c, pg_cast k
+    WHERE NOT c.in_extension AND k.oid = c.objid AND k.casttarget = 'seqrec.id'::regtype
+      AND d.classid = 'pg_cast'::regclass AND d.objid = k.oid AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'n';
+END $$;
+COMMENT ON FUNCTION seqrec.release_casts IS 'lets casts to seqrec.id go with their types and with the extension';
+CREATE EVENT TRIGGER seqrec_release_casts ON ddl_command_end WHEN TAG IN ('CREATE CAST') EXECUTE FUNCTION seqrec.release_casts();
+COMMENT ON EVENT TRIGGER seqrec_release_casts IS 'lets casts to seqrec.id go with their types and with the extension';
+ALTER EVENT TRIGGER seqrec_release_casts ENABLE ALWAYS;
+
 CREATE FUNCTION @extschema@.seqrec_train(
     ratings regclass,
     model text DEFAULT 'default',

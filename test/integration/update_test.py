@@ -267,6 +267,29 @@ def other_owners_are_refused_by_new_tables():
     run("dropdb", "restored")
 
 
+def casts_of_own_types_are_restored():
+    """A training has made a cast for the ids' type: a dump has it, and it goes with the type and the extension."""
+    run("createdb", "typed")
+    sql("""CREATE EXTENSION seqrec; CREATE TYPE shelf AS ENUM ('a', 'b', 'c'); CREATE TYPE kind AS ENUM ('x', 'y');
+           CREATE TABLE ratings AS SELECT (enum_range(NULL::shelf))[1 + u % 3] AS user_id, (enum_range(NULL::kind))[1 + (u / 3) % 2] AS item_id,
+               u AS timestamp FROM generate_series(1, 60) u""", database="typed")
+    number = sql(f"SELECT seqrec_train('ratings', options => {SHORT})", database="typed")
+    sql(f"CALL seqrec_wait({number})", database="typed")
+    casts = "SELECT count(*) FROM pg_cast WHERE castsource IN (SELECT oid FROM pg_type WHERE typname IN ('shelf', 'kind'))"
+    ask = "SELECT item_id, score FROM seqrec_recommend('b'::shelf, ARRAY['x'::kind], exclude_seen => false)"
+    assert sql(casts, database="typed") == "2"
+    dump("typed")
+    run("createdb", "restored")
+    run("pg_restore", "--exit-on-error", "-d", "restored", dump_file("typed"))
+    assert sql(casts, database="restored") == "2"
+    assert sql(ask, database="restored") == sql(ask, database="typed") != ""
+    for database in ("typed", "restored"):
+        sql("DROP TABLE ratings; DROP TYPE kind", database=database)
+        assert sql(casts, database=database) == "1"
+        sql("DROP EXTENSION seqrec; DROP TYPE shelf", database=database)
+        run("dropdb", database)
+
+
 # What an update must make as a fresh installation does, as rows of a name and a description. Comments inside of functions are left out,
 # and pg_attver, a number that PostgreSQL's security releases of November 2026 keep with each column.
 CATALOGS = {
@@ -298,6 +321,13 @@ CATALOGS = {
     "event triggers": """
         SELECT evtname, concat_ws(' ', evtevent, evttags, evtfoid::regprocedure, evtenabled, pg_get_userbyid(evtowner), obj_description(oid, 'pg_event_trigger'))
         FROM pg_event_trigger""",
+    "types": """
+        SELECT t.oid::regtype, concat_ws(' ', typinput, typoutput, typreceive, typsend, typlen, typbyval, typalign, typstorage, typcategory, typcollation,
+               pg_get_userbyid(typowner), typacl, obj_description(t.oid, 'pg_type'))
+        FROM pg_type t WHERE {member}('pg_type', t.oid)""",
+    "casts": """
+        SELECT castsource::regtype || ' to ' || casttarget::regtype, concat_ws(' ', castfunc::regprocedure, castcontext, castmethod)
+        FROM pg_cast c WHERE {member}('pg_cast', c.oid)""",
     "schemas": """
         SELECT nspname, concat_ws(' ', pg_get_userbyid(nspowner), nspacl, obj_description(oid, 'pg_namespace')) FROM pg_namespace WHERE nspname = 'seqrec'""",
     "initial privileges": "SELECT pg_describe_object(classoid, objoid, objsubid), privtype::text || initprivs::text FROM pg_init_privs WHERE objoid >= 16384",
@@ -353,5 +383,6 @@ if __name__ == "__main__":
         dump_of_old_is_restored_as_old,
         dump_of_old_meets_new_tables,
         other_owners_are_refused_by_new_tables,
+        casts_of_own_types_are_restored,
         catalogs_are_those_of_a_fresh_installation,
     )
