@@ -150,9 +150,8 @@ FROM (VALUES ('as_bigint', '1'), ('as_bigint', 'x'), ('as_bigint', '999999999999
              ('as_varchar', 'u1'), ('"Odd ""name"', 'u1'), ('partitioned', '1'), ('a_view', '1'), ('a_matview', '1')) t(model, user_id)
 ORDER BY model COLLATE "C", source;
 -- Integer ids.
-SELECT count(*), bool_and(item_id BETWEEN 0 AND 39) AS known FROM seqrec_recommend(1, ARRAY[1, 2], 10, 'as_bigint');
+SELECT count(*), bool_and(item_id::int BETWEEN 0 AND 39) AS known FROM seqrec_recommend(1, ARRAY[1, 2], 10, 'as_bigint');
 SELECT count(*) FROM seqrec_recommend(1::bigint, k => 5, model => 'as_bigint');
-SELECT * FROM seqrec_recommend(1, ARRAY[1], 1, 'as_text');
 -- Lateral over a table of users.
 SELECT count(*) FROM (SELECT DISTINCT user_id FROM as_text) u, seqrec_recommend(u.user_id, NULL, 3, 'as_text');
 -- A fallback is told.
