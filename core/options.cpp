@@ -45,7 +45,8 @@ constexpr OptionSpec kTransformer[] = {
     {"max_seconds", Real, 1, 31536000, "null", "",
      "longest training time, in seconds, without indexing and publishing"},
     {"activate", Text, 0, 0, "\"always\"", "always|better|never",
-     "whether the version is served once it is trained; better = unless the active one ranks the same held-out rows better"},
+     "whether the version is served once it is trained; better = unless the active one ranks the same "
+     "held-out rows better"},
 };
 
 struct Kind {

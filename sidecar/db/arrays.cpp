@@ -113,7 +113,8 @@ Parameter array_parameter(const std::optional<std::vector<std::string>>& texts) 
 Parameter number_parameter(std::optional<double> number) {
     if (!number) return {};
     std::array<char, 32> digits{};
-    return {std::string(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), *number).ptr)};
+    return {
+        std::string(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), *number).ptr)};
 }
 
 }  // namespace seqrec::sidecar

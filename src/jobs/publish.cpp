@@ -256,12 +256,15 @@ void activate_version(std::int64_t model_id, const char* name) {
         "UPDATE seqrec.models SET active = false, pinned = false "
         "WHERE name = $1 AND (active OR pinned) AND model_id <> $2",
         {text_param(name), bigint_param(model_id)});
-    run_sql("UPDATE seqrec.models SET active = true, pinned = false WHERE model_id = $1 AND (NOT active OR pinned)",
-            {bigint_param(model_id)});
+    run_sql(
+        "UPDATE seqrec.models SET active = true, pinned = false WHERE model_id = $1 AND (NOT active OR "
+        "pinned)",
+        {bigint_param(model_id)});
 }
 
 bool pin_active_version(const char* name) {
-    return run_sql("UPDATE seqrec.models SET pinned = true WHERE name = $1 AND active", {text_param(name)}) == 1;
+    return run_sql("UPDATE seqrec.models SET pinned = true WHERE name = $1 AND active", {text_param(name)}) ==
+           1;
 }
 
 void delete_version(std::int64_t model_id, const char* version) {
@@ -301,8 +304,9 @@ struct ActiveVersion {
 };
 
 ActiveVersion find_active(const char* name) {
-    const bool found = run_sql("SELECT model_id, version, pinned FROM seqrec.models WHERE name = $1 AND active",
-                               {text_param(name)}) == 1;
+    const bool found =
+        run_sql("SELECT model_id, version, pinned FROM seqrec.models WHERE name = $1 AND active",
+                {text_param(name)}) == 1;
     if (!found) return {};
     return {true, spi_text(0, 3)[0] == 't', spi_bigint(0, 1), spi_text(0, 2)};
 }
@@ -316,7 +320,8 @@ struct Comparison {
 
 Comparison read_comparison(std::int64_t model_id) {
     const auto rows = run_sql(
-        "SELECT metrics->>'compared_version', metrics->>'ndcg@10_difference', metrics->>'ndcg@10_standard_error' "
+        "SELECT metrics->>'compared_version', metrics->>'ndcg@10_difference', "
+        "metrics->>'ndcg@10_standard_error' "
         "FROM seqrec.models WHERE model_id = $1 AND jsonb_typeof(metrics->'ndcg@10_difference') = 'number' "
         "AND jsonb_typeof(metrics->'ndcg@10_standard_error') = 'number' AND metrics ? 'compared_version'",
         {bigint_param(model_id)});
@@ -336,23 +341,27 @@ Decision decide_better(const ActiveVersion& active, const Comparison& found) {
                                 " has been activated since the training began",
                                 active.model_id)};
     if (found.difference >= -found.error) return {true, nullptr};
-    return {false, psprintf("the version was not activated: its NDCG@10 is %.4f lower than that of version " INT64_FORMAT
-                            ", with a standard error of %.4f",
-                            -found.difference, active.model_id, found.error)};
+    return {
+        false,
+        psprintf("the version was not activated: its NDCG@10 is %.4f lower than that of version " INT64_FORMAT
+                 ", with a standard error of %.4f",
+                 -found.difference, active.model_id, found.error)};
 }
 
 /// Under the lock on the name, so that nobody activates or pins meanwhile.
 Decision decide(const char* wanted, const ActiveVersion& active, std::int64_t model_id) {
     if (strcmp(wanted, "never") == 0) return {false, "the version was not activated: activate is \"never\""};
     if (active.pinned)
-        return {false, psprintf("the version was not activated: version " INT64_FORMAT " is pinned", active.model_id)};
+        return {false, psprintf("the version was not activated: version " INT64_FORMAT " is pinned",
+                                active.model_id)};
     if (strcmp(wanted, "better") != 0) return {true, nullptr};
     if (!active.exists) return {true, "the version was activated: there was none to compare it with"};
     return decide_better(active, read_comparison(model_id));
 }
 
 const char* wanted_activation(const Job& job) {
-    return guarded([&] { return palloc_copy(nlohmann::json::parse(to_utf8(job.options)).value("activate", "always")); });
+    return guarded(
+        [&] { return palloc_copy(nlohmann::json::parse(to_utf8(job.options)).value("activate", "always")); });
 }
 
 void activate_as_asked(const Job& job, MemoryContext outside, Published* published) {

@@ -149,9 +149,8 @@ const char* find_start(const Job& job) {
 }
 
 bool is_compared(const Job& job) {
-    return guarded([&] {
-        return nlohmann::json::parse(to_utf8(job.options)).value("activate", "always") == "better";
-    });
+    return guarded(
+        [&] { return nlohmann::json::parse(to_utf8(job.options)).value("activate", "always") == "better"; });
 }
 
 /// The snapshot of the active version, for the trainer to rank the held-out rows with; empty when there is none. Which one it

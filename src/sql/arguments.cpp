@@ -68,8 +68,7 @@ std::string_view read_model(FunctionCallInfo fcinfo, int number) {
 namespace {
 
 IdArray read_ids(FunctionCallInfo fcinfo, int number, const char* name) {
-    return PG_ARGISNULL(number) ? IdArray{}
-                                : id_array(PG_GETARG_DATUM(number), name, kMostIds);
+    return PG_ARGISNULL(number) ? IdArray{} : id_array(PG_GETARG_DATUM(number), name, kMostIds);
 }
 
 bool read_exclude_seen(FunctionCallInfo fcinfo, int number) {

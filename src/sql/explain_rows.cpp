@@ -42,9 +42,9 @@ void put_unknown(ReturnSetInfo* info, std::string_view item) {
 
 void put_reason(ReturnSetInfo* info, const Snapshot& snapshot, std::string_view item, const Reason& reason) {
     const bool named = reason.click >= 0;
-    Datum values[4] = {
-        id_datum(item), named ? indexed_id(snapshot.items(), reason.click) : (Datum)0,
-        Float4GetDatum(reason.contribution), CStringGetTextDatum(source_name(reason.source).data())};
+    Datum values[4] = {id_datum(item), named ? indexed_id(snapshot.items(), reason.click) : (Datum)0,
+                       Float4GetDatum(reason.contribution),
+                       CStringGetTextDatum(source_name(reason.source).data())};
     bool nulls[4] = {false, !named, false, false};
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }

@@ -95,8 +95,7 @@ Datum score_rows(FunctionCallInfo fcinfo) {
     guarded([&] { score_items(model, asker, items); });
     ReturnSetInfo* info = begin_rows(fcinfo);
     for (const Scored& item : scored) {
-        Datum values[3] = {id_datum(item.id), Float4GetDatum(item.score),
-                           Float4GetDatum(item.probability)};
+        Datum values[3] = {id_datum(item.id), Float4GetDatum(item.score), Float4GetDatum(item.probability)};
         bool nulls[3] = {false, !item.known, !item.known};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
     }
@@ -171,8 +170,7 @@ Datum similar_rows(FunctionCallInfo fcinfo) {
     Wish wish = read_item_wish(fcinfo, 1);
     const ServingModel& model = open_for_answering(wish, {});
     const std::string_view item =
-        PG_ARGISNULL(0) ? std::string_view()
-                        : item_id(model, text_id(PG_GETARG_DATUM(0)));
+        PG_ARGISNULL(0) ? std::string_view() : item_id(model, text_id(PG_GETARG_DATUM(0)));
     guarded([&] { found = work.recommender->similar(item); });
     put_ranked(fcinfo, *model.snapshot, found);
     return (Datum)0;

@@ -79,8 +79,11 @@ void require_all_owners(const char* model) {
 }
 
 [[noreturn]] void report_no_active(const char* model) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" has no active version", model),
-                    errhint("The view seqrec_models shows what there is; seqrec_activate makes a version the active one.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" has no active version", model),
+         errhint(
+             "The view seqrec_models shows what there is; seqrec_activate makes a version the active one.")));
     pg_unreachable();
 }
 
