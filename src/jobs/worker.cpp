@@ -153,8 +153,9 @@ bool is_compared(const Job& job) {
         [&] { return nlohmann::json::parse(to_utf8(job.options)).value("activate", "always") == "better"; });
 }
 
-/// The snapshot of the active version, for the trainer to rank the held-out rows with; empty when there is none, or none is asked for. Which one it
-/// was is kept in the job's metrics: at the end another one may be active. Inside a transaction.
+/// The snapshot of the active version, for the trainer to rank the held-out rows with; empty when there is
+/// none, or none is asked for. Which one it was is kept in the job's metrics: at the end another one may be
+/// active. Inside a transaction.
 const char* find_active(const Job& job) {
     if (!is_compared(job)) return "";
     const MemoryContext outside = CurrentMemoryContext;
