@@ -33,7 +33,16 @@ build/seqrec.so: $(OBJECTS) build/libseqrec_core.a src/exports.map
 	$(CXX) -shared -o $@ $(OBJECTS) build/libseqrec_core.a $(LDFLAGS) $(LDFLAGS_SL) \
 		-Wl,--version-script=src/exports.map -Wl,--exclude-libs,ALL
 
--include $(OBJECTS:.o=.d)
+# The extension once more with a kind that only tests know (test/fixtures/).
+build/fixture/category_popularity.o: test/fixtures/category_popularity.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(EXTENSION_CXXFLAGS) $(EXTENSION_CPPFLAGS) -c $< -o $@
+
+build/fixture/seqrec.so: $(OBJECTS) build/libseqrec_core.a build/fixture/category_popularity.o src/exports.map
+	$(CXX) -shared -o $@ $(OBJECTS) build/fixture/category_popularity.o build/libseqrec_core.a $(LDFLAGS) $(LDFLAGS_SL) \
+		-Wl,--version-script=src/exports.map -Wl,--exclude-libs,ALL
+
+-include $(OBJECTS:.o=.d) build/fixture/category_popularity.d
 
 # --- everything without a PostgreSQL server header: CMake underneath ---
 CMAKE_TARGETS = build/libseqrec_core.a build/seqrec-trainer build/seqrec-http
@@ -47,14 +56,14 @@ $(CMAKE_TARGETS): cmake-build ;
 cmake-build: build/cmake/CMakeCache.txt
 	cmake --build build/cmake --parallel $(or $(JOBS),2) --target seqrec_core seqrec-trainer seqrec-http
 
-everything: all
+everything: all build/fixture/seqrec.so
 	cmake --build build/cmake --parallel $(or $(JOBS),2)
 
 # --- the same sources under sanitizers; products in build/sanitize and build/fuzz ---
 KERNELS = portable $(if $(filter x86_64,$(shell uname -m)),avx2 avx512 avx512bf16)
 CORE_SOURCES = $(wildcard core/*.cpp core/files/*.cpp core/scan/*.cpp core/kinds/*.cpp) $(KERNELS:%=core/kernels/%.cpp) \
 	core/kernels/encoder_kernels.cpp core/kernels/instructions.cpp
-SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/core/*.cpp test/core/*/*.cpp))
+SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/core/*.cpp test/core/*/*.cpp test/fixtures/category_popularity.cpp))
 FUZZED = $(patsubst %.cpp,build/fuzz/%.o,$(CORE_SOURCES) test/fuzz/snapshot_fuzz.cpp)
 SANITIZE_FLAGS = -std=c++20 -O1 -g1 -I. -Itest/core -Wno-psabi \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

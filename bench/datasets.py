@@ -1,6 +1,6 @@
 """Converts interactions to the dataset file that seqrec-trainer reads. Standard library only.
 
-usage: datasets.py NAME DATA_FOLDER OUT      NAME: ml-1m, ml-100k, amazon-beauty, online-retail
+usage: datasets.py NAME DATA_FOLDER OUT      NAME: ml-1m, ml-100k, amazon-beauty, online-retail, diginetica
        datasets.py csv RATINGS.csv[.gz] OUT  user_id,item_id,timestamp, with a header
 """
 import array
@@ -111,11 +111,20 @@ def read_online_retail(folder):
             yield row["CustomerID"], row["StockCode"], time.timestamp()
 
 
+def read_diginetica(folder):
+    """Clicks of sessions, a week a period; order is all that is known within one."""
+    for period in range(17):
+        for line in gzip.open(folder / f"period_{period}.txt.gz", "rt"):
+            session, item = line.split()
+            yield session, item, period
+
+
 READERS = {
     "ml-1m": lambda folder: read_csv(folder / "ratings.csv.gz"),
     "ml-100k": read_ml_100k,
     "amazon-beauty": read_amazon_beauty,
     "online-retail": read_online_retail,
+    "diginetica": read_diginetica,
     "csv": read_csv,
 }
 

@@ -8,19 +8,25 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <optional>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/kinds/transformer.hpp"
 #include "core/options.hpp"
 #include "files/model_file.hpp"
 #include "index/indexing.hpp"
+#include "kinds/transformer/transformer_settings.hpp"
+#include "kinds/transformer/transformer_weights.hpp"
 #include "random.hpp"
 #include "run/stop.hpp"
 
 namespace {
 
 using namespace seqrec::trainer;
+using seqrec::kTransformer;
 
 constexpr double kItemsOfGroup = 100;
 constexpr double kGenres = 64;
@@ -83,12 +89,12 @@ class Catalogue {
     std::vector<float> middles_;
 };
 
-Snapshot make_member(const Dataset& data, const Settings& settings, Workers& workers) {
+Member make_member(const Dataset& data, const Settings& settings, Workers& workers) {
     Random random(static_cast<std::uint64_t>(settings.seed));
-    Snapshot member{Transformer(settings, 1, random), at::empty({data.users(), settings.dim}, at::kFloat)};
-    member.model.item = at::empty({data.items(), settings.dim}, at::kFloat);
+    Member member{Transformer(settings, 1, random), at::empty({data.users(), settings.dim}, at::kFloat)};
+    member.network.item = at::empty({data.items(), settings.dim}, at::kFloat);
     const auto dim = static_cast<std::size_t>(settings.dim);
-    float* items = member.model.item.data_ptr<float>();
+    float* items = member.network.item.data_ptr<float>();
     float* users = member.users.data_ptr<float>();
     const Catalogue catalogue(data.items(), dim);
     workers.split(data.items(), [&](std::int64_t begin, std::int64_t end) {
@@ -105,18 +111,25 @@ Snapshot make_member(const Dataset& data, const Settings& settings, Workers& wor
 void run(const char* path, Reporter& reporter) {
     const auto job = nlohmann::json::parse(std::ifstream(path));
     const Dataset data(job.at("dataset"));
-    const Settings settings(seqrec::resolve_options(job.at("kind").get<std::string>(), job.at("options")),
-                            data, nullptr);
+    nlohmann::json options = seqrec::resolve_options(job.at("kind").get<std::string>(), job.at("options"));
+    if (options["threads"] == 0) options["threads"] = std::max(1u, std::thread::hardware_concurrency());
+    const Settings settings(options, data, nullptr);
     Workers workers(static_cast<int>(settings.threads));
     Members members;
     members.push_back(make_member(data, settings, workers));
-    const auto index = index_items(members, data, settings, workers, reporter);
-    nlohmann::json config = settings.to_json();
+    const TransformerWeights weights(std::move(members));
+    const at::Tensor rows = weights.item_rows();
+    nlohmann::json config = settings.to_json(), metrics = nlohmann::json::object();
+    config.update(data.config());
     config["members"] = 1;
+    std::optional<ModelIndex> index;
+    if (wants_index(options.at("index"), rows))
+        index = index_items(weights, rows, kTransformer.form, data, options.at("seed"), workers, reporter);
     config["lists"] = index ? index->items.lists() : 0;
     config["probes"] = index ? index->probes.count : 0;
-    const nlohmann::json metrics = index ? index->metrics() : nlohmann::json::object();
-    write_model(job.at("model"), std::move(members), data, index ? &index->items : nullptr, config, metrics);
+    if (index) metrics = index->metrics();
+    write_model(job.at("model"), {kTransformer, config, metrics}, weights, data,
+                index ? &index->items : nullptr);
     reporter.event("done", {{"metrics", metrics}, {"config", config}});
 }
 

@@ -13,7 +13,7 @@
 
 #include <unistd.h>
 
-#include "core/kinds/encoder.hpp"
+#include "core/kinds/transformer.hpp"
 #include "core/kinds/transformer_network.hpp"
 
 namespace seqrec {
@@ -121,8 +121,8 @@ nlohmann::json measure(const Encoder& encoder, Depth depth, Precision precision,
         std::vector<std::int32_t> clicks;
         for (std::int64_t i = 0; i < count; ++i) clicks.push_back(static_cast<std::int32_t>(i * 37 % kItems));
         std::vector<float> out(static_cast<std::size_t>(encoder.dim()));
-        encoder.encode(clicks, 1, out, precision);
-        const double time = least_time(budget, [&] { encoder.encode(clicks, 1, out, precision); });
+        encoder.encode({clicks, 1}, out, precision);
+        const double time = least_time(budget, [&] { encoder.encode({clicks, 1}, out, precision); });
         const double gflops = work_of(depth, count) / time / 1e3;
         results.push_back({{"members", depth.members},
                            {"layers", depth.layers},
@@ -146,8 +146,9 @@ nlohmann::json run(const std::string& folder, Budget budget) {
                 folder + "/" + std::to_string(depth.members) + "x" + std::to_string(depth.layers);
             write_model(path, depth);
             const SafetensorsFile file = SafetensorsFile::open(path);
-            part["construction_microseconds"] = least_time(budget, [&] { Encoder(file, kernels); });
-            for (auto& row : measure(Encoder(file), depth, precision, rate, budget))
+            part["construction_microseconds"] =
+                least_time(budget, [&] { TransformerEncoder(file, kernels); });
+            for (auto& row : measure(TransformerEncoder(file), depth, precision, rate, budget))
                 part["encodings"].push_back(std::move(row));
         }
     }

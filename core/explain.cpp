@@ -6,55 +6,45 @@
 namespace seqrec {
 namespace {
 
-/// Clicks that the model knows, each once, where it was clicked last. One more than the encoder looks at is
-/// kept: when one of those is left out, it moves up.
-struct Clicks {
-    std::vector<std::string_view> ids;
-    std::vector<std::int32_t> items;
-};
-
-Clicks clicks_that_count(const Snapshot& snapshot, Ids clicks, const Poll& poll) {
-    const auto reach = static_cast<std::size_t>(snapshot.encoder().max_len()) + 1;
-    Clicks found;
-    for (std::size_t i = clicks.size(); i-- > 0 && found.ids.size() < reach;) {
-        if (poll && i % kPollEvery == 0) poll();
-        const std::int32_t item = snapshot.items().find(clicks[i]);
-        if (item < 0 || std::ranges::find(found.items, item) != found.items.end()) continue;
-        found.ids.push_back(clicks[i]);
-        found.items.push_back(item);
-    }
-    std::ranges::reverse(found.ids);
-    std::ranges::reverse(found.items);
-    return found;
-}
-
-/// Scores of some items without a part of what is known of the asker.
+/// Scores of some items after a part of what is known of the asker.
 class Scores {
   public:
-    Scores(const Snapshot& snapshot, std::span<const std::int32_t> items, bool exact, const Poll& poll)
-        : snapshot_(snapshot), items_(items), exact_(exact), poll_(poll) {}
+    Scores(const Snapshot& snapshot, std::span<const std::int32_t> items, bool exact)
+        : snapshot_(snapshot), items_(items), exact_(exact) {}
 
-    std::vector<float> of(const Asker& asker) const {
-        const auto vector = asker_vector(snapshot_, asker, exact_, poll_);
-        std::vector<float> scores(items_.size());
-        if (!is_personal(vector)) return scores;
-        for (std::size_t i = 0; i < items_.size(); ++i)
-            scores[i] = score_of(snapshot_, vector, true, items_[i]);
+    std::vector<float> after(std::span<const std::int32_t> clicks, std::int32_t user) const {
+        const Query query = query_after(snapshot_, clicks, user, exact_);
+        std::vector<float> scores;
+        for (const std::int32_t item : items_) scores.push_back(own_score(snapshot_, query, item));
         return scores;
+    }
+
+    /// Every place where `left_out` was clicked is gone; the clicks before the encoder's reach move up.
+    std::vector<float> without(std::vector<std::int32_t> clicks, std::int32_t left_out,
+                               std::int32_t user) const {
+        std::erase(clicks, left_out);
+        return after(clicks_that_count(snapshot_, std::move(clicks)), user);
     }
 
   private:
     const Snapshot& snapshot_;
     std::span<const std::int32_t> items_;
     bool exact_;
-    const Poll& poll_;
 };
+
+/// The items that the encoder looks at, each once, the latest first.
+std::vector<std::int32_t> within_reach(std::span<const std::int32_t> clicks, std::size_t reach) {
+    std::vector<std::int32_t> items;
+    for (std::size_t i = clicks.size(); i-- > 0 && clicks.size() - i <= reach;)
+        if (std::ranges::find(items, clicks[i]) == items.end()) items.push_back(clicks[i]);
+    return items;
+}
 
 /// Without a vector all that speaks for an item is its share.
 std::vector<Reason> popular_reasons(const Snapshot& snapshot, std::span<const std::int32_t> items) {
     std::vector<Reason> reasons;
     for (const std::int32_t item : items)
-        reasons.push_back({Source::Popular, -1, score_of(snapshot, {}, false, item)});
+        reasons.push_back({Source::Popular, -1, score_of(snapshot, {{}, false, 0}, item)});
     return reasons;
 }
 
@@ -77,21 +67,20 @@ void weigh_user(std::span<Reason> reasons, bool alone, std::span<const float> wi
 
 std::vector<Reason> explain(const Snapshot& snapshot, const Asker& asker, std::span<const std::int32_t> items,
                             bool exact, const Poll& poll) {
-    const Clicks clicks = clicks_that_count(snapshot, asker.clicks, poll);
-    const auto whole = asker_vector(snapshot, {asker.user, clicks.ids}, exact, poll);
-    if (!is_personal(whole)) return popular_reasons(snapshot, items);
-    const Scores scores(snapshot, items, exact, poll);
-    const auto with = scores.of({asker.user, clicks.ids});
+    const auto reach = static_cast<std::size_t>(snapshot.encoder().reach());
+    auto clicks = clicks_that_count(snapshot, asker.clicks, poll);
+    if (!snapshot.keeps_repeats() && clicks.size() > reach)  // each once: no more than one moves up
+        clicks.erase(clicks.begin(), clicks.end() - static_cast<std::ptrdiff_t>(reach + 1));
+    const std::int32_t user = find_user(snapshot, asker.user);
+    if (!query_after(snapshot, clicks, user, exact).known) return popular_reasons(snapshot, items);
+    const Scores scores(snapshot, items, exact);
+    const auto with = scores.after(clicks, user);
     std::vector<Reason> reasons(items.size(), {Source::Clicks, -1, -std::numeric_limits<float>::infinity()});
-    const auto reach = static_cast<std::size_t>(snapshot.encoder().max_len());
-    for (std::size_t left = clicks.ids.size(); left-- > 0 && clicks.ids.size() - left <= reach;) {
+    for (const std::int32_t click : within_reach(clicks, reach)) {
         if (poll) poll();
-        auto rest = clicks.ids;
-        rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(left));
-        weigh_click(reasons, clicks.items[left], with, scores.of({asker.user, rest}));
+        weigh_click(reasons, click, with, scores.without(clicks, click, user));
     }
-    if (asker.user.data() && snapshot.users().find(asker.user) >= 0)
-        weigh_user(reasons, clicks.ids.empty(), with, scores.of({{}, clicks.ids}));
+    if (user >= 0) weigh_user(reasons, clicks.empty(), with, scores.after(clicks, -1));
     return reasons;
 }
 

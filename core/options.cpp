@@ -3,8 +3,10 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "core/error.hpp"
+#include "core/kinds/kind.hpp"
 
 namespace seqrec {
 namespace {
@@ -12,34 +14,20 @@ namespace {
 using nlohmann::json;
 using enum OptionType;
 
-constexpr OptionSpec kTransformer[] = {
-    {"members", Integer, 1, 8, "null", "", "networks that are trained one after the other and averaged"},
-    {"dim", Integer, 8, 1024, "64", "", "width of the embeddings; a multiple of 8 and of heads"},
-    {"layers", Integer, 1, 16, "null", "", "Transformer blocks"},
-    {"heads", Integer, 1, 16, "1", "", "attention heads"},
-    {"max_len", Integer, 2, 1024, "null", "", "latest clicks the model looks at"},
-    {"dropout", Real, 0, 0.9, "null", "", "dropout rate"},
-    {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
-    {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
-    {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},
-    {"batch_tokens", Integer, 16, 1048576, "null", "", "clicks in one step"},
-    {"sampled_items", Integer, 0, 1048576, "null", "",
-     "items drawn to stand for the catalogue in one step; 0 = all items"},
-    {"learning_rate", Real, 1e-8, 1, "null", "", "AdamW's peak step size"},
-    {"cool_down", Real, 0, 1, "null", "",
-     "last share of the training, in which the learning rate falls to 0"},
-    {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},
+/// Of every kind, beside its own.
+constexpr OptionSpec kCommon[] = {
     {"seed", Integer, 0, 9007199254740991.0, "1", "", "start of the random numbers"},
     {"threads", Integer, 0, 1024, "0", "", "threads of the trainer; 0 = all cores"},
-    {"patience", Integer, 1, 100000, "5", "", "validations without a better NDCG@10 before it stops"},
     {"holdout", Text, 0, 0, "\"refit\"", "refit|keep",
      "refit = train a little further on the held-out interactions before serving; keep = never"},
-    {"device", Text, 0, 0, "\"auto\"", "auto|cpu|cuda",
-     "where steps are computed; auto = a GPU when libtorch finds one"},
-    {"precision", Text, 0, 0, "\"auto\"", "auto|float32|bfloat16",
-     "what matrix products round their factors to; auto = bfloat16 where the CPU has it"},
     {"index", Text, 0, 0, "\"auto\"", "auto|none|ivf",
      "ivf = group items so that a search reads a few groups; auto = where reading all takes long"},
+    {"repeats", Text, 0, 0, "\"auto\"", "auto|keep|first",
+     "keep = an item that comes again counts each time; first = once; auto = keep where many come again"},
+    {"merge_seconds", Real, 0, 31536000, "null", "",
+     "the same item right after itself within so many seconds counts once; null = each time"},
+    {"split", Text, 0, 0, "\"leave_one_out\"", "leave_one_out|time",
+     "what is held out to measure: the last two interactions of a user, or the last fifth of all by time"},
     {"init_from", Text, 0, 0, "null", "",
      "model or version whose weights the training starts from, for a retraining on a grown table"},
     {"max_seconds", Real, 1, 31536000, "null", "",
@@ -49,19 +37,14 @@ constexpr OptionSpec kTransformer[] = {
      "held-out rows better"},
 };
 
-struct Kind {
-    std::string_view name;
-    std::span<const OptionSpec> specs;
-};
-constexpr Kind kKinds[] = {{"transformer", kTransformer}};
-
 [[noreturn]] void refuse(const std::string& message, const std::string& hint) {
     throw Error(sqlstate::kInvalidParameter, message, hint);
 }
 
-const OptionSpec& find_spec(std::string_view kind, const std::string& key) {
+const OptionSpec& find_spec(const std::vector<OptionSpec>& specs, std::string_view kind,
+                            const std::string& key) {
     std::string names;
-    for (const OptionSpec& spec : option_specs(kind)) {
+    for (const OptionSpec& spec : specs) {
         if (spec.name == key) return spec;
         names += (names.empty() ? "" : ", ") + std::string(spec.name);
     }
@@ -129,30 +112,22 @@ json check_value(const OptionSpec& spec, const json& value) {
     return value;
 }
 
-void check_together(const json& options) {
-    const std::int64_t dim = options.at("dim"), heads = options.at("heads");
-    if (dim % 8 != 0 || dim % heads != 0)
-        refuse("option \"dim\" must be a multiple of 8 and of \"heads\"",
-               "Try dim " + std::to_string((dim + 8 * heads - 1) / (8 * heads) * 8 * heads) + ".");
-}
-
 }  // namespace
 
-std::span<const OptionSpec> option_specs(std::string_view kind) {
-    std::string names;
-    for (const Kind& known : kKinds) {
-        if (known.name == kind) return known.specs;
-        names += (names.empty() ? "" : ", ") + std::string(known.name);
-    }
-    refuse("unknown model kind \"" + std::string(kind) + "\"", "Known kinds: " + names + ".");
+std::vector<OptionSpec> option_specs(std::string_view kind) {
+    const auto own = find_kind(kind).options;
+    std::vector<OptionSpec> specs(own.begin(), own.end());
+    specs.insert(specs.end(), std::begin(kCommon), std::end(kCommon));
+    return specs;
 }
 
-json adopt_shape(json given, const json& config) {
-    for (const char* name : {"members", "dim", "layers", "heads", "max_len"}) {
+json adopt_shape(std::string_view kind, json given, const json& config) {
+    for (const std::string_view shape : find_kind(kind).shape) {
+        const std::string name(shape);
         json& option = given[name];
         if (option.is_null()) option = config.at(name);
         if (option != config.at(name))
-            refuse("option \"" + std::string(name) + "\" differs from the model to start from",
+            refuse("option \"" + name + "\" differs from the model to start from",
                    "Leave it out: it has " + config.at(name).dump() +
                        ", and its weights can't change their shape.");
     }
@@ -161,16 +136,16 @@ json adopt_shape(json given, const json& config) {
 
 json resolve_options(std::string_view kind, const json& given) {
     if (!given.is_object())
-        refuse("options must be a JSON object", R"(Write them as in '{"dim": 64, "epochs": 20}'.)");
+        refuse("options must be a JSON object", R"(Write them as in '{"seed": 7, "max_seconds": 600}'.)");
+    const std::vector<OptionSpec> specs = option_specs(kind);
     json resolved = json::object();
-    for (const OptionSpec& spec : option_specs(kind))
-        resolved[std::string(spec.name)] = json::parse(spec.default_json);
+    for (const OptionSpec& spec : specs) resolved[std::string(spec.name)] = json::parse(spec.default_json);
     for (const auto& [key, value] : given.items()) {
-        const OptionSpec& spec = find_spec(kind, key);
+        const OptionSpec& spec = find_spec(specs, kind, key);
         if (value.is_null()) continue;  // null asks for the default
         resolved[key] = check_value(spec, value);
     }
-    check_together(resolved);
+    if (const auto check = find_kind(kind).check) check(resolved);
     return resolved;
 }
 

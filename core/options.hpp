@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
-#include <span>
 #include <string_view>
+#include <vector>
 
 namespace seqrec {
 
@@ -23,9 +23,9 @@ struct OptionSpec {
     std::string_view meaning;
 };
 
-/// Every option of a model kind; Error 22023 with a hint for an unknown kind.
-/// 某模型类型的全部选项；未知类型抛出带提示的 Error 22023。
-std::span<const OptionSpec> option_specs(std::string_view kind);
+/// Every option of a model kind, its own first, then those of all kinds; Error 22023 with a hint for an unknown kind.
+/// 某模型类型的全部选项，先是自有的，再是所有类型共有的；未知类型抛出带提示的 Error 22023。
+std::vector<OptionSpec> option_specs(std::string_view kind);
 
 /// Checks `given` (a JSON object) against the options of `kind` and returns a full object, defaults filled
 /// in. Errors: 22023 for an unknown key, a wrong type or a value out of range, each naming the key, with a
@@ -36,6 +36,6 @@ nlohmann::json resolve_options(std::string_view kind, const nlohmann::json& give
 /// `given` with the options that decide the shape of the weights as `config`, the configuration of the model
 /// to start from, has them. Error 22023 when `given` asks for another shape. 以 config（起始模型的配置）补全
 /// given 中决定权重形状的选项；given 要求其他形状则抛出 Error 22023。
-nlohmann::json adopt_shape(nlohmann::json given, const nlohmann::json& config);
+nlohmann::json adopt_shape(std::string_view kind, nlohmann::json given, const nlohmann::json& config);
 
 }  // namespace seqrec

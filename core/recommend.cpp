@@ -59,17 +59,16 @@ std::vector<std::int32_t> last_of_each(std::span<const std::int32_t> clicks) {
     return items;
 }
 
-std::int32_t find_user(const Snapshot& snapshot, std::string_view user) {
-    return user.data() ? snapshot.users().find(user) : -1;
+/// A query as the scan takes it, whose rows are no longer than 1.
+std::vector<float> scan_vector(const Snapshot& snapshot, std::vector<float> vector) {
+    if (snapshot.longest() != 1)
+        for (float& x : vector) x *= snapshot.longest();
+    return vector;
 }
 
-std::vector<float> user_vector(const Snapshot& snapshot, std::span<const std::int32_t> clicks,
-                               std::int32_t user, bool exact) {
-    std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
-    snapshot.encoder().encode(clicks, user, vector, exact ? Precision::Exact : Precision::Fast);
-    if (!std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); }))
-        throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
-    return vector;
+/// From a product to a score. A cosine is at most 1, whatever rounding does.
+float finished(const Snapshot& snapshot, float product, float offset) {
+    return snapshot.form().link == Link::Cosine ? std::clamp(product, -1.0f, 1.0f) : product + offset;
 }
 
 /// A part of a whole in [0, 1], whatever the two are.
@@ -86,6 +85,17 @@ std::vector<ScoredItem> popular(const Snapshot& snapshot, const ItemFilter& filt
     return best;
 }
 
+/// An item's direction as a query among directions: of unit length, without its bias.
+std::vector<float> direction_of(const Snapshot& snapshot, std::int32_t item) {
+    const auto dim = static_cast<std::size_t>(snapshot.dim());
+    const Rows& rows = snapshot.directions();
+    const auto row = rows.matrix.subspan(static_cast<std::size_t>(item) * dim, dim);
+    std::vector<float> vector(row.begin(), row.end());
+    for (float& x : vector) x *= rows.unit[static_cast<std::size_t>(item)];
+    if (snapshot.form().item_bias) vector.back() = 0;
+    return vector;
+}
+
 /// Scans everything, `bytes` of codes at a time and all searches over each part.
 void scan_all(const Codes& codes, std::span<Search> searches, std::size_t bytes, const Poll& poll) {
     const std::size_t step = std::max<std::size_t>(1, bytes / (kGroupRows * codes.depth));
@@ -97,10 +107,37 @@ void scan_all(const Codes& codes, std::span<Search> searches, std::size_t bytes,
 
 }  // namespace
 
-/// An asker's vector and filter, and what is known of the answer before any item is scored.
+std::int32_t find_user(const Snapshot& snapshot, std::string_view user) {
+    return user.data() ? snapshot.users().find(user) : -1;
+}
+
+Query query_after(const Snapshot& snapshot, std::span<const std::int32_t> clicks, std::int32_t user,
+                  bool exact) {
+    Query query{std::vector<float>(static_cast<std::size_t>(snapshot.dim())), false};
+    const Encoded encoded =
+        snapshot.encoder().encode({clicks, user}, query.vector, exact ? Precision::Exact : Precision::Fast);
+    query.known = encoded.known;
+    query.offset = encoded.offset;
+    if (!std::isfinite(query.offset) ||
+        !std::all_of(query.vector.begin(), query.vector.end(), [](float x) { return std::isfinite(x); }))
+        throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
+    return query;
+}
+
+std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, std::vector<std::int32_t> items) {
+    if (!snapshot.keeps_repeats()) return last_of_each(items);
+    if (snapshot.merges_repeats()) items.erase(std::unique(items.begin(), items.end()), items.end());
+    return items;
+}
+
+std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, Ids clicks, const Poll& poll) {
+    return clicks_that_count(snapshot, known_items(snapshot, clicks, poll));
+}
+
+/// An asker's query and filter, and what is known of the answer before any item is scored.
 struct Recommender::Prepared {
     Answer answer;
-    std::vector<float> vector;
+    Query query;  // as the scan takes it
     ItemFilter filter;
 };
 
@@ -126,7 +163,7 @@ ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
 /// What an asker has had already.
 std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks, std::int32_t user) const {
     std::vector<std::int32_t> items;
-    if (!request_.exclude_seen) return items;
+    if (!request_.exclude_seen.value_or(!snapshot_.keeps_repeats())) return items;
     items.assign(clicks.begin(), clicks.end());
     if (user < 0) return items;
     const auto seen = snapshot_.seen(user);
@@ -135,13 +172,14 @@ std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks,
 }
 
 Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user) const {
-    clicks = last_of_each(clicks);
+    clicks = clicks_that_count(snapshot_, std::move(clicks));
     Prepared prepared{
-        {}, user_vector(snapshot_, clicks, user, request_.exact), filter_without(had(clicks, user))};
+        {}, query_after(snapshot_, clicks, user, request_.exact), filter_without(had(clicks, user))};
+    prepared.query.vector = scan_vector(snapshot_, std::move(prepared.query.vector));
     prepared.answer.user_known = user >= 0;
-    prepared.answer.source = !is_personal(prepared.vector) ? Source::Popular
-                             : clicks.empty()              ? Source::User
-                                                           : Source::Clicks;
+    prepared.answer.source = !prepared.query.known ? Source::Popular
+                             : clicks.empty()      ? Source::User
+                                                   : Source::Clicks;
     return prepared;
 }
 
@@ -176,7 +214,8 @@ std::vector<Answer> Recommender::answer_users(std::int32_t first, std::int32_t c
 std::vector<ScoredItem> Recommender::similar(std::string_view item) const {
     const std::int32_t at = snapshot_.items().find(item);
     if (at < 0) return {};
-    const Prepared prepared{{}, item_vector(snapshot_, at), filter_without({at})};
+    Prepared prepared{{}, {direction_of(snapshot_, at), true}, filter_without({at})};
+    if (snapshot_.form().link != Link::Cosine) return nearest_directions(prepared);
     const Prepared* asker = &prepared;
     return std::move(nearest(std::span(&asker, 1)).front());
 }
@@ -204,25 +243,28 @@ std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepar
         std::vector<Search> searches;
         searches.reserve(askers.size());
         for (const Prepared* asker : askers)
-            searches.emplace_back(snapshot_.codes(), asker->vector, asker->filter, wanted());
+            searches.emplace_back(snapshot_.codes(), asker->query.vector, asker->filter,
+                                  wanted(asker->query));
         scan_all(snapshot_.codes(), searches, askers.size() > 1 ? kBatchBytes : kScanBytes, poll_);
         for (std::size_t i = 0; i < askers.size(); ++i)
             results.push_back(searches[i].undecided() ? exact(*askers[i])
                                                       : std::move(searches[i]).best(snapshot_.rows(), poll_));
     }
-    for (auto& result : results)
-        for (ScoredItem& item : result) item.score = std::clamp(item.score, -1.0f, 1.0f);  // rounding
+    for (std::size_t i = 0; i < askers.size(); ++i)
+        for (ScoredItem& item : results[i])
+            item.score = finished(snapshot_, item.score, askers[i]->query.offset);
     return results;
 }
 
 std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const {
     if (short_list())
-        return top_k_of(candidates_, snapshot_.rows(), asker.vector, asker.filter, wanted(), poll_);
+        return top_k_of(candidates_, snapshot_.rows(), asker.query.vector, asker.filter, wanted(asker.query),
+                        poll_);
     if (request_.exact) return exact(asker);
-    Search search(snapshot_.codes(), asker.vector, asker.filter, wanted());
+    Search search(snapshot_.codes(), asker.query.vector, asker.filter, wanted(asker.query));
     const Lists& lists = snapshot_.lists();
     const auto rows = request_.k + static_cast<std::int64_t>(asker.filter.excluded());
-    for (const std::int32_t list : lists.nearest(asker.vector, request_.probes, request_.k, rows)) {
+    for (const std::int32_t list : lists.nearest(asker.query.vector, request_.probes, request_.k, rows)) {
         if (poll_) poll_();
         const auto [first, count] = lists.groups(list);
         Search::scan(std::span(&search, 1), first, count);
@@ -230,8 +272,18 @@ std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const 
     return search.undecided() ? exact(asker) : std::move(search).best(snapshot_.rows(), poll_);
 }
 
+/// By direction, where scores go by length, too: rows that the codes do not have.
+std::vector<ScoredItem> Recommender::nearest_directions(const Prepared& asker) const {
+    const Rows& rows = snapshot_.directions();
+    auto found = short_list() ? top_k_of(candidates_, rows, asker.query.vector, asker.filter,
+                                         wanted(asker.query), poll_)
+                              : top_k(rows, asker.query.vector, asker.filter, wanted(asker.query), poll_);
+    for (ScoredItem& item : found) item.score = std::clamp(item.score, -1.0f, 1.0f);
+    return found;
+}
+
 std::vector<ScoredItem> Recommender::exact(const Prepared& asker) const {
-    return top_k(snapshot_.rows(), asker.vector, asker.filter, wanted(), poll_);
+    return top_k(snapshot_.rows(), asker.query.vector, asker.filter, wanted(asker.query), poll_);
 }
 
 bool Recommender::short_list() const {
@@ -257,29 +309,31 @@ Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& re
     return std::move(Recommender(snapshot, request, poll).answer(std::span(&asker, 1)).front());
 }
 
-std::vector<float> asker_vector(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll) {
-    return user_vector(snapshot, last_of_each(known_items(snapshot, asker.clicks, poll)),
+Query asker_query(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll) {
+    return query_after(snapshot, clicks_that_count(snapshot, asker.clicks, poll),
                        find_user(snapshot, asker.user), exact);
 }
 
-bool is_personal(std::span<const float> vector) {
-    return std::any_of(vector.begin(), vector.end(), [](float x) { return x != 0; });
+float own_score(const Snapshot& snapshot, const QueryView& query, std::int32_t item) {
+    float product = 0;
+    std::vector<float> scaled;
+    if (snapshot.longest() != 1) scaled = scan_vector(snapshot, {query.vector.begin(), query.vector.end()});
+    snapshot.rows().score(std::span(&item, 1), scaled.empty() ? query.vector : scaled,
+                          std::span(&product, 1));
+    return finished(snapshot, product, query.offset);
 }
 
-float score_of(const Snapshot& snapshot, std::span<const float> vector, bool personal, std::int32_t item) {
-    if (!personal)
-        return share(snapshot.item_popularity()[static_cast<std::size_t>(item)], snapshot.popularity_total());
-    float score = 0;
-    snapshot.rows().score(std::span(&item, 1), vector, std::span(&score, 1));
-    return std::clamp(score, -1.0f, 1.0f);
+float score_of(const Snapshot& snapshot, const QueryView& query, std::int32_t item) {
+    if (query.known) return own_score(snapshot, query, item);
+    return share(snapshot.item_popularity()[static_cast<std::size_t>(item)], snapshot.popularity_total());
 }
 
 std::vector<float> item_vector(const Snapshot& snapshot, std::int32_t item) {
     const auto dim = static_cast<std::size_t>(snapshot.dim());
-    const Rows& rows = snapshot.rows();
-    const auto row = rows.matrix.subspan(static_cast<std::size_t>(item) * dim, dim);
+    const auto row = snapshot.rows().matrix.subspan(static_cast<std::size_t>(item) * dim, dim);
     std::vector<float> vector(row.begin(), row.end());
-    for (float& x : vector) x *= rows.unit[static_cast<std::size_t>(item)];
+    if (snapshot.form().link == Link::Cosine)
+        for (float& x : vector) x *= snapshot.rows().unit[static_cast<std::size_t>(item)];
     return vector;
 }
 

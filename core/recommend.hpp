@@ -35,7 +35,10 @@ struct Request {
     std::int64_t k;                   ///< how many items, >= 1
     Ids exclude{};                    ///< ids that must not be returned; unknown ones don't matter
     std::optional<Ids> candidates{};  ///< when given, no other items are returned
-    bool exclude_seen = true;  ///< nor are items clicked, nor those the user had when the model was trained
+    /// Whether items clicked, and those the user had when the model was trained, are left out; not given: as
+    /// the model was trained, that is unless it keeps repeats. 是否排除点击过的与训练时已有的物品；
+    /// 未给出则与训练时一致（保留重复的模型不排除）。
+    std::optional<bool> exclude_seen{};
     float min_score = -std::numeric_limits<float>::infinity();
     bool exact = false;       ///< scan in float32, encode in float32, use no index
     std::int32_t probes = 0;  ///< lists of the index to read; 0: as many as the model was measured with
@@ -49,12 +52,31 @@ struct Answer {
     std::vector<std::uint32_t> unknown_clicks;  ///< positions in Asker::clicks
 };
 
-/// Answers askers of one request over one snapshot. An item clicked twice counts where it was clicked last.
-/// Scores: cosine in [-1, 1]; for Source::Popular the item's share of all (recent) interactions, in [0, 1]. A
-/// user whose vector is zero (never trained) and who comes without clicks gets Source::Popular, with
-/// user_known true. k < 1 gives no items. Error (data corrupted) when the snapshot turns out to be damaged.
-/// 在一个快照上以同一请求回答多个请求者。重复点击以最后一次为准。得分为余弦；热门回退时为该物品在全部（近期）交互中的占比。
-/// 向量全零（从未训练）且没有点击的用户得到 Source::Popular，user_known 仍为 true。快照损坏时抛出
+/// What items are scored with for one asker: score(i) = vector . E(i) + offset, as the model's form says.
+/// 为某个请求者计分所用的查询：score(i) = vector · E(i) + offset，形式由模型规定。
+struct Query {
+    std::vector<float> vector;  ///< [dim]
+    bool known;  ///< whether the model has anything to say of the asker; else popularity answers
+    float offset = 0;
+};
+
+/// A query that somebody else keeps. 由他人保存的查询。
+struct QueryView {
+    std::span<const float> vector;
+    bool known;
+    float offset;
+
+    QueryView(std::span<const float> vector, bool known, float offset)
+        : vector(vector), known(known), offset(offset) {}
+    QueryView(const Query& query) : QueryView(query.vector, query.known, query.offset) {}
+};
+
+/// Answers askers of one request over one snapshot. Clicks count as clicks_that_count() says.
+/// Scores are what the model's form says (a cosine is in [-1, 1]); for Source::Popular the item's share of all (recent)
+/// interactions, in [0, 1]. A user of the model of whom it has nothing to say (never trained) and who comes without clicks gets
+/// Source::Popular, with user_known true. k < 1 gives no items. Error (data corrupted) when the snapshot turns out to be damaged.
+/// 在一个快照上以同一请求回答多个请求者。点击按 clicks_that_count() 计入。得分形式由模型规定（余弦在 [-1, 1] 内）；热门回退时为该物品在全部（近期）交互中的占比。
+/// 模型对其一无所知（从未训练）且没有点击的用户得到 Source::Popular，user_known 仍为 true。快照损坏时抛出
 /// Error（数据损坏）。
 class Recommender {
   public:
@@ -80,10 +102,11 @@ class Recommender {
     std::vector<Answer> answer_block(std::span<Prepared> askers) const;
     std::vector<std::vector<ScoredItem>> nearest(std::span<const Prepared* const> askers) const;
     std::vector<ScoredItem> nearest_alone(const Prepared& asker) const;
+    std::vector<ScoredItem> nearest_directions(const Prepared& asker) const;
     std::vector<ScoredItem> exact(const Prepared& asker) const;
     bool short_list() const;
     bool uses_index() const;
-    Wanted wanted() const { return {request_.k, request_.min_score}; }
+    Wanted wanted(const Query& query) const { return {request_.k, request_.min_score - query.offset}; }
 
     const Snapshot& snapshot_;
     const Request& request_;
@@ -95,17 +118,29 @@ class Recommender {
 /// Answers one asker. 回答一个请求者。
 Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& request, const Poll& poll);
 
-/// The unit vector that an asker's items are scored with, [dim]; all zeros when neither user nor clicks are
-/// known. 用于计分的单位向量；用户与点击均未知时全为零。
-std::vector<float> asker_vector(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll);
+/// The items of the clicks that are known, oldest first, as the model was trained with them: each click where
+/// it keeps repeats (an item right after itself once where it merges them), else of an item clicked twice the
+/// last. 已知点击的物品，最早的在前，与训练时一致：保留重复的模型计入每次点击（合并时紧接自身的只计一次），否则重复点击以最后一次为准。
+std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, Ids clicks, const Poll& poll);
+std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, std::vector<std::int32_t> items);
+/// The index of a user, -1 for an unknown id and for nobody. 用户下标；未知 id 或无用户时为 -1。
+std::int32_t find_user(const Snapshot& snapshot, std::string_view user);
 
-/// Whether a vector says anything: one of zeros is answered by popularity. 向量是否含信息；全零时以热门回答。
-bool is_personal(std::span<const float> vector);
-/// What a recommendation would give an item as its score; `personal` as is_personal(vector) says.
-/// 推荐时该物品会得到的分数；personal 即 is_personal(vector)。
-float score_of(const Snapshot& snapshot, std::span<const float> vector, bool personal, std::int32_t item);
+/// The query of a user, an index or -1, after clicks that count. Error (data corrupted) when the model gives one that is not
+/// finite. 用户（下标或 -1）在（计入的）点击之后的查询；非有限值时抛出 Error（数据损坏）。
+Query query_after(const Snapshot& snapshot, std::span<const std::int32_t> clicks, std::int32_t user,
+                  bool exact);
+/// The query of an asker. 请求者的查询。
+Query asker_query(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll);
 
-/// An item's unit vector, [dim]; `item` is an index of the snapshot. 物品的单位向量；item 为快照中的下标。
+/// What a recommendation would give an item as its score; for a query that is not known the item's share of interactions.
+/// 推荐时该物品会得到的分数；未知请求者则为该物品在交互中的占比。
+float score_of(const Snapshot& snapshot, const QueryView& query, std::int32_t item);
+/// The query's own score of an item, also when it is not known. 查询本身对该物品的得分，未知时亦然。
+float own_score(const Snapshot& snapshot, const QueryView& query, std::int32_t item);
+
+/// An item's row, [dim], of unit length for Link::Cosine; `item` is an index of the snapshot.
+/// 物品的行向量（Link::Cosine 时为单位长度）；item 为快照中的下标。
 std::vector<float> item_vector(const Snapshot& snapshot, std::int32_t item);
 
 }  // namespace seqrec

@@ -63,6 +63,10 @@ DROP FUNCTION seqrec.current_state(seqrec.jobs), seqrec.worker_pid(bigint), seqr
 DELETE FROM seqrec.event_keys WHERE pg_catalog.to_regrole(pg_catalog.quote_ident(owner)) IS NULL;
 ALTER TABLE seqrec.models ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
+-- All models of 0.1.0 score by the cosine.
+ALTER TABLE seqrec.models ADD COLUMN score jsonb NOT NULL DEFAULT '{"link": "cosine", "item_bias": false, "user_offset": false}';
+ALTER TABLE seqrec.models ALTER COLUMN score DROP DEFAULT;
+
 ALTER TABLE seqrec.jobs ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
 ALTER TABLE seqrec.event_keys ALTER COLUMN owner TYPE regrole USING pg_catalog.to_regrole(pg_catalog.quote_ident(owner));
@@ -271,13 +275,13 @@ CREATE FUNCTION @extschema@.seqrec_recommend(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude seqrec.id[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend IS
-'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out; candidates, when given, are the only items answered';
+'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered';
 
 CREATE FUNCTION @extschema@.seqrec_recommend_info(
     user_id seqrec.id,
@@ -285,7 +289,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_info(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude seqrec.id[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS jsonb
@@ -305,7 +309,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_batch(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude seqrec.id[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (request integer, user_id text, rank integer, item_id text, score real, source text)
@@ -320,7 +324,7 @@ CREATE FUNCTION seqrec.answers(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude text[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text)
@@ -332,7 +336,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_all(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude seqrec.id[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (user_id text, rank integer, item_id text, score real)
@@ -570,6 +574,11 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 
 COMMENT ON FUNCTION @extschema@.seqrec_set_owner IS
 'gives a model, all its versions and its jobs to another role; the way out when the role that trained it has been dropped';
+
+CREATE FUNCTION @extschema@.seqrec_kinds() RETURNS TABLE (kind text, meaning text, score jsonb, options jsonb)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 6 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_kinds() IS
+'the kinds of models that can be trained here, the default first: what each is, the form of its scores, and its options with type, range, default (null: decided from the data) and meaning';
 
 CREATE FUNCTION seqrec.visible_to_me(owner regrole) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

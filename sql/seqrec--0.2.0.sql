@@ -16,6 +16,7 @@ CREATE TABLE seqrec.models (
     active boolean NOT NULL DEFAULT false,
     owner regrole NOT NULL,  -- the role itself: follows a rename, and is dumped as its name
     source jsonb NOT NULL,
+    score jsonb NOT NULL,  -- the form of its scores: link, item_bias, user_offset
     config jsonb NOT NULL,
     metrics jsonb NOT NULL,
     dim integer NOT NULL,
@@ -289,6 +290,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_train IS
 'starts training a model on a table of interactions in the background and returns the job''s id; the job begins when the calling transaction commits; while the model is being trained it is an error, or with if_running => ''skip'' a notice and NULL';
 
+CREATE FUNCTION @extschema@.seqrec_kinds() RETURNS TABLE (kind text, meaning text, score jsonb, options jsonb)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 6 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_kinds() IS
+'the kinds of models that can be trained here, the default first: what each is, the form of its scores, and its options with type, range, default (null: decided from the data) and meaning';
+
 CREATE FUNCTION @extschema@.seqrec_cancel(job bigint) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_cancel IS
@@ -317,13 +323,13 @@ CREATE FUNCTION @extschema@.seqrec_recommend(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude seqrec.id[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend IS
-'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out; candidates, when given, are the only items answered';
+'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered';
 
 CREATE FUNCTION @extschema@.seqrec_recommend_info(
     user_id seqrec.id,
@@ -331,7 +337,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_info(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude seqrec.id[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS jsonb
@@ -351,7 +357,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_batch(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude seqrec.id[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (request integer, user_id text, rank integer, item_id text, score real, source text)
@@ -366,7 +372,7 @@ CREATE FUNCTION seqrec.answers(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude text[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text)
@@ -378,7 +384,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_all(
     k integer DEFAULT 10,
     model text DEFAULT 'default',
     exclude seqrec.id[] DEFAULT NULL,
-    exclude_seen boolean DEFAULT true,
+    exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL
 ) RETURNS TABLE (user_id text, rank integer, item_id text, score real)

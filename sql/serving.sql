@@ -25,7 +25,7 @@ CREATE FUNCTION seen(u text) RETURNS text[] LANGUAGE sql AS
 $$ SELECT coalesce(array_agg(DISTINCT item_id), '{}') FROM shop WHERE user_id = u $$;
 
 -- Whether a recommendation is what the definition gives: items, order and scores.
-CREATE FUNCTION agrees(u text, clicks text[], k int, left_out text[], allowed text[], exclude text[] DEFAULT NULL, exclude_seen boolean DEFAULT true)
+CREATE FUNCTION agrees(u text, clicks text[], k int, left_out text[], allowed text[], exclude text[] DEFAULT NULL, exclude_seen boolean DEFAULT NULL)
 RETURNS text LANGUAGE sql AS $$
     WITH a AS (SELECT * FROM seqrec_recommend(u, clicks, k, 'shop', exclude, exclude_seen, allowed)),
     b AS (SELECT * FROM by_definition(u, clicks, k, left_out, allowed))
@@ -177,7 +177,6 @@ SELECT seqrec_recommend('x', '{}', 0, 'shop');
 SELECT seqrec_recommend('x', '{}', 10001, 'shop');
 SELECT seqrec_recommend('x', '{}', NULL, 'shop');
 SELECT seqrec_recommend('x', '{}', 5, NULL);
-SELECT seqrec_recommend('x', '{}', 5, 'shop', exclude_seen => NULL);
 SELECT seqrec_recommend('x', '{}', 5, 'shop', min_score => 'NaN');
 SELECT seqrec_recommend('x', '{}', 5, 'shop', exclude => '{{a,b},{c,d}}');
 SELECT seqrec_score_item('x', '{}', 'i1', 'no such model');

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <system_error>
 
-#include "kinds/transformer/kernels/step_kernels.hpp"
-#include "run/bench_command.hpp"
+#include "kernels/step_kernels.hpp"
+#include "kinds/transformer/bench_command.hpp"
 #include "run/encode_command.hpp"
 #include "run/job.hpp"
 #include "run/stop.hpp"

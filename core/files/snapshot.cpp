@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/kinds/kind.hpp"
 
 namespace seqrec {
 namespace {
@@ -40,22 +41,42 @@ Lists read_lists(const SafetensorsFile& file, std::int64_t dim) {
     return lists;
 }
 
+Rows read_directions(const SafetensorsFile& file, Rows rows, const ScoreForm& form) {
+    if (form.link != Link::Cosine)
+        rows.unit = file.get<float>("item.direction", {static_cast<std::int64_t>(rows.unit.size())});
+    return rows;
+}
+
 }  // namespace
 
 Snapshot Snapshot::open(const std::string& path) { return Snapshot(open_snapshot(path)); }
 
 Snapshot::Snapshot(std::unique_ptr<const SafetensorsFile> file)
-    : file_(std::move(file)), encoder_(*file_), items_(*file_, "item"), users_(*file_, "user") {
-    if (encoder_.items() != items_.size() || encoder_.users() != users_.size())
-        invalid("ids and embeddings differ in number");
-    rows_ = {file_->get<float>("item.embedding", {items_.size(), encoder_.dim()}),
+    : file_(std::move(file)),
+      form_(ScoreForm::parse(file_->meta("score"))),
+      encoder_(kind_of(*file_).open(*file_)),
+      items_(*file_, "item"),
+      users_(*file_, "user"),
+      longest_(file_->get<float>("item.longest", {1})[0]) {
+    (void)file_->get<float>("user.embedding", {users_.size(), -1});
+    rows_ = {file_->get<float>("item.embedding", {items_.size(), dim()}),
              file_->get<float>("item.scale", {items_.size()})};
-    codes_ = read_codes(*file_, code_depth(static_cast<std::size_t>(encoder_.dim())));
-    lists_ = read_lists(*file_, encoder_.dim());
+    directions_ = read_directions(*file_, rows_, form_);
+    codes_ = read_codes(*file_, code_depth(static_cast<std::size_t>(dim())));
+    lists_ = read_lists(*file_, dim());
     popularity_total_ = file_->get<double>("item.popularity.total", {1})[0];
     item_popularity_ = file_->get<float>("item.popularity", {items_.size()});
     seen_offsets_ = file_->get<std::int64_t>("user.seen.offsets", {users_.size() + 1});
     seen_items_ = file_->get<std::int32_t>("user.seen.items", {-1});
+    read_repeats();
+}
+
+/// A config without them is of a version that reduced all repeats.
+void Snapshot::read_repeats() {
+    const auto config = nlohmann::json::parse(file_->meta("config"), nullptr, false);
+    if (!config.is_object()) return;
+    keeps_repeats_ = config.contains("repeats") && config["repeats"] == "keep";
+    merges_repeats_ = config.contains("merge_seconds") && config["merge_seconds"].is_number();
 }
 
 std::span<const std::int32_t> Snapshot::seen(std::int32_t user) const {

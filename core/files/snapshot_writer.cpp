@@ -12,7 +12,7 @@
 #include "core/error.hpp"
 #include "core/files/id_index.hpp"
 #include "core/files/snapshot.hpp"
-#include "core/kinds/encoder.hpp"
+#include "core/kinds/kind.hpp"
 #include "core/scan/codes.hpp"
 
 namespace seqrec {
@@ -179,34 +179,72 @@ struct CodeParts {
     }
 };
 
-/// 1 / the vector's length; 0 when it has none to speak of, so that its score is 0 and not NaN.
-float scale_of(std::span<const float> vector) {
+double length_of(std::span<const float> vector) {
     double square = 0;
     for (const float x : vector) square += static_cast<double>(x) * x;
-    const auto scale = static_cast<float>(1 / std::sqrt(square));
+    return std::sqrt(square);
+}
+
+/// 1 / a length; 0 when there is none to speak of, so that a score is 0 and not NaN.
+float inverse(double length) {
+    const auto scale = static_cast<float>(1 / length);
     return std::isfinite(scale) ? scale : 0;
 }
+
+/// What rows are multiplied with, so that the scan has none longer than 1.
+struct Scales {
+    ScoreForm form;
+    std::int64_t items;
+    double most = 0;
+    std::span<float> scale{}, direction{}, longest{};
+
+    bool is_cosine() const { return form.link == Link::Cosine; }
+
+    void declare(SafetensorsWriter& file) const {
+        file.declare<float>("item.scale", {items});
+        if (!is_cosine()) file.declare<float>("item.direction", {items});
+        file.declare<float>("item.longest", {1});
+    }
+
+    void map(SafetensorsWriter& file) {
+        scale = file.data<float>("item.scale");
+        if (!is_cosine()) direction = file.data<float>("item.direction");
+        longest = file.data<float>("item.longest");
+    }
+
+    void add(std::size_t item, std::span<const float> row) {
+        const double length = length_of(row);
+        if (is_cosine()) {
+            scale[item] = inverse(length);
+        } else {
+            direction[item] = inverse(length_of(form.item_bias ? row.first(row.size() - 1) : row));
+            most = std::max(most, length);
+        }
+    }
+
+    void finish() const {
+        longest[0] = is_cosine() || most == 0 ? 1 : static_cast<float>(most);
+        if (!is_cosine()) std::fill(scale.begin(), scale.end(), 1 / longest[0]);
+    }
+};
 
 void check(const SnapshotWriter::Size& size) {
     constexpr std::int64_t kMaxRows = std::numeric_limits<std::int32_t>::max();
     if (size.items < 0 || size.items > kMaxRows) invalid("number of items out of range");
     if (size.users < 0 || size.users > kMaxRows) invalid("number of users out of range");
     if (size.lists < 0 || size.lists > size.items) invalid("number of lists out of range");
-    if (size.dim < 1 || size.dim > kMaxRows || size.item_id_bytes < 0 || size.user_id_bytes < 0 ||
-        size.seen_items < 0)
+    if (size.dim < 1 || size.dim > kMaxRows || size.user_dim < 0 || size.user_dim > kMaxRows ||
+        size.item_id_bytes < 0 || size.user_id_bytes < 0 || size.seen_items < 0)
         invalid("size out of range");
 }
 
-}  // namespace
-
-/// The encoder's weights, ready for this machine's kernels.
-struct PackedNetworks {
-    std::string kind, config, name = packed_weights_name();
-
-    bool are_there() const { return kind == "transformer"; }
+/// The weights once more, as this machine's CPU reads them best; nothing for kinds that have no use for it.
+struct PackedWeightsPart {
+    const Packing* packing;
+    std::string config;
 
     void declare(SafetensorsWriter& file) const {
-        if (!are_there()) return;
+        if (!packing) return;
         const auto lengths = [&](const std::string& weight, const Shape& shape) {
             if (!file.declares(weight, DType::F32, shape))
                 invalid("weight \"" + weight + "\" is missing or of another shape");
@@ -214,18 +252,20 @@ struct PackedNetworks {
                 std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies());
             return std::span(static_cast<const float*>(nullptr), static_cast<std::size_t>(length));
         };
-        const auto size = static_cast<std::int64_t>(packed_weights_size(config, lengths));
-        file.declare<std::uint8_t>(name, {size});
+        const auto size = static_cast<std::int64_t>(packing->size(config, lengths));
+        file.declare<std::uint8_t>(packing->name(), {size});
     }
 
     void fill(SafetensorsWriter& file) const {
-        if (!are_there()) return;
+        if (!packing) return;
         const auto weights = [&](const std::string& weight, const Shape&) {
             return std::span<const float>(file.data<float>(weight));
         };
-        pack_weights(config, weights, file.bytes(name));
+        packing->fill(config, weights, file.bytes(packing->name()));
     }
 };
+
+}  // namespace
 
 struct SnapshotWriter::Impl {
     enum class State : std::uint8_t { Declaring, Filling, Done };
@@ -233,11 +273,12 @@ struct SnapshotWriter::Impl {
     Side items, users;
     SeenLists seen;
     CodeParts codes;
-    PackedNetworks networks;
+    PackedWeightsPart packed;
+    Scales scales;
     IdHashKey key;
     SafetensorsWriter file{};
     std::map<std::string, Coverage, std::less<>> weights{};
-    std::span<float> scale{}, popularity{};
+    std::span<float> popularity{};
     std::span<double> seen_until{};
     std::vector<std::int32_t> lists{};  // of each item; empty without an index
     State state = State::Declaring;
@@ -253,28 +294,31 @@ struct SnapshotWriter::Impl {
     }
 };
 
-SnapshotWriter::SnapshotWriter(const Size& size, const std::string& kind, const std::string& config,
-                               const std::string& version) {
+SnapshotWriter::SnapshotWriter(const Size& size, const Description& description) {
+    const auto& [kind, score, config, version] = description;
     check(size);
     impl_ = std::make_unique<Impl>(Impl{{"item", size.items, size.dim, size.item_id_bytes},
-                                        {"user", size.users, size.dim, size.user_id_bytes},
+                                        {"user", size.users, size.user_dim, size.user_id_bytes},
                                         {size.users, size.items, size.seen_items},
                                         {size.items, size.dim, size.lists},
-                                        {kind, config},
+                                        {kind_of_model(kind).packing, config},
+                                        {ScoreForm::parse(score), size.items},
                                         IdHashKey::of_version(version)});
-    impl_->file.set_metadata("format", std::string(kSnapshotFormat));
-    impl_->file.set_metadata("kind", kind);
-    impl_->file.set_metadata("config", config);
-    impl_->file.set_metadata("version", version);
-    impl_->file.end_with_checksum();
-    impl_->items.declare(impl_->file);
-    impl_->file.declare<float>("item.scale", {size.items});
-    impl_->file.declare<float>("item.popularity", {size.items});
-    impl_->file.declare<double>("item.popularity.total", {1});
-    impl_->codes.declare(impl_->file);
-    impl_->users.declare(impl_->file);
-    impl_->file.declare<double>("user.seen_until", {size.users});
-    impl_->seen.declare(impl_->file);
+    SafetensorsWriter& file = impl_->file;
+    file.set_metadata("format", std::string(kSnapshotFormat));
+    file.set_metadata("kind", kind);
+    file.set_metadata("score", score);
+    file.set_metadata("config", config);
+    file.set_metadata("version", version);
+    file.end_with_checksum();
+    impl_->items.declare(file);
+    impl_->scales.declare(file);
+    file.declare<float>("item.popularity", {size.items});
+    file.declare<double>("item.popularity.total", {1});
+    impl_->codes.declare(file);
+    impl_->users.declare(file);
+    file.declare<double>("user.seen_until", {size.users});
+    impl_->seen.declare(file);
 }
 
 void SnapshotWriter::weight(std::string name, DType dtype, Shape shape) {
@@ -286,12 +330,12 @@ void SnapshotWriter::weight(std::string name, DType dtype, Shape shape) {
 
 void SnapshotWriter::create(const std::string& path) {
     impl_->require(Impl::State::Declaring, "create");
-    impl_->networks.declare(impl_->file);
+    impl_->packed.declare(impl_->file);
     impl_->file.create(path);
     impl_->state = Impl::State::Filling;
     impl_->items.map(impl_->file);
     impl_->users.map(impl_->file);
-    impl_->scale = impl_->file.data<float>("item.scale");
+    impl_->scales.map(impl_->file);
     impl_->popularity = impl_->file.data<float>("item.popularity");
     impl_->seen_until = impl_->file.data<double>("user.seen_until");
     impl_->seen.map(impl_->file);
@@ -319,7 +363,7 @@ void SnapshotWriter::item(std::int64_t index, std::string_view id, std::span<con
     if (!(std::isfinite(popularity) && popularity >= 0))
         invalid("popularity of item " + std::to_string(index) + " is out of range");
     impl_->items.add(index, id, embedding);
-    impl_->scale[static_cast<std::size_t>(index)] = scale_of(embedding);
+    impl_->scales.add(static_cast<std::size_t>(index), embedding);
     impl_->popularity[static_cast<std::size_t>(index)] = popularity;
     if (indexed) impl_->lists.push_back(list);
 }
@@ -337,11 +381,12 @@ FileState SnapshotWriter::commit(const Poll& poll) {
     impl_->require(Impl::State::Filling, "commit");
     for (auto& [name, coverage] : impl_->weights)
         if (!coverage.whole()) invalid("weight \"" + name + "\" has parts missing or given twice");
-    impl_->networks.fill(impl_->file);
+    impl_->packed.fill(impl_->file);
     impl_->items.finish(impl_->file, impl_->key, poll);
     impl_->users.finish(impl_->file, impl_->key, poll);
     impl_->seen.finish();
-    impl_->codes.fill(impl_->file, impl_->lists, impl_->items.embedding, impl_->scale, poll);
+    impl_->scales.finish();
+    impl_->codes.fill(impl_->file, impl_->lists, impl_->items.embedding, impl_->scales.scale, poll);
     impl_->file.data<double>("item.popularity.total")[0] =
         std::accumulate(impl_->popularity.begin(), impl_->popularity.end(), 0.0);
     const FileState state = impl_->file.commit(poll);

@@ -26,13 +26,20 @@ class SnapshotWriter {
   public:
     struct Size {
         std::int64_t items, users, dim;
+        std::int64_t user_dim;                      // numbers of a user's row; may be 0
         std::int64_t item_id_bytes, user_id_bytes;  // total length of the ids
         std::int64_t seen_items;                    // total length of the users' lists
         std::int64_t lists = 0;                     // of the index; 0 = no index
     };
 
-    SnapshotWriter(const Size& size, const std::string& kind, const std::string& config,
-                   const std::string& version);
+    /// What the file says it is: `score` and `config` are JSON, `version` the model's uuid.
+    struct Description {
+        std::string kind, score, config, version;
+    };
+
+    /// Error 0A000 for a kind that this build does not know, XX001 for a form of scores or sizes that are not valid.
+    /// 本构建不认识该类型时抛出 Error 0A000；得分形式或尺寸无效时 XX001。
+    SnapshotWriter(const Size& size, const Description& description);
 
     /// Declares one encoder tensor; its bytes are given by weight_part() after create().
     /// 声明一个编码器张量；其内容在 create() 之后由 weight_part() 给出。

@@ -1,6 +1,6 @@
-// The forward pass of trainer/kinds/transformer/network.cpp: what is read from the file, and how its networks make
-// one vector. The two are held together by test/trainer/kinds/transformer/parity_test.cpp.
-#include "core/kinds/encoder.hpp"
+// Kind `transformer`: what is read from the file, and how its networks make one vector. The same forward pass as
+// trainer/kinds/transformer/network.cpp; test/trainer/kinds/kinds_test.cpp holds the two together.
+#include "core/kinds/transformer.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -10,10 +10,48 @@
 #include <string>
 #include <vector>
 
+#include "core/error.hpp"
+#include "core/kernels/encoder_kernels.hpp"
 #include "core/kinds/transformer_network.hpp"
 
 namespace seqrec {
 namespace {
+
+using enum OptionType;
+
+constexpr OptionSpec kOptions[] = {
+    {"members", Integer, 1, 8, "null", "", "networks that are trained one after the other and averaged"},
+    {"dim", Integer, 8, 1024, "64", "", "width of the embeddings; a multiple of 8 and of heads"},
+    {"layers", Integer, 1, 16, "null", "", "Transformer blocks"},
+    {"heads", Integer, 1, 16, "1", "", "attention heads"},
+    {"max_len", Integer, 2, 1024, "null", "", "latest clicks the model looks at"},
+    {"dropout", Real, 0, 0.9, "null", "", "dropout rate"},
+    {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
+    {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
+    {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},
+    {"batch_tokens", Integer, 16, 1048576, "null", "", "clicks in one step"},
+    {"sampled_items", Integer, 0, 1048576, "null", "",
+     "items drawn to stand for the catalogue in one step; 0 = all items"},
+    {"learning_rate", Real, 1e-8, 1, "null", "", "AdamW's peak step size"},
+    {"cool_down", Real, 0, 1, "null", "",
+     "last share of the training, in which the learning rate falls to 0"},
+    {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},
+    {"patience", Integer, 1, 100000, "5", "", "validations without a better NDCG@10 before it stops"},
+    {"device", Text, 0, 0, "\"auto\"", "auto|cpu|cuda",
+     "where steps are computed; auto = a GPU when libtorch finds one"},
+    {"precision", Text, 0, 0, "\"auto\"", "auto|float32|bfloat16",
+     "what matrix products round their factors to; auto = bfloat16 where the CPU has it"},
+};
+
+/// What the weights' shapes follow from.
+constexpr std::string_view kShape[] = {"members", "dim", "layers", "heads", "max_len"};
+
+void check_options(const nlohmann::json& options) {
+    const std::int64_t dim = options.at("dim"), heads = options.at("heads");
+    if (dim % 8 != 0 || dim % heads != 0)
+        throw Error(sqlstate::kInvalidParameter, "option \"dim\" must be a multiple of 8 and of \"heads\"",
+                    "Try dim " + std::to_string((dim + 8 * heads - 1) / (8 * heads) * 8 * heads) + ".");
+}
 
 [[noreturn]] void corrupted(const std::string& what) {
     throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
@@ -138,17 +176,19 @@ struct Networks {
     }
 };
 
-void normalise(std::span<float> vector) {
+/// False for a vector without length, which stays as it is.
+bool normalise(std::span<float> vector) {
     float squares = 0;
     for (const float x : vector) squares += x * x;
     const float length = std::sqrt(squares);
     if (length > 0)
         for (float& x : vector) x /= length;
+    return length > 0;
 }
 
 }  // namespace
 
-struct Encoder::Impl {
+struct TransformerEncoder::Impl {
     const SafetensorsFile& file;
     Config config;
     std::size_t dim, width;  // of a member; of all
@@ -207,6 +247,38 @@ struct Encoder::Impl {
     }
 };
 
+TransformerEncoder::TransformerEncoder(const SafetensorsFile& file)
+    : TransformerEncoder(file, fastest_encoder_kernels(false), fastest_encoder_kernels(true)) {}
+TransformerEncoder::TransformerEncoder(const SafetensorsFile& file, const EncoderKernels& kernels)
+    : TransformerEncoder(file, kernels, kernels) {}
+TransformerEncoder::TransformerEncoder(const SafetensorsFile& file, const EncoderKernels& fast,
+                                       const EncoderKernels& exact)
+    : impl_(std::make_unique<const Impl>(file, fast, exact)) {}
+TransformerEncoder::~TransformerEncoder() = default;
+
+int TransformerEncoder::dim() const { return static_cast<int>(impl_->width); }
+int TransformerEncoder::reach() const { return static_cast<int>(impl_->config.max_len); }
+
+Encoded TransformerEncoder::encode(const EncoderInput& input, std::span<float> out,
+                                   Precision precision) const {
+    const auto [all_clicks, user] = input;
+    const std::size_t dim = impl_->dim, width = impl_->width;
+    if (out.size() != width || user < -1 || user >= impl_->user_count())
+        throw Error(sqlstate::kInternal, "encoder called with a wrong size or user");
+    const auto clicks = all_clicks.last(std::min(all_clicks.size(), static_cast<std::size_t>(reach())));
+    for (const std::int32_t item : clicks)
+        if (item < 0 || item >= impl_->item_count())
+            throw Error(sqlstate::kInternal, "item index is out of range");
+    std::fill(out.begin(), out.end(), 0.0f);
+    if (user >= 0)
+        std::copy_n(impl_->users.data() + static_cast<std::size_t>(user) * width, width, out.data());
+    if (!clicks.empty()) impl_->add_interest(clicks, out, impl_->networks(precision));
+    for (std::size_t m = 0; m < impl_->members.size(); ++m) normalise(out.subspan(m * dim, dim));
+    return {.known = normalise(out)};
+}
+
+namespace {
+
 std::string packed_weights_name() { return packed_name(fastest_encoder_kernels(false)); }
 
 std::size_t packed_weights_size(const std::string& config_text, const TensorSource& tensors) {
@@ -223,35 +295,23 @@ void pack_weights(const std::string& config_text, const TensorSource& tensors, s
     networks_of(members, config, kernels, PackedWeights::filling(to.data()));
 }
 
-Encoder::Encoder(const SafetensorsFile& file)
-    : Encoder(file, fastest_encoder_kernels(false), fastest_encoder_kernels(true)) {}
-Encoder::Encoder(const SafetensorsFile& file, const EncoderKernels& kernels)
-    : Encoder(file, kernels, kernels) {}
-Encoder::Encoder(const SafetensorsFile& file, const EncoderKernels& fast, const EncoderKernels& exact)
-    : impl_(std::make_unique<const Impl>(file, fast, exact)) {}
-Encoder::Encoder(Encoder&&) noexcept = default;
-Encoder& Encoder::operator=(Encoder&&) noexcept = default;
-Encoder::~Encoder() = default;
+constexpr Packing kPacking = {packed_weights_name, packed_weights_size, pack_weights};
 
-int Encoder::dim() const { return static_cast<int>(impl_->width); }
-int Encoder::max_len() const { return static_cast<int>(impl_->config.max_len); }
-std::int64_t Encoder::items() const { return impl_->item_count(); }
-std::int64_t Encoder::users() const { return impl_->user_count(); }
-
-void Encoder::encode(std::span<const std::int32_t> clicks, std::int32_t user, std::span<float> out,
-                     Precision precision) const {
-    const std::size_t dim = impl_->dim, width = impl_->width;
-    if (out.size() != width || user < -1 || user >= users())
-        throw Error(sqlstate::kInternal, "encoder called with a wrong size or user");
-    clicks = clicks.last(std::min(clicks.size(), static_cast<std::size_t>(max_len())));
-    for (const std::int32_t item : clicks)
-        if (item < 0 || item >= items()) throw Error(sqlstate::kInternal, "item index is out of range");
-    std::fill(out.begin(), out.end(), 0.0f);
-    if (user >= 0)
-        std::copy_n(impl_->users.data() + static_cast<std::size_t>(user) * width, width, out.data());
-    if (!clicks.empty()) impl_->add_interest(clicks, out, impl_->networks(precision));
-    for (std::size_t m = 0; m < impl_->members.size(); ++m) normalise(out.subspan(m * dim, dim));
-    normalise(out);
+std::unique_ptr<const Encoder> open_encoder(const SafetensorsFile& model) {
+    return std::make_unique<const TransformerEncoder>(model);
 }
+
+}  // namespace
+
+constinit const Kind kTransformer = {
+    .name = "transformer",
+    .meaning = "a causal Transformer over the latest clicks, with a vector of each user's long-term interest",
+    .form = {.link = Link::Cosine},
+    .needs = {},
+    .options = kOptions,
+    .shape = kShape,
+    .check = check_options,
+    .open = open_encoder,
+    .packing = &kPacking};
 
 }  // namespace seqrec

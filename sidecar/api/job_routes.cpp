@@ -29,7 +29,7 @@ FROM (SELECT j.*, (SELECT coalesce(pg_catalog.json_agg(e ORDER BY e.epoch), '[]'
 constexpr Statement kCancel = {"seqrec_cancel", "SELECT seqrec_cancel($1::bigint)::pg_catalog.text"};
 constexpr Statement kTrain = {"seqrec_train", R"sql(
 SELECT seqrec_train($1::pg_catalog.text::pg_catalog.regclass, model => $2::pg_catalog.text,
-                    kind => $3::pg_catalog.text, user_column => $4::pg_catalog.name,
+                    kind => coalesce($3::pg_catalog.text, (SELECT kind FROM seqrec_kinds() LIMIT 1)), user_column => $4::pg_catalog.name,
                     item_column => $5::pg_catalog.name, time_column => $6::pg_catalog.name,
                     options => $7::pg_catalog.jsonb, if_running => $8::pg_catalog.text)::pg_catalog.text
 )sql"};

@@ -14,12 +14,23 @@ SELECT pg_catalog.json_build_object('models', coalesce(pg_catalog.json_agg(m), '
 FROM (SELECT model, model_id, version, kind, active, pinned, owner, created_at, n_users, n_items, dim, metrics, config
       FROM seqrec_models ORDER BY model_id DESC LIMIT 1000) m
 )sql"};
+// JSON keeps the kinds in the database's order, the default first.
+constexpr Statement kKinds = {"seqrec_kinds", R"sql(
+SELECT pg_catalog.json_build_object('kinds', coalesce(pg_catalog.json_agg(k), '[]'))::pg_catalog.text
+FROM seqrec_kinds() k
+)sql"};
 constexpr Statement kActivate = {"seqrec_activate", "SELECT seqrec_activate($1::bigint)::pg_catalog.text"};
 constexpr Rule kActivateRules[] = {kReadOnly};
 
 asio::awaitable<Response> models(const Services& services, const Request& request) {
     expect_parameters(request.in_query, {});
     const Rows rows = co_await ask(services.pool, Query{&kModels, {}}, request);
+    co_return json_response(std::string(rows.text(0, 0)));
+}
+
+asio::awaitable<Response> kinds(const Services& services, const Request& request) {
+    expect_parameters(request.in_query, {});
+    const Rows rows = co_await ask(services.pool, Query{&kKinds, {}}, request);
     co_return json_response(std::string(rows.text(0, 0)));
 }
 
@@ -36,6 +47,8 @@ asio::awaitable<Response> activate(const Services& services, const Request& requ
 void add_model_routes(Router& router, const Services& services) {
     router.add(
         {"GET", "/models", false, [services](const Request& request) { return models(services, request); }});
+    router.add(
+        {"GET", "/kinds", false, [services](const Request& request) { return kinds(services, request); }});
     router.add({"POST", "/models/{model_id}/activate", false,
                 [services](const Request& request) { return activate(services, request); }, Access::Admin});
 }

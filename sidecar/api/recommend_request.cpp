@@ -1,5 +1,8 @@
 #include "api/recommend_request.hpp"
 
+#include <cmath>
+#include <limits>
+
 #include "api/fields.hpp"
 
 namespace seqrec::sidecar {
@@ -32,7 +35,7 @@ bool read_wish_field(Wish& wish, const std::string& name, const json& value) {
     else if (name == "exclude_item_ids")
         wish.exclude = optional_ids(value, name, kMaxItems).value_or(std::vector<std::string>());
     else if (name == "exclude_seen")
-        wish.exclude_seen = boolean(value, name);
+        wish.exclude_seen = value.is_null() ? std::nullopt : std::optional(boolean(value, name));
     else if (name == "candidate_item_ids")
         wish.candidates = optional_ids(value, name, kMaxItems);
     else if (name == "min_score")
@@ -67,7 +70,8 @@ std::vector<Asker> read_askers(const json& value, const std::string& field) {
 }  // namespace
 
 double checked_min_score(double wanted, const std::string& field) {
-    if (wanted < -1 || wanted > 1) refuse_field(field, "must be a number from -1 to 1");
+    if (std::abs(wanted) > std::numeric_limits<float>::max())
+        refuse_field(field, "must be a number of single precision");
     return wanted;
 }
 

@@ -20,7 +20,7 @@ struct Wish {
     int top_k = 10;
     std::string model;
     std::vector<std::string> exclude;
-    bool exclude_seen = true;
+    std::optional<bool> exclude_seen;  // absent: as the model was trained
     std::optional<std::vector<std::string>> candidates;
     std::optional<double> min_score;
     bool with_scores = false;

@@ -63,7 +63,8 @@ void add_wish(Query& query, const Wish& wish) {
     parameters.push_back({std::to_string(wish.top_k)});
     parameters.push_back({wish.model});
     parameters.push_back(wish.exclude.empty() ? Parameter{} : array_parameter(wish.exclude));
-    parameters.push_back({wish.exclude_seen ? "t" : "f"});
+    parameters.push_back(
+        {wish.exclude_seen ? std::optional<std::string>(*wish.exclude_seen ? "t" : "f") : std::nullopt});
     parameters.push_back(array_parameter(wish.candidates));
     parameters.push_back(number_parameter(wish.min_score));
 }

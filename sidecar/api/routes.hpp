@@ -18,7 +18,7 @@ void add_similar_routes(Router& router, const Services& services);
 void add_catalogue_routes(Router& router, const Services& services);
 /// POST /events.
 void add_event_routes(Router& router, const Services& services);
-/// GET /models, POST /models/{model_id}/activate.
+/// GET /models, GET /kinds, POST /models/{model_id}/activate.
 void add_model_routes(Router& router, const Services& services);
 /// GET /jobs, GET /jobs/{job_id}, POST /train, POST /jobs/{job_id}/cancel.
 void add_job_routes(Router& router, const Services& services);

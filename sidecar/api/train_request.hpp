@@ -1,6 +1,7 @@
 // The body of POST /train: from bytes to a checked value.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,7 +11,7 @@ namespace seqrec::sidecar {
 struct TrainRequest {
     std::string ratings;
     std::string model;
-    std::string kind = "transformer";
+    std::optional<std::string> kind;  // none: the default of the database
     std::string user_column = "user_id", item_column = "item_id", time_column = "timestamp";
     std::string options = "{}";
     std::string if_running = "error";

@@ -74,11 +74,12 @@ function card(versions, activate) {
         versionTable(versions, active, activate));
 }
 
-/** This model, Markov and popularity, with bars of a common scale. */
+/** This model and the baselines, with bars of a common scale. */
 function quality(metrics) {
     const methods = [
         [t('models.this'), metrics['ndcg@10'], metrics['hr@10'], 'own'],
         [t('models.markov'), metrics['markov_ndcg@10'], metrics['markov_hr@10'], 'other'],
+        [t('models.personal'), metrics['personal_ndcg@10'], metrics['personal_hr@10'], 'other'],
         [t('models.popularity'), metrics['popularity_ndcg@10'], metrics['popularity_hr@10'], 'other'],
     ].filter(([, ndcg, hr]) => ndcg !== undefined || hr !== undefined);
     if (!methods.length) return h('p', {class: 'muted'}, t('models.no_metrics'));
@@ -94,7 +95,8 @@ function quality(metrics) {
                 h('tr', {}, h('th', {scope: 'row'}, name), h('td', {}, bar(ndcg, kind)), h('td', {}, bar(hr, kind)))))),
         Number.isFinite(times) && h('p', {class: 'fine'},
             t('models.times', {times: number(times, 1), users: number(metrics.users_evaluated)})),
-        metrics['ndcg@10'] < metrics['markov_ndcg@10'] && notice('warn', h('p', {}, t('models.below_markov'))));
+        ['markov', 'personal'].filter((baseline) => metrics['ndcg@10'] < metrics[`${baseline}_ndcg@10`])
+            .map((baseline) => notice('warn', h('p', {}, t(`models.below_${baseline}`)))));
 }
 
 function facts(version) {

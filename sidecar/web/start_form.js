@@ -1,11 +1,11 @@
 // The form that starts a training, and the same call in SQL.
-import {post} from './api.js';
+import {get, post} from './api.js';
 import {field, fill, h} from './dom.js';
 import {t} from './i18n.js';
 import {code, errorNotice, notice} from './notices.js';
 import {sqlCall} from './snippets.js';
 
-const DEFAULTS = {model: 'default', kind: 'transformer', user_column: 'user_id', item_column: 'item_id', time_column: 'timestamp'};
+const DEFAULTS = {model: 'default', kind: '', user_column: 'user_id', item_column: 'item_id', time_column: 'timestamp'};
 
 const input = (name, more) => h('input', {name, autocomplete: 'off', spellcheck: 'false', maxlength: '512', ...more});
 
@@ -17,6 +17,7 @@ function wide(element) {
 /** `onStarted` is called when the server has taken the job. */
 export function startForm(onStarted) {
     const message = h('div', {'aria-live': 'polite'});
+    const kinds = h('select', {name: 'kind'}, h('option', {value: ''}, t('start.kind.default')));
     const sql = h('div');
     const submit = h('button', {type: 'submit', class: 'primary'}, t('start.submit'));
     const form = h('form', {class: 'start-form', autocomplete: 'off'},
@@ -30,7 +31,7 @@ export function startForm(onStarted) {
                 field(t('start.user_column'), input('user_column', {placeholder: DEFAULTS.user_column})),
                 field(t('start.item_column'), input('item_column', {placeholder: DEFAULTS.item_column})),
                 field(t('start.time_column'), input('time_column', {placeholder: DEFAULTS.time_column})),
-                field(t('start.kind'), input('kind', {placeholder: DEFAULTS.kind})),
+                field(t('start.kind'), kinds),
                 wide(field(t('start.options'), h('textarea', {name: 'options', rows: '3', spellcheck: 'false', placeholder: '{"dim": 64, "epochs": 20}'}), t('start.options.hint')))),
             h('h3', {}, t('start.sql')), sql),
         h('div', {class: 'actions'}, submit));
@@ -57,7 +58,16 @@ export function startForm(onStarted) {
         busy = false;
     });
     showSql();
+    offerKinds(kinds);
     return h('section', {class: 'card'}, h('h2', {}, t('start.title')), form, message);
+}
+
+/** Fills in the kinds that the server knows, the default first; without them the default stays. */
+async function offerKinds(select) {
+    try {
+        const {kinds} = await get('/kinds');
+        fill(select, ...kinds.map(({kind, meaning}, place) => h('option', {value: place ? kind : '', title: meaning}, kind)));
+    } catch { /* the form works without */ }
 }
 
 /** The request's body: only what differs from the defaults. Null when the options are not JSON and `strict`. */

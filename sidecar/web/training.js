@@ -178,7 +178,7 @@ class TrainingPage {
         const jobs = drawn.map(([id]) => this.views.get(id).job);
         const others = [...this.views.values()].map((view) => view.job).filter((job) => job.model === jobs[0].model).reverse();
         const metrics = [...jobs, ...others].map((job) => job.metrics).find((metrics) => metrics?.['popularity_ndcg@10'] !== undefined);
-        return [{label: t('models.markov'), y: metrics?.['markov_ndcg@10']}, {label: t('models.popularity'), y: metrics?.['popularity_ndcg@10']}]
+        return ['markov', 'personal', 'popularity'].map((name) => ({label: t(`models.${name}`), y: metrics?.[`${name}_ndcg@10`]}))
             .filter(({y}) => y !== undefined);
     }
 }

@@ -62,14 +62,14 @@ class TryIt {
         this.candidates = items(t('try.candidates'), null, t('try.candidates.empty'), false);
         this.k = h('input', {type: 'number', min: '1', max: '100', step: '1', value: String(DEFAULT_K), required: true, inputmode: 'numeric', onchange: changed});
         this.minScore = h('input', {type: 'number', min: '-1', max: '1', step: 'any', inputmode: 'decimal', onchange: changed});
-        this.unseen = h('input', {type: 'checkbox', id: 'unseen', checked: true, onchange: changed});
+        this.seen = h('select', {onchange: changed},
+            h('option', {value: ''}, t('try.seen.trained')), h('option', {value: 'true'}, t('try.seen.out')), h('option', {value: 'false'}, t('try.seen.in')));
         const button = h('button', {type: 'submit', class: 'primary wide-button'}, t('try.submit'));
         return h('form', {class: 'card try-form', autocomplete: 'off', onsubmit: (event) => { event.preventDefault(); this.ask(); }},
             names.length > 1 && field(t('try.model'), this.model),
             h('div', {class: 'field'}, h('label', {for: this.user.input.id}, t('try.user')), this.user.element, h('span', {class: 'hint'}, t('try.user.hint'))),
             this.clicks.element,
-            h('div', {class: 'inline-fields'}, field(t('try.k'), this.k),
-                h('label', {class: 'check', for: 'unseen'}, this.unseen, t('try.unseen'))),
+            h('div', {class: 'inline-fields'}, field(t('try.k'), this.k), field(t('try.seen'), this.seen)),
             h('details', {}, h('summary', {}, t('try.filters')), field(t('try.min_score'), this.minScore, t('try.min_score.hint')), this.excluded.element, this.candidates.element),
             button);
     }
@@ -81,7 +81,7 @@ class TryIt {
         for (const [name, list] of Object.entries(lists)) if (list.ids().length) body[name] = list.ids();
         body.top_k = Number(this.k.value) || DEFAULT_K;
         if (this.model.value !== 'default') body.model = this.model.value;
-        if (!this.unseen.checked) body.exclude_seen = false;
+        if (this.seen.value) body.exclude_seen = this.seen.value === 'true';
         if (this.minScore.value !== '') body.min_score = Number(this.minScore.value);
         return body;
     }

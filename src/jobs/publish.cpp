@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/files/safetensors.hpp"
+#include "core/kinds/kind.hpp"
 
 #include "jobs/copy_in.hpp"
 #include "jobs/model_lock.hpp"
@@ -29,92 +30,121 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-/// The two files of a job, checked against each other.
-struct Files {
-    SafetensorsFile model, dataset;
-    std::int64_t items, users, dim;
-    std::int64_t model_id = 0;
+/// The ids of one side of the dataset, in index order.
+struct IdColumn {
+    std::span<const std::int64_t> offsets;
+    std::span<const std::uint8_t> bytes;
 
-    explicit Files(const std::string& folder)
-        : model(SafetensorsFile::open(folder + "/model.safetensors")),
-          dataset(SafetensorsFile::open(folder + "/dataset.safetensors")) {
-        if (model.meta("format") != "seqrec-model/1")
-            throw Error(sqlstate::kDataCorrupted, "the trainer wrote a model of an unknown format",
-                        "Install the seqrec-trainer that belongs to this version of the extension.");
-        items = count_ids("item");
-        users = count_ids("user");
-        const Shape& shape = model.tensor("item.embedding").shape;
-        if (shape.size() != 2) throw Error(sqlstate::kDataCorrupted, "item.embedding is not a matrix");
-        dim = shape[1];
-        check_finite("item.embedding", {items, dim});
-        check_finite("user.embedding", {users, dim});
-        check_finite("item.popularity", {items});
-        (void)model.get<double>("user.seen_until", {users});
-        check_seen();
-        check_lists();
-    }
-
-    /// How many ids there are; they must lie within their bytes, or rows would be made of somebody's memory.
-    std::int64_t count_ids(const std::string& prefix) const {
-        const auto offsets = dataset.get<std::int64_t>(prefix + ".id.offsets", {-1});
-        const auto bytes = dataset.get<std::uint8_t>(prefix + ".id.bytes", {-1});
+    /// They must lie within their bytes, or rows would be made of somebody's memory.
+    IdColumn(const SafetensorsFile& dataset, const std::string& prefix)
+        : offsets(dataset.get<std::int64_t>(prefix + ".id.offsets", {-1})),
+          bytes(dataset.get<std::uint8_t>(prefix + ".id.bytes", {-1})) {
         if (offsets.empty() || offsets.front() != 0 || !std::is_sorted(offsets.begin(), offsets.end()) ||
             offsets.back() != static_cast<std::int64_t>(bytes.size()))
             throw Error(sqlstate::kDataCorrupted,
                         "the dataset's " + prefix + ".id.offsets do not span its ids",
                         "Give the job up with seqrec_cancel and start again with seqrec_train.");
-        return static_cast<std::int64_t>(offsets.size()) - 1;
     }
 
-    void check_finite(const char* name, const Shape& shape) const {
-        const std::span<const float> values = model.get<float>(name, shape);
-        if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
-            throw Error(sqlstate::kDataCorrupted, std::string("the trained ") + name + " is not finite",
-                        "Try a smaller learning_rate.");
+    std::int64_t count() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
+    std::string_view operator[](std::int64_t index) const {
+        const auto at = static_cast<std::size_t>(index);
+        return {reinterpret_cast<const char*>(bytes.data()) + offsets[at],
+                static_cast<std::size_t>(offsets[at + 1] - offsets[at])};
     }
+};
 
-    void check_seen() const {
-        const auto offsets = model.get<std::int64_t>("user.seen.offsets", {users + 1});
-        const auto seen = model.get<std::int32_t>("user.seen.items", {-1});
-        if (offsets.front() != 0 || offsets.back() != static_cast<std::int64_t>(seen.size()) ||
+[[noreturn]] void bad_model(const std::string& what, const char* hint = "") {
+    throw Error(sqlstate::kDataCorrupted, what, hint);
+}
+
+void check_finite(std::span<const float> values, const char* name) {
+    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+        bad_model(std::string("the trained ") + name + " is not finite", "Try a smaller learning_rate.");
+}
+
+/// Rows of `width` numbers.
+struct Matrix {
+    std::span<const float> values;
+    std::int64_t width;
+
+    Matrix(const SafetensorsFile& model, const char* name, std::int64_t rows)
+        : values(model.get<float>(name, {rows, -1})), width(model.tensor(name).shape.at(1)) {
+        check_finite(values, name);
+    }
+    std::span<const float> operator[](std::int64_t row) const {
+        return values.subspan(static_cast<std::size_t>(row * width), static_cast<std::size_t>(width));
+    }
+};
+
+bool all_below(std::span<const std::int32_t> indexes, std::int64_t limit) {
+    return std::all_of(indexes.begin(), indexes.end(),
+                       [&](std::int32_t at) { return at >= 0 && at < limit; });
+}
+
+/// What each user has seen.
+struct SeenItems {
+    std::span<const std::int64_t> offsets;
+    std::span<const std::int32_t> items;
+
+    SeenItems(const SafetensorsFile& model, std::int64_t users, std::int64_t catalogue)
+        : offsets(model.get<std::int64_t>("user.seen.offsets", {users + 1})),
+          items(model.get<std::int32_t>("user.seen.items", {-1})) {
+        if (offsets.front() != 0 || offsets.back() != static_cast<std::int64_t>(items.size()) ||
             !std::is_sorted(offsets.begin(), offsets.end()))
-            throw Error(sqlstate::kDataCorrupted,
-                        "the trained user.seen.offsets do not span user.seen.items");
-        if (!std::all_of(seen.begin(), seen.end(),
-                         [&](std::int32_t item) { return item >= 0 && item < items; }))
-            throw Error(sqlstate::kDataCorrupted,
-                        "the trained user.seen.items name items that are not there");
+            bad_model("the trained user.seen.offsets do not span user.seen.items");
+        if (!all_below(items, catalogue))
+            bad_model("the trained user.seen.items name items that are not there");
+    }
+    std::span<const std::int32_t> operator[](std::int64_t user) const {
+        const auto at = static_cast<std::size_t>(user);
+        return items.subspan(static_cast<std::size_t>(offsets[at]),
+                             static_cast<std::size_t>(offsets[at + 1] - offsets[at]));
+    }
+};
+
+/// The two files of a job, checked against each other; every tensor is looked up once.
+struct Files {
+    SafetensorsFile model, dataset;
+    IdColumn item_ids, user_ids;
+    Matrix item_rows, user_rows;
+    std::span<const float> popularity;
+    std::span<const double> seen_until;
+    SeenItems seen;
+    std::span<const std::int32_t> lists;  // of each item; empty without an index
+    std::int64_t model_id = 0;
+
+    explicit Files(const std::string& folder)
+        : model(open_model(folder)),
+          dataset(SafetensorsFile::open(folder + "/dataset.safetensors")),
+          item_ids(dataset, "item"),
+          user_ids(dataset, "user"),
+          item_rows(model, "item.embedding", item_ids.count()),
+          user_rows(model, "user.embedding", user_ids.count()),
+          popularity(model.get<float>("item.popularity", {item_ids.count()})),
+          seen_until(model.get<double>("user.seen_until", {user_ids.count()})),
+          seen(model, user_ids.count(), item_ids.count()) {
+        check_finite(popularity, "item.popularity");
+        read_lists();
     }
 
-    void check_lists() const {
-        const auto lists = nlohmann::json::parse(model.meta("config")).value("lists", std::int64_t{0});
-        if ((lists > 0) != model.contains("item.list"))
-            throw Error(sqlstate::kDataCorrupted, "the trainer wrote half of an index");
-        if (lists <= 0) return;
-        check_finite("list.centroid", {lists, dim});
-        const auto list = model.get<std::int32_t>("item.list", {items});
-        if (!std::all_of(list.begin(), list.end(), [&](std::int32_t of) { return of >= 0 && of < lists; }))
-            throw Error(sqlstate::kDataCorrupted, "the trained item.list names lists that are not there");
+    static SafetensorsFile open_model(const std::string& folder) {
+        SafetensorsFile file = SafetensorsFile::open(folder + "/model.safetensors");
+        if (file.meta("format") != "seqrec-model/2")
+            bad_model("the trainer wrote a model of an unknown format",
+                      "Install the seqrec-trainer that belongs to this version of the extension.");
+        (void)kind_of(file);
+        (void)ScoreForm::parse(file.meta("score"));
+        return file;
     }
 
-    std::string_view id(const char* prefix, std::int64_t index) const {
-        const auto offsets = dataset.get<std::int64_t>(std::string(prefix) + ".id.offsets", {-1});
-        const auto bytes = dataset.get<std::uint8_t>(std::string(prefix) + ".id.bytes", {-1});
-        return {reinterpret_cast<const char*>(bytes.data()) + offsets[index],
-                static_cast<std::size_t>(offsets[index + 1] - offsets[index])};
-    }
-
-    std::span<const float> row(const char* name, std::int64_t index) const {
-        return model.get<float>(name, {-1, dim})
-            .subspan(static_cast<std::size_t>(index * dim), static_cast<std::size_t>(dim));
-    }
-
-    std::span<const std::int32_t> seen(std::int64_t user) const {
-        const auto offsets = model.get<std::int64_t>("user.seen.offsets", {users + 1});
-        const std::int64_t begin = offsets[static_cast<std::size_t>(user)],
-                           end = offsets[static_cast<std::size_t>(user + 1)];
-        return model.get<std::int32_t>("user.seen.items", {-1})
-            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    void read_lists() {
+        const auto count = nlohmann::json::parse(model.meta("config")).value("lists", std::int64_t{0});
+        if ((count > 0) != model.contains("item.list")) bad_model("the trainer wrote half of an index");
+        if (count <= 0) return;
+        check_finite(model.get<float>("list.centroid", {count, item_rows.width}), "list.centroid");
+        lists = model.get<std::int32_t>("item.list", {item_ids.count()});
+        if (!all_below(lists, count)) bad_model("the trained item.list names lists that are not there");
     }
 };
 
@@ -124,31 +154,31 @@ bool is_weight(const std::string& name) {
 
 bool item_row(std::int64_t index, std::string& buffer, const void* state) {
     const auto& files = *static_cast<const Files*>(state);
-    if (index >= files.items) return false;
+    if (index >= files.item_ids.count()) return false;
+    const auto at = static_cast<std::size_t>(index);
     CopyRow row(buffer, 6);
     row.bigint(files.model_id);
     row.integer(static_cast<std::int32_t>(index));
-    row.text(files.id("item", index));
-    row.real(files.model.get<float>("item.popularity", {files.items})[static_cast<std::size_t>(index)]);
-    row.reals(files.row("item.embedding", index));
-    if (files.model.contains("item.list"))
-        row.integer(
-            files.model.get<std::int32_t>("item.list", {files.items})[static_cast<std::size_t>(index)]);
-    else
+    row.text(files.item_ids[index]);
+    row.real(files.popularity[at]);
+    row.reals(files.item_rows[index]);
+    if (files.lists.empty())
         row.null();
+    else
+        row.integer(files.lists[at]);
     return true;
 }
 
 bool user_row(std::int64_t index, std::string& buffer, const void* state) {
     const auto& files = *static_cast<const Files*>(state);
-    if (index >= files.users) return false;
+    if (index >= files.user_ids.count()) return false;
     CopyRow row(buffer, 6);
     row.bigint(files.model_id);
     row.integer(static_cast<std::int32_t>(index));
-    row.text(files.id("user", index));
-    row.number(files.model.get<double>("user.seen_until", {files.users})[static_cast<std::size_t>(index)]);
-    row.reals(files.row("user.embedding", index));
-    row.integers(files.seen(index));
+    row.text(files.user_ids[index]);
+    row.number(files.seen_until[static_cast<std::size_t>(index)]);
+    row.reals(files.user_rows[index]);
+    row.integers(files.seen[index]);
     return true;
 }
 
@@ -180,21 +210,23 @@ void insert_weight(std::int64_t model_id, const char* name, const char* dtype, c
 }
 
 /// The row of seqrec.models, not active yet; returns model_id and version through `published`.
-void insert_model(const Job& job, const char* config, const char* metrics, const Files* files,
-                  Published* published) {
+void insert_model(const Job& job, const char* score, const char* config, const char* metrics,
+                  const Files* files, Published* published) {
     // A number may be taken by a row that came without the sequence: by replication, or from a dump.
     const auto rows = run_sql(
-        "INSERT INTO seqrec.models (model_id, name, kind, owner, source, config, metrics, dim, n_users, "
+        "INSERT INTO seqrec.models (model_id, name, kind, owner, source, score, config, metrics, dim, "
+        "n_users, "
         "n_items) "
         "SELECT greatest(n, (SELECT max(nextval('seqrec.models_model_id_seq')) FROM generate_series(n, "
         "most))), "
-        "       $1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9 "
+        "       $1, $2, $3, $4::jsonb, $10::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9 "
         "FROM (SELECT nextval('seqrec.models_model_id_seq') AS n) s, "
         "     (SELECT coalesce(max(model_id), 0) AS most FROM seqrec.models) m "
         "RETURNING model_id, version",
         {text_param(job.model), text_param(job.kind), role_param(job.owner), text_param(job.source),
-         text_param(config), text_param(metrics), int_param(static_cast<std::int32_t>(files->dim)),
-         bigint_param(files->users), bigint_param(files->items)});
+         text_param(config), text_param(metrics),
+         int_param(static_cast<std::int32_t>(files->item_rows.width)), bigint_param(files->user_ids.count()),
+         bigint_param(files->item_ids.count()), text_param(score)});
     if (rows != 1) elog(ERROR, "could not insert the model");
     published->model_id = spi_bigint(0, 1);
     published->version = spi_text(0, 2);
@@ -387,11 +419,14 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
         Files files(folder);
         nlohmann::json metrics = nlohmann::json::parse(files.model.meta("metrics"));
         metrics.update(nlohmann::json::parse(export_metrics));
-        const std::string config = files.model.meta("config");
+        if (files.model.meta("kind") != job.kind)
+            bad_model("the trainer wrote a model of kind \"" + files.model.meta("kind") + "\", not \"" +
+                      job.kind + "\"");
+        const std::string config = files.model.meta("config"), score = files.model.meta("score");
         Published result{};
         const std::string first = json_text(metrics);
         postgres([&] {
-            insert_model(job, config.c_str(), first.c_str(), &files, &result);
+            insert_model(job, score.c_str(), config.c_str(), first.c_str(), &files, &result);
             lock_version(result.version);  // nobody sweeps its file away before this transaction commits
         });
         files.model_id = result.model_id;
@@ -412,7 +447,7 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
         const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
         metrics["publish_seconds"] = seconds;
         metrics["publish_rows_per_s"] =
-            static_cast<double>(files.items + files.users) / std::max(seconds, 1e-6);
+            static_cast<double>(files.item_ids.count() + files.user_ids.count()) / std::max(seconds, 1e-6);
         const std::string all = json_text(metrics);
         postgres([&] {
             set_metrics(result.model_id, all.c_str());

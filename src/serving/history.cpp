@@ -48,6 +48,8 @@ struct History {
 
 namespace {
 
+constexpr int kLongestHistory = 1024;
+
 Oid parameter_type(ColumnForm form) {
     switch (form) {
         case ColumnForm::Int2:
@@ -272,11 +274,16 @@ IdArray read_history(ServingModel& model, std::string_view user, int limit) {
     return ids;
 }
 
+/// How many rows are worth reading for a kind, however far back it looks.
+static int reach_of(const ServingModel& model) {
+    return Min(model.snapshot->encoder().reach(), kLongestHistory);
+}
+
 void read_missing_clicks(SqlAsker& asker, std::string_view name) {
     if (!asker.wants_history()) return;
     ServingModel& model = serving_model(name.data(), name.size());
     require_history_right(model);
-    asker.clicks = read_history(model, asker.user, model.snapshot->encoder().max_len());
+    asker.clicks = read_history(model, asker.user, reach_of(model));
 }
 
 void try_missing_clicks(SqlAsker& asker, std::string_view name) {

@@ -36,7 +36,7 @@ namespace {
 constexpr const char* kPrivateFolder = "base/" PG_TEMP_FILES_DIR;
 
 struct ModelRow {
-    char *kind, *config;
+    char *kind, *score, *config;
     SnapshotWriter::Size size;
 };
 
@@ -44,7 +44,9 @@ ModelRow read_model_row(std::int64_t model_id) {
     const auto rows = run_sql(
         "SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen, "
         "       coalesce((m.config->>'lists')::bigint, 0), i.rows <> m.n_items OR u.rows <> m.n_users "
-        "           OR NOT EXISTS (SELECT FROM seqrec.weights w WHERE w.model_id = m.model_id) "
+        "           OR NOT EXISTS (SELECT FROM seqrec.weights w WHERE w.model_id = m.model_id), "
+        "       m.score, coalesce((SELECT cardinality(embedding) FROM seqrec.users u WHERE u.model_id = "
+        "m.model_id LIMIT 1), 0)::bigint "
         "FROM seqrec.models m, "
         "     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes "
         "              FROM seqrec.items WHERE model_id = m.model_id) i, "
@@ -64,10 +66,17 @@ ModelRow read_model_row(std::int64_t model_id) {
              errmsg("rows of model version " INT64_FORMAT " are missing", model_id),
              errhint(
                  "Where the tables of schema seqrec are replicated or restored, wait until all are here.")));
-    return {spi_text(0, 1),
-            spi_text(0, 2),
-            {spi_bigint(0, 4), spi_bigint(0, 6), spi_bigint(0, 3), spi_bigint(0, 5), spi_bigint(0, 7),
-             spi_bigint(0, 8), spi_bigint(0, 9)}};
+    return {.kind = spi_text(0, 1),
+            .score = spi_text(0, 11),
+            .config = spi_text(0, 2),
+            .size = {.items = spi_bigint(0, 4),
+                     .users = spi_bigint(0, 6),
+                     .dim = spi_bigint(0, 3),
+                     .user_dim = spi_bigint(0, 12),
+                     .item_id_bytes = spi_bigint(0, 5),
+                     .user_id_bytes = spi_bigint(0, 7),
+                     .seen_items = spi_bigint(0, 8),
+                     .lists = spi_bigint(0, 9)}};
 }
 
 ParamListInfo model_parameter(std::int64_t model_id) {
@@ -144,7 +153,7 @@ FileState write_snapshot(std::int64_t model_id, const char* version, const char*
     const ModelRow model = read_model_row(model_id);
     const ParamListInfo params = model_parameter(model_id);
     const FileState state = guarded([&] {
-        SnapshotWriter writer(model.size, model.kind, model.config, version);
+        SnapshotWriter writer(model.size, {model.kind, model.score, model.config, version});
         const auto rows = [&](const char* sql, RowFunction row) {
             postgres([&] { for_each_row(sql, params, row, &writer); });
         };
@@ -171,7 +180,9 @@ bool is_there(const char* path) { return access(path, F_OK) == 0; }
 /// What to do with a file that nobody has read whole since the server started.
 enum class Unverified { Leave, Verify };
 
+/// Null for a file of an earlier version of seqrec, which is built again, and one that is not verified and left alone.
 const Snapshot* open_checked(const char* path, const char* version, Unverified unverified) {
+    if (SafetensorsFile::open(path).meta("format") != kSnapshotFormat) return nullptr;
     auto opened = std::make_unique<const Snapshot>(Snapshot::open(path));
     if (opened->file().meta("version") != version)
         throw Error(sqlstate::kDataCorrupted, "snapshot of another model version");
@@ -202,8 +213,12 @@ const Snapshot* try_open(const char* path, const char* version, Unverified unver
             return open_checked(path, version, unverified);
         } catch (const Error& error) {
             if (!is_there(path)) return nullptr;  // it went meanwhile
-            if (error.sqlstate != sqlstate::kDataCorrupted) throw;
-            if (unverified == Unverified::Verify) warn_damaged(path, error);
+            // A kind that is not known may be a damaged name: the tables say which it is.
+            if (error.sqlstate != sqlstate::kDataCorrupted &&
+                error.sqlstate != sqlstate::kFeatureNotSupported)
+                throw;
+            if (unverified == Unverified::Verify && error.sqlstate == sqlstate::kDataCorrupted)
+                warn_damaged(path, error);
             return nullptr;
         }
     });

@@ -71,13 +71,6 @@ IdArray read_ids(FunctionCallInfo fcinfo, int number, const char* name) {
     return PG_ARGISNULL(number) ? IdArray{} : id_array(PG_GETARG_DATUM(number), name, kMostIds);
 }
 
-bool read_exclude_seen(FunctionCallInfo fcinfo, int number) {
-    if (PG_ARGISNULL(number))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("exclude_seen must not be NULL"),
-                        errhint("Leave exclude_seen out for its default, true.")));
-    return PG_GETARG_BOOL(number);
-}
-
 float read_min_score(FunctionCallInfo fcinfo, int number) {
     if (PG_ARGISNULL(number)) return -std::numeric_limits<float>::infinity();
     if (std::isnan(PG_GETARG_FLOAT4(number)))
@@ -105,7 +98,7 @@ Wish begin_wish(FunctionCallInfo fcinfo, int first) {
 Wish read_wish(FunctionCallInfo fcinfo, int first) {
     if (PG_NARGS() < first + 6) report_old_extension();
     Wish wish = begin_wish(fcinfo, first);
-    wish.exclude_seen = read_exclude_seen(fcinfo, first + 3);
+    if (!PG_ARGISNULL(first + 3)) wish.exclude_seen = PG_GETARG_BOOL(first + 3);
     read_candidates(fcinfo, first + 4, &wish);
     wish.min_score = read_min_score(fcinfo, first + 5);
     return wish;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -56,7 +57,8 @@ struct Wish {
     int k;
     std::string_view model;
     IdArray exclude, candidates;
-    bool candidates_given, exclude_seen;
+    bool candidates_given;
+    std::optional<bool> exclude_seen;  // NULL: as the model was trained
     float min_score;
 
     /// The same for core/, with what the session's settings say. 转换为 core 的请求，并带上会话设置。

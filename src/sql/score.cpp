@@ -1,6 +1,7 @@
 // The SQL functions that look at single items and users: scores, neighbours, vectors.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -48,38 +49,53 @@ std::string_view item_id(const ServingModel& model, std::string_view id) {
     return id;
 }
 
-std::vector<float> vector_of(const ServingModel& model, const SqlAsker& asker) {
-    return asker_vector(*model.snapshot, {asker.user, asker.clicks.view()}, settings::exact,
-                        check_for_interrupts);
+Query query_of(const ServingModel& model, const SqlAsker& asker) {
+    return asker_query(*model.snapshot, {asker.user, asker.clicks.view()}, settings::exact,
+                       check_for_interrupts);
 }
 
-/// The chance of each known item when one of them is taken: the softmax that the model was trained with, over
-/// these items alone; without a vector their shares of popularity.
-void fill_probabilities(const Snapshot& snapshot, bool personal) {
-    const auto config = nlohmann::json::parse(snapshot.file().meta("config"));
-    const double temperature = config.value("temperature", 0.05);
-    double total = 0;
+/// The softmax over the known items at the temperature that the model was trained with.
+void fill_softmax(double temperature) {
+    double most = -std::numeric_limits<double>::infinity(), total = 0;
+    for (const Scored& item : scored)
+        if (item.known) most = std::max(most, static_cast<double>(item.score));
     const auto weight = [&](const Scored& item) {
-        if (!item.known) return 0.0;
-        return personal ? std::exp((static_cast<double>(item.score) - 1) / temperature)
-                        : static_cast<double>(item.score);
+        return item.known ? std::exp((static_cast<double>(item.score) - most) / temperature) : 0.0;
     };
     for (const Scored& item : scored) total += weight(item);
     for (Scored& item : scored) item.probability = total > 0 ? static_cast<float>(weight(item) / total) : 0;
 }
 
+/// Shares of popularity.
+void fill_shares() {
+    double total = 0;
+    for (const Scored& item : scored) total += static_cast<double>(item.score);
+    for (Scored& item : scored) item.probability = total > 0 ? static_cast<float>(item.score / total) : 0;
+}
+
+/// The chance of each known item: its own where scores are logits, else when one of these items is taken.
+void fill_probabilities(const Snapshot& snapshot, bool known) {
+    if (!known) return fill_shares();
+    if (snapshot.form().link == Link::Sigmoid) {
+        for (Scored& item : scored)
+            item.probability =
+                item.known ? static_cast<float>(1 / (1 + std::exp(-static_cast<double>(item.score)))) : 0;
+        return;
+    }
+    fill_softmax(nlohmann::json::parse(snapshot.file().meta("config")).value("temperature", 1.0));
+}
+
 /// Fills `scored`, best first, unknown items last.
 void score_items(const ServingModel& model, const SqlAsker& asker, const IdArray& items) {
     const Snapshot& snapshot = *model.snapshot;
-    const std::vector<float> vector = vector_of(model, asker);
-    const bool personal = is_personal(vector);
+    const Query query = query_of(model, asker);
     scored.clear();
     for (const std::string_view id : items.view()) {
         if (scored.size() % kPollEvery == 0) check_for_interrupts();
         const std::int32_t item = snapshot.items().find(id);
-        scored.push_back({id, item < 0 ? 0 : score_of(snapshot, vector, personal, item), 0, item >= 0});
+        scored.push_back({id, item < 0 ? 0 : score_of(snapshot, query, item), 0, item >= 0});
     }
-    fill_probabilities(snapshot, personal);
+    fill_probabilities(snapshot, query.known);
     std::stable_sort(scored.begin(), scored.end(), [](const Scored& a, const Scored& b) {
         return a.known != b.known ? a.known : a.score > b.score;
     });
@@ -109,7 +125,8 @@ struct CallSite {
     std::string_view key;  // the arguments that the vector was made from, byte by byte
     std::int64_t model_id;
     std::span<const float> vector;
-    bool personal;
+    bool known;
+    float offset;
 };
 
 /// An argument's bytes, and whether it is NULL.
@@ -137,14 +154,20 @@ const CallSite& call_site(FunctionCallInfo fcinfo, std::string_view key, Serving
     if (!site) site = static_cast<CallSite*>(MemoryContextAllocZero(lasting, sizeof(CallSite)));
     fcinfo->flinfo->fn_extra = site;
     auto* vector = static_cast<float*>(MemoryContextAlloc(lasting, sizeof(float) * dim));
-    guarded([&] { std::ranges::copy(vector_of(model, asker), vector); });
+    bool known = false;
+    const float offset = guarded([&] {
+        const Query query = query_of(model, asker);
+        std::ranges::copy(query.vector, vector);
+        known = query.known;
+        return query.offset;
+    });
     char* bytes = static_cast<char*>(MemoryContextAlloc(lasting, key.size()));
     memcpy(bytes, key.data(), key.size());
     if (site->key.data()) {
         pfree(const_cast<char*>(site->key.data()));
         pfree(const_cast<float*>(site->vector.data()));
     }
-    *site = {{bytes, key.size()}, model.model_id, {vector, dim}, is_personal({vector, dim})};
+    *site = {{bytes, key.size()}, model.model_id, {vector, dim}, known, offset};
     return *site;
 }
 
@@ -157,7 +180,7 @@ Datum score_one(FunctionCallInfo fcinfo) {
     const float score = guarded([&] {
         const std::int32_t item = model.snapshot->items().find(id);
         known = item >= 0;
-        return known ? score_of(*model.snapshot, site.vector, site.personal, item) : 0;
+        return known ? score_of(*model.snapshot, {site.vector, site.known, site.offset}, item) : 0;
     });
     if (!known) PG_RETURN_NULL();
     PG_RETURN_FLOAT4(score);
@@ -205,7 +228,7 @@ Datum seqrec_user_embedding(PG_FUNCTION_ARGS) {
     const SqlAsker asker = read_whole_asker(fcinfo, name);
     const ServingModel& model = model_named(name);
     const auto dim = static_cast<std::size_t>(model.snapshot->dim());
-    PG_RETURN_DATUM(reals_datum(kept(dim, [&] { return vector_of(model, asker); })));
+    PG_RETURN_DATUM(reals_datum(kept(dim, [&] { return query_of(model, asker).vector; })));
 }
 
 PG_FUNCTION_INFO_V1(seqrec_item_embedding);

@@ -141,7 +141,7 @@ Earlier find_earlier(const char* wanted, const char* kind) {
 /// that may mean another one tomorrow.
 const char* start_from(const Earlier& earlier, const char* kind, const char* options) {
     return guarded([&] {
-        auto given = adopt_shape(nlohmann::json::parse(to_utf8(options)),
+        auto given = adopt_shape(kind, nlohmann::json::parse(to_utf8(options)),
                                  nlohmann::json::parse(to_utf8(earlier.config)));
         given["init_from"] = earlier.version;
         return from_utf8(json_text(resolve_options(kind, given)));

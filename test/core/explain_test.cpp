@@ -34,7 +34,7 @@ class Explain : public ::testing::Test {
     /// The score by the definition: the cosine, 0 when nothing is known.
     float score(const Indexes& clicks, std::int32_t user, std::int32_t item) const {
         std::vector<float> vector(static_cast<std::size_t>(model_.dim));
-        snapshot_->encoder().encode(clicks, user, vector, Precision::Exact);
+        snapshot_->encoder().encode({clicks, user}, vector, Precision::Exact);
         const auto& row = model_.item_embedding(item);
         const double dot = std::inner_product(row.begin(), row.end(), vector.begin(), 0.0);
         return static_cast<float>(dot /

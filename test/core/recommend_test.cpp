@@ -55,7 +55,7 @@ class Recommend : public ::testing::Test {
     std::vector<ScoredItem> by_definition(const Snapshot& snapshot, std::vector<std::int32_t> clicks,
                                           std::int32_t user, std::size_t k) const {
         std::vector<float> vector(static_cast<std::size_t>(model_.dim));
-        snapshot.encoder().encode(clicks, user, vector);
+        snapshot.encoder().encode({clicks, user}, vector);
         std::vector<ScoredItem> all;
         for (std::int32_t i = 0; i < model_.items(); ++i) {
             const auto item = model_.item_embedding(i);
@@ -164,7 +164,7 @@ TEST_F(Recommend, ClicksBeforeMaxLenAreNotReturnedEither) {
     const Snapshot snapshot = written();
     Strings clicks;
     for (std::int32_t item = 0; item < model_.items() - 1; ++item) clicks.push_back(model_.item_id(item));
-    ASSERT_GT(static_cast<int>(clicks.size()), snapshot.encoder().max_len());
+    ASSERT_GT(static_cast<int>(clicks.size()), snapshot.encoder().reach());
     const Answer answer = ask(snapshot, "nobody", clicks, 10);
     EXPECT_EQ(items_of(answer), std::vector<std::int32_t>{model_.items() - 1});
     clicks.push_back(model_.item_id(model_.items() - 1));
@@ -176,8 +176,8 @@ TEST_F(Recommend, TheLastOfRepeatedClicksCounts) {
     const Answer repeated = ask(snapshot, "nobody", item_ids({3, 5, 3, 5, 5, 3}), 10);
     expect_same(repeated.items, by_definition(snapshot, {5, 3}, -1, 10));
     std::vector<float> one(static_cast<std::size_t>(model_.dim)), other = one;
-    snapshot.encoder().encode(std::vector<std::int32_t>{5, 3}, -1, one);
-    snapshot.encoder().encode(std::vector<std::int32_t>{3, 5}, -1, other);
+    snapshot.encoder().encode({std::vector<std::int32_t>{5, 3}, -1}, one);
+    snapshot.encoder().encode({std::vector<std::int32_t>{3, 5}, -1}, other);
     EXPECT_NE(one, other) << "the model can't tell the orders apart, so this test says nothing";
 }
 

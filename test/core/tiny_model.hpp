@@ -8,10 +8,11 @@
 #include <vector>
 
 #include "core/files/snapshot_writer.hpp"
+#include "core/kinds/score_form.hpp"
 
 namespace seqrec::testing {
 
-/// A transformer of random weights that always are the same, named and shaped as core/encoder.cpp reads them.
+/// A transformer of random weights that always are the same, named and shaped as core/kinds/transformer.cpp reads them.
 /// Change any member, then write() it. 随机但固定权重的小型 transformer；可先修改成员，再用 write() 写出。
 struct TinyModel {
     static constexpr std::int32_t kUntrainedUser = 3;  ///< the user whose vector is zero
@@ -19,6 +20,7 @@ struct TinyModel {
 
     int dim = 8;
     std::string kind = "transformer";
+    std::string score = ScoreForm().to_json();
     std::string version = "00000000-0000-4000-8000-000000000001";
     std::string config = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})";
     std::vector<std::string> item_ids, user_ids;
@@ -54,8 +56,8 @@ struct TinyModel {
 
     void write(const std::string& path) const {
         SnapshotWriter writer(
-            {items(), users(), dim, total_length(item_ids), total_length(user_ids), total_length(seen)}, kind,
-            config, version);
+            {items(), users(), dim, dim, total_length(item_ids), total_length(user_ids), total_length(seen)},
+            {kind, score, config, version});
         for (const auto& [name, shape] : shapes_) writer.weight(name, DType::F32, shape);
         writer.create(path);
         for (const auto& [name, values] : weights_)

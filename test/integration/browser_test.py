@@ -159,9 +159,9 @@ def run_files():
     return passed, failed
 
 
-def run_browser(**settings):
+def run_browser(script="dashboard.mjs", **settings):
     """(passed, failed) of the tests in the browser; a run that ends without its last line has failed."""
-    process = subprocess.Popen(["node", os.path.join(FOLDER, "dashboard.mjs")], env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(["node", os.path.join(FOLDER, script)], env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True)
     counts = None
     for line in process.stdout:
         if found := re.fullmatch(r"(\d+) passed, (\d+) failed\n", line):

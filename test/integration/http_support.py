@@ -59,7 +59,7 @@ BEGIN
         at := at + coalesce(click_counts[i], 0);
         item_ids := stub_items(user_ids[i], own, k, model, cardinality(user_ids));
         IF user_ids[i] = 'wish' THEN
-            item_ids := ARRAY[k::text, model, coalesce(exclude::text, 'NULL'), exclude_seen::text, coalesce(candidates::text, 'NULL'),
+            item_ids := ARRAY[k::text, model, coalesce(exclude::text, 'NULL'), coalesce(exclude_seen::text, 'NULL'), coalesce(candidates::text, 'NULL'),
                               coalesce(min_score::text, 'NULL')];
         END IF;
         scores := ARRAY(SELECT (1.0 / j)::real FROM generate_series(1, cardinality(item_ids)) AS j);

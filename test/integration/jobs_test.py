@@ -65,7 +65,7 @@ def train_and_wait():
     assert job(number) == "done", job(number, "error")
     metrics = json.loads(job(number, "metrics"))
     for key in (
-        "hr@10 ndcg@10 popularity_hr@10 popularity_ndcg@10 markov_hr@10 markov_ndcg@10 best_epoch labels labels_per_s "
+        "hr@10 ndcg@10 popularity_hr@10 popularity_ndcg@10 markov_hr@10 markov_ndcg@10 personal_hr@10 personal_ndcg@10 repeat_share best_epoch labels labels_per_s "
         "train_seconds export_seconds export_rows_per_s publish_seconds users items interactions users_evaluated protocol"
     ).split():
         assert key in metrics, key

@@ -5,9 +5,11 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/files/safetensors.hpp"
+#include "data/dataset.hpp"
 #include "random.hpp"
 #include "testing.hpp"
 
@@ -62,6 +64,14 @@ inline void write_dataset(const std::string& path, const Sequences& sequences, s
     writer.commit();
 }
 
+/// The options of a dataset that keeps repeats, or does not. 保留或不保留重复的数据集选项。
+inline DatasetOptions with_repeats(const char* repeats, bool by_time = false) {
+    DatasetOptions options;
+    options.repeats = repeats;
+    options.by_time = by_time;
+    return options;
+}
+
 struct Outcome {
     int status = -1;
     std::vector<nlohmann::json> events;
@@ -97,14 +107,15 @@ inline Outcome run_command(const std::string& command) {
 
 /// Trains on the dataset that is in `folder` already; the model is `folder`/model, and with `keep` there is a
 /// checkpoint beside it. 用 folder 中已有的数据集训练；keep 时另存检查点。
-inline Outcome run_job(const seqrec::testing::TempFolder& folder, nlohmann::json options, bool keep = true) {
+inline Outcome run_job(const seqrec::testing::TempFolder& folder, nlohmann::json options, bool keep = true,
+                       std::string_view kind = "transformer", const char* program = SEQREC_TRAINER) {
     nlohmann::json job = {{"dataset", folder / "dataset"},
                           {"model", folder / "model"},
-                          {"kind", "transformer"},
+                          {"kind", kind},
                           {"options", std::move(options)}};
     if (keep) job["checkpoint"] = folder / "checkpoint";
     seqrec::testing::write_file(folder / "job.json", job.dump());
-    return run_command(std::string(SEQREC_TRAINER) + " train " + (folder / "job.json"));
+    return run_command(std::string(program) + " train " + (folder / "job.json"));
 }
 
 /// Trains on sequences with the program itself; the model is `folder`/model.

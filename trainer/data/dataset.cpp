@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "core/error.hpp"
@@ -24,63 +25,190 @@ void check_offsets(std::span<const std::int64_t> offsets, std::size_t total) {
         if (offsets[u] < offsets[u - 1]) corrupted("user.offsets decreases");
 }
 
+constexpr double kManyRepeats = 0.05;
+constexpr double kValidationFrom = 0.8, kTestFrom = 0.9;  // shares of the events, by time
+
+/// The time that a share of all events is not later than.
+double time_at(std::span<const double> times, double share) {
+    if (times.empty()) return kNever;
+    std::vector<double> all(times.begin(), times.end());
+    const auto place = static_cast<std::ptrdiff_t>(share * static_cast<double>(all.size() - 1));
+    std::nth_element(all.begin(), all.begin() + place, all.end());
+    return all[static_cast<std::size_t>(place)];
+}
+
 }  // namespace
 
-Dataset::Dataset(const std::string& path) : file_(SafetensorsFile::open(path)) {
+DatasetOptions::DatasetOptions(const nlohmann::json& options)
+    : repeats(options.at("repeats")), by_time(options.at("split") == "time") {
+    if (const auto& seconds = options.at("merge_seconds"); !seconds.is_null()) merge_seconds = seconds;
+}
+
+std::size_t users_of(const std::vector<Question>& questions) {
+    std::size_t users = 0;
+    for (std::size_t i = 0; i < questions.size(); ++i)
+        users += i == 0 || questions[i].user != questions[i - 1].user;
+    return users;
+}
+
+/// The events of the file that count, user after user.
+class Dataset::Events {
+  public:
+    Events(const SafetensorsFile& file, std::int64_t items, std::optional<double> merge_seconds, bool keep)
+        : rows_(file.get<std::int64_t>("user.offsets", {-1})),
+          items_(file.get<std::int32_t>("event.item", {-1})),
+          times_(file.get<double>("event.time", {static_cast<std::int64_t>(items_.size())})),
+          met_by_(static_cast<std::size_t>(items), -1),
+          merge_seconds_(merge_seconds),
+          keep_(keep) {}
+
+    std::int64_t users() const { return static_cast<std::int64_t>(rows_.size()) - 1; }
+    std::int32_t item(std::int64_t event) const { return items_[static_cast<std::size_t>(event)]; }
+    double time(std::int64_t event) const { return times_[static_cast<std::size_t>(event)]; }
+    std::span<const double> times() const { return times_; }
+    double latest(std::int64_t user) const {
+        const auto u = static_cast<std::size_t>(user);
+        return rows_[u] < rows_[u + 1] ? time(rows_[u + 1] - 1) : kNever;
+    }
+
+    /// visit(event, whether the user has had its item before), oldest first. Every user once.
+    template <typename Visit>
+    void of(std::int64_t user, const Visit& visit) {
+        const auto u = static_cast<std::size_t>(user);
+        for (std::int64_t i = rows_[u]; i < rows_[u + 1]; ++i) {
+            const bool met = std::exchange(met_by_[static_cast<std::size_t>(item(i))], user) == user;
+            if (met && (!keep_ || (i > rows_[u] && is_merged(i)))) continue;
+            visit(i, met);
+        }
+    }
+
+  private:
+    /// A double click: the event before is of the same item and hardly older.
+    bool is_merged(std::int64_t event) const {
+        return merge_seconds_ && item(event) == item(event - 1) &&
+               time(event) - time(event - 1) <= *merge_seconds_;
+    }
+
+    std::span<const std::int64_t> rows_;
+    std::span<const std::int32_t> items_;
+    std::span<const double> times_;
+    std::vector<std::int64_t> met_by_;
+    std::optional<double> merge_seconds_;
+    bool keep_;
+};
+
+Dataset::Dataset(const std::string& path, const DatasetOptions& options)
+    : file_(SafetensorsFile::open(path)), options_(options) {
     if (file_.meta("format") != "seqrec-dataset/1") corrupted("format is " + file_.meta("format"));
     if (file_.metadata().contains("job")) job_ = file_.meta("job");
     const auto offsets = file_.get<std::int64_t>("user.offsets", {-1});
     const auto items = file_.get<std::int32_t>("event.item", {-1});
     items_ = static_cast<std::int64_t>(file_.get<std::int64_t>("item.id.offsets", {-1}).size()) - 1;
-    const auto times = file_.get<double>("event.time", {static_cast<std::int64_t>(items.size())});
     rows_ = static_cast<std::int64_t>(items.size());
+    const auto times = file_.get<double>("event.time", {rows_});
     check_offsets(offsets, items.size());
     for (const std::int32_t item : items)
         if (item < 0 || item >= items_) corrupted("an item index is out of range");
-    remove_repetitions(offsets, items, times);
+    if (options_.by_time) choose_periods(times);
+    choose_repeats(events());
+    read(events());
     check();
 }
 
-void Dataset::remove_repetitions(std::span<const std::int64_t> offsets, std::span<const std::int32_t> items,
-                                 std::span<const double> times) {
-    std::vector<std::int64_t> seen_by(static_cast<std::size_t>(items_), -1);
-    sequence_.reserve(items.size());
-    offsets_.assign(1, 0);
-    for (std::size_t u = 0; u + 1 < offsets.size(); ++u) {
-        double last_new = kNever, new_before = kNever;
-        for (std::int64_t i = offsets[u]; i < offsets[u + 1]; ++i) {
-            std::int64_t& last = seen_by[static_cast<std::size_t>(items[i])];
-            if (last == static_cast<std::int64_t>(u)) continue;
-            last = static_cast<std::int64_t>(u);
-            new_before = std::exchange(last_new, times[i]);
-            sequence_.push_back(items[i]);
-        }
-        offsets_.push_back(static_cast<std::int64_t>(sequence_.size()));
-        seen_until_.push_back(offsets[u] < offsets[u + 1] ? times[offsets[u + 1] - 1] : kNever);
-        validation_time_.push_back(new_before);
-        if (offsets_[u + 1] - offsets_[u] >= 3) evaluated_.push_back(static_cast<std::int32_t>(u));
+Dataset::Events Dataset::events() const { return {file_, items_, options_.merge_seconds, keep_}; }
+
+void Dataset::choose_periods(std::span<const double> times) {
+    validation_after_ = time_at(times, kValidationFrom);
+    test_after_ = time_at(times, kTestFrom);
+}
+
+/// Counts the repeats among what a test would ask with all of them kept.
+void Dataset::choose_repeats(Events events) {
+    std::int64_t asked = 0, repeats = 0;
+    for (std::int64_t u = 0; u < events.users(); ++u) {
+        std::int64_t length = 0;
+        bool repeated = false;
+        events.of(u, [&](std::int64_t event, bool met) {
+            repeated = met;
+            if (length++ == 0 || !options_.by_time || events.time(event) <= test_after_) return;
+            ++asked;
+            repeats += met;
+        });
+        if (options_.by_time || length < 3) continue;
+        ++asked;
+        repeats += repeated;
     }
+    if (asked > 0) repeat_share_ = static_cast<double>(repeats) / static_cast<double>(asked);
+    keep_ = options_.repeats == "keep" ||
+            (options_.repeats == "auto" && repeat_share_.value_or(0) > kManyRepeats);
+}
+
+void Dataset::read(Events events) {
+    sequence_.reserve(static_cast<std::size_t>(rows_));
+    offsets_.assign(1, 0);
+    std::vector<double> times;
+    for (std::int64_t u = 0; u < events.users(); ++u) {
+        times.clear();
+        events.of(u, [&](std::int64_t event, bool) {
+            sequence_.push_back(events.item(event));
+            times.push_back(events.time(event));
+        });
+        offsets_.push_back(interactions());
+        seen_until_.push_back(events.latest(u));
+        first_asked_.push_back(kNever);
+        training_.push_back(static_cast<std::int32_t>(times.size()));
+        ask_about(static_cast<std::int32_t>(u), times);
+    }
+}
+
+/// Decides what of a user is held out; `times` are those of the sequence.
+void Dataset::ask_about(std::int32_t user, std::span<const double> times) {
+    const auto length = static_cast<std::int32_t>(times.size());
+    std::int32_t& training = training_.back();
+    if (!options_.by_time) {
+        if (length < 3) return;
+        training = length - 2;
+        validation_.push_back({user, training});
+        test_.push_back({user, training + 1});
+        first_asked_.back() = times[static_cast<std::size_t>(training)];
+        return;
+    }
+    training = static_cast<std::int32_t>(std::upper_bound(times.begin(), times.end(), validation_after_) -
+                                         times.begin());
+    for (std::int32_t at = std::max(training, 1); at < length; ++at)
+        (times[static_cast<std::size_t>(at)] > test_after_ ? test_ : validation_).push_back({user, at});
+    if (std::max(training, 1) < length)
+        first_asked_.back() = times[static_cast<std::size_t>(std::max(training, 1))];
+}
+
+nlohmann::json Dataset::config() const {
+    return {{"repeats", keep_ ? "keep" : "first"},
+            {"merge_seconds",
+             options_.merge_seconds ? nlohmann::json(*options_.merge_seconds) : nlohmann::json()},
+            {"split", options_.by_time ? "time" : "leave_one_out"}};
+}
+
+std::int64_t Dataset::training_interactions() const {
+    return std::accumulate(training_.begin(), training_.end(), std::int64_t{0});
 }
 
 void Dataset::evaluate_only_after(const std::vector<double>& seen_until) {
-    std::erase_if(evaluated_, [&](std::int32_t user) {
-        return !(validation_time_[static_cast<std::size_t>(user)] >
-                 seen_until[static_cast<std::size_t>(user)]);
-    });
+    const auto is_told = [&](const Question& question) {
+        const auto user = static_cast<std::size_t>(question.user);
+        return !(first_asked_[user] > seen_until[user]);
+    };
+    std::erase_if(validation_, is_told);
+    std::erase_if(test_, is_told);
 }
 
 void Dataset::know_until(const std::vector<double>& seen_until) {
-    const auto offsets = file_.get<std::int64_t>("user.offsets", {users() + 1});
-    const auto items = file_.get<std::int32_t>("event.item", {-1});
-    const auto times = file_.get<double>("event.time", {static_cast<std::int64_t>(items.size())});
     known_.assign(static_cast<std::size_t>(users()), 0);
-    for (std::int64_t u = 0; u < users(); ++u) {
-        const auto at = static_cast<std::size_t>(u);
-        std::int32_t& known = known_[at];
-        for (std::int64_t i = offsets[at]; i < offsets[at + 1] && times[i] <= seen_until[at]; ++i)
-            if (known < static_cast<std::int64_t>(sequence(u).size()) && items[i] == sequence(u)[known])
-                ++known;
-    }
+    Events all = events();
+    for (std::int64_t u = 0; u < users(); ++u)
+        all.of(u, [&](std::int64_t event, bool) {
+            const auto at = static_cast<std::size_t>(u);
+            known_[at] += all.time(event) <= seen_until[at];
+        });
 }
 
 void Dataset::check() const {
@@ -91,8 +219,13 @@ void Dataset::check() const {
         throw Error(sqlstate::kNotEnoughData, "there are fewer than two items",
                     "A recommendation needs at least two different items; check the item column.");
     for (std::int64_t u = 0; u < users(); ++u)
-        if (sequence(u).size() >= 2) return;
-    throw Error(sqlstate::kNotEnoughData, "no user has interacted with two different items",
+        if (part(u, options_.by_time ? Part::Training : Part::All).size() >= 2) return;
+    if (options_.by_time)
+        throw Error(sqlstate::kNotEnoughData,
+                    "no user has interacted with two items before the time of validation and test",
+                    "Check the time column, or leave split at leave_one_out.");
+    throw Error(sqlstate::kNotEnoughData,
+                keep_ ? "no user has interacted twice" : "no user has interacted with two different items",
                 "A sequence model learns which item follows another; check the user column.");
 }
 
@@ -130,23 +263,18 @@ class Decay {
 }  // namespace
 
 std::vector<float> Dataset::recent_counts() const {
-    const auto rows = file_.get<std::int64_t>("user.offsets", {users() + 1});
-    const auto items = file_.get<std::int32_t>("event.item", {rows_});
-    const auto times = file_.get<double>("event.time", {rows_});
-    const Decay decay(times);
+    Events all = events();
+    const Decay decay(all.times());
     std::vector<double> counts(static_cast<std::size_t>(items_));
-    for (std::int64_t u = 0; u < users(); ++u) {
-        const auto distinct = sequence(u);
-        std::size_t next = 0;  // the next item that has not been met
-        for (std::int64_t i = rows[u]; i < rows[u + 1] && next < distinct.size(); ++i) {
-            if (items[i] != distinct[next]) continue;
-            counts[static_cast<std::size_t>(distinct[next++])] += decay(times[i]);
-        }
-    }
+    for (std::int64_t u = 0; u < users(); ++u)
+        all.of(u, [&](std::int64_t event, bool) {
+            counts[static_cast<std::size_t>(all.item(event))] += decay(all.time(event));
+        });
     return {counts.begin(), counts.end()};
 }
 
 std::vector<std::int32_t> Dataset::seen_items() const {
+    if (keep_) return sequence_;
     const auto rows = file_.get<std::int64_t>("user.offsets", {users() + 1});
     const auto items = file_.get<std::int32_t>("event.item", {rows_});
     std::vector<std::int32_t> seen(sequence_.size());

@@ -1,7 +1,9 @@
-// What the trainer learns from: sequences of item indexes by user, and which of them are held out.
+// What the trainer learns from: sequences of item indexes by user, and what of them is held out.
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,44 +15,86 @@ namespace seqrec::trainer {
 /// What is learned from: everything but the held-out items, or everything. 学习的范围：除留出物品外，或全部。
 enum class Part : std::uint8_t { Training, All };
 
-/// The interactions of a dataset file, each (user, item) pair reduced to its first occurrence: an item that a
-/// user has seen is never recommended again,
-/// so a repetition is nothing to predict. 数据集文件中的交互；每个（用户,
-/// 物品）只保留首次出现，因为看过的物品不会再次推荐。
+/// Which held-out interactions are asked for: those that training is steered by, or those that measure it.
+/// 留出的交互：用于引导训练的，或用于测量的。
+enum class HeldOut : std::uint8_t { Validation, Test };
+
+/// What does a user choose at place `at` of the sequence, after all that lies before?
+/// 用户在序列第 at 位、在此前全部交互之后选择什么？
+struct Question {
+    std::int32_t user, at;
+
+    bool operator==(const Question&) const = default;
+};
+/// How many users questions in the order of users are about. 按用户排序的问题所涉及的用户数。
+std::size_t users_of(const std::vector<Question>& questions);
+
+/// The options `repeats`, `merge_seconds` and `split`: how the interactions of a file are read.
+/// 选项 repeats、merge_seconds 与 split：如何读取文件中的交互。
+struct DatasetOptions {
+    std::string repeats = "auto";  // or keep or first
+    std::optional<double> merge_seconds;
+    bool by_time = false;
+
+    DatasetOptions() = default;
+    /// From a full set of options. 由完整的选项构造。
+    explicit DatasetOptions(const nlohmann::json& options);
+};
+
+/// The interactions of a dataset file. Repeats, the interactions with an item that the user has had before,
+/// are kept, or each (user, item) pair is reduced to its first. 数据集文件中的交互；重复交互予以保留，或每个（用户,
+/// 物品）只保留首次。
 class Dataset {
   public:
     /// Reads and checks a dataset file. Errors: XX001 (not a valid dataset), 22000 (nothing to learn from).
-    explicit Dataset(const std::string& path);
+    explicit Dataset(const std::string& path, const DatasetOptions& options = {});
 
     /// The job that the file was written for, a uuid; empty when it names none.
     /// 该文件所属任务的 uuid；未注明则为空。
     const std::string& job() const { return job_; }
     std::int64_t users() const { return static_cast<std::int64_t>(offsets_.size()) - 1; }
     std::int64_t items() const { return items_; }
-    /// Interactions in the file, and those left after repetitions were removed.
+    /// Interactions in the file, and those that count: without what was merged and what was reduced.
     std::int64_t rows() const { return rows_; }
     std::int64_t interactions() const { return static_cast<std::int64_t>(sequence_.size()); }
+
+    /// Whether sequences hold an item as often as the user had it. 序列是否保留重复的物品。
+    bool keeps_repeats() const { return keep_; }
+    /// The share of repeats among the interactions that measure the model, before any is reduced; nothing
+    /// without such interactions. 用于测量的交互（去重前）中重复的占比；没有则为空。
+    std::optional<double> repeat_share() const { return repeat_share_; }
+    bool split_by_time() const { return options_.by_time; }
+    /// How the file was read, as a model's config tells it: `repeats`, `merge_seconds`, `split`.
+    /// 读取方式，写入模型的 config。
+    nlohmann::json config() const;
 
     /// All items of a user, oldest first.
     std::span<const std::int32_t> sequence(std::int64_t user) const {
         return {sequence_.data() + offsets_[user],
                 static_cast<std::size_t>(offsets_[user + 1] - offsets_[user])};
     }
-    /// The training part: all but the last two items of a user who has three or more.
+    /// The training part: all but the last two items of a user who has three or more; split by time, what
+    /// happened before the validation period. 训练部分：除最后两个物品（用户至少有三个）；按时间划分时为验证期之前的交互。
     std::span<const std::int32_t> training(std::int64_t user) const {
-        const auto all = sequence(user);
-        return all.size() >= 3 ? all.first(all.size() - 2) : all;
+        return sequence(user).first(static_cast<std::size_t>(training_[static_cast<std::size_t>(user)]));
     }
     std::span<const std::int32_t> part(std::int64_t user, Part part) const {
         return part == Part::All ? sequence(user) : training(user);
     }
-    /// Users with three or more items, whose last two are held out.
-    const std::vector<std::int32_t>& evaluated() const { return evaluated_; }
+    /// Interactions of all users' training parts. 所有用户训练部分的交互数。
+    std::int64_t training_interactions() const;
+
+    /// The questions about held-out items, by user. Leave-one-out, of a user who has three or more items: the
+    /// last (test) and the one before (validation). By time: every interaction of the period that is not its
+    /// user's first. 关于留出物品的问题：留一法为最后一个（测试）与前一个（验证）；按时间划分时为该时段内非首次的全部交互。
+    const std::vector<Question>& questions(HeldOut which) const {
+        return which == HeldOut::Test ? test_ : validation_;
+    }
     /// The time of each user's latest interaction, as the dataset file has it; -infinity without one.
     const std::vector<double>& seen_until() const { return seen_until_; }
-    /// Leaves only those users in evaluated() whose held-out items are both later than `seen_until` of the
-    /// user: a model that starts from one which knows them would be measured on what it has been told.
-    /// 只保留留出物品均晚于 seen_until 的用户，以免用模型已见过的数据评估它。
+    /// Leaves only the questions of users of whom even the earliest question is later than `seen_until` of
+    /// the user: a model that starts from one which knows them would be measured on what it has been told.
+    /// 只保留最早问题也晚于 seen_until 的用户，以免用模型已见过的数据评估它。
     void evaluate_only_after(const std::vector<double>& seen_until);
     /// Remembers how many items of each user are no later than `seen_until`: an earlier model has learned
     /// them. 记录每个用户不晚于 seen_until 的物品数：先前的模型已学过它们。
@@ -70,22 +114,33 @@ class Dataset {
     /// Where each user's items begin in what seen_items() gives, and where the last user's end.
     /// 每个用户的物品在 seen_items() 结果中的起始位置，以及末尾。
     const std::vector<std::int64_t>& offsets() const { return offsets_; }
-    /// The items of sequence(), user after user, each user's in the order of their last interaction, oldest
-    /// first. 依次给出各用户的物品（与 sequence() 相同），按最后一次交互的时间排序，最早的在前。
+    /// The items of sequence(), user after user, oldest first. Without repeats each user's are in the order
+    /// of their last interaction. 依次给出各用户的物品（与 sequence()
+    /// 相同），最早的在前；不保留重复时按最后一次交互的时间排序。
     std::vector<std::int32_t> seen_items() const;
 
   private:
-    void remove_repetitions(std::span<const std::int64_t> offsets, std::span<const std::int32_t> items,
-                            std::span<const double> times);
+    class Events;
+
+    Events events() const;
+    void choose_periods(std::span<const double> times);
+    void choose_repeats(Events events);
+    void read(Events events);
+    void ask_about(std::int32_t user, std::span<const double> times);
     void check() const;
 
-    SafetensorsFile file_;  // mapped: repetitions are kept nowhere else
+    SafetensorsFile file_;  // mapped: times are kept nowhere else
+    DatasetOptions options_;
     std::string job_;
+    bool keep_ = true;
+    std::optional<double> repeat_share_;
+    double validation_after_ = 0, test_after_ = 0;  // split by time
     std::int64_t items_ = 0, rows_ = 0;
     std::vector<std::int64_t> offsets_;
     std::vector<std::int32_t> sequence_;
-    std::vector<std::int32_t> evaluated_;
-    std::vector<double> seen_until_, validation_time_;
+    std::vector<std::int32_t> training_;  // items of each user's training part
+    std::vector<Question> validation_, test_;
+    std::vector<double> seen_until_, first_asked_;
     std::vector<std::int32_t> known_;
 };
 

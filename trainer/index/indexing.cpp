@@ -14,13 +14,13 @@ constexpr float kNoise = 0.5f;           // length of what is added to an item t
 constexpr double kGroupingShare = 0.95;  // of the time, about
 
 /// Users after all they have seen.
-Queries user_queries(const Members& served, const Dataset& data) {
+Queries user_queries(const Weights& served, const Dataset& data) {
     std::vector<std::int32_t> users(static_cast<std::size_t>(data.users()));
     std::iota(users.begin(), users.end(), 0);
     users = thin_out(users, kQueries);
     Queries queries;
     for (const std::int32_t user : users) queries.seen.push_back(data.sequence(user));
-    queries.vectors = encode(served, queries.seen, users);
+    queries.vectors = served.encode(queries.seen, users);
     return queries;
 }
 
@@ -40,10 +40,22 @@ Queries item_queries(const Tensor& items, Random random) {
     return queries;
 }
 
-/// What scores are products with: rows of length 1, those without a direction 0.
-Tensor unit_items(const Members& served) {
-    const Tensor items = item_directions(served);
-    return items.div_(items.norm(2, 1, true).clamp_min_(1e-20));
+Tensor lengths(const Tensor& rows) { return rows.norm(2, 1, true); }
+
+/// Rows of length 1 whose products order the items as the scores do. Directions for cosines, those without one 0. Otherwise the
+/// rows by the longest, with a column that makes up what they are shorter (Bachrach et al., "Speeding up the Xbox recommender
+/// system using a Euclidean transformation for inner-product spaces", 2014): queries have 0 there.
+Tensor unit_items(const Tensor& rows, const ScoreForm& form) {
+    if (form.link == Link::Cosine) return rows / lengths(rows).clamp_min_(1e-20);
+    const Tensor scaled = rows / lengths(rows).max().clamp_min(1e-20);
+    const Tensor rest = (1 - lengths(scaled).square()).clamp_min_(0).sqrt();
+    return at::cat({scaled, rest}, 1);
+}
+
+/// The queries in the columns of unit_items().
+Tensor widened(const Tensor& queries, std::int64_t width) {
+    if (queries.size(1) == width) return queries;
+    return at::cat({queries, at::zeros({queries.size(0), width - queries.size(1)})}, 1);
 }
 
 }  // namespace
@@ -55,25 +67,30 @@ nlohmann::json ModelIndex::metrics() const {
             {"index_share", probes.share}};
 }
 
-std::optional<ModelIndex> index_items(const Members& served, const Dataset& data, const Settings& settings,
-                                      Workers& workers, Reporter& reporter) {
-    if (!settings.index) return std::nullopt;
+bool wants_index(const std::string& wanted, const Tensor& item_rows) {
+    return wanted == "ivf" || (wanted == "auto" && item_rows.numel() > 100'000'000);
+}
+
+ModelIndex index_items(const Weights& served, const Tensor& rows, const ScoreForm& form, const Dataset& data,
+                       std::uint64_t seed, Workers& workers, Reporter& reporter) {
     const at::NoGradGuard no_gradients;
     const auto report = [&](double share) {
         reporter.progress({{"phase", "indexing"}, {"percent", 100 * share}});
     };
     report(0);
-    Random random(static_cast<std::uint64_t>(settings.seed));
-    const Tensor items = unit_items(served);
+    Random random(seed);
+    const Tensor items = unit_items(rows, form);
     ModelIndex index;
     index.items = group_items(items, choose_lists(items.size(0)), Random(random.next()), workers,
                               [&](double share) { report(kGroupingShare * share); });
-    const Queries queries = data.users() < static_cast<std::int64_t>(kFewUsers)
-                                ? item_queries(items, Random(random.next()))
-                                : user_queries(served, data);
+    Queries queries = data.users() < static_cast<std::int64_t>(kFewUsers)
+                          ? item_queries(items, Random(random.next()))
+                          : user_queries(served, data);
+    queries.vectors = widened(queries.vectors, items.size(1));
     index.probes = choose_probes(index.items, items, queries, workers, [&](double share) {
         report(kGroupingShare + (1 - kGroupingShare) * share);
     });
+    index.items.centroids = index.items.centroids.narrow(1, 0, rows.size(1)).contiguous();
     return index;
 }
 

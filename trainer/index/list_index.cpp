@@ -8,7 +8,7 @@
 #include <queue>
 #include <span>
 
-#include "kinds/transformer/kernels/step_kernels.hpp"
+#include "kernels/step_kernels.hpp"
 
 namespace seqrec::trainer {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "kinds/transformer/kernels/step_kernels.hpp"
+#include "kernels/step_kernels.hpp"
 #include "measure/ten_best.hpp"
 
 namespace seqrec::trainer {

@@ -4,13 +4,14 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "files/model_file.hpp"
+#include "kinds/trainer_kind.hpp"
 
 namespace seqrec::trainer {
 
 int run_encode(const std::string& model, const std::string& requests) try {
     at::set_num_threads(1);
-    const Members members = read_model(SafetensorsFile::open(model));
+    const SafetensorsFile opened = SafetensorsFile::open(model);
+    const auto weights = read_weights(opened);
     std::ifstream file(requests);
     const nlohmann::json asked = nlohmann::json::parse(file);
     std::vector<std::vector<std::int32_t>> clicks;
@@ -19,7 +20,7 @@ int run_encode(const std::string& model, const std::string& requests) try {
         clicks.push_back(request.at("clicks"));
         users.push_back(request.at("user"));
     }
-    const at::Tensor vectors = encode(members, {clicks.begin(), clicks.end()}, users);
+    const at::Tensor vectors = weights->encode({clicks.begin(), clicks.end()}, users);
     nlohmann::json answer = nlohmann::json::array();
     for (std::int64_t row = 0; row < vectors.size(0); ++row) {
         const float* values = vectors.data_ptr<float>() + row * vectors.size(1);

@@ -7,14 +7,15 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "core/error.hpp"
 #include "core/options.hpp"
 #include "files/model_file.hpp"
 #include "index/indexing.hpp"
-#include "kinds/transformer/training.hpp"
-#include "kinds/transformer/warm_start.hpp"
+#include "kinds/trainer_kind.hpp"
 #include "measure/baselines.hpp"
+#include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
 #include "run/leftovers.hpp"
 #include "run/memory_errors.hpp"
@@ -45,134 +46,152 @@ Job read_job(const std::string& path) {
                 job.value("options", json::object())};
     } catch (const json::exception& error) {
         throw Error(sqlstate::kInvalidParameter, "job file is not valid: " + std::string(error.what()),
-                    R"(It is {"dataset": PATH, "model": PATH, "kind": "transformer", "options": {…}}.)");
+                    R"(It is {"dataset": PATH, "model": PATH, "kind": NAME, "options": {…}}.)");
     }
 }
 
-constexpr char kProtocol[] =
-    "leave-one-out: each user's last item is the test, the one before the validation; users with three or "
-    "more "
-    "items, or an even sample of them where users times items passes 2e10; repeated items of a user reduced "
-    "to "
-    "the first; all items ranked but those the user has seen; ties count against the model";
+std::string protocol(const Dataset& data) {
+    const std::string split =
+        data.split_by_time()
+            ? "by time: of all interactions the last tenth is the test, the tenth before the validation, "
+              "nothing later than the training part is trained on; every interaction of the two that is not "
+              "its user's first, or an even sample of them where they times items pass 2e10; "
+            : "leave-one-out: each user's last item is the test, the one before the validation; users with "
+              "three or more items, or an even sample of them where users times items passes 2e10; ";
+    return split +
+           (data.keeps_repeats() ? "repeated items of a user are kept; all items ranked; "
+                                 : "repeated items of a user reduced to the first; all items ranked "
+                                   "but those the user has seen; ") +
+           "ties count against the model";
+}
 
-/// Users ranked at the end: all of them, unless users times items goes past what takes minutes.
+/// Questions ranked at the end: all of them, unless they times items go past what takes minutes.
 std::size_t test_limit(const Dataset& data) {
     return std::max<std::size_t>(20'000'000'000 / static_cast<std::size_t>(data.items()), 10000);
 }
 
 /// Test metrics of the model and of the baselines.
-json evaluate(const Dataset& data, const Members& best, Workers& workers, Reporter& reporter) {
-    const std::vector<std::int32_t> users = thin_out(data.evaluated(), test_limit(data));
+json evaluate(const Dataset& data, const Weights& best, Workers& workers, Reporter& reporter) {
+    const auto questions = [&](HeldOut which) { return thin_out(data.questions(which), test_limit(data)); };
+    const std::vector<Question> test = questions(HeldOut::Test);
     const auto poll = [&](double share) {
         reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
     };
-    const Ranking ranking = rank_held_out(data, users, HeldOut::Test, best, workers, poll);
-    const json valid =
-        ranking_metrics(rank_held_out(data, users, HeldOut::Validation, best, workers, poll).ranks);
+    const Ranking ranking = rank_held_out(data, test, HeldOut::Test, best, workers, poll);
+    const json valid = ranking_metrics(
+        rank_held_out(data, questions(HeldOut::Validation), HeldOut::Validation, best, workers, poll).ranks);
     json metrics = ranking_metrics(ranking.ranks);
     for (const char* name : {"hr@10", "ndcg@10"}) metrics[std::string("valid_") + name] = valid[name];
-    metrics["coverage@10"] = users.empty() ? json() : json(ranking.coverage);
-    const BaselineRanks baselines = rank_baselines(data, users);
-    const json popularity = ranking_metrics(baselines.popularity), markov = ranking_metrics(baselines.markov);
-    for (const char* name : {"hr@10", "ndcg@10"}) {
-        metrics[std::string("popularity_") + name] = popularity[name];
-        metrics[std::string("markov_") + name] = markov[name];
-    }
+    metrics["coverage@10"] = test.empty() ? json() : json(ranking.coverage);
+    const BaselineRanks baselines = rank_baselines(data, test);
+    const std::pair<std::string, json> others[] = {{"popularity_", ranking_metrics(baselines.popularity)},
+                                                   {"markov_", ranking_metrics(baselines.markov)},
+                                                   {"personal_", ranking_metrics(baselines.personal)}};
+    for (const auto& [prefix, baseline] : others)
+        for (const char* name : {"hr@10", "ndcg@10"}) metrics[prefix + name] = baseline[name];
+    metrics["repeat_share"] = data.repeat_share() ? json(*data.repeat_share()) : json();
     metrics["users"] = data.users();
     metrics["items"] = data.items();
     metrics["interactions"] = data.interactions();
     metrics["rows"] = data.rows();
-    metrics["users_evaluated"] = users.size();
-    metrics["protocol"] = kProtocol;
+    metrics["users_evaluated"] = users_of(test);
+    metrics["rows_evaluated"] = test.size();
+    metrics["protocol"] = protocol(data);
     return metrics;
 }
 
-json earlier_config(const Job& job) {
-    if (job.init.empty()) return nullptr;
-    return json::parse(SafetensorsFile::open(job.init).meta("config"));
+/// The model that the job names to start from.
+std::optional<EarlierModel> open_earlier(const Job& job) {
+    if (job.init.empty()) return std::nullopt;
+    EarlierModel earlier(job.init, job.dataset);
+    if (kind_of(earlier.file).name != job.kind)
+        throw Error(sqlstate::kInvalidParameter, "the model to start from is of another kind",
+                    "A training can start only from a model of its own kind.");
+    return earlier;
 }
 
-Members fresh_start(const Dataset& data, const Settings& settings, Random& random) {
-    Members start(static_cast<std::size_t>(settings.members));
-    for (Snapshot& member : start) {
-        member.model = Transformer(settings, data.items(), random);
-        member.users = at::zeros({data.users(), settings.dim}, at::kFloat);
-    }
-    return start;
-}
-
-/// The weights of the model that the job names; users are then evaluated only on what it does not know.
-Members warm_start(const Job& job, Dataset& data, const Settings& settings, Random& random,
-                   Reporter& reporter) {
-    WarmStart start = read_warm_start(job.init, job.dataset, settings, random);
-    const std::size_t before = data.evaluated().size();
-    data.evaluate_only_after(start.seen_until);
-    data.know_until(start.seen_until);
+/// Users are evaluated only on what the earlier model does not know.
+void build_on(const EarlierModel& earlier, Dataset& data, Reporter& reporter) {
+    const std::size_t before = users_of(data.questions(HeldOut::Test));
+    data.evaluate_only_after(earlier.seen_until);
+    data.know_until(earlier.seen_until);
+    const std::size_t after = users_of(data.questions(HeldOut::Test));
     reporter.event(
         "warning",
-        {{"message", "started from a model that knows " + std::to_string(start.known_items) + " of " +
-                         std::to_string(data.items()) + " items and " + std::to_string(start.known_users) +
-                         " of " + std::to_string(data.users()) + " users; " +
-                         std::to_string(data.evaluated().size()) + " of " + std::to_string(before) +
-                         " users have two new items to be evaluated on"}});
-    return std::move(start.members);
+        {{"message", "started from a model that knows " + std::to_string(earlier.known_items()) + " of " +
+                         std::to_string(data.items()) + " items and " +
+                         std::to_string(earlier.known_users()) + " of " + std::to_string(data.users()) +
+                         " users; " + std::to_string(after) + " of " + std::to_string(before) +
+                         (data.split_by_time() ? " users have only new items to be evaluated on"
+                                               : " users have two new items to be evaluated on")}});
 }
 
-/// What the turns of a job give: the weights that are measured, those that are served, and what was counted.
-struct Trained {
-    Members held_out, served;
-    json metrics = json::object();
-};
+/// Repeats are left to the earlier model to decide where they are not asked for: the next night's data may lie
+/// on the other side of the line, and the model would be another one.
+DatasetOptions dataset_options(const json& options, const json& earlier) {
+    DatasetOptions chosen(options);
+    if (chosen.repeats == "auto" && earlier.is_object()) chosen.repeats = earlier.value("repeats", "first");
+    return chosen;
+}
 
-/// Trains one member after the other; each starts from its own weights and draws its own random numbers.
-Trained train_members(const Job& job, const Dataset& data, const Settings& settings, Members start,
-                      Random& random, Workers& workers, Reporter& reporter) {
-    Trained trained;
-    Turn turn{0, settings.members};
-    for (; turn.number < turn.of; ++turn.number) {
-        std::string path = job.checkpoint;
-        if (!path.empty()) path.append(".").append(std::to_string(turn.number));
-        Checkpoint checkpoint(path, data.job());
-        Training training(data, settings, std::move(start[static_cast<std::size_t>(turn.number)]),
-                          Random(random.next()), turn, workers, reporter, checkpoint);
-        training.run();
-        trained.held_out.push_back(training.best());
-        training.fit_all();
-        trained.served.push_back(training.best());
-        trained.metrics = training.metrics(trained.metrics);
-        turn.epochs_before = trained.metrics["epochs"];
-        turn.seconds_before = trained.metrics["train_seconds"];
-    }
-    return trained;
+std::string nothing_held_out(const Dataset& data) {
+    if (data.split_by_time())
+        return "no user has interacted again in the last tenth of the time, so nothing could be held out: "
+               "metrics are null";
+    return std::string("no user has three ") + (data.keeps_repeats() ? "interactions" : "different items") +
+           ", so nothing could be held out: metrics are null";
+}
+
+json config_of(const std::optional<EarlierModel>& earlier) {
+    return earlier ? json::parse(earlier->file.meta("config")) : json();
+}
+
+/// The options with those of all kinds decided.
+json decided(json options) {
+    json& threads = options.at("threads");
+    if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
+    return options;
+}
+
+/// Adds the index to what is said of the model, when the options ask for one.
+std::optional<ModelIndex> add_index(const json& options, const Kind& kind, const Dataset& data,
+                                    Trained& trained, Workers& workers, Reporter& reporter) {
+    const at::Tensor rows = trained.served->item_rows();
+    const bool wanted = wants_index(options.at("index"), rows);
+    trained.config["index"] = wanted ? "ivf" : "none";
+    trained.config["lists"] = trained.config["probes"] = 0;
+    if (!wanted) return std::nullopt;
+    ModelIndex index =
+        index_items(*trained.served, rows, kind.form, data, options.at("seed"), workers, reporter);
+    trained.metrics.update(index.metrics());
+    trained.config["lists"] = index.items.lists();
+    trained.config["probes"] = index.probes.count;
+    return index;
 }
 
 void train(const std::string& path, Reporter& reporter) {
     reporter.progress({{"phase", "loading"}, {"percent", 0}});  // first: who reads it then limits the memory
     const Job job = read_job(path);
     remove_leftovers(job.model, job.checkpoint);
-    const json options = resolve_options(job.kind, job.options);
-    Dataset data(job.dataset);
-    const Settings settings(options, data, earlier_config(job));
-    Random random(static_cast<std::uint64_t>(settings.seed));
-    Members start = job.init.empty() ? fresh_start(data, settings, random)
-                                     : warm_start(job, data, settings, random, reporter);
-    if (data.evaluated().empty() && job.init.empty())  // a warm start has told already how many there are
-        reporter.warning("no user has three different items, so nothing could be held out: metrics are null");
-    Workers workers(static_cast<int>(settings.threads));
-    Trained trained = train_members(job, data, settings, std::move(start), random, workers, reporter);
-    trained.metrics.update(evaluate(data, trained.held_out, workers, reporter));
-    for (const char* name : {"flops", "step_seconds"}) trained.metrics.erase(name);
-    const std::optional<ModelIndex> index = index_items(trained.served, data, settings, workers, reporter);
-    if (index) trained.metrics.update(index->metrics());
-    json config = settings.to_json();
-    config["lists"] = index ? index->items.lists() : 0;
-    config["probes"] = index ? index->probes.count : 0;
-    config["trained_epochs"] = trained.metrics["epochs"].get<std::int64_t>() / settings.members;
+    const TrainerKind& kind = trainer_kind(job.kind);
+    const json options = decided(resolve_options(job.kind, job.options));
+    const std::optional<EarlierModel> earlier = open_earlier(job);
+    Dataset data(job.dataset, dataset_options(options, config_of(earlier)));
+    if (earlier) build_on(*earlier, data, reporter);
+    const auto model = kind.make(options, data, config_of(earlier));
+    if (earlier) model->start_from(*earlier);
+    if (data.questions(HeldOut::Test).empty() &&
+        !earlier)  // a warm start has told already how many there are
+        reporter.warning(nothing_held_out(data));
+    Workers workers(options.at("threads").get<int>());
+    Trained trained = model->train({data, workers, reporter, job.checkpoint});
+    trained.metrics.update(evaluate(data, *trained.measured, workers, reporter));
+    trained.config.update(data.config());
+    const auto index = add_index(options, *kind.kind, data, trained, workers, reporter);
     reporter.progress({{"phase", "writing"}});
-    write_model(job.model, std::move(trained.served), data, index ? &index->items : nullptr, config,
-                trained.metrics);
-    reporter.event("done", {{"metrics", trained.metrics}, {"config", config}});
+    write_model(job.model, {*kind.kind, trained.config, trained.metrics}, *trained.served, data,
+                index ? &index->items : nullptr);
+    reporter.event("done", {{"metrics", trained.metrics}, {"config", trained.config}});
 }
 
 /// Written beforehand: there may be no memory to make it when it is needed.

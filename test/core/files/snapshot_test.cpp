@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <map>
 #include <vector>
 
+#include "core/kinds/transformer.hpp"
 #include "memory_file.hpp"
 #include "testing.hpp"
 #include "tiny_model.hpp"
@@ -21,6 +24,9 @@ using testing::read_file;
 using testing::TempFolder;
 using testing::TinyModel;
 using testing::write_file;
+
+/// A kind without tensors of its own.
+const SnapshotWriter::Description kPlain = {"category_popularity", R"({"link": "dot"})", "{}", "v"};
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -37,24 +43,35 @@ class SnapshotTest : public ::testing::Test {
         return error_of([&] { Snapshot::open(path_); });
     }
 
-    /// Copies the snapshot to "rewritten", tensor by tensor, one of them without its last element.
-    void rewrite_with_one_less_in(std::string_view shortened) {
+    /// Copies the snapshot to "rewritten", tensor by tensor; `change` may alter a shape, or say false to leave one out.
+    void rewrite(const std::function<bool(const std::string& name, Shape& shape)>& change) {
         const SafetensorsFile file = SafetensorsFile::open(path_);
         SafetensorsWriter writer;
         for (const auto& [key, value] : file.metadata()) writer.set_metadata(key, value);
-        for (auto [name, tensor] : file.tensors()) {
-            if (name == shortened) --tensor.shape.at(0);
-            if (!name.starts_with("pad.")) writer.declare(name, tensor.dtype, tensor.shape);
+        for (const auto& [key, value] : other_metadata_) writer.set_metadata(key, value);
+        std::vector<std::string> kept;
+        for (const auto& [name, tensor] : file.tensors()) {
+            Shape shape = tensor.shape;
+            if (name.starts_with("pad.") || !change(name, shape)) continue;
+            writer.declare(name, tensor.dtype, shape);
+            kept.push_back(name);
         }
         writer.create(folder_ / "rewritten");
-        for (const auto& [name, tensor] : file.tensors()) {
-            if (name.starts_with("pad.")) continue;
+        for (const std::string& name : kept) {
             const std::span<std::byte> target = writer.bytes(name);
-            std::copy_n(tensor.bytes.begin(), target.size(), target.begin());
+            std::copy_n(file.tensor(name).bytes.begin(), target.size(), target.begin());
         }
         writer.commit();
     }
+    /// The same with one tensor short of its last row.
+    void rewrite_with_one_less_in(std::string_view shortened) {
+        rewrite([&](const std::string& name, Shape& shape) {
+            if (name == shortened) --shape.at(0);
+            return true;
+        });
+    }
 
+    std::map<std::string, std::string> other_metadata_;  // of what is rewritten
     TempFolder folder_;
     const std::string path_ = folder_ / "snapshot";
     TinyModel model_;
@@ -119,18 +136,39 @@ TEST_F(SnapshotTest, TheSameContentGivesTheSameBytes) {
 
 /// A snapshot made for other kernels, or before they were packed into it, answers the same to the last bit.
 TEST_F(SnapshotTest, PackedWeightsChangeNoAnswer) {
-    const auto vector_of = [&](const char* kind, bool packed) {
-        model_.kind = kind;
-        model_.write(path_);
-        const Snapshot snapshot = Snapshot::open(path_);
-        EXPECT_EQ(snapshot.file().contains(packed_weights_name()), packed);
+    const std::string packed = kTransformer.packing->name();
+    model_.write(path_);
+    rewrite([&](const std::string& name, Shape&) { return name != packed; });
+    const auto vector_of = [&](const std::string& path, bool is_packed) {
+        const Snapshot snapshot = Snapshot::open(path);
+        EXPECT_EQ(snapshot.file().contains(packed), is_packed);
         std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
         const std::int32_t clicks[] = {1, 2, 5};
-        snapshot.encoder().encode(clicks, 0, vector);
+        snapshot.encoder().encode({clicks, 0}, vector);
         return vector;
     };
-    const std::vector<float> shared = vector_of("transformer", true);
-    EXPECT_EQ(shared, vector_of("another", false));
+    EXPECT_EQ(vector_of(path_, true), vector_of(folder_ / "rewritten", false));
+}
+
+TEST_F(SnapshotTest, AKindThatIsNotKnownIsRefusedByName) {
+    std::string message;
+    model_.write(path_);
+    std::string bytes = read_file(path_);
+    write_file(path_, bytes.replace(bytes.find("transformer"), 11, "transmorfer"));
+    EXPECT_EQ(error_of([&] { Snapshot::open(path_); }, &message), sqlstate::kFeatureNotSupported);
+    EXPECT_NE(message.find("\"transmorfer\""), std::string::npos) << message;
+    model_.kind = "transmorfer";
+    EXPECT_EQ(error_of([&] { model_.write(path_); }, &message), sqlstate::kFeatureNotSupported);
+    EXPECT_NE(message.find("\"transmorfer\""), std::string::npos) << message;
+}
+
+TEST_F(SnapshotTest, AFormOfScoresThatIsNotKnownIsRefused) {
+    for (const char* score :
+         {"", "{}", "cosine", R"({"link": "hinge"})", R"({"link": "dot", "item_price": true})",
+          R"({"link": "cosine", "item_bias": true})", R"({"link": 1})"}) {
+        model_.score = score;
+        EXPECT_EQ(error_of([&] { model_.write(path_); }), sqlstate::kDataCorrupted) << score;
+    }
 }
 
 TEST_F(SnapshotTest, PackedWeightsAreReadFromTheFile) {
@@ -139,13 +177,13 @@ TEST_F(SnapshotTest, PackedWeightsAreReadFromTheFile) {
         const Snapshot snapshot = Snapshot::open(path_);
         std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
         const std::int32_t clicks[] = {1, 2, 5};
-        snapshot.encoder().encode(clicks, 0, vector);
+        snapshot.encoder().encode({clicks, 0}, vector);
         return vector;
     };
     const std::vector<float> before = vector_of();
     std::string bytes = read_file(path_);
     const Snapshot snapshot = Snapshot::open(path_);
-    const auto packed = snapshot.file().tensor(packed_weights_name()).bytes;
+    const auto packed = snapshot.file().tensor(kTransformer.packing->name()).bytes;
     const std::string text(reinterpret_cast<const char*>(packed.data()), packed.size());
     bytes.replace(bytes.find(text), text.size(), std::string(text.size(), '\0'));
     write_file(path_, bytes);
@@ -154,7 +192,7 @@ TEST_F(SnapshotTest, PackedWeightsAreReadFromTheFile) {
 
 TEST_F(SnapshotTest, PackedWeightsOfAnotherSizeAreRefused) {
     model_.write(path_);
-    rewrite_with_one_less_in(packed_weights_name());
+    rewrite_with_one_less_in(kTransformer.packing->name());
     EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "rewritten"); }), sqlstate::kDataCorrupted);
 }
 
@@ -164,13 +202,13 @@ TEST_F(SnapshotTest, MovesWithItsParts) {
     const Snapshot second = std::move(first);
     EXPECT_EQ(second.items().find(model_.item_id(3)), 3);
     std::vector<float> vector(static_cast<std::size_t>(second.dim()));
-    second.encoder().encode({}, 0, vector);
+    second.encoder().encode({{}, 0}, vector);
     EXPECT_EQ(second.rows().unit.size(), static_cast<std::size_t>(model_.items()));
 }
 
 TEST_F(SnapshotTest, OpenRefusesWhatIsNoSnapshot) {
     EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "none"); }), sqlstate::kIo);
-    EXPECT_EQ(open_error_after("seqrec-snapshot/1", "seqrec-snapshot/2"), sqlstate::kDataCorrupted);
+    EXPECT_EQ(open_error_after("seqrec-snapshot/2", "seqrec-snapshot/1"), sqlstate::kDataCorrupted);
     EXPECT_EQ(open_error_after("\"format\"", "\"former\""), sqlstate::kDataCorrupted);
     EXPECT_EQ(open_error_after("\"version\"", "\"verzion\""), sqlstate::kDataCorrupted);
 }
@@ -208,12 +246,14 @@ TEST_F(SnapshotTest, ConfigsThatDoNotFitTheWeightsAreRefused) {
           R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 7})",
           R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": -1})",
           R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 9223372036854775807})"}) {
-        model_.config = config;
-        model_.kind = "transformer";
-        EXPECT_EQ(error_of([&] { model_.write(path_); }), sqlstate::kDataCorrupted) << config;
-        model_.kind = "another";  // whose weights are not packed
+        model_.config = TinyModel().config;
         model_.write(path_);
-        EXPECT_EQ(error_of([&] { Snapshot::open(path_); }), sqlstate::kDataCorrupted) << config;
+        other_metadata_ = {{"config", config}};
+        rewrite([&](const std::string& name, Shape&) { return name != kTransformer.packing->name(); });
+        EXPECT_EQ(error_of([&] { Snapshot::open(folder_ / "rewritten"); }), sqlstate::kDataCorrupted)
+            << config;
+        model_.config = config;
+        EXPECT_EQ(error_of([&] { model_.write(path_); }), sqlstate::kDataCorrupted) << config;
     }
 }
 
@@ -282,7 +322,10 @@ TEST_F(SnapshotTest, VerifyRefusesEveryChangedByte) {
         const auto whole = bytes[at];
         bytes[at] = static_cast<char>(whole ^ (1 << at % 8));
         const MemoryFile file{bytes};
-        ASSERT_EQ(error_of([&] { Snapshot::open(file.path()).verify(); }), sqlstate::kDataCorrupted) << at;
+        const std::string error = error_of([&] { Snapshot::open(file.path()).verify(); });
+        const bool of_another_kind =
+            error == sqlstate::kFeatureNotSupported && bytes.find("transformer") == bytes.npos;
+        ASSERT_TRUE(of_another_kind || error == sqlstate::kDataCorrupted) << at << ": " << error;
         bytes[at] = whole;
     }
 }
@@ -297,7 +340,7 @@ class SnapshotWriterTest : public SnapshotTest {
   protected:
     /// A writer of two items "a", "bc" and one user "u", dim 2, one weight "w" of 4 floats; no real model.
     SnapshotWriter small(std::int64_t item_bytes = 3, std::int64_t seen_items = 0) {
-        SnapshotWriter writer({2, 1, 2, item_bytes, 1, seen_items}, "test", "{}", "v");
+        SnapshotWriter writer({2, 1, 2, 2, item_bytes, 1, seen_items}, kPlain);
         writer.weight("w", DType::F32, {2, 2});
         writer.create(path_);
         return writer;
@@ -446,7 +489,7 @@ TEST_F(SnapshotWriterTest, RefusesSeenItemsThatAreNotThereOrNotDeclared) {
 /// Either every item is in one of the lists that were declared, or none is in any.
 TEST_F(SnapshotWriterTest, RefusesListsThatAreNotThere) {
     for (const std::int64_t lists : {0, 1, 2}) {
-        SnapshotWriter writer({2, 1, 2, 3, 1, 0, lists}, "test", "{}", "v");
+        SnapshotWriter writer({2, 1, 2, 2, 3, 1, 0, lists}, kPlain);
         writer.create(path_);
         const auto list_error = [&](std::int32_t list) {
             return error_of([&] { writer.item(0, "a", kTwo, 1, list); });
@@ -470,7 +513,7 @@ TEST_F(SnapshotWriterTest, RefusesDuplicateIds) {
 }
 
 TEST_F(SnapshotWriterTest, RefusesNamesThatAreTaken) {
-    SnapshotWriter writer({0, 0, 8, 0, 0, 0}, "test", "{}", "v");
+    SnapshotWriter writer({0, 0, 8, 8, 0, 0, 0}, kPlain);
     writer.weight("w", DType::F32, {1});
     for (const char* name : {"w", "item.embedding", "user.id.hash", "pad.0", "__metadata__", "checksum"})
         EXPECT_EQ(error_of([&] { writer.weight(name, DType::F32, {1}); }), sqlstate::kDataCorrupted) << name;
@@ -478,28 +521,27 @@ TEST_F(SnapshotWriterTest, RefusesNamesThatAreTaken) {
 
 TEST_F(SnapshotWriterTest, RefusesSizesOutOfRange) {
     const auto refused = [&](SnapshotWriter::Size size) {
-        return error_of([&] { SnapshotWriter(size, "test", "{}", "v").create(path_); }) ==
-               sqlstate::kDataCorrupted;
+        return error_of([&] { SnapshotWriter(size, kPlain).create(path_); }) == sqlstate::kDataCorrupted;
     };
-    EXPECT_FALSE(refused({0, 0, 1, 0, 0, 0}));
-    EXPECT_TRUE(refused({-1, 0, 1, 0, 0, 0}));
-    EXPECT_TRUE(refused({0, std::int64_t{1} << 31, 1, 0, 0, 0}));
-    EXPECT_TRUE(refused({0, 0, 0, 0, 0, 0}));
-    EXPECT_TRUE(refused({0, 0, 1, -1, 0, 0}));
-    EXPECT_TRUE(refused({0, 0, 1, 0, INT64_MAX, 0}));
-    EXPECT_TRUE(refused({0, 0, 1, 0, 0, -1}));
-    EXPECT_FALSE(refused({2, 0, 1, 0, 0, 0, 2}));
-    EXPECT_TRUE(refused({2, 0, 1, 0, 0, 0, 3}));
-    EXPECT_TRUE(refused({2, 0, 1, 0, 0, 0, -1}));
-    EXPECT_TRUE(refused({2, 0, 1, 0, 0, 0, INT64_MAX}));
-    EXPECT_TRUE(refused({0, 0, 1, 0, 0, INT64_MAX}));
-    EXPECT_TRUE(refused({1 << 30, 0, INT64_MAX, 0, 0, 0}));
-    EXPECT_TRUE(refused({1 << 30, 1 << 30, std::int64_t{1} << 31, 0, 0, 0}));
+    EXPECT_FALSE(refused({0, 0, 1, 1, 0, 0, 0}));
+    EXPECT_TRUE(refused({-1, 0, 1, 1, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, std::int64_t{1} << 31, 1, 1, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 0, 0, 0, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, 1, -1, 0, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, 1, 0, INT64_MAX, 0}));
+    EXPECT_TRUE(refused({0, 0, 1, 1, 0, 0, -1}));
+    EXPECT_FALSE(refused({2, 0, 1, 1, 0, 0, 0, 2}));
+    EXPECT_TRUE(refused({2, 0, 1, 1, 0, 0, 0, 3}));
+    EXPECT_TRUE(refused({2, 0, 1, 1, 0, 0, 0, -1}));
+    EXPECT_TRUE(refused({2, 0, 1, 1, 0, 0, 0, INT64_MAX}));
+    EXPECT_TRUE(refused({0, 0, 1, 1, 0, 0, INT64_MAX}));
+    EXPECT_TRUE(refused({1 << 30, 0, INT64_MAX, INT64_MAX, 0, 0, 0}));
+    EXPECT_TRUE(refused({1 << 30, 1 << 30, std::int64_t{1} << 31, std::int64_t{1} << 31, 0, 0, 0}));
     expect_nothing_left();
 }
 
 TEST_F(SnapshotWriterTest, RefusesCallsOutOfOrder) {
-    SnapshotWriter early({2, 1, 2, 3, 1, 0}, "test", "{}", "v");
+    SnapshotWriter early({2, 1, 2, 2, 3, 1, 0}, kPlain);
     EXPECT_EQ(error_of([&] { early.item(0, "a", kTwo, 1, -1); }), sqlstate::kInternal);
     EXPECT_EQ(error_of([&] { early.user(0, "a", kTwo, 5, {}); }), sqlstate::kInternal);
     EXPECT_EQ(error_of([&] { early.weight_part("w", 0, {}); }), sqlstate::kInternal);

@@ -27,7 +27,7 @@ TEST(Dataset, SeenItemsAreInTheOrderOfTheirLastInteraction) {
     Sequences sequences = testing::walks(200, 30, 80);
     sequences.insert(sequences.begin() + 7, {std::vector<std::int32_t>{}, {3, 3, 3}, {1, 2, 1}});
     testing::write_dataset(folder / "dataset", sequences, 30);
-    const Dataset data(folder / "dataset");
+    const Dataset data(folder / "dataset", testing::with_repeats("first"));
     const std::vector<std::int32_t> seen = data.seen_items();
     ASSERT_EQ(data.offsets().size(), sequences.size() + 1);
     ASSERT_EQ(data.offsets().back(), static_cast<std::int64_t>(seen.size()));
@@ -43,7 +43,8 @@ TEST(Dataset, RecentInteractionsCountMore) {
     Sequences sequences(100, {0, 1, 0});
     sequences.insert(sequences.end(), 100, {2, 1, 2});
     testing::write_dataset(folder / "dataset", sequences, 4);
-    const std::vector<float> counts = Dataset(folder / "dataset").recent_counts();
+    const std::vector<float> counts =
+        Dataset(folder / "dataset", testing::with_repeats("first")).recent_counts();
     EXPECT_GT(counts[2], 4 * counts[0]);
     EXPECT_GT(counts[0], 0);
     EXPECT_NEAR(counts[1], counts[0] + counts[2], 0.1 * counts[1]);
@@ -55,7 +56,7 @@ TEST(Dataset, RecentInteractionsCountMore) {
 TEST(Dataset, CountsTheInteractionsOfAPart) {
     const TempFolder folder;
     testing::write_dataset(folder / "dataset", {{0, 1, 0, 2, 3}, {1, 2, 3}, {3, 0}}, 5);
-    const Dataset data(folder / "dataset");
+    const Dataset data(folder / "dataset", testing::with_repeats("first"));
     using Counts = std::vector<std::int64_t>;
     static_assert(std::is_same_v<decltype(data.counts(Part::All)), Counts>);
     EXPECT_EQ(data.counts(Part::Training), (Counts{2, 2, 0, 1, 0}));
@@ -65,7 +66,7 @@ TEST(Dataset, CountsTheInteractionsOfAPart) {
 TEST(Dataset, KnowsWhatAnEarlierModelHasLearned) {
     const TempFolder folder;
     testing::write_dataset(folder / "dataset", {{0, 1, 0, 2, 3}, {4, 5}}, 6);  // events 0 to 4, 5 and 6
-    Dataset data(folder / "dataset");
+    Dataset data(folder / "dataset", testing::with_repeats("first"));
     EXPECT_FALSE(data.builds_on_a_model());
     EXPECT_EQ(data.known(0), 0);
     data.know_until({3, -1});
@@ -106,12 +107,174 @@ TEST(Batches, KeepNewLabelsAndSomeOfTheOld) {
 TEST(Dataset, SeenItemsAreInTheModelFile) {
     const TempFolder folder;
     const Sequences sequences = {{0, 1, 2, 0}, {2, 2}, {1, 0, 1, 2, 3}};
-    ASSERT_EQ(testing::train(folder, sequences, 4, {{"epochs", 1}, {"dim", 8}}).status, 0);
+    ASSERT_EQ(testing::train(folder, sequences, 4, {{"epochs", 1}, {"dim", 8}, {"repeats", "first"}}).status,
+              0);
     const SafetensorsFile model = SafetensorsFile::open(folder / "model");
     const auto offsets = model.get<std::int64_t>("user.seen.offsets", {4});
     const auto items = model.get<std::int32_t>("user.seen.items", {-1});
     EXPECT_EQ(std::vector(offsets.begin(), offsets.end()), (std::vector<std::int64_t>{0, 3, 4, 8}));
     EXPECT_EQ(std::vector(items.begin(), items.end()), (std::vector<std::int32_t>{1, 2, 0, 2, 0, 1, 2, 3}));
+}
+
+std::vector<std::int32_t> sequence_of(const Dataset& data, std::int64_t user) {
+    return {data.sequence(user).begin(), data.sequence(user).end()};
+}
+std::vector<std::int32_t> training_of(const Dataset& data, std::int64_t user) {
+    return {data.training(user).begin(), data.training(user).end()};
+}
+
+using Items = std::vector<std::int32_t>;
+using Questions = std::vector<Question>;
+
+TEST(Repeats, AreKeptOrReducedToTheFirst) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", {{0, 1, 0, 0, 2}, {3, 3}}, 4);
+    const Dataset keep(folder / "dataset", testing::with_repeats("keep"));
+    EXPECT_TRUE(keep.keeps_repeats());
+    EXPECT_EQ(sequence_of(keep, 0), (Items{0, 1, 0, 0, 2}));
+    EXPECT_EQ(training_of(keep, 0), (Items{0, 1, 0}));
+    EXPECT_EQ(sequence_of(keep, 1), (Items{3, 3}));
+    EXPECT_EQ(keep.interactions(), 7);
+    EXPECT_EQ(keep.seen_items(), (Items{0, 1, 0, 0, 2, 3, 3}));
+    EXPECT_EQ(keep.config().at("repeats"), "keep");
+    const Dataset first(folder / "dataset", testing::with_repeats("first"));
+    EXPECT_FALSE(first.keeps_repeats());
+    EXPECT_EQ(sequence_of(first, 0), (Items{0, 1, 2}));
+    EXPECT_EQ(training_of(first, 0), (Items{0}));
+    EXPECT_EQ(sequence_of(first, 1), (Items{3}));
+    EXPECT_EQ(first.interactions(), 4);
+    EXPECT_EQ(first.rows(), 7);
+    EXPECT_EQ(first.seen_items(), (Items{1, 0, 2, 3}));
+    EXPECT_EQ(first.config().at("repeats"), "first");
+}
+
+/// Times are the numbers of the events: what lies side by side is a second apart.
+TEST(Repeats, RightAfterEachOtherAreMerged) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", {{0, 0, 0, 1, 0, 2, 2}, {2, 1}}, 3);
+    DatasetOptions options = testing::with_repeats("keep");
+    options.merge_seconds = 1;
+    const Dataset merged(folder / "dataset", options);
+    EXPECT_EQ(sequence_of(merged, 0), (Items{0, 1, 0, 2}));
+    EXPECT_EQ(sequence_of(merged, 1), (Items{2, 1}));  // another user's 2 is before it
+    EXPECT_EQ(merged.config().at("merge_seconds"), 1);
+    options.merge_seconds = 0.5;
+    EXPECT_EQ(sequence_of(Dataset(folder / "dataset", options), 0), (Items{0, 0, 0, 1, 0, 2, 2}));
+    EXPECT_TRUE(
+        Dataset(folder / "dataset", testing::with_repeats("keep")).config().at("merge_seconds").is_null());
+}
+
+/// One in twenty is not many, two are.
+TEST(Repeats, AreKeptByThemselvesWhereMoreThanOneInTwentyTestsIsOne) {
+    const TempFolder folder;
+    Sequences sequences(20, {0, 1, 2, 3});
+    sequences.push_back({0, 0});  // too short to be asked about
+    sequences[4] = {0, 1, 2, 1};
+    testing::write_dataset(folder / "dataset", sequences, 4);
+    const Dataset few(folder / "dataset");
+    EXPECT_DOUBLE_EQ(few.repeat_share().value(), 1.0 / 20);
+    EXPECT_FALSE(few.keeps_repeats());
+    sequences[5] = {0, 1, 2, 2};
+    testing::write_dataset(folder / "dataset", sequences, 4);
+    const Dataset many(folder / "dataset");
+    EXPECT_DOUBLE_EQ(many.repeat_share().value(), 2.0 / 20);
+    EXPECT_TRUE(many.keeps_repeats());
+    DatasetOptions merge;
+    merge.merge_seconds = 1;
+    EXPECT_DOUBLE_EQ(Dataset(folder / "dataset", merge).repeat_share().value(), 1.0 / 20);
+    testing::write_dataset(folder / "dataset", {{0, 1}, {1, 1}}, 2);
+    EXPECT_FALSE(Dataset(folder / "dataset").repeat_share());
+    EXPECT_FALSE(Dataset(folder / "dataset").keeps_repeats());
+}
+
+/// A first interaction may be years before a repeat of today.
+TEST(Repeats, CountAmongTheRecent) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", {Items(100, 0), Items(100, 1)}, 2);
+    const std::vector<float> counts =
+        Dataset(folder / "dataset", testing::with_repeats("keep")).recent_counts();
+    EXPECT_GT(counts[1], 4 * counts[0]);
+    EXPECT_GT(counts[0], 1);
+    EXPECT_GT(counts[1], 40);
+}
+
+TEST(Repeats, AreKnownOneByOne) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", {{0, 1, 0, 0, 2}, {4, 4}}, 5);
+    Dataset data(folder / "dataset", testing::with_repeats("keep"));
+    data.know_until({2, 100});
+    EXPECT_EQ(data.known(0), 3);
+    EXPECT_EQ(data.known(1), 2);
+}
+
+TEST(Questions, AreAboutTheLastTwoItems) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", {{0, 1}, {0, 1, 2, 3}, {}, {2, 1, 0}}, 4);
+    Dataset data(folder / "dataset");
+    EXPECT_EQ(data.questions(HeldOut::Validation), (Questions{{1, 2}, {3, 1}}));
+    EXPECT_EQ(data.questions(HeldOut::Test), (Questions{{1, 3}, {3, 2}}));
+    EXPECT_EQ(users_of(data.questions(HeldOut::Test)), 2u);
+    EXPECT_EQ(data.training_interactions(), 2 + 2 + 1);
+    data.evaluate_only_after({9, 4, 9, 6});  // events 4 and 5, 7 and 8 are asked for
+    EXPECT_EQ(data.questions(HeldOut::Test), (Questions{{3, 2}}));
+    data.evaluate_only_after({9, 9, 9, 7});
+    EXPECT_TRUE(data.questions(HeldOut::Test).empty());
+    EXPECT_TRUE(data.questions(HeldOut::Validation).empty());
+}
+
+/// Twenty users one after the other, five events each.
+class SplitByTime : public ::testing::Test {
+  protected:
+    SplitByTime() {
+        Sequences sequences(20, {0, 1, 2, 1, 3});
+        testing::write_dataset(folder_ / "dataset", sequences, 4);
+    }
+
+    TempFolder folder_;
+};
+
+TEST_F(SplitByTime, NobodyTrainsOnWhatComesLater) {
+    const Dataset data(folder_ / "dataset", testing::with_repeats("keep", true));
+    EXPECT_TRUE(data.split_by_time());
+    EXPECT_EQ(data.config().at("split"), "time");
+    for (std::int64_t user = 0; user < 20; ++user) {
+        EXPECT_EQ(training_of(data, user), user < 16 ? sequence_of(data, user) : Items{}) << user;
+        EXPECT_EQ(data.part(user, Part::All).size(), 5u);
+    }
+    EXPECT_EQ(data.counts(Part::Training), (std::vector<std::int64_t>{16, 32, 16, 16}));
+    EXPECT_EQ(data.training_interactions(), 80);
+}
+
+TEST_F(SplitByTime, AsksForEveryInteractionButAUsersFirst) {
+    Dataset data(folder_ / "dataset", testing::with_repeats("keep", true));
+    EXPECT_EQ(data.questions(HeldOut::Validation),
+              (Questions{{16, 1}, {16, 2}, {16, 3}, {16, 4}, {17, 1}, {17, 2}, {17, 3}, {17, 4}}));
+    EXPECT_EQ(data.questions(HeldOut::Test),
+              (Questions{{18, 1}, {18, 2}, {18, 3}, {18, 4}, {19, 1}, {19, 2}, {19, 3}, {19, 4}}));
+    EXPECT_DOUBLE_EQ(data.repeat_share().value(), 2.0 / 8);
+    std::vector<double> seen(20, -1);
+    seen[18] = 90;  // the user's first; the next, at 91, is asked for
+    seen[19] = 96;
+    data.evaluate_only_after(seen);
+    EXPECT_EQ(data.questions(HeldOut::Test), (Questions{{18, 1}, {18, 2}, {18, 3}, {18, 4}}));
+    const Dataset first(folder_ / "dataset", testing::with_repeats("first", true));
+    EXPECT_EQ(first.questions(HeldOut::Test),
+              (Questions{{18, 1}, {18, 2}, {18, 3}, {19, 1}, {19, 2}, {19, 3}}));
+}
+
+TEST_F(SplitByTime, PartsAUserWhoIsThereAllTheTime) {
+    testing::write_dataset(folder_ / "dataset", {Items{0, 1, 2, 3, 0, 1, 2, 3, 0, 1}}, 4);
+    const Dataset data(folder_ / "dataset", testing::with_repeats("keep", true));
+    EXPECT_EQ(training_of(data, 0), (Items{0, 1, 2, 3, 0, 1, 2, 3}));
+    EXPECT_EQ(data.questions(HeldOut::Validation), (Questions{{0, 8}}));
+    EXPECT_EQ(data.questions(HeldOut::Test), (Questions{{0, 9}}));
+}
+
+TEST_F(SplitByTime, NeedsSomethingBefore) {
+    testing::write_dataset(folder_ / "dataset", {{0}, {1}, {0}, {1}, {0}, {1}, {0}, {1}, {0, 1, 0}}, 2);
+    EXPECT_EQ(
+        seqrec::testing::error_of([&] { Dataset(folder_ / "dataset", testing::with_repeats("keep", true)); }),
+        sqlstate::kNotEnoughData);
 }
 
 }  // namespace

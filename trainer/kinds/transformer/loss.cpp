@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "kinds/transformer/kernels/step_kernels.hpp"
+#include "kernels/step_kernels.hpp"
 #include "kinds/transformer/plain_ops.hpp"
 
 namespace seqrec::trainer {

@@ -6,8 +6,8 @@
 
 #include <memory>
 
+#include "kernels/step_kernels.hpp"
 #include "kinds/transformer/batches.hpp"
-#include "kinds/transformer/kernels/step_kernels.hpp"
 #include "torch.hpp"
 
 namespace seqrec::trainer {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "kinds/transformer/kernels/step_kernels.hpp"
+#include "kernels/step_kernels.hpp"
 #include "kinds/transformer/transformer_settings.hpp"
 #include "run/workers.hpp"
 #include "torch.hpp"

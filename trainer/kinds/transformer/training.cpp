@@ -17,7 +17,7 @@ constexpr double kNegligible = 0.02;           // of the time: too little to tel
 
 constexpr double kFinalShare = 0.1;  // of the epochs, once more over everything
 
-/// Users ranked for early stopping: fewer where ranking one costs more.
+/// Questions ranked for early stopping: fewer where ranking one costs more.
 std::size_t validation_limit(const Dataset& data) {
     return std::clamp<std::size_t>(2'500'000'000 / static_cast<std::size_t>(data.items()), 2000, 20000);
 }
@@ -45,15 +45,15 @@ double step_flops(const Settings& settings, std::span<const Window> windows, dou
 /// Steps between two validations, so that ranking takes its share of the arithmetic and no more. Counted and
 /// not timed, for the same course on every machine.
 std::int64_t validation_interval(const Dataset& data, const Settings& settings,
-                                 const std::vector<std::int32_t>& users) {
+                                 const std::vector<Question>& questions) {
     const auto dim = static_cast<double>(settings.dim), items = static_cast<double>(data.items());
     double tokens = 0;
-    for (const std::int32_t user : users)
-        tokens += static_cast<double>(
-            std::min<std::int64_t>(settings.max_len, static_cast<std::int64_t>(data.sequence(user).size())));
+    for (const Question& question : questions)
+        tokens += static_cast<double>(std::min<std::int64_t>(
+            settings.max_len, static_cast<std::int64_t>(data.sequence(question.user).size())));
     const double per_layer = 12 * dim * dim;
     const double ranking = 2 * (tokens * per_layer * static_cast<double>(settings.layers) +
-                                static_cast<double>(users.size()) * items * dim);
+                                static_cast<double>(questions.size()) * items * dim);
     const double candidates =
         settings.sampled_items > 0 ? static_cast<double>(settings.sampled_items) : items;
     const double step = 6 * static_cast<double>(settings.batch_tokens) *
@@ -76,7 +76,7 @@ std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
 
 }  // namespace
 
-Training::Training(const Dataset& data, const Settings& settings, Snapshot start, Random random, Turn turn,
+Training::Training(const Dataset& data, const Settings& settings, Member start, Random random, Turn turn,
                    Workers& workers, Reporter& reporter, Checkpoint& checkpoint)
     : data_(data),
       settings_(settings),
@@ -85,13 +85,13 @@ Training::Training(const Dataset& data, const Settings& settings, Snapshot start
       reporter_(reporter),
       checkpoint_(checkpoint),
       random_(random),
-      model_(std::move(start.model)),
+      model_(std::move(start.network)),
       optimizer_(dense_weights(model_, settings.sampled_items > 0)),
       users_(std::move(start.users)),
       label_share_(shares(data.counts(Part::Training))),
       schedule_(settings),
-      validation_users_(thin_out(data.evaluated(), validation_limit(data))),
-      validation_interval_(validation_interval(data, settings, validation_users_)),
+      validation_questions_(thin_out(data.questions(HeldOut::Validation), validation_limit(data))),
+      validation_interval_(validation_interval(data, settings, validation_questions_)),
       start_(std::chrono::steady_clock::now()) {
     now_.planned_epochs = settings.epochs;
     if (settings.sampled_items > 0) items_.emplace(model_.item);
@@ -111,8 +111,8 @@ double Training::time_share() const {
     const double limit = left / static_cast<double>(turn_.of - turn_.number);
     if (part_ == Part::All) return (seconds() - begun_seconds_) / std::max(limit - begun_seconds_, 1e-3);
     const auto all = static_cast<double>(data_.interactions());
-    const double held_out = 2 * static_cast<double>(data_.evaluated().size());
-    const double fit = settings_.refit ? kFinalShare * all / (all - held_out) : 0;
+    const auto trained = static_cast<double>(data_.training_interactions());
+    const double fit = settings_.refit ? kFinalShare * all / trained : 0;
     return (now_.step_seconds * fit + seconds() + 3 * now_.validation_seconds) / limit;
 }
 
@@ -159,8 +159,8 @@ bool Training::cool_down() {
 }
 
 /// Goes on from these weights, as if training had just begun.
-void Training::start_from(const Snapshot& weights) {
-    model_ = weights.model;
+void Training::start_from(const Member& weights) {
+    model_ = weights.network;
     model_.for_each([](const std::string&, Tensor& tensor) { tensor = tensor.clone(); });
     optimizer_ = DenseOptimizer(dense_weights(model_, items_.has_value()));
     if (items_) items_.emplace(model_.item);
@@ -173,10 +173,10 @@ void Training::start_from(const Snapshot& weights) {
 /// Trains the best weights a little further on everything, the held-out items included: what is served then
 /// knows them, while the metrics stay those of the model that did not.
 void Training::fit_all() {
-    if (!settings_.refit || data_.evaluated().empty()) return;
+    if (!settings_.refit || data_.questions(HeldOut::Test).empty()) return;
     part_ = Part::All;
     label_share_ = shares(data_.counts(part_));
-    start_from({best_.model, best_users_});
+    start_from({best_.network, best_users_});
     final_epochs_ =
         std::max<std::int64_t>(1, std::llround(kFinalShare * static_cast<double>(now_.best_epoch)));
     now_.begun = now_.epoch;
@@ -250,33 +250,34 @@ double Training::update(std::vector<ShardOutput>& outputs) {
     return loss;
 }
 
-Snapshot Training::averaged() {
-    Snapshot snapshot{model_, users_.average(schedule_.step(), last_step_.average_rate)};
+Member Training::averaged() {
+    Member member{model_, users_.average(schedule_.step(), last_step_.average_rate)};
     std::size_t i = 0;
-    snapshot.model.for_each([&](const std::string&, Tensor& tensor) {
+    member.network.for_each([&](const std::string&, Tensor& tensor) {
         const Tensor& average = optimizer_.averages()[i++];
         tensor =
             average.defined() ? average.clone() : items_->average(schedule_.step(), last_step_.average_rate);
     });
-    return snapshot;
+    return member;
 }
 
-nlohmann::json Training::validation_metrics(const Snapshot& snapshot) {
+nlohmann::json Training::validation_metrics(const Member& member) {
     const auto poll = [&](double share) {
         reporter_.progress(
             {{"phase", "evaluating"}, {"evaluated", share}, {"epoch", turn_.epochs_before + now_.epoch}});
     };
-    return ranking_metrics(
-        rank_held_out(data_, validation_users_, HeldOut::Validation, {snapshot}, workers_, poll).ranks);
+    return ranking_metrics(rank_held_out(data_, validation_questions_, HeldOut::Validation,
+                                         TransformerWeights({member}), workers_, poll)
+                               .ranks);
 }
 
 /// Shortens the users' vectors, or drops them, when the validation items rank better so: the long-term
 /// interest must not hurt.
 void Training::choose_user_scale() {
-    if (validation_users_.empty()) return;
+    if (validation_questions_.empty()) return;
     best_users_ = best_.users;
     for (const double scale : {0.0, 0.5}) {
-        const Snapshot trial{best_.model, best_users_ * scale};
+        const Member trial{best_.network, best_users_ * scale};
         const nlohmann::json metrics = validation_metrics(trial);
         if (scale == 0) clicks_only_ = metrics["ndcg@10"];
         if (metrics["ndcg@10"].get<double>() <= now_.best_ndcg) continue;
@@ -291,11 +292,11 @@ void Training::choose_user_scale() {
 void Training::validate() {
     const double begin = seconds();
     now_.validated_step = schedule_.step();
-    Snapshot now = averaged();
+    Member now = averaged();
     const nlohmann::json metrics = validation_metrics(now);
     now_.validation_seconds = seconds() - begin;
-    const double ndcg = validation_users_.empty() ? 0 : metrics["ndcg@10"].get<double>();
-    const bool better = validation_users_.empty() || ndcg > now_.best_ndcg;
+    const double ndcg = validation_questions_.empty() ? 0 : metrics["ndcg@10"].get<double>();
+    const bool better = validation_questions_.empty() || ndcg > now_.best_ndcg;
     if (better) {
         best_ = std::move(now);
         now_.best_ndcg = ndcg;
@@ -354,7 +355,7 @@ std::vector<NamedTensor> Training::tensors() {
     users_.for_each("users.", add);
     if (items_) items_->for_each("items.", add);
     if (now_.best_epoch == 0) return list;
-    best_.model.for_each([&](const std::string& name, Tensor& tensor) { add("best." + name, tensor); });
+    best_.network.for_each([&](const std::string& name, Tensor& tensor) { add("best." + name, tensor); });
     add("best.users", best_.users);
     return list;
 }
@@ -375,7 +376,7 @@ void Training::resume() {
     schedule_.restart(now_.step);
     if (now_.best_epoch > 0) {
         best_ = {model_, users_.weight().clone()};
-        best_.model.for_each([](const std::string&, Tensor& tensor) { tensor = at::empty_like(tensor); });
+        best_.network.for_each([](const std::string&, Tensor& tensor) { tensor = at::empty_like(tensor); });
     }
     for (const auto& [name, tensor] : tensors()) tensor.copy_(read_tensor(stored->file, name));
     reporter_.warning("went on after epoch " + std::to_string(now_.epoch) + ", where it was interrupted");

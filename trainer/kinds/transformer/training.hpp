@@ -7,6 +7,7 @@
 
 #include "kinds/transformer/optimizer.hpp"
 #include "kinds/transformer/shard.hpp"
+#include "kinds/transformer/transformer_weights.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
 #include "run/checkpoint.hpp"
@@ -43,22 +44,21 @@ struct Turn {
     double seconds_before = 0;
 };
 
-/// Trains on every user's history but the last two items, keeps the weights that ranked the item before the
-/// last best, and stops when they no longer improve.
-/// 以每个用户除最后两个物品外的历史训练，保留在倒数第二个物品上排名最好的权重，不再提高时停止。
+/// Trains on every user's training part, keeps the weights that ranked the validation items best, and stops
+/// when they no longer improve. 以每个用户的训练部分训练，保留在验证物品上排名最好的权重，不再提高时停止。
 class Training {
   public:
     /// `start`: the weights to begin with. `checkpoint`: where to go on from when it holds something, and
     /// what is kept up to date. start 为初始权重；checkpoint 若有内容则从中继续，并持续更新。
     /// max_seconds of `settings` counts from the beginning of the first turn.
-    Training(const Dataset& data, const Settings& settings, Snapshot start, Random random, Turn turn,
+    Training(const Dataset& data, const Settings& settings, Member start, Random random, Turn turn,
              Workers& workers, Reporter& reporter, Checkpoint& checkpoint);
 
     void run();
     /// After run() and its evaluation: see `holdout` in the options.
     void fit_all();
 
-    const Snapshot& best() const { return best_; }
+    const Member& best() const { return best_; }
     /// Of each item among the labels now trained on; what a sampled softmax is corrected with.
     /// 各物品在当前训练标签中的占比，用于采样 softmax 的校正。
     const std::vector<float>& label_share() const { return label_share_; }
@@ -72,15 +72,15 @@ class Training {
     double run_step(std::span<const Window> windows);
     double update(std::vector<ShardOutput>& outputs);
     void validate();
-    nlohmann::json validation_metrics(const Snapshot& snapshot);
+    nlohmann::json validation_metrics(const Member& member);
     bool cool_down();
-    void start_from(const Snapshot& weights);
+    void start_from(const Member& weights);
     void choose_user_scale();
     double time_share() const;
     bool out_of_time() const { return time_share() >= 1; }
     double share_done() const;
     double learning_share() const;
-    Snapshot averaged();
+    Member averaged();
     void report(double loss);
     std::vector<NamedTensor> tensors();
     void save();
@@ -100,11 +100,11 @@ class Training {
     std::vector<float> label_share_;
     Schedule schedule_;
     kernels::AdamStep last_step_{};
-    std::vector<std::int32_t> validation_users_;
+    std::vector<Question> validation_questions_;
     std::int64_t validation_interval_;  // in steps
 
     Standing now_;
-    Snapshot best_;
+    Member best_;
     nlohmann::json clicks_only_;
     double user_scale_ = 1;
     std::chrono::steady_clock::time_point start_;

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 #include "core/error.hpp"
-#include "kinds/transformer/kernels/step_kernels.hpp"
+#include "kernels/step_kernels.hpp"
 #include "torch.hpp"
 
 namespace seqrec::trainer {
@@ -65,11 +64,6 @@ std::int64_t choose_epochs(const nlohmann::json& earlier) {
     return std::max<std::int64_t>(4, earlier.value("trained_epochs", std::int64_t{20}) / 5);
 }
 
-/// Past a hundred million numbers a search of all items takes about five milliseconds.
-bool choose_index(const std::string& index, std::int64_t numbers) {
-    return index == "ivf" || (index == "auto" && numbers > 100'000'000);
-}
-
 /// bfloat16 where the CPU multiplies it faster, unless told otherwise.
 bool choose_bfloat16(const std::string& precision) {
     const bool can = kernels::table().bfloat16 != nullptr;
@@ -117,11 +111,9 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
       cool_down(value_or(options, "cool_down", earlier.is_null() ? 0.3 : 1.0)),
       refit(options.at("holdout") == "refit"),
-      index(choose_index(options.at("index"), data.items() * members * dim)),
       bfloat16(choose_bfloat16(options.at("precision"))),
       device(choose_device(options.at("device"))) {
     if (device == "cuda") bfloat16 = false;
-    if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
 }
 
 nlohmann::json Settings::to_json() const {
@@ -144,7 +136,6 @@ nlohmann::json Settings::to_json() const {
             {"max_seconds", max_seconds},
             {"cool_down", cool_down},
             {"holdout", refit ? "refit" : "keep"},
-            {"index", index ? "ivf" : "none"},
             {"device", device},
             {"precision", bfloat16 ? "bfloat16" : "float32"}};
 }

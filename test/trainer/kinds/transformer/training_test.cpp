@@ -23,7 +23,7 @@ TEST(Training, FinalFitCorrectsByTheSharesOfWhatItIsTrainedOn) {
     Workers workers(1);
     Reporter reporter;
     Checkpoint checkpoint("", "");
-    Snapshot start{Transformer(settings, data.items(), random), at::zeros({data.users(), settings.dim})};
+    Member start{Transformer(settings, data.items(), random), at::zeros({data.users(), settings.dim})};
     ::testing::internal::CaptureStdout();
     Training training(data, settings, std::move(start), random, {}, workers, reporter, checkpoint);
     training.run();

@@ -2,4 +2,4 @@
 #define SEQREC_TILE_ROWS 4
 #define SEQREC_TABLE portable_table
 #define SEQREC_TABLE_NAME "portable"
-#include "kinds/transformer/kernels/step_kernels.inc"
+#include "kernels/step_kernels.inc"

@@ -1,5 +1,5 @@
 #include "core/kernels/instructions.hpp"
-#include "kinds/transformer/kernels/step_kernels.hpp"
+#include "kernels/step_kernels.hpp"
 
 namespace seqrec::kernels {
 namespace {

@@ -2,4 +2,4 @@
 #define SEQREC_TILE_ROWS 12
 #define SEQREC_TABLE avx512_table
 #define SEQREC_TABLE_NAME "avx512"
-#include "kinds/transformer/kernels/step_kernels.inc"
+#include "kernels/step_kernels.inc"

@@ -1,5 +1,5 @@
-// The encoder on model files made here, without libtorch; test/trainer/kinds/transformer/parity_test.cpp holds it to libtorch.
-#include "core/kinds/encoder.hpp"
+// The encoder on model files made here, without libtorch; test/trainer/kinds/kinds_test.cpp holds it to libtorch.
+#include "core/kinds/transformer.hpp"
 
 #include <cmath>
 #include <map>
@@ -82,7 +82,7 @@ void write_model(const std::string& path, const Sizes& sizes,
 std::vector<float> encode(const Encoder& encoder, std::vector<std::int32_t> clicks, std::int32_t user,
                           Precision precision = Precision::Fast) {
     std::vector<float> out(static_cast<std::size_t>(encoder.dim()));
-    encoder.encode(clicks, user, out, precision);
+    encoder.encode({clicks, user}, out, precision);
     return out;
 }
 
@@ -97,14 +97,12 @@ class EncoderTest : public ::testing::Test {
     EncoderTest() : file_((write_model(folder_ / "model", {}), SafetensorsFile::open(folder_ / "model"))) {}
     TempFolder folder_;
     SafetensorsFile file_;
-    Encoder encoder_{file_};
+    TransformerEncoder encoder_{file_};
 };
 
 TEST_F(EncoderTest, KnowsItsSizes) {
     EXPECT_EQ(encoder_.dim(), 8);
-    EXPECT_EQ(encoder_.max_len(), 5);
-    EXPECT_EQ(encoder_.items(), 7);
-    EXPECT_EQ(encoder_.users(), 3);
+    EXPECT_EQ(encoder_.reach(), 5);
 }
 
 TEST_F(EncoderTest, VectorsHaveUnitLength) {
@@ -132,7 +130,7 @@ TEST_F(EncoderTest, RefusesWhatIsOutOfRange) {
     EXPECT_EQ(error_of([&] { encode(encoder_, {-1}, -1); }), "XX000");
     EXPECT_EQ(error_of([&] { encode(encoder_, {1}, 3); }), "XX000");
     std::vector<float> narrow(7);
-    EXPECT_EQ(error_of([&] { encoder_.encode({}, -1, narrow); }), "XX000");
+    EXPECT_EQ(error_of([&] { encoder_.encode({}, narrow, Precision::Fast); }), "XX000");
 }
 
 TEST(EncoderFile, EveryTensorIsChecked) {
@@ -140,7 +138,7 @@ TEST(EncoderFile, EveryTensorIsChecked) {
     for (std::size_t i = 0; i < shapes_of({}).size(); ++i) {
         write_model(folder / "wrong", {}, [&](Shapes& shapes) { shapes[i].second.back() += 1; });
         const SafetensorsFile file = SafetensorsFile::open(folder / "wrong");
-        EXPECT_EQ(error_of([&] { Encoder{file}; }), "XX001") << shapes_of({})[i].first;
+        EXPECT_EQ(error_of([&] { TransformerEncoder{file}; }), "XX001") << shapes_of({})[i].first;
     }
 }
 
@@ -151,7 +149,7 @@ TEST(EncoderFile, BadConfigIsRefused) {
     for (const Sizes& sizes : wrong) {
         write_model(folder / "wrong", sizes);
         const SafetensorsFile file = SafetensorsFile::open(folder / "wrong");
-        EXPECT_EQ(error_of([&] { Encoder{file}; }), "XX001");
+        EXPECT_EQ(error_of([&] { TransformerEncoder{file}; }), "XX001");
     }
 }
 
@@ -160,7 +158,7 @@ TEST(EncoderFile, MembersHaveEqualShares) {
     const TempFolder folder;
     write_model(folder / "model", {.members = 3});
     const SafetensorsFile file = SafetensorsFile::open(folder / "model");
-    const Encoder encoder(file);
+    const TransformerEncoder encoder(file);
     ASSERT_EQ(encoder.dim(), 24);
     for (const std::int32_t user : {-1, 1})
         for (const std::vector<std::int32_t>& clicks :
@@ -179,7 +177,7 @@ TEST(EncoderFile, OddSizesWork) {
     write_model(folder / "model",
                 {.items = 1, .users = 1, .dim = 24, .layers = 1, .heads = 3, .max_len = 53});
     const SafetensorsFile file = SafetensorsFile::open(folder / "model");
-    const Encoder encoder(file);
+    const TransformerEncoder encoder(file);
     for (const std::size_t clicks : {1, 5, 6, 7, 53, 60})
         EXPECT_NEAR(length(encode(encoder, std::vector<std::int32_t>(clicks), 0)), 1, 1e-5);
 }
@@ -220,7 +218,7 @@ TEST(EncoderKernels, AllEqualTheReference) {
         write_model(folder / "model", sizes);
         const SafetensorsFile file = SafetensorsFile::open(folder / "model");
         for (const EncoderKernels* kernels : encoder_kernels()) {
-            const Encoder encoder(file, *kernels);
+            const TransformerEncoder encoder(file, *kernels);
             const double limit = kernels->value_size == sizeof(float) ? 1e-5 : 0.0141;
             for (const std::size_t count : {1, 2, 5, 11, 12, 13, 16, 17, 33, 64, 201}) {
                 const auto clicks = some_clicks(count, sizes.items);
@@ -236,10 +234,10 @@ TEST(EncoderKernels, ExactIsFloat) {
     const TempFolder folder;
     write_model(folder / "model", {.dim = 64, .heads = 1, .max_len = 20});
     const SafetensorsFile file = SafetensorsFile::open(folder / "model");
-    EXPECT_EQ(encode(Encoder(file), {1, 2, 3}, 0, Precision::Exact),
-              encode(Encoder(file, fastest_encoder_kernels(true)), {1, 2, 3}, 0));
-    EXPECT_EQ(encode(Encoder(file), {1, 2, 3}, 0),
-              encode(Encoder(file, fastest_encoder_kernels(false)), {1, 2, 3}, 0));
+    EXPECT_EQ(encode(TransformerEncoder(file), {1, 2, 3}, 0, Precision::Exact),
+              encode(TransformerEncoder(file, fastest_encoder_kernels(true)), {1, 2, 3}, 0));
+    EXPECT_EQ(encode(TransformerEncoder(file), {1, 2, 3}, 0),
+              encode(TransformerEncoder(file, fastest_encoder_kernels(false)), {1, 2, 3}, 0));
 }
 
 /// FNV-1a of one block's weights as they are packed, all whole numbers, so that no compiler rounds otherwise.
@@ -290,7 +288,7 @@ TEST(EncoderKernels, ThreadsMayAskForExactTogether) {
     const TempFolder folder;
     write_model(folder / "model", {.dim = 32, .heads = 1});
     const SafetensorsFile file = SafetensorsFile::open(folder / "model");
-    const Encoder encoder(file);
+    const TransformerEncoder encoder(file);
     std::vector<std::vector<float>> results(4);
     {
         std::vector<std::jthread> threads;

@@ -5,4 +5,4 @@
 #define SEQREC_BFLOAT16
 #define SEQREC_TABLE avx512_bf16_table
 #define SEQREC_TABLE_NAME "avx512_bf16"
-#include "kinds/transformer/kernels/step_kernels.inc"
+#include "kernels/step_kernels.inc"

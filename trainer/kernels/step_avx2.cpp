@@ -2,4 +2,4 @@
 #define SEQREC_TILE_ROWS 6
 #define SEQREC_TABLE avx2_table
 #define SEQREC_TABLE_NAME "avx2"
-#include "kinds/transformer/kernels/step_kernels.inc"
+#include "kernels/step_kernels.inc"

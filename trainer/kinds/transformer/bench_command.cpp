@@ -1,4 +1,4 @@
-#include "run/bench_command.hpp"
+#include "kinds/transformer/bench_command.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -1,0 +1,162 @@
+// Models trained with repeats, and models trained without, answer the same clicks each in its own way.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/explain.hpp"
+#include "core/recommend.hpp"
+#include "testing.hpp"
+#include "tiny_model.hpp"
+
+namespace seqrec {
+namespace {
+
+using testing::TempFolder;
+using testing::TinyModel;
+
+using Indexes = std::vector<std::int32_t>;
+
+constexpr char kFirst[] = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6})",
+               kKeep[] = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6,
+                             "repeats": "keep", "merge_seconds": null})",
+               kMerge[] = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6,
+                              "repeats": "keep", "merge_seconds": 5})";
+
+class Repeats : public ::testing::Test {
+  protected:
+    Snapshot written(const char* config) {
+        model_.config = config;
+        model_.write(path_);
+        return Snapshot::open(path_);
+    }
+
+    std::vector<std::string_view> ids(const Indexes& items) const {
+        std::vector<std::string_view> result;
+        for (const std::int32_t item : items) result.push_back(model_.item_id(item));
+        return result;
+    }
+
+    Indexes answered(const Snapshot& snapshot, const Indexes& clicks, std::optional<bool> exclude_seen,
+                     std::string_view user = "nobody") const {
+        Request request{model_.items()};
+        request.exclude_seen = exclude_seen;
+        Indexes items;
+        for (const ScoredItem& item : recommend(snapshot, {user, ids(clicks)}, request, {}).items)
+            items.push_back(item.item);
+        std::ranges::sort(items);
+        return items;
+    }
+
+    std::vector<float> vector_after(const Snapshot& snapshot, const Indexes& clicks) const {
+        return asker_query(snapshot, {"nobody", ids(clicks)}, true, {}).vector;
+    }
+    std::vector<float> encoded(const Snapshot& snapshot, const Indexes& clicks) const {
+        std::vector<float> vector(static_cast<std::size_t>(model_.dim));
+        snapshot.encoder().encode({clicks, -1}, vector, Precision::Exact);
+        return vector;
+    }
+
+    Indexes everything() const {
+        Indexes items(static_cast<std::size_t>(model_.items()));
+        std::iota(items.begin(), items.end(), 0);
+        return items;
+    }
+    Indexes everything_but(const Indexes& items) const {
+        Indexes rest = everything();
+        std::erase_if(rest, [&](std::int32_t i) { return std::ranges::find(items, i) != items.end(); });
+        return rest;
+    }
+
+    TempFolder folder_;
+    const std::string path_ = folder_ / "snapshot";
+    TinyModel model_;
+};
+
+TEST_F(Repeats, CountAsTheModelWasTrained) {
+    const Indexes clicks = {3, 5, 5, 3, 5, 5};
+    const Snapshot first = written(kFirst);
+    EXPECT_FALSE(first.keeps_repeats());
+    EXPECT_EQ(vector_after(first, clicks), encoded(first, {3, 5}));
+    const Snapshot keep = written(kKeep);
+    EXPECT_TRUE(keep.keeps_repeats());
+    EXPECT_FALSE(keep.merges_repeats());
+    EXPECT_EQ(vector_after(keep, clicks), encoded(keep, clicks));
+    EXPECT_NE(encoded(keep, clicks), encoded(keep, {3, 5})) << "so this test says nothing";
+    const Snapshot merge = written(kMerge);
+    EXPECT_TRUE(merge.merges_repeats());
+    EXPECT_EQ(vector_after(merge, clicks), encoded(merge, {3, 5, 3, 5}));
+}
+
+TEST_F(Repeats, UnknownClicksDoNotPartARepeat) {
+    const Snapshot merge = written(kMerge);
+    const std::vector<std::string_view> clicks = {"item-3", "never heard", "item-3"};
+    EXPECT_EQ(asker_query(merge, {"nobody", clicks}, true, {}).vector, encoded(merge, {3}));
+}
+
+TEST_F(Repeats, SeenItemsAreLeftOutUnlessTheModelKeepsRepeats) {
+    const Snapshot first = written(kFirst);
+    EXPECT_EQ(answered(first, {3, 5}, std::nullopt), everything_but({3, 5}));
+    EXPECT_EQ(answered(first, {3, 5}, true), everything_but({3, 5}));
+    EXPECT_EQ(answered(first, {3, 5}, false), everything());
+    const Snapshot keep = written(kKeep);
+    EXPECT_EQ(answered(keep, {3, 5, 3}, std::nullopt), everything());
+    EXPECT_EQ(answered(keep, {3, 5, 3}, true), everything_but({3, 5}));
+    EXPECT_EQ(answered(keep, {3, 5, 3}, false), everything());
+}
+
+TEST_F(Repeats, WhatTheUserHadInTrainingIsLeftOutLikewise) {
+    model_.seen[2] = {7, 9, 7};
+    const Snapshot keep = written(kKeep);
+    EXPECT_EQ(answered(keep, {3}, std::nullopt, "user-2"), everything());
+    EXPECT_EQ(answered(keep, {3}, true, "user-2"), everything_but({3, 7, 9}));
+}
+
+TEST_F(Repeats, EveryUserIsAnsweredAsRecommendWould) {
+    model_.seen[1] = {4, 4, 2, 4};
+    for (const char* config : {kFirst, kKeep, kMerge}) {
+        const Snapshot snapshot = written(config);
+        for (const std::optional<bool> exclude : {std::optional<bool>(), std::optional(true)}) {
+            Request request{5};
+            request.exclude_seen = exclude;
+            const Poll poll;
+            const auto all = Recommender(snapshot, request, poll).answer_users(0, model_.users());
+            const auto one = recommend(snapshot, {"user-1", ids({4, 4, 2, 4})}, request, {});
+            ASSERT_EQ(all[1].items.size(), one.items.size());
+            for (std::size_t i = 0; i < one.items.size(); ++i) {
+                EXPECT_EQ(all[1].items[i].item, one.items[i].item) << config;
+                EXPECT_FLOAT_EQ(all[1].items[i].score, one.items[i].score) << config;
+            }
+        }
+    }
+}
+
+/// All places of an item go at once, and what then lies side by side is merged where the model merges.
+TEST_F(Repeats, ExplainLeavesOutEveryPlaceOfAnItem) {
+    const Indexes clicks = {1, 7, 8, 7, 2, 3, 7, 8, 7};  // of which the last six count
+    for (const char* config : {kKeep, kMerge}) {
+        const Snapshot snapshot = written(config);
+        const auto score = [&](const Indexes& after, std::int32_t item) {
+            return score_of(snapshot, asker_query(snapshot, {"nobody", ids(after)}, true, {}), item);
+        };
+        const auto reasons = explain(snapshot, {"nobody", ids(clicks)}, everything(), true, {});
+        for (const std::int32_t item : everything()) {
+            float most = -2;
+            std::int32_t click = -1;
+            for (const std::int32_t left_out : {7, 8, 3, 2}) {  // latest first
+                Indexes rest = clicks;
+                std::erase(rest, left_out);
+                const float loss = score(clicks, item) - score(rest, item);
+                if (loss <= most) continue;
+                most = loss;
+                click = loss > 0 ? left_out : -1;
+            }
+            const Reason& reason = reasons[static_cast<std::size_t>(item)];
+            EXPECT_EQ(reason.click, click) << item;
+            EXPECT_NEAR(reason.contribution, most, 1e-6) << item;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace seqrec

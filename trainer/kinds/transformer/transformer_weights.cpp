@@ -1,0 +1,124 @@
+#include "kinds/transformer/transformer_weights.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace seqrec::trainer {
+namespace {
+
+using at::Tensor;
+
+constexpr char kItems[] = "item.embedding", kUsers[] = "user.embedding", kLengths[] = "click.length";
+constexpr std::int64_t kTokens = 4096;  // encoded at a time
+
+const kernels::Table& k() { return kernels::table(); }
+
+/// Encodes users [begin, end) of the lists into their rows of `result`, a member's slice of columns from
+/// `first` on; slices have the length 1 / sqrt(number of members).
+void encode_part(const Member& member, const Histories& histories, const std::vector<std::int32_t>& ids,
+                 std::size_t begin, std::size_t end, const Tensor& result, std::int64_t first) {
+    const std::int64_t wide = result.size(1), dim = member.network.item.size(1);
+    const float share = std::sqrt(static_cast<float>(wide / dim));
+    const auto max_len = static_cast<std::size_t>(member.network.position.size(0));
+    auto batch = std::make_shared<Packed>();
+    for (std::size_t i = begin; i < end; ++i)
+        batch->append(histories[i].last(std::min(histories[i].size(), max_len)), ids[i]);
+    const Tensor hidden = batch->tokens() > 0 ? member.network.forward(batch, {}) : Tensor();
+    for (std::size_t i = begin; i < end; ++i) {
+        float* row = result.data_ptr<float>() + static_cast<std::int64_t>(i) * wide + first;
+        const std::int64_t last = batch->offsets[i - begin + 1];
+        std::fill_n(row, dim, 0.0f);
+        if (last > batch->offsets[i - begin])
+            std::copy_n(hidden.data_ptr<float>() + (last - 1) * dim, dim, row);
+        if (ids[i] >= 0) k().axpy(member.users.data_ptr<float>() + ids[i] * dim, row, dim, 1);
+        const float length = share * std::sqrt(k().dot(row, row, dim));
+        for (std::int64_t d = 0; d < dim && length > 0; ++d) row[d] /= length;
+    }
+}
+
+/// The next end so that [begin, end) holds about kTokens tokens.
+std::size_t encode_end(const Histories& histories, std::size_t begin) {
+    std::int64_t tokens = 0;
+    std::size_t end = begin;
+    while (end < histories.size() && tokens < kTokens)
+        tokens += static_cast<std::int64_t>(std::min<std::size_t>(histories[end++].size(), 1024));
+    return end;
+}
+
+/// Each member's part of a matrix, side by side.
+Tensor side_by_side(const std::vector<Tensor>& slices) {
+    return slices.size() == 1 ? slices[0] : at::cat(slices, 1);
+}
+
+/// The encoder's weights under the names of member m; the item matrix belongs to all.
+template <typename Visit>
+void for_each_own(Transformer& network, std::size_t m, const Visit& visit) {
+    const std::string prefix = "member." + std::to_string(m) + ".";
+    network.for_each([&](const std::string& name, Tensor& tensor) {
+        if (name != kItems) visit(prefix + name, tensor);
+    });
+}
+
+}  // namespace
+
+TransformerWeights::TransformerWeights(const SafetensorsFile& file) {
+    const auto config = nlohmann::json::parse(file.meta("config"));
+    const auto dim = config.at("dim").get<std::int64_t>();
+    const Tensor items = read_tensor(file, kItems), users = read_tensor(file, kUsers);
+    const Tensor lengths = read_tensor(file, kLengths);
+    members_.resize(config.at("members").get<std::size_t>());
+    for (std::size_t m = 0; m < members_.size(); ++m) {
+        const auto at = static_cast<std::int64_t>(m);
+        Transformer& network = members_[m].network;
+        network.blocks.resize(config.at("layers").get<std::size_t>());
+        for_each_own(network, m,
+                     [&](const std::string& name, Tensor& tensor) { tensor = read_tensor(file, name); });
+        network.item = (items.narrow(1, at * dim, dim) * lengths.narrow(1, at, 1)).contiguous();
+        members_[m].users = users.narrow(1, at * dim, dim).contiguous();
+    }
+}
+
+Tensor TransformerWeights::item_rows() const {
+    const at::NoGradGuard no_gradients;
+    std::vector<Tensor> slices;
+    for (const Member& member : members_) slices.push_back(unit_rows(member.network.item));
+    return side_by_side(slices);
+}
+
+Tensor TransformerWeights::encode(const Histories& histories, const std::vector<std::int32_t>& users) const {
+    const at::NoGradGuard no_gradients;
+    const std::int64_t dim = members_[0].network.item.size(1),
+                       count = static_cast<std::int64_t>(members_.size());
+    Tensor result = at::empty({static_cast<std::int64_t>(histories.size()), count * dim});
+    for (std::size_t begin = 0; begin < histories.size();) {
+        const std::size_t end = encode_end(histories, begin);
+        for (std::int64_t m = 0; m < count; ++m)
+            encode_part(members_[static_cast<std::size_t>(m)], histories, users, begin, end, result, m * dim);
+        begin = end;
+    }
+    return result;
+}
+
+Tensor TransformerWeights::user_rows() const {
+    std::vector<Tensor> slices;
+    for (const Member& member : members_) slices.push_back(member.users);
+    return side_by_side(slices);
+}
+
+std::vector<NamedTensor> TransformerWeights::tensors() const {
+    std::vector<NamedTensor> tensors;
+    std::vector<Tensor> lengths;
+    for (std::size_t m = 0; m < members_.size(); ++m) {
+        Transformer network = members_[m].network;  // shares its tensors
+        for_each_own(network, m, [&](const std::string& name, Tensor& tensor) {
+            tensors.push_back({name, tensor});
+        });
+        lengths.push_back(network.item.norm(2, 1, true));
+    }
+    tensors.push_back({kLengths, side_by_side(lengths)});
+    return tensors;
+}
+
+}  // namespace seqrec::trainer

@@ -1,0 +1,39 @@
+// The weights of a trained transformer: one network, or several whose cosines are averaged.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kinds/transformer/network.hpp"
+#include "kinds/weights.hpp"
+
+namespace seqrec::trainer {
+
+/// One network and its users' vectors, [U, dim]. 一个网络及其用户向量 [U, dim]。
+struct Member {
+    Transformer network;
+    at::Tensor users;
+};
+
+/// Networks whose cosines are averaged; each has its own slice of the columns of rows and queries.
+/// 取余弦平均的多个网络；每个网络占行与查询的一段列。
+using Members = std::vector<Member>;
+
+/// Rows are of unit length in each member's slice; queries are of unit length. 行在每个成员的切片内为单位长度；查询为单位长度。
+class TransformerWeights final : public Weights {
+  public:
+    explicit TransformerWeights(Members members) : members_(std::move(members)) {}
+    /// Of a model or snapshot file; Error XX001 when it lacks a tensor. 读取自模型或快照文件；缺失张量则抛出 Error XX001。
+    explicit TransformerWeights(const SafetensorsFile& file);
+
+    const Members& members() const { return members_; }
+    at::Tensor item_rows() const override;
+    at::Tensor encode(const Histories& histories, const std::vector<std::int32_t>& users) const override;
+    at::Tensor user_rows() const override;
+    std::vector<NamedTensor> tensors() const override;
+
+  private:
+    Members members_;
+};
+
+}  // namespace seqrec::trainer
