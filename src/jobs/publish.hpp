@@ -11,8 +11,7 @@ namespace seqrec {
 struct Published {
     std::int64_t model_id;
     char* version;
-    char*
-        metrics;  // of the job: the trainer's, with the export's, what publishing took, and whether it was activated
+    char* metrics;  // of the job: the trainer's, the export's, what publishing took, whether it was activated
     bool activated;
     const char* told;  // what to say about that, or null
 };

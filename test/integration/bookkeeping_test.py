@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import stat
 
 from testing import Session, main, make_ratings, refused, script, sql, wait_for, with_trainer
 
