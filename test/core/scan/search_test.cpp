@@ -54,6 +54,20 @@ struct Catalogue {
         error = encode_rows(matrix, unit, dim, {values, scale, slot_item, code_depth(dim)}, {});
     }
 
+    /// Makes lengths count: rows a thousandth to once as long as the longest, all of them multiplied by one number.
+    void stretch(float longest) {
+        std::uniform_real_distribution<float> exponent(-3, 0);
+        double most = 0;
+        for (std::size_t i = 0; i < items; ++i) {
+            const float factor = longest * std::pow(10.0f, exponent(engine));
+            double squares = 0;
+            for (std::size_t j = 0; j < dim; ++j) squares += std::pow(matrix[i * dim + j] *= factor, 2);
+            most = std::max(most, squares);
+        }
+        unit.assign(items, static_cast<float>(1 / std::sqrt(most)));
+        error = encode_rows(matrix, unit, dim, {values, scale, slot_item, code_depth(dim)}, {});
+    }
+
     Codes codes() const { return {values, scale, slot_item, code_depth(dim), error}; }
     Rows rows() const { return {matrix, unit}; }
 
@@ -104,6 +118,24 @@ TEST(Search, AnswersAsTheScanInFloat32DoesForAnyDimAndK) {
             }
         }
     }
+}
+
+/// Rows of unequal lengths and queries of any: what dot products are.
+TEST(Search, AnswersAsTheScanInFloat32DoesForDotProducts) {
+    for (const std::size_t dim : {1, 5, 64, 100})
+        for (const float longest : {1e-4f, 1.0f, 1e4f})
+            for (const float length : {1e-3f, 1.0f, 1e3f}) {
+                Catalogue catalogue(3001, dim, static_cast<unsigned>(dim));
+                catalogue.stretch(longest);
+                const ItemFilter filter(3001);
+                auto query = catalogue.query();
+                for (float& x : query) x *= length * longest;
+                const auto exact = top_k(catalogue.rows(), query, filter, {10}, {});
+                expect_same(search(catalogue, query, filter, {10}), exact);
+                const float least = exact[5].score;
+                expect_same(search(catalogue, query, filter, {10, least}),
+                            top_k(catalogue.rows(), query, filter, {10, least}, {}));
+            }
 }
 
 TEST(Search, LooksAtFewItemsInFloat32) {
@@ -251,6 +283,33 @@ void expect_same_together(const CodeKernel& kernel, const Codes& codes, std::spa
     }
     kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), scorings);
     EXPECT_EQ(alone, together) << kernel.name;
+}
+
+/// What the proof says: the exact score lies between the bounds, whatever the lengths of rows and query.
+TEST(Codes, BoundsHoldForRowsOfAnyLength) {
+    for (const std::size_t dim : {3, 17, 128})
+        for (const float length : {1e-3f, 1.0f, 1e4f}) {
+            Catalogue catalogue(320, dim, 9);
+            catalogue.stretch(7);
+            auto query = catalogue.query();
+            for (float& x : query) x *= length;
+            const Codes codes = catalogue.codes();
+            const CodeQuery coded(query, codes);
+            std::vector<float> upper(codes.scale.size());
+            std::vector<std::uint16_t> mask(codes.groups());
+            const Scoring scoring{&coded, 0, upper.data(), mask.data()};
+            for (const CodeKernel& kernel : code_kernels()) {
+                kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), std::span(&scoring, 1));
+                for (std::int32_t i = 0; i < 320; ++i) {
+                    float score = 0;
+                    catalogue.rows().score(std::span(&i, 1), query, std::span(&score, 1));
+                    const auto slot = static_cast<std::size_t>(i);
+                    EXPECT_LE(score, upper[slot]) << kernel.name;
+                    EXPECT_GE(score, upper[slot] - 2 * (codes.scale[slot] * coded.slack + coded.margin))
+                        << kernel.name;
+                }
+            }
+        }
 }
 
 TEST(Codes, KernelsAgree) {
