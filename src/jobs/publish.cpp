@@ -361,6 +361,22 @@ Comparison read_comparison(std::int64_t model_id) {
     return {true, spi_text(0, 1), strtod(spi_text(0, 2), nullptr), strtod(spi_text(0, 3), nullptr)};
 }
 
+/// Where the data have not changed the active version was measured on the same rows, before it was told them: what
+/// each row gains lies in [0, 1], so that its variance is at most m (1 - m) around the mean m.
+Comparison read_measured(std::int64_t model_id, const ActiveVersion& active) {
+    const auto rows = run_sql(
+        "SELECT ours - theirs, sqrt((ours * (1 - ours) + theirs * (1 - theirs)) / n) "
+        "FROM (SELECT (o.metrics->>'ndcg@10')::float8 AS ours, (t.metrics->>'ndcg@10')::float8 AS theirs, "
+        "             nullif((o.metrics->>'rows_evaluated')::float8, 0) AS n "
+        "      FROM seqrec.models o, seqrec.models t WHERE o.model_id = $1 AND t.model_id = $2 "
+        "      AND (SELECT bool_and(o.metrics->key = t.metrics->key) FROM unnest(ARRAY['rows', 'users', 'items', "
+        "           'interactions', 'rows_evaluated', 'protocol']) AS key)) m "
+        "WHERE ours IS NOT NULL AND theirs IS NOT NULL AND n IS NOT NULL",
+        {bigint_param(model_id), bigint_param(active.model_id)});
+    if (rows != 1) return {};
+    return {true, active.version, strtod(spi_text(0, 1), nullptr), strtod(spi_text(0, 2), nullptr)};
+}
+
 struct Decision {
     bool activates;
     const char* told;  // null where it is what everybody expects
@@ -388,7 +404,8 @@ Decision decide(const char* wanted, const ActiveVersion& active, std::int64_t mo
                                 active.model_id)};
     if (strcmp(wanted, "better") != 0) return {true, nullptr};
     if (!active.exists) return {true, "the version was activated: there was none to compare it with"};
-    return decide_better(active, read_comparison(model_id));
+    const Comparison found = read_comparison(model_id);
+    return decide_better(active, found.made ? found : read_measured(model_id, active));
 }
 
 const char* wanted_activation(const Job& job) {
