@@ -122,9 +122,9 @@ def make_questions(table, model, clicks, count=QUESTIONS):
                    (SELECT array_agg(i.ids[1 + (q * 15485863::bigint + r * 32452843::bigint) % cardinality(i.ids)])
                     FROM generate_series(1, {clicks // 3}) r)::bigint[] ||
                    (SELECT array_agg(id) FROM
-                     (SELECT similar_item_id AS id
+                     (SELECT item_id AS id
                       FROM seqrec_similar_items(i.ids[1 + q * 104729::bigint % cardinality(i.ids)], 400, '{model}')
-                      ORDER BY hashtext(similar_item_id || q) LIMIT {clicks - clicks // 3}) near_one)::bigint[] AS clicks
+                      ORDER BY hashtext(item_id || q) LIMIT {clicks - clicks // 3}) near_one)::bigint[] AS clicks
             FROM items i, users u, generate_series(1, {count}) q""")
 
 
@@ -219,7 +219,7 @@ def score_us(model, repeats=300):
         return json.loads(plan)[0]["Execution Time"] / 1000
 
     plain, scored = (min(seconds(e) for _ in range(ROUNDS))
-                     for e in ("length(item_id)", f"seqrec_score('1', ARRAY['1', '2', '3'], item_id, '{model}')"))
+                     for e in ("length(item_id)", f"seqrec_score_item('1', ARRAY['1', '2', '3'], item_id, '{model}')"))
     return {"rows": count, "us_a_row": round(1e6 * (scored - plain) / count, 3), "target_us": 1}
 
 
@@ -507,7 +507,7 @@ def main():
     parser.add_argument("--no-hnsw", action="store_true")
     arguments = parser.parse_args()
     if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
-        os.execv(str(ROOT / "test" / "integration" / "cluster.sh"),
+        os.execv(str(ROOT / "demo" / "cluster.sh"),
                  ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
     sql("CREATE EXTENSION IF NOT EXISTS seqrec")
     restart_with(shared_buffers="3GB", max_wal_size="8GB", max_connections="120")

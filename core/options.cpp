@@ -32,6 +32,9 @@ constexpr OptionSpec kCommon[] = {
      "model or version whose weights the training starts from, for a retraining on a grown table"},
     {"max_seconds", Real, 1, 31536000, "null", "",
      "longest training time, in seconds, without indexing and publishing"},
+    {"activate", Text, 0, 0, "\"always\"", "always|better|never",
+     "whether the version is served once it is trained; better = unless the active one ranks the same "
+     "held-out rows better"},
 };
 
 [[noreturn]] void refuse(const std::string& message, const std::string& hint) {

@@ -23,8 +23,7 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 
 -- POST /recommend, POST /recommend/batch, GET /similar; GET /models goes with the last. Even with clicks given, exclude_seen
 -- tells whether a user had an item when the model was trained.
-GRANT EXECUTE ON FUNCTION seqrec.answers, seqrec_explain(text, text[], text[], text), seqrec_similar_items(text, integer, text), seqrec_unknown_items,
-    seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) TO :"api";
+GRANT EXECUTE ON FUNCTION seqrec.answers, seqrec_explain, seqrec_similar_items, seqrec_unknown_items, seqrec_recommend TO :"api";
 -- GET /items, GET /users
 GRANT EXECUTE ON FUNCTION seqrec_find_items, seqrec_find_users TO :"api";
 -- GET /jobs, metrics of trainings: a role sees its own jobs, and with this those of others, but for their source, detail and options.
@@ -36,6 +35,6 @@ GRANT EXECUTE ON FUNCTION seqrec_history TO :"api";
 \endif
 
 -- POST /train, POST /jobs/…/cancel, POST /models/…/activate; the others for whoever looks after the models in SQL
-GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate, seqrec_resume, seqrec_drop, seqrec_prewarm TO :"trainer";
+GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate, seqrec_pin, seqrec_resume, seqrec_drop, seqrec_prewarm TO :"trainer";
 -- POST /events
 GRANT EXECUTE ON FUNCTION seqrec_add_events, seqrec.claim_event_key TO :"trainer";

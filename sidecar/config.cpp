@@ -202,7 +202,7 @@ constexpr Variable kVariables[] = {
     {"SEQREC_POOL_LIFETIME_S", "1800", "a whole number from 1 to 86400",
      "age at which a database connection is replaced, give or take a tenth",
      number<&Config::connection_lifetime>},
-    {"SEQREC_MAX_BODY", "65536", "a whole number from 256 to 16777216",
+    {"SEQREC_MAX_BODY", "524288", "a whole number from 256 to 16777216",
      "largest request body in bytes; above it 413", number<&Config::max_body>},
     {"SEQREC_MAX_HEADER", "8192", "a whole number from 512 to 1048576",
      "largest request header in bytes; above it 431", number<&Config::max_header>},

@@ -8,7 +8,7 @@ CREATE ROLE seqrec_bob LOGIN;
 CREATE ROLE seqrec_asks LOGIN;
 GRANT CREATE ON SCHEMA public TO seqrec_alice, seqrec_bob;
 GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate, seqrec_drop TO seqrec_alice, seqrec_bob;
-GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) TO seqrec_alice, seqrec_bob, seqrec_asks;
+GRANT EXECUTE ON FUNCTION seqrec_recommend TO seqrec_alice, seqrec_bob, seqrec_asks;
 CREATE TABLE secret (user_id text, item_id text, timestamp int);
 INSERT INTO secret VALUES ('u', 'i', 1), ('u', 'j', 2);
 
@@ -55,8 +55,8 @@ SELECT seqrec_unknown_items(ARRAY['i1'], 'hers');
 RESET ROLE;
 -- The role of seqrec-http as README has it: it asks, with the rights of the model's owner for a user's own rows, and no more.
 CREATE ROLE seqrec_http LOGIN;
-GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real),
-    seqrec.answers, seqrec_explain(text, text[], text[], text), seqrec_similar_items(text, integer, text),
+GRANT EXECUTE ON FUNCTION seqrec_recommend,
+    seqrec.answers, seqrec_explain, seqrec_similar_items,
     seqrec_unknown_items TO seqrec_http;
 SET ROLE seqrec_http;
 -- Reading what users did is a right of its own: the asker without clicks has no answer, the other has.
@@ -91,11 +91,11 @@ SELECT count(*) FROM seqrec_jobs WHERE public.spy(model);
 SELECT count(*) FROM seqrec_job_log WHERE public.spy(job_id::text);
 SELECT count(*) FROM seqrec_jobs WHERE (source::text)::int = 1;
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) FROM seqrec_bob;
+REVOKE EXECUTE ON FUNCTION seqrec_recommend FROM seqrec_bob;
 SET ROLE seqrec_bob;
 SELECT count(*) FROM seqrec_models WHERE public.spy(model);
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) TO seqrec_bob;
+GRANT EXECUTE ON FUNCTION seqrec_recommend TO seqrec_bob;
 SET client_min_messages = warning;
 DROP FUNCTION public.spy;
 

@@ -13,10 +13,26 @@ BEGIN
     END IF;
 END $$;
 
--- Who may execute what is made anew, to be granted again at the end.
-SELECT set_config('seqrec_update.' || f.name, coalesce(string_agg(CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END, ', '), ''), true)
+-- Who may execute what is made anew, to be granted again at the end: who could call one of the functions that have become one.
+SELECT set_config('seqrec_update.' || f.name, coalesce(string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END, ', '), ''), true)
 FROM (VALUES ('train', '@extschema@.seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb)'),
-             ('answers', 'seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real)')) f(name, signature)
+             ('answers', 'seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real)'),
+             ('recommend', '@extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real)'),
+             ('recommend', '@extschema@.seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real)'),
+             ('recommend_info', '@extschema@.seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real)'),
+             ('recommend_batch', '@extschema@.seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real)'),
+             ('recommend_all', '@extschema@.seqrec_recommend_all(integer, text, text[], boolean, text[], real)'),
+             ('similar_items', '@extschema@.seqrec_similar_items(text, integer, text)'),
+             ('similar_items', '@extschema@.seqrec_similar_items(bigint, integer, text)'),
+             ('score', '@extschema@.seqrec_score(text, text[], text[], text)'),
+             ('score', '@extschema@.seqrec_score(bigint, bigint[], bigint[], text)'),
+             ('score_item', '@extschema@.seqrec_score(text, text[], text, text)'),
+             ('score_item', '@extschema@.seqrec_score(bigint, bigint[], bigint, text)'),
+             ('explain', '@extschema@.seqrec_explain(text, text[], text[], text)'),
+             ('explain', '@extschema@.seqrec_explain(bigint, bigint[], bigint[], text)'),
+             ('user_embedding', '@extschema@.seqrec_user_embedding(text, text[], text)'),
+             ('item_embedding', '@extschema@.seqrec_item_embedding(text, text)'),
+             ('unknown_items', '@extschema@.seqrec_unknown_items(text[], text)')) f(name, signature)
     JOIN pg_proc p ON p.oid = f.signature::regprocedure
     LEFT JOIN (aclexplode(p.proacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee) ON a.grantee <> p.proowner AND (a.grantee = 0 OR r.rolname IS NOT NULL)
 GROUP BY f.name;
@@ -25,7 +41,23 @@ GROUP BY f.name;
 DROP VIEW @extschema@.seqrec_jobs, @extschema@.seqrec_job_log, @extschema@.seqrec_models;
 DROP FUNCTION seqrec.current_state(seqrec.jobs), seqrec.worker_pid(bigint), seqrec.visible_to_me(name),
     @extschema@.seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb),
-    seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real);
+    seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real),
+    @extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real),
+    @extschema@.seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real),
+    @extschema@.seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real),
+    @extschema@.seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real),
+    @extschema@.seqrec_recommend_all(integer, text, text[], boolean, text[], real),
+    @extschema@.seqrec_similar_items(text, integer, text),
+    @extschema@.seqrec_similar_items(bigint, integer, text),
+    @extschema@.seqrec_score(text, text[], text[], text),
+    @extschema@.seqrec_score(bigint, bigint[], bigint[], text),
+    @extschema@.seqrec_score(text, text[], text, text),
+    @extschema@.seqrec_score(bigint, bigint[], bigint, text),
+    @extschema@.seqrec_explain(text, text[], text[], text),
+    @extschema@.seqrec_explain(bigint, bigint[], bigint[], text),
+    @extschema@.seqrec_user_embedding(text, text[], text),
+    @extschema@.seqrec_item_embedding(text, text),
+    @extschema@.seqrec_unknown_items(text[], text);
 
 -- Owners are roles now. One that has been dropped since is nobody's: seqrec_set_owner.
 DELETE FROM seqrec.event_keys WHERE pg_catalog.to_regrole(pg_catalog.quote_ident(owner)) IS NULL;
@@ -39,6 +71,7 @@ ALTER TABLE seqrec.jobs ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
 ALTER TABLE seqrec.event_keys ALTER COLUMN owner TYPE regrole USING pg_catalog.to_regrole(pg_catalog.quote_ident(owner));
 ALTER TABLE seqrec.jobs ADD COLUMN uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid();
+ALTER TABLE seqrec.models ADD COLUMN pinned boolean NOT NULL DEFAULT false;
 
 COMMENT ON SCHEMA seqrec IS 'models and training jobs of seqrec';
 
@@ -59,7 +92,7 @@ COMMENT ON TABLE seqrec.event_keys IS 'keys of calls of seqrec_add_events in the
 CREATE FUNCTION seqrec.models_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'seqrec_models_changed';
 
-COMMENT ON FUNCTION seqrec.models_changed() IS 'makes all sessions look anew which versions are active';
+COMMENT ON FUNCTION seqrec.models_changed IS 'makes all sessions look anew which versions are active';
 
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON seqrec.models
     FOR EACH ROW EXECUTE FUNCTION seqrec.models_changed();
@@ -85,7 +118,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
-COMMENT ON FUNCTION seqrec.source_arrives() IS 'binds the table of a model or job from another database to the one of its name here';
+COMMENT ON FUNCTION seqrec.source_arrives IS 'binds the table of a model or job from another database to the one of its name here';
 
 CREATE TRIGGER arrives BEFORE INSERT OR UPDATE OF source ON seqrec.models FOR EACH ROW EXECUTE FUNCTION seqrec.source_arrives();
 
@@ -116,7 +149,7 @@ BEGIN
 EXCEPTION WHEN serialization_failure OR deadlock_detected OR lock_not_available OR read_only_sql_transaction THEN
     NULL;
 END $$;
-COMMENT ON FUNCTION seqrec.follow_renames() IS 'writes the new name of a relation into the models that were trained on it';
+COMMENT ON FUNCTION seqrec.follow_renames IS 'writes the new name of a relation into the models that were trained on it';
 CREATE EVENT TRIGGER seqrec_follow_renames ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA')
     EXECUTE FUNCTION seqrec.follow_renames();
@@ -139,7 +172,7 @@ BEGIN
 EXCEPTION WHEN serialization_failure OR deadlock_detected OR lock_not_available OR read_only_sql_transaction THEN
     NULL;
 END $$;
-COMMENT ON FUNCTION seqrec.bind_sources() IS 'binds the tables of models and jobs that came from another database to those of their names here';
+COMMENT ON FUNCTION seqrec.bind_sources IS 'binds the tables of models and jobs that came from another database to those of their names here';
 CREATE EVENT TRIGGER seqrec_bind_sources ON ddl_command_start
     WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA', 'DROP TABLE', 'DROP VIEW',
                  'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'CREATE TABLE', 'CREATE VIEW', 'CREATE MATERIALIZED VIEW',
@@ -151,13 +184,61 @@ ALTER EVENT TRIGGER seqrec_bind_sources ENABLE ALWAYS;
 CREATE FUNCTION seqrec.watch_drop() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'seqrec_watch_drop';
 
-COMMENT ON FUNCTION seqrec.watch_drop() IS 'removes the files of this database when the extension is dropped';
+COMMENT ON FUNCTION seqrec.watch_drop IS 'removes the files of this database when the extension is dropped';
 
 CREATE EVENT TRIGGER seqrec_watch_drop ON ddl_command_start
     WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION seqrec.watch_drop();
 
 COMMENT ON EVENT TRIGGER seqrec_watch_drop IS 'removes the files of this database when the extension is dropped';
 ALTER EVENT TRIGGER seqrec_watch_drop ENABLE ALWAYS;
+
+-- Ids. Every id is its text, whatever the type of a table's column; users and items may be of different types. An argument of type
+-- seqrec.id takes a literal, a parameter without a type, and values of the types below, of which the casts are implicit; for other
+-- types, such as enums, seqrec_train makes a cast when it meets them. Ids of answers are text. They can't be of the arguments' type:
+-- of a polymorphic function that returns rows PostgreSQL doesn't know the columns where the argument is left out or named.
+
+CREATE TYPE seqrec.id;
+CREATE FUNCTION seqrec.id_in(cstring) RETURNS seqrec.id
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_id_in';
+COMMENT ON FUNCTION seqrec.id_in IS 'I/O';
+CREATE FUNCTION seqrec.id_out(seqrec.id) RETURNS cstring
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_id_out';
+COMMENT ON FUNCTION seqrec.id_out IS 'I/O';
+CREATE FUNCTION seqrec.id_recv(internal) RETURNS seqrec.id
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_id_recv';
+COMMENT ON FUNCTION seqrec.id_recv IS 'I/O';
+CREATE FUNCTION seqrec.id_send(seqrec.id) RETURNS bytea
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_id_send';
+COMMENT ON FUNCTION seqrec.id_send IS 'I/O';
+CREATE TYPE seqrec.id (INPUT = seqrec.id_in, OUTPUT = seqrec.id_out, RECEIVE = seqrec.id_recv, SEND = seqrec.id_send, LIKE = text);
+COMMENT ON TYPE seqrec.id IS 'an id of a user or an item, as an argument: the text of a value of any type';
+CREATE FUNCTION seqrec.id_of_bpchar(character) RETURNS seqrec.id
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_id_of_bpchar';
+COMMENT ON FUNCTION seqrec.id_of_bpchar IS 'the text of a character(n), without the blanks that fill it up';
+CREATE CAST (text AS seqrec.id) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (varchar AS seqrec.id) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (character AS seqrec.id) WITH FUNCTION seqrec.id_of_bpchar AS IMPLICIT;
+CREATE CAST (name AS seqrec.id) WITH INOUT AS IMPLICIT;
+CREATE CAST (int2 AS seqrec.id) WITH INOUT AS IMPLICIT;
+CREATE CAST (int4 AS seqrec.id) WITH INOUT AS IMPLICIT;
+CREATE CAST (int8 AS seqrec.id) WITH INOUT AS IMPLICIT;
+CREATE CAST (numeric AS seqrec.id) WITH INOUT AS IMPLICIT;
+CREATE CAST (uuid AS seqrec.id) WITH INOUT AS IMPLICIT;
+CREATE CAST (seqrec.id AS text) WITHOUT FUNCTION AS ASSIGNMENT;
+
+-- A cast to seqrec.id, one from a dump too, goes with the type and with the extension, without CASCADE.
+
+CREATE FUNCTION seqrec.release_casts() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE pg_depend d SET deptype = 'a' FROM pg_event_trigger_ddl_commands() c, pg_cast k
+    WHERE NOT c.in_extension AND k.oid = c.objid AND k.casttarget = 'seqrec.id'::regtype
+      AND d.classid = 'pg_cast'::regclass AND d.objid = k.oid AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'n';
+END $$;
+COMMENT ON FUNCTION seqrec.release_casts IS 'lets casts to seqrec.id go with their types and with the extension';
+CREATE EVENT TRIGGER seqrec_release_casts ON ddl_command_end WHEN TAG IN ('CREATE CAST') EXECUTE FUNCTION seqrec.release_casts();
+COMMENT ON EVENT TRIGGER seqrec_release_casts IS 'lets casts to seqrec.id go with their types and with the extension';
+ALTER EVENT TRIGGER seqrec_release_casts ENABLE ALWAYS;
 
 CREATE FUNCTION @extschema@.seqrec_train(
     ratings regclass,
@@ -173,39 +254,68 @@ CREATE FUNCTION @extschema@.seqrec_train(
 ) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 
-COMMENT ON FUNCTION @extschema@.seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_train IS
 'starts training a model on a table of interactions in the background and returns the job''s id; the job begins when the calling transaction commits; while the model is being trained it is an error, or with if_running => ''skip'' a notice and NULL';
 
-COMMENT ON FUNCTION @extschema@.seqrec_cancel(bigint) IS
+COMMENT ON FUNCTION @extschema@.seqrec_cancel IS
 'stops a job at once, or gives up one that could be resumed; false when it was over already';
 
-COMMENT ON FUNCTION @extschema@.seqrec_resume(bigint) IS
+COMMENT ON FUNCTION @extschema@.seqrec_resume IS
 'lets an interrupted job go on from its last checkpoint, and publishes a trained model whose publishing failed; runs as the job''s owner, and begins when the calling transaction commits';
 
-COMMENT ON PROCEDURE @extschema@.seqrec_wait(bigint, interval) IS
+COMMENT ON PROCEDURE @extschema@.seqrec_wait IS
 'returns when a job is done; raises the job''s own error when it failed';
 
-COMMENT ON FUNCTION seqrec.rows_from_k(internal) IS
+COMMENT ON FUNCTION seqrec.rows_from_k IS
 'tells the planner how many rows a function that takes k returns';
 
-COMMENT ON FUNCTION @extschema@.seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) IS
-'the k items a user is most likely to want next, given the latest clicks (oldest first); NULL clicks means the user''s own latest rows, read now; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered';
+CREATE FUNCTION @extschema@.seqrec_recommend(
+    user_id seqrec.id,
+    clicks seqrec.id[] DEFAULT NULL,
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude seqrec.id[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT NULL,
+    candidates seqrec.id[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS TABLE (rank integer, item_id text, score real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend';
+COMMENT ON FUNCTION @extschema@.seqrec_recommend IS
+'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered';
 
-COMMENT ON FUNCTION @extschema@.seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real) IS
-'seqrec_recommend for tables whose ids are integers';
-
-COMMENT ON FUNCTION @extschema@.seqrec_recommend_info(text, text[], integer, text, text[], boolean, text[], real) IS
+CREATE FUNCTION @extschema@.seqrec_recommend_info(
+    user_id seqrec.id,
+    clicks seqrec.id[] DEFAULT NULL,
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude seqrec.id[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT NULL,
+    candidates seqrec.id[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_recommend_info IS
 'a recommendation with what it was computed from: source, model version, unknown ids';
 
-CREATE FUNCTION @extschema@.seqrec_history(user_id text, k integer DEFAULT 100, model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_history(user_id seqrec.id, k integer DEFAULT 100, model text DEFAULT 'default')
 RETURNS TABLE (rank integer, item_id text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 100 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME';
-
-COMMENT ON FUNCTION @extschema@.seqrec_history(text, integer, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_history IS
 'a user''s own latest rows in the table that a model was trained on, the latest first; who may execute it may leave out clicks in the functions that recommend, score and explain';
 
-COMMENT ON FUNCTION @extschema@.seqrec_recommend_batch(text[], jsonb, integer, text, text[], boolean, text[], real) IS
-'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids, or null for the user''s own latest rows, for each user; request counts user_ids from 1';
+CREATE FUNCTION @extschema@.seqrec_recommend_batch(
+    user_ids seqrec.id[],
+    clicks jsonb DEFAULT NULL,
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude seqrec.id[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT NULL,
+    candidates seqrec.id[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS TABLE (request integer, user_id text, rank integer, item_id text, score real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 1000 COST 100000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_recommend_batch IS
+'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids for each user, or null for the user''s own latest rows; request counts user_ids from 1';
 
 CREATE FUNCTION seqrec.answers(
     user_ids text[],
@@ -219,53 +329,72 @@ CREATE FUNCTION seqrec.answers(
     min_score real DEFAULT NULL
 ) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
-
-COMMENT ON FUNCTION seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) IS
+COMMENT ON FUNCTION seqrec.answers IS
 'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items';
 
-COMMENT ON FUNCTION @extschema@.seqrec_recommend_all(integer, text, text[], boolean, text[], real) IS
+CREATE FUNCTION @extschema@.seqrec_recommend_all(
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude seqrec.id[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT NULL,
+    candidates seqrec.id[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS TABLE (user_id text, rank integer, item_id text, score real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 100000 COST 10000000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_recommend_all IS
 'recommendations for every user of a model, from what each had when the model was trained';
 
-COMMENT ON FUNCTION @extschema@.seqrec_similar_items(text, integer, text) IS
-'the k items nearest to an item by cosine; none when the model does not know it';
+CREATE FUNCTION @extschema@.seqrec_similar_items(
+    item_id seqrec.id,
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude seqrec.id[] DEFAULT NULL,
+    candidates seqrec.id[] DEFAULT NULL,
+    min_score real DEFAULT NULL
+) RETURNS TABLE (rank integer, item_id text, score real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_similar_items';
+COMMENT ON FUNCTION @extschema@.seqrec_similar_items IS
+'the k items nearest to an item by cosine, itself not among them; none when the model does not know it; exclude, candidates and min_score are those of seqrec_recommend';
 
-COMMENT ON FUNCTION @extschema@.seqrec_similar_items(bigint, integer, text) IS
-'seqrec_similar_items for tables whose ids are integers';
+CREATE FUNCTION @extschema@.seqrec_score(user_id seqrec.id, clicks seqrec.id[], item_ids seqrec.id[], model text DEFAULT 'default')
+RETURNS TABLE (item_id text, score real, probability real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 100 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_score';
+COMMENT ON FUNCTION @extschema@.seqrec_score IS
+'scores given items for a user, best first; clicks as in seqrec_recommend; probability: of each when one of these items is taken next; NULL for items the model does not know';
 
-COMMENT ON FUNCTION @extschema@.seqrec_score(text, text[], text[], text) IS
-'scores given items for a user, best first; probability: of each when one of these items is taken next; NULL for items the model does not know';
+CREATE FUNCTION @extschema@.seqrec_score_item(user_id seqrec.id, clicks seqrec.id[], item_id seqrec.id, model text DEFAULT 'default') RETURNS real
+LANGUAGE c STABLE PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'seqrec_score_item';
+COMMENT ON FUNCTION @extschema@.seqrec_score_item IS
+'an item''s score for a user, for ORDER BY over any join or filter: the user''s vector is computed once a query; clicks as in seqrec_recommend; NULL for an item the model does not know';
 
-COMMENT ON FUNCTION @extschema@.seqrec_score(bigint, bigint[], bigint[], text) IS
-'seqrec_score for tables whose ids are integers';
+CREATE FUNCTION @extschema@.seqrec_explain(user_id seqrec.id, clicks seqrec.id[], item_ids seqrec.id[], model text DEFAULT 'default')
+RETURNS TABLE (item_id text, because_of text, contribution real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain';
+COMMENT ON FUNCTION @extschema@.seqrec_explain IS
+'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; clicks as in seqrec_recommend; source is clicks, user (leaving out the user''s long-term vector costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know';
 
-COMMENT ON FUNCTION @extschema@.seqrec_score(text, text[], text, text) IS
-'an item''s score for a user, for ORDER BY over any join or filter: the user''s vector is computed once a query; NULL for an item the model does not know';
+CREATE FUNCTION @extschema@.seqrec_user_embedding(user_id seqrec.id, clicks seqrec.id[] DEFAULT NULL, model text DEFAULT 'default') RETURNS real[]
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_user_embedding IS
+'the unit vector that items are scored with for a user and clicks, those as in seqrec_recommend; zeros when neither is known';
 
-COMMENT ON FUNCTION @extschema@.seqrec_score(bigint, bigint[], bigint, text) IS
-'seqrec_score of one item for tables whose ids are integers';
-
-COMMENT ON FUNCTION @extschema@.seqrec_explain(text, text[], text[], text) IS
-'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; source is clicks, user (leaving out the user''s long-term vector costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know';
-
-COMMENT ON FUNCTION @extschema@.seqrec_explain(bigint, bigint[], bigint[], text) IS
-'seqrec_explain for tables whose ids are integers';
-
-COMMENT ON FUNCTION @extschema@.seqrec_user_embedding(text, text[], text) IS
-'the unit vector that items are scored with for a user and clicks; zeros when neither is known';
-
-COMMENT ON FUNCTION @extschema@.seqrec_item_embedding(text, text) IS
+CREATE FUNCTION @extschema@.seqrec_item_embedding(item_id seqrec.id, model text DEFAULT 'default') RETURNS real[]
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_item_embedding IS
 'an item''s unit vector; NULL when the model does not know it';
 
-COMMENT ON FUNCTION @extschema@.seqrec_unknown_items(text[], text) IS
+CREATE FUNCTION @extschema@.seqrec_unknown_items(item_ids seqrec.id[], model text DEFAULT 'default') RETURNS text[]
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_unknown_items IS
 'which of the given items a model does not know';
 
-COMMENT ON FUNCTION @extschema@.seqrec_prewarm(text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_prewarm IS
 'reads the snapshot of a model into memory, checks every byte and returns how many there are; a missing or damaged one is built again';
 
-COMMENT ON FUNCTION @extschema@.seqrec_find_items(text, integer, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_find_items IS
 'at most k items of a model whose ids begin with a text, in the order of their ids';
 
-COMMENT ON FUNCTION @extschema@.seqrec_find_users(text, integer, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_find_users IS
 'at most k users of a model whose ids begin with a text, in the order of their ids';
 
 CREATE FUNCTION seqrec.titles_statement(titles regclass, id_column name, title_column name, OUT form text, OUT statement text)
@@ -280,7 +409,7 @@ BEGIN
                         id_column, title_column, titles, CASE read_as WHEN 'text' THEN '::pg_catalog.text' ELSE '' END, read_as);
 END $$;
 
-COMMENT ON FUNCTION seqrec.titles_statement(regclass, name, name) IS 'the query of seqrec.titles_of, and the form that an id must have for it';
+COMMENT ON FUNCTION seqrec.titles_statement IS 'the query of seqrec.titles_of, and the form that an id must have for it';
 
 CREATE OR REPLACE FUNCTION seqrec.titles_of(item_ids text[], titles regclass, id_column name, title_column name)
 RETURNS TABLE (item_id text, title text)
@@ -293,13 +422,13 @@ BEGIN
     RETURN QUERY EXECUTE statement USING seqrec.ids_of_form(item_ids, form);
 END $$;
 
-COMMENT ON FUNCTION seqrec.titles_of(text[], regclass, name, name) IS 'titles of items, from a table of the caller''s';
+COMMENT ON FUNCTION seqrec.titles_of IS 'titles of items, from a table of the caller''s';
 
 CREATE FUNCTION seqrec.ids_of_form(item_ids text[], form text) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS
 $$ SELECT array_agg(id) FROM unnest(item_ids) id WHERE id ~ form $$;
 
-COMMENT ON FUNCTION seqrec.ids_of_form(text[], text) IS 'those of some ids that match a regular expression';
+COMMENT ON FUNCTION seqrec.ids_of_form IS 'those of some ids that match a regular expression';
 
 CREATE FUNCTION seqrec.title_search(query text, titles regclass, id_column name, title_column name, OUT patterns text[], OUT statement text)
 LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -317,7 +446,7 @@ BEGIN
                              ELSE format('(SELECT %I, %I FROM %s LIMIT 100000)', id_column, title_column, titles) END);
 END $$;
 
-COMMENT ON FUNCTION seqrec.title_search(text, regclass, name, name) IS 'the query of seqrec.find_titles, and its patterns';
+COMMENT ON FUNCTION seqrec.title_search IS 'the query of seqrec.find_titles, and its patterns';
 
 CREATE OR REPLACE FUNCTION seqrec.find_titles(query text, k integer, titles regclass, id_column name, title_column name)
 RETURNS TABLE (item_id text, title text)
@@ -330,12 +459,12 @@ BEGIN
     RETURN QUERY EXECUTE statement USING patterns, k;
 END $$;
 
-COMMENT ON FUNCTION seqrec.find_titles(text, integer, regclass, name, name) IS
+COMMENT ON FUNCTION seqrec.find_titles IS
 'at most k items of a table of the caller''s whose titles have all words of a text; without an index on the titles by gin_trgm_ops, of its first 100000 rows';
 
 CREATE FUNCTION seqrec.refuse_restricted() RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'seqrec_refuse_restricted';
-COMMENT ON FUNCTION seqrec.refuse_restricted() IS
+COMMENT ON FUNCTION seqrec.refuse_restricted IS
 'an error where code runs inside a security-restricted operation, in the session of somebody who did not call it';
 
 CREATE OR REPLACE FUNCTION seqrec.claim_event_key(key text) RETURNS boolean
@@ -348,7 +477,7 @@ LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_t
     SELECT EXISTS (SELECT FROM claimed);
 $$;
 
-COMMENT ON FUNCTION seqrec.claim_event_key(text) IS
+COMMENT ON FUNCTION seqrec.claim_event_key IS
 'whether a key of the session''s user is new; keys are kept for a day';
 
 CREATE FUNCTION seqrec.events_statement(events jsonb, ratings regclass, user_column name, item_column name, time_column name, OUT statement text, OUT at jsonb)
@@ -397,7 +526,7 @@ BEGIN
         ratings, user_column, item_column, time_column, columns);
 END $$;
 
-COMMENT ON FUNCTION seqrec.events_statement(jsonb, regclass, name, name, name) IS
+COMMENT ON FUNCTION seqrec.events_statement IS
 'the statement of seqrec_add_events, and the time that events without one have';
 
 CREATE OR REPLACE FUNCTION @extschema@.seqrec_add_events(
@@ -425,19 +554,25 @@ BEGIN
     RETURN added;
 END $$;
 
-COMMENT ON FUNCTION @extschema@.seqrec_add_events(jsonb, regclass, name, name, name, text) IS
+COMMENT ON FUNCTION @extschema@.seqrec_add_events IS
 'adds an array of objects with user_id, item_id and, unless now is meant, timestamp to a table of interactions, with the caller''s rights, and returns how many; NULL, and nothing is added, when the key was used in the last day';
 
-COMMENT ON FUNCTION @extschema@.seqrec_activate(bigint) IS
-'makes a version the one that is served; every session switches when the transaction commits';
+COMMENT ON FUNCTION @extschema@.seqrec_activate IS
+'makes a version the one that is served, and lets trainings replace it: nothing of its model is pinned any more; every session switches when the transaction commits';
 
-COMMENT ON FUNCTION @extschema@.seqrec_drop(bigint) IS
+CREATE FUNCTION @extschema@.seqrec_pin(model text DEFAULT 'default') RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_pin IS
+'keeps the active version of a model the active one, whatever is trained, until seqrec_activate is called for a version of the model';
+
+
+COMMENT ON FUNCTION @extschema@.seqrec_drop IS
 'removes a version and everything that belongs to it';
 
 CREATE FUNCTION @extschema@.seqrec_set_owner(model text, owner regrole) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 
-COMMENT ON FUNCTION @extschema@.seqrec_set_owner(text, regrole) IS
+COMMENT ON FUNCTION @extschema@.seqrec_set_owner IS
 'gives a model, all its versions and its jobs to another role; the way out when the role that trained it has been dropped';
 
 CREATE FUNCTION @extschema@.seqrec_kinds() RETURNS TABLE (kind text, meaning text, score jsonb, options jsonb)
@@ -449,12 +584,12 @@ CREATE FUNCTION seqrec.visible_to_me(owner regrole) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM pg_roles r WHERE r.oid = owner::oid AND pg_has_role(r.oid, 'USAGE'))
 $$;
-COMMENT ON FUNCTION seqrec.visible_to_me(regrole) IS
+COMMENT ON FUNCTION seqrec.visible_to_me IS
 'whether the current user may see what a role owns';
 
 CREATE FUNCTION seqrec.sees_all_jobs() RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT true';
 
-COMMENT ON FUNCTION seqrec.sees_all_jobs() IS
+COMMENT ON FUNCTION seqrec.sees_all_jobs IS
 'who may execute this, as who is in pg_monitor, sees the jobs of all roles, but for their source, detail and options';
 
 CREATE FUNCTION seqrec.worker_pid(job uuid) RETURNS integer
@@ -466,13 +601,13 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
       AND objid = ('x' || substr(job::text, 10, 4) || substr(job::text, 15, 4))::bit(32)::bigint::oid
 $$;
 
-COMMENT ON FUNCTION seqrec.worker_pid(uuid) IS
+COMMENT ON FUNCTION seqrec.worker_pid IS
 'the process that runs a job, NULL when there is none';
 
 CREATE FUNCTION seqrec.state_without_worker(job uuid) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'seqrec_state_without_worker';
 
-COMMENT ON FUNCTION seqrec.state_without_worker(uuid) IS
+COMMENT ON FUNCTION seqrec.state_without_worker IS
 'the state of a job that no process runs, read as it is now and not as the query''s snapshot has it';
 
 CREATE FUNCTION seqrec.current_state(job seqrec.jobs) RETURNS text
@@ -486,7 +621,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     END
 $$;
 
-COMMENT ON FUNCTION seqrec.current_state(seqrec.jobs) IS
+COMMENT ON FUNCTION seqrec.current_state IS
 'the state of a job as it is now';
 
 CREATE VIEW @extschema@.seqrec_jobs WITH (security_barrier) AS
@@ -515,11 +650,11 @@ WHERE seqrec.visible_to_me(j.owner) OR has_function_privilege('seqrec.sees_all_j
 COMMENT ON VIEW @extschema@.seqrec_job_log IS 'epochs of the training jobs that the current user may see';
 
 CREATE VIEW @extschema@.seqrec_models WITH (security_barrier) AS
-SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, pg_get_userbyid(m.owner) AS owner, m.created_at, m.metrics, m.dim,
+SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, m.pinned, pg_get_userbyid(m.owner) AS owner, m.created_at, m.metrics, m.dim,
        m.n_users, m.n_items, m.config, CASE WHEN o.own THEN m.source END AS source
 FROM seqrec.models m, LATERAL (SELECT seqrec.visible_to_me(m.owner) AS own OFFSET 0) o
 WHERE o.own OR pg_has_role('pg_monitor', 'USAGE')
-   OR has_function_privilege('@extschema@.seqrec_recommend(pg_catalog.text, pg_catalog.text[], integer, pg_catalog.text, pg_catalog.text[], boolean, pg_catalog.text[], real)', 'EXECUTE');
+   OR has_function_privilege('@extschema@.seqrec_recommend'::regproc, 'EXECUTE');
 
 COMMENT ON VIEW @extschema@.seqrec_models IS 'model versions that the current user may see';
 
@@ -533,16 +668,22 @@ UPDATE seqrec.jobs SET source = source
                                      'database', (SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
                                      'relation_id', coalesce(pg_catalog.to_regclass(source->>'relation')::oid::bigint, 0));
 
-REVOKE ALL ON FUNCTION @extschema@.seqrec_train(regclass, text, text, name, name, name, regclass, regclass, jsonb, text),
-    @extschema@.seqrec_set_owner(text, regrole), @extschema@.seqrec_history(text, integer, text), seqrec.sees_all_jobs(), seqrec.refuse_restricted(),
-    seqrec.answers(text[], integer[], text[], integer, text, text[], boolean, text[], real) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_pin, @extschema@.seqrec_set_owner, @extschema@.seqrec_history,
+    @extschema@.seqrec_recommend, @extschema@.seqrec_recommend_info, @extschema@.seqrec_recommend_batch, @extschema@.seqrec_recommend_all,
+    @extschema@.seqrec_similar_items, @extschema@.seqrec_score, @extschema@.seqrec_score_item, @extschema@.seqrec_explain,
+    @extschema@.seqrec_user_embedding, @extschema@.seqrec_item_embedding, @extschema@.seqrec_unknown_items, seqrec.answers,
+    seqrec.sees_all_jobs, seqrec.refuse_restricted FROM PUBLIC;
 GRANT SELECT ON @extschema@.seqrec_jobs, @extschema@.seqrec_job_log, @extschema@.seqrec_models TO PUBLIC;
 DO $$
+DECLARE
+    name text;
+    grantees text;
 BEGIN
-    IF current_setting('seqrec_update.train') <> '' THEN
-        EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.seqrec_train TO %s', current_setting('seqrec_update.train'));
-    END IF;
-    IF current_setting('seqrec_update.answers') <> '' THEN
-        EXECUTE format('GRANT EXECUTE ON FUNCTION seqrec.answers TO %s', current_setting('seqrec_update.answers'));
-    END IF;
+    FOREACH name IN ARRAY '{train,recommend,recommend_info,recommend_batch,recommend_all,similar_items,score,score_item,explain,user_embedding,
+                            item_embedding,unknown_items,answers}'::text[] LOOP
+        grantees := current_setting('seqrec_update.' || name);
+        IF grantees <> '' THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', CASE name WHEN 'answers' THEN 'seqrec.answers' ELSE '@extschema@.seqrec_' || name END, grantees);
+        END IF;
+    END LOOP;
 END $$;

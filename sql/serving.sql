@@ -82,7 +82,7 @@ SELECT seqrec_recommend_batch(ARRAY['u1'], '[[{}]]', 7, 'shop');
 SELECT seqrec_recommend_batch(NULL, '[]', 7, 'shop');
 
 -- Scores are those of recommendations, whichever way they are asked for.
-SELECT bool_and(a.score = s.score AND a.score = seqrec_score('u7', ARRAY['i1', 'i2'], a.item_id, 'shop')) AS same, count(*)
+SELECT bool_and(a.score = s.score AND a.score = seqrec_score_item('u7', ARRAY['i1', 'i2'], a.item_id, 'shop')) AS same, count(*)
 FROM seqrec_recommend('u7', ARRAY['i1', 'i2'], 300, 'shop') a,
      LATERAL (SELECT score FROM seqrec_score('u7', ARRAY['i1', 'i2'], ARRAY[a.item_id], 'shop')) s;
 SELECT item_id, score IS NULL AS unknown, round(sum(probability) OVER ()::numeric, 3) AS probabilities
@@ -90,21 +90,21 @@ FROM seqrec_score('u7', ARRAY['i1'], ARRAY['i3', 'never'], 'shop');
 SELECT bool_and(score <= before) AS best_first FROM (
     SELECT score, lag(score) OVER () AS before
     FROM seqrec_score('u7', ARRAY['i1'], (SELECT array_agg('i' || g) FROM generate_series(0, 99) g), 'shop')) s;
-SELECT seqrec_score('u7', NULL, 'never', 'shop') IS NULL AS unknown, seqrec_score('u7', NULL, 'i3', 'shop') BETWEEN -1 AND 1 AS known,
-       seqrec_score('nobody', '{}', 'i3', 'shop') BETWEEN 0 AND 1 AS share;
+SELECT seqrec_score_item('u7', NULL, 'never', 'shop') IS NULL AS unknown, seqrec_score_item('u7', NULL, 'i3', 'shop') BETWEEN -1 AND 1 AS known,
+       seqrec_score_item('nobody', '{}', 'i3', 'shop') BETWEEN 0 AND 1 AS share;
 -- The kept vector follows the arguments.
-SELECT count(DISTINCT seqrec_score('u' || u, ARRAY['i' || u], 'i299', 'shop')) AS different FROM generate_series(1, 50) u;
+SELECT count(DISTINCT seqrec_score_item('u' || u, ARRAY['i' || u], 'i299', 'shop')) AS different FROM generate_series(1, 50) u;
 
--- A reason is the click, or the user, that the score loses most without; of each the loss is computed again by seqrec_score.
+-- A reason is the click, or the user, that the score loses most without; of each the loss is computed again by seqrec_score_item.
 CREATE FUNCTION explained(u text, clicks text[], user_known boolean) RETURNS text LANGUAGE sql AS $$
     WITH items AS (SELECT array_agg(item_id) AS ids FROM seqrec_recommend(u, clicks, 20, 'shop')),
-    score AS (SELECT i.id, seqrec_score(u, clicks, i.id, 'shop') AS score FROM items, unnest(ids) AS i(id)),
+    score AS (SELECT i.id, seqrec_score_item(u, clicks, i.id, 'shop') AS score FROM items, unnest(ids) AS i(id)),
     losses AS (
         SELECT id, c AS click, score - CASE WHEN user_known OR cardinality(array_remove(clicks, c)) > 0
-                                            THEN seqrec_score(u, array_remove(clicks, c), id, 'shop') ELSE 0 END AS loss
+                                            THEN seqrec_score_item(u, array_remove(clicks, c), id, 'shop') ELSE 0 END AS loss
         FROM score, unnest(clicks) AS c
         UNION ALL
-        SELECT id, NULL, score - seqrec_score('stranger', clicks, id, 'shop') FROM score WHERE user_known),
+        SELECT id, NULL, score - seqrec_score_item('stranger', clicks, id, 'shop') FROM score WHERE user_known),
     most AS (SELECT DISTINCT ON (id) id, click, loss FROM losses ORDER BY id, loss DESC),
     told AS (SELECT e.* FROM items, seqrec_explain(u, clicks, ids, 'shop') WITH ORDINALITY AS e (item_id, because_of, contribution, source, place))
     SELECT format('%s told, %s wrong, in order: %s', count(*),
@@ -119,9 +119,9 @@ SELECT explained('stranger', ARRAY['i1', 'i5', 'i9', 'i20'], false);
 SELECT explained('stranger', ARRAY['i1'], false);
 SELECT explained('u7', ARRAY['i1', 'i5', 'i9'], true);
 RESET seqrec.exact;
-SELECT bool_and(because_of IS NULL AND source = 'user' AND contribution = seqrec_score('u7', '{}', item_id, 'shop')) AS user_alone
+SELECT bool_and(because_of IS NULL AND source = 'user' AND contribution = seqrec_score_item('u7', '{}', item_id, 'shop')) AS user_alone
 FROM seqrec_explain('u7', '{}', ARRAY['i1', 'i2'], 'shop');
-SELECT bool_and(because_of IS NULL AND source = 'popular' AND contribution = seqrec_score('x', '{}', item_id, 'shop')) AS popular
+SELECT bool_and(because_of IS NULL AND source = 'popular' AND contribution = seqrec_score_item('x', '{}', item_id, 'shop')) AS popular
 FROM seqrec_explain('x', ARRAY['never'], ARRAY['i1', 'i2'], 'shop');
 SELECT bool_and(because_of = ANY (seen('u8')) OR source = 'user') AS own_rows FROM seqrec_explain('u8', NULL, ARRAY['i1', 'i2', 'i3'], 'shop');
 SELECT item_id, because_of IS NULL AND contribution IS NULL AND source IS NULL AS unknown
@@ -148,10 +148,10 @@ SELECT seqrec.answers(ARRAY['x'], NULL, ARRAY['i1'], 7, 'shop');
 SELECT seqrec.answers(ARRAY['x'], ARRAY[1], ARRAY['i1'], 0, 'shop');
 
 -- Neighbours and vectors.
-SELECT bool_and(n.score = s.score) AS same, bool_and(n.similar_item_id <> 'i5') AS without_itself, count(*)
+SELECT bool_and(n.score = s.score) AS same, bool_and(n.item_id <> 'i5') AS without_itself, count(*)
 FROM seqrec_similar_items('i5', 10, 'shop') n,
      LATERAL (SELECT sum(a::float8 * b::float8)::real AS score
-              FROM unnest(seqrec_item_embedding('i5', 'shop'), seqrec_item_embedding(n.similar_item_id, 'shop')) AS pair (a, b)) exact,
+              FROM unnest(seqrec_item_embedding('i5', 'shop'), seqrec_item_embedding(n.item_id, 'shop')) AS pair (a, b)) exact,
      LATERAL (SELECT CASE WHEN abs(exact.score - n.score) < 1e-5 THEN n.score END AS score) s;
 SELECT count(*) FROM seqrec_similar_items('never', 10, 'shop');
 SELECT cardinality(seqrec_item_embedding('i5', 'shop')), seqrec_item_embedding('never', 'shop') IS NULL AS unknown,
@@ -167,6 +167,7 @@ BEGIN
     RETURN plan->0->'Plan'->>'Plan Rows';
 END $$;
 SELECT planned_rows($$SELECT * FROM seqrec_recommend('x', '{}', 25, 'shop')$$) AS recommend,
+       planned_rows($$SELECT * FROM seqrec_recommend(7, ARRAY[1], k => 25)$$) AS with_numbers,
        planned_rows($$SELECT * FROM seqrec_recommend('x')$$) AS by_default,
        planned_rows($$SELECT * FROM seqrec_similar_items('i1', 7 + 1)$$) AS similar;
 DROP FUNCTION planned_rows;
@@ -178,17 +179,28 @@ SELECT seqrec_recommend('x', '{}', NULL, 'shop');
 SELECT seqrec_recommend('x', '{}', 5, NULL);
 SELECT seqrec_recommend('x', '{}', 5, 'shop', min_score => 'NaN');
 SELECT seqrec_recommend('x', '{}', 5, 'shop', exclude => '{{a,b},{c,d}}');
-SELECT seqrec_score('x', '{}', 'i1', 'no such model');
+SELECT seqrec_score_item('x', '{}', 'i1', 'no such model');
 
--- Integer ids.
+-- Neighbours pass the filters of recommendations.
+WITH free AS (SELECT * FROM seqrec_similar_items('i5', 300, 'shop')),
+filtered AS (SELECT * FROM seqrec_similar_items('i5', 300, 'shop', exclude => ARRAY['i1', 'i2', 'never'],
+                                                candidates => ARRAY['i1', 'i2', 'i3', 'i4', 'i5', 'i6', 'nothing'], min_score => -0.9))
+SELECT array_agg(item_id ORDER BY rank) = (SELECT array_agg(item_id ORDER BY rank) FROM free WHERE item_id IN ('i3', 'i4', 'i6') AND score >= -0.9) AS same_items,
+       bool_and(score IN (SELECT score FROM free f WHERE f.item_id = filtered.item_id)) AS same_scores FROM filtered;
+SELECT count(*) = (SELECT count(*) FROM seqrec_similar_items('i5', 300, 'shop') WHERE score >= 0.2) AS good_enough
+FROM seqrec_similar_items('i5', 300, 'shop', min_score => 0.2);
+SELECT count(*) FROM seqrec_similar_items('i5', 10, 'shop', candidates => '{}');
+SELECT seqrec_similar_items('i5', 10, 'shop', min_score => 'NaN');
+
+-- Integer ids are asked with as they are, and answered as text.
 CREATE TABLE numbers AS SELECT substr(user_id, 2)::bigint AS user_id, substr(item_id, 2)::bigint AS item_id, timestamp FROM shop;
 SELECT seqrec_train('numbers', 'numbers', options => '{"epochs": 1, "dim": 16, "max_len": 10}') AS job \gset
 CALL seqrec_wait(:job);
-SELECT count(*), bool_and(pg_typeof(item_id) = 'bigint'::regtype) AS bigints,
-       bool_and(score = seqrec_score(7, ARRAY[1, 2]::bigint[], item_id, 'numbers')) AS same_scores
+SELECT count(*), bool_and(score = seqrec_score_item(7, ARRAY[1, 2]::bigint[], item_id::bigint, 'numbers')) AS same_scores,
+       bool_and(item_id::bigint IN (SELECT n.item_id FROM numbers n)) AS known
 FROM seqrec_recommend(7, ARRAY[1, 2]::bigint[], 5, 'numbers', exclude => ARRAY[3]::bigint[]);
 SELECT count(*) FROM seqrec_similar_items(5, 10, 'numbers');
-SELECT bool_and(because_of IN (1, 2)) AS clicked FROM seqrec_explain(0, ARRAY[1, 2]::bigint[], ARRAY[3, 4]::bigint[], 'numbers') WHERE because_of IS NOT NULL;
+SELECT bool_and(because_of IN ('1', '2')) AS clicked FROM seqrec_explain(0, ARRAY[1, 2]::bigint[], ARRAY[3, 4]::bigint[], 'numbers') WHERE because_of IS NOT NULL;
 SELECT item_id, score IS NULL AS unknown FROM seqrec_score(7, NULL, ARRAY[1, 9999]::bigint[], 'numbers');
 
 -- Parallel workers answer too.
@@ -196,7 +208,7 @@ SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
 ALTER TABLE shop SET (parallel_workers = 2);
-SELECT count(*) > 0 AS some FROM shop WHERE seqrec_score(user_id, NULL, item_id, 'shop') > 0.1;
+SELECT count(*) > 0 AS some FROM shop WHERE seqrec_score_item(user_id, NULL, item_id, 'shop') > 0.1;
 RESET ALL;
 
 SELECT seqrec_drop(model_id) FROM seqrec_models WHERE model IN ('shop', 'numbers');

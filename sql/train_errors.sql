@@ -24,6 +24,8 @@ SELECT seqrec_train('ratings_errors', options => '{"dim": 1000000}');
 SELECT seqrec_train('ratings_errors', options => '{"dim": "64"}');
 SELECT seqrec_train('ratings_errors', options => '{"dim": 20, "heads": 3}');
 SELECT seqrec_train('ratings_errors', options => '{"dropout": -0.1}');
+SELECT seqrec_train('ratings_errors', options => '{"activate": "sometimes"}');
+SELECT seqrec_pin('no such model');
 SELECT seqrec_train('ratings_errors', options => '[]');
 SELECT seqrec_train('ratings_errors', options => NULL);
 SELECT seqrec_train(NULL);

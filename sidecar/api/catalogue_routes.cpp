@@ -79,7 +79,7 @@ void add_titles(Query& query, const TitleTable& titles) {
 }
 
 std::vector<std::string> ids_of(const Request& request) {
-    expect_parameters(request.in_query, {"id"}, "id");
+    expect_parameters(request.in_query, {}, {"id"});
     auto ids = request.in_query.all("id");
     if (ids.size() > kMaxFound)
         refuse_field("id", "may be given " + std::to_string(kMaxFound) + " times at most");

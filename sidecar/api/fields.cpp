@@ -116,12 +116,30 @@ std::int64_t number_in_path(const Request& request, const std::string& name, con
 }
 
 void expect_parameters(const Parameters& parameters, std::initializer_list<std::string_view> names,
-                       std::string_view repeatable) {
+                       std::initializer_list<std::string_view> repeatable) {
     std::set<std::string_view> met;
     for (const auto& [name, value] : parameters) {
+        if (std::ranges::find(repeatable, name) != repeatable.end()) continue;
         if (std::ranges::find(names, name) == names.end()) refuse_unknown_field(name);
-        if (!met.insert(name).second && name != repeatable) refuse_field(name, "is given twice");
+        if (!met.insert(name).second) refuse_field(name, "is given twice");
     }
+}
+
+std::optional<double> number(const Parameters& parameters, const std::string& name) {
+    const std::string* text = parameters.find(name);
+    if (!text) return std::nullopt;
+    double value = 0;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+    if (error != std::errc() || end != text->data() + text->size() || !std::isfinite(value))
+        refuse_field(name, "must be a number");
+    return value;
+}
+
+std::optional<std::vector<std::string>> id_list(const Parameters& parameters, const std::string& name) {
+    if (!parameters.find(name)) return std::nullopt;
+    std::vector<std::string> ids = parameters.all(name);
+    for (const std::string& id : ids) (void)id_text(id, name);
+    return ids;
 }
 
 std::int64_t whole_number(const Parameters& parameters, const std::string& name, std::int64_t low,

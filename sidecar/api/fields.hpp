@@ -43,13 +43,17 @@ std::int64_t whole_number(const nlohmann::json& value, const std::string& field,
 std::int64_t number_in_path(const Request& request, const std::string& name, const char* kind,
                             const char* detail);
 
-/// Refuses parameters of other names, and a name given twice unless it is `repeatable`.
-/// 拒绝其他名称的参数，以及除 repeatable 之外重复给出的名称。
+/// Refuses parameters of other names, and one of `names` given twice.
+/// 拒绝其他名称的参数，以及 names 中重复给出的名称。
 void expect_parameters(const Parameters& parameters, std::initializer_list<std::string_view> names,
-                       std::string_view repeatable = {});
+                       std::initializer_list<std::string_view> repeatable = {});
 /// A parameter's whole number; `fallback` when it is not there. 整数参数；未给出时为 fallback。
 std::int64_t whole_number(const Parameters& parameters, const std::string& name, std::int64_t low,
                           std::int64_t high, std::int64_t fallback);
+/// A parameter's number; nothing when it is not there. 数值参数；未给出时为空。
+std::optional<double> number(const Parameters& parameters, const std::string& name);
+/// All ids of a parameter; nothing when it is not there. 某参数的全部标识；未给出时为空。
+std::optional<std::vector<std::string>> id_list(const Parameters& parameters, const std::string& name);
 /// A parameter's id; nothing when it is not there. 标识参数；未给出时为空。
 std::optional<std::string> id_text(const Parameters& parameters, const std::string& name);
 

@@ -11,7 +11,7 @@ namespace asio = boost::asio;
 
 constexpr Statement kModels = {"seqrec_models", R"sql(
 SELECT pg_catalog.json_build_object('models', coalesce(pg_catalog.json_agg(m), '[]'))::pg_catalog.text
-FROM (SELECT model, model_id, version, kind, active, owner, created_at, n_users, n_items, dim, metrics, config
+FROM (SELECT model, model_id, version, kind, active, pinned, owner, created_at, n_users, n_items, dim, metrics, config
       FROM seqrec_models ORDER BY model_id DESC LIMIT 1000) m
 )sql"};
 // JSON keeps the kinds in the database's order, the default first.

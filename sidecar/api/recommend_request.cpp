@@ -16,14 +16,6 @@ std::optional<std::vector<std::string>> optional_ids(const json& value, const st
     return id_list(value, field, limit);
 }
 
-/// Scores of some kinds have no bounds but those of the type that SQL takes.
-double score(const json& value, const std::string& field) {
-    const double wanted = number(value, field);
-    if (std::abs(wanted) > std::numeric_limits<float>::max())
-        refuse_field(field, "must be a number of single precision");
-    return wanted;
-}
-
 /// Reads a field of an asker, which messages call `field`; false when `name` is none.
 bool read_asker_field(Asker& asker, const std::string& name, const std::string& field, const json& value) {
     if (name == "user_id")
@@ -47,7 +39,7 @@ bool read_wish_field(Wish& wish, const std::string& name, const json& value) {
     else if (name == "candidate_item_ids")
         wish.candidates = optional_ids(value, name, kMaxItems);
     else if (name == "min_score")
-        wish.min_score = score(value, name);
+        wish.min_score = checked_min_score(number(value, name), name);
     else if (name == "with_scores")
         wish.with_scores = boolean(value, name);
     else
@@ -76,6 +68,12 @@ std::vector<Asker> read_askers(const json& value, const std::string& field) {
 }
 
 }  // namespace
+
+double checked_min_score(double wanted, const std::string& field) {
+    if (std::abs(wanted) > std::numeric_limits<float>::max())
+        refuse_field(field, "must be a number of single precision");
+    return wanted;
+}
 
 RecommendRequest parse_recommend_request(std::string_view body, std::string_view default_model) {
     const json object = parse_object(body);

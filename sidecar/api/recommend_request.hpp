@@ -42,6 +42,9 @@ inline constexpr std::size_t kMaxItems = 10000;  // of exclude_item_ids and cand
 inline constexpr std::size_t kMaxAskers = 1000;
 inline constexpr int kMaxTopK = 1000;
 
+/// min_score, from wherever it came. 检查 min_score 的范围。
+double checked_min_score(double wanted, const std::string& field);
+
 /// Read a body. Throw Problem 400: not JSON, nested too deep, a field that is missing, unknown, given twice,
 /// of the wrong type or out of range, each named. 解析请求体。出错时抛出 Problem 400：非
 /// JSON、嵌套过深、字段缺失、未知、重复、类型错误或超出范围，并指明字段名。

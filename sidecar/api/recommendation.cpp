@@ -1,7 +1,5 @@
 #include "api/recommendation.hpp"
 
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -28,9 +26,9 @@ FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $4:
      LATERAL (SELECT pg_catalog.array_agg(r.because_of ORDER BY r.place) AS because_of,
                      pg_catalog.array_agg(r.contribution ORDER BY r.place) AS contributions,
                      pg_catalog.array_agg(r.source ORDER BY r.place) AS sources
-              FROM seqrec_explain(($1::pg_catalog.text[])[1],
-                                  CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::pg_catalog.text[] END,
-                                  a.item_ids, $5::pg_catalog.text)
+              FROM seqrec_explain(($1::pg_catalog.text[])[1]::seqrec.id,
+                                  (CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::pg_catalog.text[] END)::seqrec.id[],
+                                  a.item_ids::seqrec.id[], $5::pg_catalog.text)
                    WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e
 )sql"};
 
@@ -44,16 +42,6 @@ constexpr std::string_view kGiveClicks = "Give recent_clicks ([] for none), or s
 // row.
 constexpr Rule kHistoryRules[] = {{"42", 422, kNoHistory, "", kGiveClicks},
                                   {"", 422, kNoHistory, "the user's own rows can't be read", kGiveClicks}};
-
-Parameter array_parameter(const std::optional<std::vector<std::string>>& ids) {
-    if (!ids) return {std::nullopt, true};
-    return {encode_array(*ids), true};
-}
-
-std::string number_text(double number) {
-    std::array<char, 32> digits{};
-    return {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr};
-}
 
 void add_askers(Query& query, std::span<const Asker> askers) {
     std::vector<std::string> users, clicks;
@@ -78,7 +66,7 @@ void add_wish(Query& query, const Wish& wish) {
     parameters.push_back(
         {wish.exclude_seen ? std::optional<std::string>(*wish.exclude_seen ? "t" : "f") : std::nullopt});
     parameters.push_back(array_parameter(wish.candidates));
-    parameters.push_back({wish.min_score ? std::optional(number_text(*wish.min_score)) : std::nullopt});
+    parameters.push_back(number_parameter(wish.min_score));
 }
 
 void append_scores(std::string& json, std::string_view array) {

@@ -12,18 +12,24 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr Statement kSimilar = {"seqrec_similar", R"sql(
-SELECT pg_catalog.array_agg(s.similar_item_id ORDER BY s.rank), pg_catalog.array_agg(s.score ORDER BY s.rank),
-       seqrec_unknown_items(ARRAY[$1::pg_catalog.text], $3::pg_catalog.text)
-FROM seqrec_similar_items($1::pg_catalog.text, $2::int, $3::pg_catalog.text) s
+SELECT pg_catalog.array_agg(s.item_id ORDER BY s.rank), pg_catalog.array_agg(s.score ORDER BY s.rank),
+       seqrec_unknown_items(ARRAY[$1::pg_catalog.text]::seqrec.id[], $3::pg_catalog.text)
+FROM seqrec_similar_items($1::pg_catalog.text::seqrec.id, $2::int, $3::pg_catalog.text, $4::pg_catalog.text[]::seqrec.id[],
+                          $5::pg_catalog.text[]::seqrec.id[], $6::real) s
 )sql"};
 
 Query similar_query(const Request& request, const Config& config) {
-    expect_parameters(request.in_query, {"top_k", "model"});
-    const auto top_k = whole_number(request.in_query, "top_k", 1, kMaxTopK, 10);
+    const Parameters& given = request.in_query;
+    expect_parameters(given, {"top_k", "model", "min_score"}, {"exclude_item_ids", "candidate_item_ids"});
+    auto min_score = number(given, "min_score");
+    if (min_score) min_score = checked_min_score(*min_score, "min_score");
     return {&kSimilar,
             {{id_text(request.in_path, "item_id")},
-             {std::to_string(top_k)},
-             {id_text(request.in_query, "model").value_or(config.model)}}};
+             {std::to_string(whole_number(given, "top_k", 1, kMaxTopK, 10))},
+             {id_text(given, "model").value_or(config.model)},
+             array_parameter(id_list(given, "exclude_item_ids")),
+             array_parameter(id_list(given, "candidate_item_ids")),
+             number_parameter(min_score)}};
 }
 
 std::string similar_json(const Rows& rows) {

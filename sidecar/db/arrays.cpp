@@ -1,6 +1,8 @@
 #include "db/arrays.hpp"
 
+#include <array>
 #include <bit>
+#include <charconv>
 
 namespace seqrec::sidecar {
 namespace {
@@ -101,6 +103,18 @@ std::vector<float> decode_reals(std::string_view array) {
                                                              : 0);
     });
     return values;
+}
+
+Parameter array_parameter(const std::optional<std::vector<std::string>>& texts) {
+    if (!texts) return {std::nullopt, true};
+    return {encode_array(*texts), true};
+}
+
+Parameter number_parameter(std::optional<double> number) {
+    if (!number) return {};
+    std::array<char, 32> digits{};
+    return {
+        std::string(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), *number).ptr)};
 }
 
 }  // namespace seqrec::sidecar

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "db/query.hpp"
+
 namespace seqrec::sidecar {
 
 /// A one-dimensional text[]; `values` must be UTF-8 without zero bytes. 一维 text[]；values 须为不含零字节的
@@ -27,5 +29,10 @@ void append_array(std::string& array, std::string_view more);
 std::vector<std::optional<std::string_view>> decode_texts(std::string_view array);
 /// The elements of a real[]; NULL as 0. real[] 的元素，NULL 为 0。
 std::vector<float> decode_reals(std::string_view array);
+
+/// An array of texts as a parameter, and a number; NULL without one.
+/// 文本数组参数与数值参数；未给出时为 NULL。
+Parameter array_parameter(const std::optional<std::vector<std::string>>& texts);
+Parameter number_parameter(std::optional<double> number);
 
 }  // namespace seqrec::sidecar

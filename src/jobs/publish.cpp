@@ -284,10 +284,19 @@ bool find_owner(const char* name, Oid* owner, std::int64_t but_version) {
 }
 
 void activate_version(std::int64_t model_id, const char* name) {
-    run_sql("UPDATE seqrec.models SET active = false WHERE name = $1 AND active AND model_id <> $2",
-            {text_param(name), bigint_param(model_id)});
-    run_sql("UPDATE seqrec.models SET active = true WHERE model_id = $1 AND NOT active",
-            {bigint_param(model_id)});
+    run_sql(
+        "UPDATE seqrec.models SET active = false, pinned = false "
+        "WHERE name = $1 AND (active OR pinned) AND model_id <> $2",
+        {text_param(name), bigint_param(model_id)});
+    run_sql(
+        "UPDATE seqrec.models SET active = true, pinned = false WHERE model_id = $1 AND (NOT active OR "
+        "pinned)",
+        {bigint_param(model_id)});
+}
+
+bool pin_active_version(const char* name) {
+    return run_sql("UPDATE seqrec.models SET pinned = true WHERE name = $1 AND active", {text_param(name)}) ==
+           1;
 }
 
 void delete_version(std::int64_t model_id, const char* version) {
@@ -303,8 +312,9 @@ void delete_old_versions(const char* name) {
     const RoleScope scope = spi_enter();
     lock_model(name);
     const auto rows = run_sql(
-        "SELECT model_id, version::text FROM seqrec.models WHERE name = $1 AND NOT active "
-        "ORDER BY model_id DESC OFFSET $2",
+        "SELECT model_id, version::text FROM "
+        "  (SELECT *, max(model_id) OVER () AS latest FROM seqrec.models WHERE name = $1) m "
+        "WHERE NOT active AND NOT pinned AND (model_id < latest OR $2 > 0) ORDER BY model_id DESC OFFSET $2",
         {text_param(name), int_param(settings::keep_versions - 1)});
     SPITupleTable* table = SPI_tuptable;
     for (std::uint64_t row = 0; row < rows; ++row) {
@@ -314,6 +324,90 @@ void delete_old_versions(const char* name) {
     }
     spi_leave(scope);
 }
+
+namespace {
+
+// --- whether a new version is activated ---
+
+struct ActiveVersion {
+    bool exists, pinned;
+    std::int64_t model_id;
+    const char* version;
+};
+
+ActiveVersion find_active(const char* name) {
+    const bool found =
+        run_sql("SELECT model_id, version, pinned FROM seqrec.models WHERE name = $1 AND active",
+                {text_param(name)}) == 1;
+    if (!found) return {};
+    return {true, spi_text(0, 3)[0] == 't', spi_bigint(0, 1), spi_text(0, 2)};
+}
+
+/// What the trainer found when it ranked the held-out rows with the active version too.
+struct Comparison {
+    bool made;
+    const char* with;  // the version
+    double difference, error;
+};
+
+Comparison read_comparison(std::int64_t model_id) {
+    const auto rows = run_sql(
+        "SELECT metrics->>'compared_version', metrics->>'ndcg@10_difference', "
+        "metrics->>'ndcg@10_standard_error' "
+        "FROM seqrec.models WHERE model_id = $1 AND jsonb_typeof(metrics->'ndcg@10_difference') = 'number' "
+        "AND jsonb_typeof(metrics->'ndcg@10_standard_error') = 'number' AND metrics ? 'compared_version'",
+        {bigint_param(model_id)});
+    if (rows != 1) return {};
+    return {true, spi_text(0, 1), strtod(spi_text(0, 2), nullptr), strtod(spi_text(0, 3), nullptr)};
+}
+
+struct Decision {
+    bool activates;
+    const char* told;  // null where it is what everybody expects
+};
+
+Decision decide_better(const ActiveVersion& active, const Comparison& found) {
+    if (!found.made) return {true, "the version was activated without being compared with the active one"};
+    if (strcmp(found.with, active.version) != 0)
+        return {false, psprintf("the version was not activated: version " INT64_FORMAT
+                                " has been activated since the training began",
+                                active.model_id)};
+    if (found.difference >= -found.error) return {true, nullptr};
+    return {
+        false,
+        psprintf("the version was not activated: its NDCG@10 is %.4f lower than that of version " INT64_FORMAT
+                 ", with a standard error of %.4f",
+                 -found.difference, active.model_id, found.error)};
+}
+
+/// Under the lock on the name, so that nobody activates or pins meanwhile.
+Decision decide(const char* wanted, const ActiveVersion& active, std::int64_t model_id) {
+    if (strcmp(wanted, "never") == 0) return {false, "the version was not activated: activate is \"never\""};
+    if (active.pinned)
+        return {false, psprintf("the version was not activated: version " INT64_FORMAT " is pinned",
+                                active.model_id)};
+    if (strcmp(wanted, "better") != 0) return {true, nullptr};
+    if (!active.exists) return {true, "the version was activated: there was none to compare it with"};
+    return decide_better(active, read_comparison(model_id));
+}
+
+const char* wanted_activation(const Job& job) {
+    return guarded(
+        [&] { return palloc_copy(nlohmann::json::parse(to_utf8(job.options)).value("activate", "always")); });
+}
+
+void activate_as_asked(const Job& job, MemoryContext outside, Published* published) {
+    const Decision decision = decide(wanted_activation(job), find_active(job.model), published->model_id);
+    published->activated = decision.activates;
+    if (decision.activates) activate_version(published->model_id, job.model);
+    if (!decision.told) return;
+    published->told = MemoryContextStrdup(
+        outside, decision.activates ? decision.told
+                                    : psprintf("%s. SELECT seqrec_activate(" INT64_FORMAT ") activates it.",
+                                               decision.told, published->model_id));
+}
+
+}  // namespace
 
 Published publish_model(const Job& job, const char* folder, const char* export_metrics) {
     using Clock = std::chrono::steady_clock;
@@ -361,10 +455,12 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
             // it may make this one wait, but not fail.
             lock_model(job.model);
             keep_owner(job, result.model_id);
-            activate_version(result.model_id, job.model);
-            result.metrics = MemoryContextStrdup(outside, all.c_str());
+            activate_as_asked(job, outside, &result);
             result.version = MemoryContextStrdup(outside, result.version);
         });
+        metrics["activated"] = result.activated;
+        const std::string told = json_text(metrics);
+        postgres([&] { result.metrics = MemoryContextStrdup(outside, told.c_str()); });
         return result;
     });
     spi_leave(scope);

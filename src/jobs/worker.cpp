@@ -100,8 +100,8 @@ bool wait_for_caller(const Order& order, Job* job) {
 }
 
 /// Reads the table in one short READ ONLY transaction, with the memory that maintenance may use for its sort.
-/// What it measured is in the job's row at once, and is returned for the model's.
-const char* run_export(const Job& job, const char* folder) {
+/// What it measured is in the job's row at once.
+void run_export(const Job& job, const char* folder) {
     enter_state("exporting");
     begin_transaction();
     XactReadOnly = true;
@@ -117,10 +117,15 @@ const char* run_export(const Job& job, const char* folder) {
                            counts.skipped),
                  errhint("A model is learnt from rows of user, item and time.")));
     begin_transaction();
-    const char* metrics = MemoryContextStrdup(job_memory, export_metrics(counts));
-    add_job_metrics(current_job, metrics);
+    add_job_metrics(current_job, export_metrics(counts));
     end_transaction();
-    return metrics;
+}
+
+/// A version's snapshot, whole and where the trainer finds it: built when it is missing. Inside a transaction.
+const char* snapshot_for_trainer(std::int64_t model_id, const char* version) {
+    const Snapshot* snapshot = open_snapshot(model_id, version);
+    guarded([&] { delete snapshot; });
+    return snapshot_path(version);
 }
 
 /// The snapshot of the version that the options ask to start from, built when it is missing; null without
@@ -140,14 +145,33 @@ const char* find_start(const Job& job) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("the model version to start from, %s, has been dropped", version),
                         errhint("Call seqrec_train again with another init_from.")));
-    const Snapshot* snapshot =
-        open_snapshot(model_id, version);  // makes sure that the file is there and whole
-    guarded([&] { delete snapshot; });
-    return snapshot_path(version);
+    return snapshot_for_trainer(model_id, version);
+}
+
+bool is_compared(const Job& job) {
+    return guarded(
+        [&] { return nlohmann::json::parse(to_utf8(job.options)).value("activate", "always") == "better"; });
+}
+
+/// The snapshot of the active version, for the trainer to rank the held-out rows with; empty when there is
+/// none, or none is asked for. Which one it was is kept in the job's metrics: at the end another one may be
+/// active. Inside a transaction.
+const char* find_active(const Job& job) {
+    if (!is_compared(job)) return "";
+    const MemoryContext outside = CurrentMemoryContext;
+    const RoleScope scope = spi_enter();
+    const bool found = run_sql("SELECT model_id, version FROM seqrec.models WHERE name = $1 AND active",
+                               {text_param(job.model)}) == 1;
+    const std::int64_t model_id = found ? spi_bigint(0, 1) : 0;
+    const char* version = found ? MemoryContextStrdup(outside, spi_text(0, 2)) : nullptr;
+    spi_leave(scope);
+    if (!found) return "";
+    add_job_metrics(job.key, psprintf("{\"compared_version\": \"%s\"}", version));
+    return snapshot_for_trainer(model_id, version);
 }
 
 /// The job as the trainer reads it. Inside a transaction: outside of one no encoding is converted.
-const char* job_text(const Job& job, const char* folder) {
+const char* job_text(const Job& job, const char* folder, const char* compare) {
     const char* init = find_start(job);
     return guarded([&] {
         const std::string base(folder);
@@ -155,6 +179,7 @@ const char* job_text(const Job& job, const char* folder) {
                                       {"model", base + "/model.safetensors"},
                                       {"checkpoint", base + "/checkpoint"},
                                       {"init", init ? init : ""},
+                                      {"compare", compare},
                                       {"kind", job.kind},
                                       {"options", nlohmann::json::parse(to_utf8(job.options))}};
         return palloc_copy(json_text(value));
@@ -229,13 +254,49 @@ bool handle_line(const char* sent) {
     return false;
 }
 
+/// Runs one part of the worker; what an ERROR says is returned, after its transaction has been aborted.
+template <typename Body>
+const ErrorData* attempt(Body body) {
+    ErrorData* volatile error = nullptr;
+    PG_TRY();
+    { body(); }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(job_memory);
+        error = CopyErrorData();
+        HOLD_INTERRUPTS();  // a second cancel must not keep the first from being recorded
+        EmitErrorReport();
+        FlushErrorState();
+        AbortOutOfAnyTransaction();
+        MemoryContextSwitchTo(job_memory);
+        kill_trainer();
+        RESUME_INTERRUPTS();
+        QueryCancelPending = false;
+    }
+    PG_END_TRY();
+    return error;
+}
+
+/// Without an active version that can be read there is no comparison, but there is a training.
+const char* try_find_active(const Job& job) {
+    const char* path = "";
+    const ErrorData* error = attempt([&] {
+        begin_transaction();
+        path = MemoryContextStrdup(job_memory, find_active(job));
+        end_transaction();
+    });
+    if (error && error->sqlerrcode == ERRCODE_QUERY_CANCELED) ReThrowError(const_cast<ErrorData*>(error));
+    return error ? "" : path;
+}
+
 /// Runs the trainer to its end. No transaction is open but for the moments when a line is stored.
 void run_trainer(const Job& job, const char* folder) {
     enter_state("training");
     const char* job_path = psprintf("%s/job.json", folder);
     const char* log_path = psprintf("%s/trainer.log", folder);
+    const char* compare = try_find_active(job);
     begin_transaction();
-    const char* text = MemoryContextStrdup(job_memory, job_text(job, folder));
+    const char* text = MemoryContextStrdup(job_memory, job_text(job, folder, compare));
     end_transaction();
     write_job_file(text, job_path);
     start_trainer(job_path, log_path);
@@ -267,10 +328,19 @@ void expect_model(const Job& job, const char* folder) {
                  errhint("Install the seqrec-trainer that belongs to this version of the extension.")));
 }
 
-void run_publish(const Job& job, const char* folder, const char* export_metrics) {
+/// A text as the event of the trainer that it would be.
+const char* warning_line(const char* message) {
+    return guarded([&] { return palloc_copy(json_text({{"message", to_utf8(message)}})); });
+}
+
+/// With the metrics that are in the job's row by now.
+void run_publish(const Job& job, const char* folder) {
     enter_state("publishing");
     begin_transaction();
-    const Published published = publish_model(job, folder, export_metrics);
+    Job now = job;
+    (void)read_job(job.key, &now);
+    const Published published = publish_model(job, folder, now.export_metrics);
+    if (published.told) add_job_warning(job.key, warning_line(published.told));
     set_job_done(job.key, published.model_id, published.metrics);
     end_transaction();
 }
@@ -290,12 +360,12 @@ void run_job(const Order& order) {
     const bool is_exported = has_dataset(folder, job);
     const bool is_trained = is_exported && has_model(folder, job);
     end_transaction();
-    const char* metrics = is_exported ? job.export_metrics : run_export(job, folder);
+    if (!is_exported) run_export(job, folder);
     if (!is_trained) {
         run_trainer(job, folder);
         expect_model(job, folder);
     }
-    run_publish(job, folder, metrics);
+    run_publish(job, folder);
 }
 
 /// Writes down why a job ended. The transaction that failed has been aborted. A model that is trained is kept.
@@ -328,29 +398,6 @@ void prune(const char* model) {
     begin_transaction();
     delete_old_versions(model);
     end_transaction();
-}
-
-/// Runs one part of the worker; what an ERROR says is returned, after its transaction has been aborted.
-template <typename Body>
-const ErrorData* attempt(Body body) {
-    ErrorData* volatile error = nullptr;
-    PG_TRY();
-    { body(); }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(job_memory);
-        error = CopyErrorData();
-        HOLD_INTERRUPTS();  // a second cancel must not keep the first from being recorded
-        EmitErrorReport();
-        FlushErrorState();
-        AbortOutOfAnyTransaction();
-        MemoryContextSwitchTo(job_memory);
-        kill_trainer();
-        RESUME_INTERRUPTS();
-        QueryCancelPending = false;
-    }
-    PG_END_TRY();
-    return error;
 }
 
 /// The job comes first: what fails after it is in the server's log, and is done by the next job.

@@ -12,7 +12,7 @@ void begin_answering(Wish& wish, std::span<SqlAsker> askers) {
     open_for_answering(wish, askers);
 }
 
-void open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
+const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
     ServingModel& model = serving_model(wish.model.data(), wish.model.size());
     for (SqlAsker& asker : askers) canonicalize(asker, model);
     canonicalize(wish.exclude.view(), model.item_type);
@@ -23,6 +23,7 @@ void open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
         work.answers.clear();
         work.recommender = std::make_unique<const Recommender>(*model.snapshot, work.request, work.poll);
     });
+    return model;
 }
 
 std::span<SqlAsker> askers_of(const IdArray& users) {

@@ -31,7 +31,7 @@ void begin_answering(Wish& wish, std::span<SqlAsker> askers);
 
 /// The part of it that comes after the histories, for who reads those differently.
 /// 其中读取历史记录之后的部分，供以其他方式读取者使用。
-void open_for_answering(Wish& wish, std::span<SqlAsker> askers);
+const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers);
 
 /// An asker for each user, in palloc'd memory; their clicks are not given yet.
 /// 为每个用户建立一个请求者（palloc 分配），尚未给出点击。

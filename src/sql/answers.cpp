@@ -54,8 +54,8 @@ void share_clicks(const Counts& counts, IdArray clicks, std::span<SqlAsker> aske
 /// Arguments 0 to 2: users, click_counts, clicks.
 std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
     IdArray users{}, clicks{};
-    if (!PG_ARGISNULL(0)) users = id_array(PG_GETARG_DATUM(0), TEXTOID, "user_ids", kMostAskers, Nulls::Kept);
-    if (!PG_ARGISNULL(2)) clicks = id_array(PG_GETARG_DATUM(2), TEXTOID, "clicks", kMostIds, Nulls::Kept);
+    if (!PG_ARGISNULL(0)) users = id_array(PG_GETARG_DATUM(0), "user_ids", kMostAskers, Nulls::Kept);
+    if (!PG_ARGISNULL(2)) clicks = id_array(PG_GETARG_DATUM(2), "clicks", kMostIds, Nulls::Kept);
     const Counts counts = read_counts(fcinfo, 1);
     if (counts.size != users.count) counts_misfit();
     const std::span<SqlAsker> all = askers_of(users);
@@ -71,7 +71,7 @@ Datum text_array(Datum* elements, std::size_t count) {
 Datum item_ids(const Answer& answer) {
     auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * answer.items.size()));
     for (std::size_t i = 0; i < answer.items.size(); ++i)
-        elements[i] = indexed_id(work.model->snapshot->items(), answer.items[i].item, TEXTOID);
+        elements[i] = indexed_id(work.model->snapshot->items(), answer.items[i].item);
     return text_array(elements, answer.items.size());
 }
 
@@ -87,7 +87,7 @@ Datum unknown_items(const SqlAsker& asker, const Answer& answer) {
     std::size_t count = 0;
     for (const std::uint32_t position : answer.unknown_clicks)
         if (const std::string_view id = asker.clicks.ids[position]; asker.clicks_given && id.data())
-            elements[count++] = id_datum(id, TEXTOID);
+            elements[count++] = id_datum(id);
     return text_array(elements, count);
 }
 
@@ -132,11 +132,10 @@ PG_FUNCTION_INFO_V1(seqrec_answers);
 Datum seqrec_answers(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::span<SqlAsker> askers = read_askers(fcinfo);
-    Wish wish = read_wish(fcinfo, 3, TEXTOID);
+    Wish wish = read_wish(fcinfo, 3);
     for (SqlAsker& asker : askers) try_missing_clicks(asker, wish.model);
     open_for_answering(wish, askers);
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    ReturnSetInfo* info = begin_rows(fcinfo);
     answer_in_blocks(askers,
                      [&](std::size_t i, const Answer& answer) { put_answer(info, askers[i], answer); });
     return (Datum)0;

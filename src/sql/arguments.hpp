@@ -1,4 +1,4 @@
-// Ids out of SQL arguments, as text whatever their type. PostgreSQL code: may ereport.
+// Ids out of SQL arguments, which are of the type seqrec.id (id_type.hpp) or text: the same bytes. PostgreSQL code: may ereport.
 #pragma once
 
 #include <cstdint>
@@ -26,17 +26,13 @@ struct IdArray {
     std::span<std::string_view> view() { return {ids, static_cast<std::size_t>(count)}; }
 };
 
-/// A bigint's digits. bigint 的数字文本。
-std::string_view bigint_id(std::int64_t value);
-/// A text's bytes. text 的字节。
+/// The bytes of a text or a seqrec.id. text 或 seqrec.id 的字节。
 std::string_view text_id(Datum value);
-/// A text or a bigint, as `type` says. 按 type 读取 text 或 bigint。
-std::string_view any_id(Datum value, Oid type);
-/// The elements of a one-dimensional text[] or bigint[]; ERROR when there are more than `limit`. `name` is
-/// the argument's. A NULL among them is left out, or kept as a default string_view.
-/// 一维数组的元素；超过 limit 个则报错。NULL 元素被略去，或以默认 string_view 保留。
 enum class Nulls : std::uint8_t { LeftOut, Kept };
-IdArray id_array(Datum array, Oid type, const char* name, int limit, Nulls nulls = Nulls::LeftOut);
+/// The elements of a one-dimensional array; ERROR when there are more than `limit`. `name` is the argument's.
+/// A NULL among them is left out, or kept as a default string_view.
+/// 一维数组的元素；超过 limit 个则报错。NULL 元素被略去，或以默认 string_view 保留。
+IdArray id_array(Datum array, const char* name, int limit, Nulls nulls = Nulls::LeftOut);
 
 inline constexpr int kMostItems = 10000;    ///< k; a longer list is a ranking of the catalogue
 inline constexpr int kMostClicks = 100000;  ///< only the last max_len count
@@ -54,7 +50,7 @@ struct SqlAsker {
 };
 
 /// Arguments 0 and 1: user and clicks. 读取前两个参数：用户与点击。
-SqlAsker read_asker(FunctionCallInfo fcinfo, Oid type);
+SqlAsker read_asker(FunctionCallInfo fcinfo);
 
 /// What is wanted, from SQL. SQL 参数中的请求内容。
 struct Wish {
@@ -71,7 +67,10 @@ struct Wish {
 
 /// Arguments `first` to `first + 5`: k, model, exclude, exclude_seen, candidates, min_score.
 /// 依次读取六个参数：k、model、exclude、exclude_seen、candidates、min_score。
-Wish read_wish(FunctionCallInfo fcinfo, int first, Oid type);
+Wish read_wish(FunctionCallInfo fcinfo, int first);
+/// Arguments `first` to `first + 4`: the same without exclude_seen, which is of users.
+/// 依次读取五个参数：同上，但没有针对用户的 exclude_seen。
+Wish read_item_wish(FunctionCallInfo fcinfo, int first);
 
 /// k from argument `number`; ERROR unless it is 1 to kMostItems. 读取并检查 k。
 int read_k(FunctionCallInfo fcinfo, int number);

@@ -34,40 +34,38 @@ void explain_items(const ServingModel& model, const SqlAsker& asker, const IdArr
                       check_for_interrupts);
 }
 
-void put_unknown(ReturnSetInfo* info, std::string_view item, Oid type) {
-    Datum values[4] = {id_datum(item, type)};
+void put_unknown(ReturnSetInfo* info, std::string_view item) {
+    Datum values[4] = {id_datum(item)};
     bool nulls[4] = {false, true, true, true};
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-void put_reason(ReturnSetInfo* info, const Snapshot& snapshot, std::string_view item, const Reason& reason,
-                Oid type) {
+void put_reason(ReturnSetInfo* info, const Snapshot& snapshot, std::string_view item, const Reason& reason) {
     const bool named = reason.click >= 0;
-    Datum values[4] = {
-        id_datum(item, type), named ? indexed_id(snapshot.items(), reason.click, type) : (Datum)0,
-        Float4GetDatum(reason.contribution), CStringGetTextDatum(source_name(reason.source).data())};
+    Datum values[4] = {id_datum(item), named ? indexed_id(snapshot.items(), reason.click) : (Datum)0,
+                       Float4GetDatum(reason.contribution),
+                       CStringGetTextDatum(source_name(reason.source).data())};
     bool nulls[4] = {false, !named, false, false};
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-Datum explain_rows(FunctionCallInfo fcinfo, Oid type) {
+Datum explain_rows(FunctionCallInfo fcinfo) {
     const std::string_view name = read_model(fcinfo, 3);
-    SqlAsker asker = read_asker(fcinfo, type);
+    SqlAsker asker = read_asker(fcinfo);
     IdArray items{};
-    if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), type, "item_ids", kMostItems);
+    if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), "item_ids", kMostItems);
     if (items.count > 0) read_missing_clicks(asker, name);
     const ServingModel& model = serving_model(name.data(), name.size());
     canonicalize(asker, model);
     canonicalize(items.view(), model.item_type);
     guarded([&] { explain_items(model, asker, items); });
-    InitMaterializedSRF(fcinfo, 0);
-    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    ReturnSetInfo* info = begin_rows(fcinfo);
     std::size_t next = 0;
     for (int i = 0; i < items.count; ++i) {
         if (indexes[static_cast<std::size_t>(i)] < 0)
-            put_unknown(info, items.ids[i], type);
+            put_unknown(info, items.ids[i]);
         else
-            put_reason(info, *model.snapshot, items.ids[i], reasons[next++], type);
+            put_reason(info, *model.snapshot, items.ids[i], reasons[next++]);
     }
     return (Datum)0;
 }
@@ -77,9 +75,6 @@ Datum explain_rows(FunctionCallInfo fcinfo, Oid type) {
 
 extern "C" {
 
-PG_FUNCTION_INFO_V1(seqrec_explain_text);
-Datum seqrec_explain_text(PG_FUNCTION_ARGS) { return seqrec::explain_rows(fcinfo, TEXTOID); }
-
-PG_FUNCTION_INFO_V1(seqrec_explain_bigint);
-Datum seqrec_explain_bigint(PG_FUNCTION_ARGS) { return seqrec::explain_rows(fcinfo, INT8OID); }
+PG_FUNCTION_INFO_V1(seqrec_explain);
+Datum seqrec_explain(PG_FUNCTION_ARGS) { return seqrec::explain_rows(fcinfo); }
 }

@@ -51,7 +51,9 @@ json choices_of(std::string_view choices) {
 
 /// As a JSON schema would say it; a default of null is decided from the data.
 json describe(const OptionSpec& spec) {
-    json option = {{"type", type_name(spec.type)}, {"default", json::parse(spec.default_json)}, {"meaning", spec.meaning}};
+    json option = {{"type", type_name(spec.type)},
+                   {"default", json::parse(spec.default_json)},
+                   {"meaning", spec.meaning}};
     if (spec.type == OptionType::Integer || spec.type == OptionType::Real) {
         option["minimum"] = spec.minimum;
         option["maximum"] = spec.maximum;
@@ -71,7 +73,9 @@ void collect_rows() {
     for (const Kind* kind : kinds()) rows.push_back(row_of(*kind));
 }
 
-Datum jsonb_datum(const std::string& text) { return DirectFunctionCall1(jsonb_in, CStringGetDatum(text.c_str())); }
+Datum jsonb_datum(const std::string& text) {
+    return DirectFunctionCall1(jsonb_in, CStringGetDatum(text.c_str()));
+}
 
 }  // namespace
 }  // namespace seqrec

@@ -61,7 +61,7 @@ std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
     if (PG_ARGISNULL(0))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("user_ids must not be NULL"),
                         errhint("Give an empty array for no users; a NULL in it is somebody unknown.")));
-    const IdArray users = id_array(PG_GETARG_DATUM(0), TEXTOID, "user_ids", kMostAskers, Nulls::Kept);
+    const IdArray users = id_array(PG_GETARG_DATUM(0), "user_ids", kMostAskers, Nulls::Kept);
     const std::span<SqlAsker> all = askers_of(users);
     if (!PG_ARGISNULL(1)) read_clicks(PG_GETARG_JSONB_P(1), all);
     return all;
@@ -69,14 +69,14 @@ std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
 
 /// The rows of one asker of a batch.
 void put_batch_rows(ReturnSetInfo* info, std::size_t request, const SqlAsker& asker, const Answer& answer) {
-    const Datum user = asker.user.data() ? id_datum(asker.user, TEXTOID) : (Datum)0;
+    const Datum user = asker.user.data() ? id_datum(asker.user) : (Datum)0;
     const Datum source = CStringGetTextDatum(source_of(asker, answer));
     int rank = 0;
     for (const ScoredItem& item : answer.items) {
         Datum values[6] = {Int32GetDatum(static_cast<std::int32_t>(request)),
                            user,
                            Int32GetDatum(++rank),
-                           indexed_id(work.model->snapshot->items(), item.item, TEXTOID),
+                           indexed_id(work.model->snapshot->items(), item.item),
                            Float4GetDatum(item.score),
                            source};
         bool nulls[6] = {false, !asker.user.data()};
@@ -87,10 +87,10 @@ void put_batch_rows(ReturnSetInfo* info, std::size_t request, const SqlAsker& as
 /// The rows of one user of the model.
 void put_user_rows(ReturnSetInfo* info, std::int32_t user, const Answer& answer) {
     const Snapshot& snapshot = *work.model->snapshot;
-    const Datum id = indexed_id(snapshot.users(), user, TEXTOID);
+    const Datum id = indexed_id(snapshot.users(), user);
     int rank = 0;
     for (const ScoredItem& item : answer.items) {
-        Datum values[4] = {id, Int32GetDatum(++rank), indexed_id(snapshot.items(), item.item, TEXTOID),
+        Datum values[4] = {id, Int32GetDatum(++rank), indexed_id(snapshot.items(), item.item),
                            Float4GetDatum(item.score)};
         bool nulls[4] = {};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
@@ -106,10 +106,9 @@ PG_FUNCTION_INFO_V1(seqrec_recommend_batch);
 Datum seqrec_recommend_batch(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::span<SqlAsker> askers = read_askers(fcinfo);
-    Wish wish = read_wish(fcinfo, 2, TEXTOID);
+    Wish wish = read_wish(fcinfo, 2);
     begin_answering(wish, askers);
-    InitMaterializedSRF(fcinfo, 0);
-    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    ReturnSetInfo* info = begin_rows(fcinfo);
     answer_in_blocks(
         askers, [&](std::size_t i, const Answer& answer) { put_batch_rows(info, i + 1, askers[i], answer); });
     return (Datum)0;
@@ -118,10 +117,9 @@ Datum seqrec_recommend_batch(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(seqrec_recommend_all);
 Datum seqrec_recommend_all(PG_FUNCTION_ARGS) {
     using namespace seqrec;
-    Wish wish = read_wish(fcinfo, 0, TEXTOID);
+    Wish wish = read_wish(fcinfo, 0);
     begin_answering(wish, {});
-    InitMaterializedSRF(fcinfo, 0);
-    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    ReturnSetInfo* info = begin_rows(fcinfo);
     const auto users = static_cast<std::int32_t>(work.model->snapshot->users().size());
     for (std::int32_t at = 0, count; at < users; at += count) {
         count = Min(64, users - at);

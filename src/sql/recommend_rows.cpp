@@ -23,14 +23,13 @@ void tell_fallback() {
              errhint("seqrec_recommend_info() tells this in a column.")));
 }
 
-Datum recommend_rows(FunctionCallInfo fcinfo, Oid type) {
-    SqlAsker asker = read_asker(fcinfo, type);
-    Wish wish = read_wish(fcinfo, 2, type);
+/// The asker of a call, answered into work.answers.
+SqlAsker answer_call(FunctionCallInfo fcinfo) {
+    Wish wish = read_wish(fcinfo, 2);
+    SqlAsker asker = read_asker(fcinfo);
     begin_answering(wish, std::span(&asker, 1));
     answer(std::span(&asker, 1));
-    tell_fallback();
-    put_ranked(fcinfo, *work.model->snapshot, work.answers.front().items, type);
-    return (Datum)0;
+    return asker;
 }
 
 nlohmann::json describe(const SqlAsker& asker, const Answer& answer) {
@@ -57,19 +56,19 @@ nlohmann::json describe(const SqlAsker& asker, const Answer& answer) {
 
 extern "C" {
 
-PG_FUNCTION_INFO_V1(seqrec_recommend_text);
-Datum seqrec_recommend_text(PG_FUNCTION_ARGS) { return seqrec::recommend_rows(fcinfo, TEXTOID); }
-
-PG_FUNCTION_INFO_V1(seqrec_recommend_bigint);
-Datum seqrec_recommend_bigint(PG_FUNCTION_ARGS) { return seqrec::recommend_rows(fcinfo, INT8OID); }
+PG_FUNCTION_INFO_V1(seqrec_recommend);
+Datum seqrec_recommend(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    (void)answer_call(fcinfo);
+    tell_fallback();
+    put_ranked(fcinfo, *work.model->snapshot, work.answers.front().items);
+    return (Datum)0;
+}
 
 PG_FUNCTION_INFO_V1(seqrec_recommend_info);
 Datum seqrec_recommend_info(PG_FUNCTION_ARGS) {
     using namespace seqrec;
-    SqlAsker asker = read_asker(fcinfo, TEXTOID);
-    Wish wish = read_wish(fcinfo, 2, TEXTOID);
-    begin_answering(wish, std::span(&asker, 1));
-    answer(std::span(&asker, 1));
+    const SqlAsker asker = answer_call(fcinfo);
     const char* text = guarded([&] { return from_utf8(json_text(describe(asker, work.answers.front()))); });
     PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 }

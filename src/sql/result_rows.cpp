@@ -1,7 +1,5 @@
 #include "sql/result_rows.hpp"
 
-#include <charconv>
-
 extern "C" {
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -11,16 +9,8 @@ extern "C" {
 
 namespace seqrec {
 
-Datum id_datum(std::string_view id, Oid type) {
-    if (type != INT8OID)
-        return PointerGetDatum(cstring_to_text_with_len(id.data(), static_cast<int>(id.size())));
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), value);
-    if (error != std::errc() || end != id.data() + id.size())
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("item id \"%s\" is not a bigint", pnstrdup(id.data(), id.size())),
-                        errhint("Call the function with ids as text.")));
-    return Int64GetDatum(value);
+Datum id_datum(std::string_view id) {
+    return PointerGetDatum(cstring_to_text_with_len(id.data(), static_cast<int>(id.size())));
 }
 
 Datum reals_datum(std::span<const float> values) {
@@ -30,17 +20,20 @@ Datum reals_datum(std::span<const float> values) {
                                            sizeof(float), true, TYPALIGN_INT));
 }
 
-Datum indexed_id(const IdIndex& ids, std::int32_t index, Oid type) {
-    return id_datum(guarded([&] { return ids.id(index); }), type);
+Datum indexed_id(const IdIndex& ids, std::int32_t index) {
+    return id_datum(guarded([&] { return ids.id(index); }));
 }
 
-void put_ranked(FunctionCallInfo fcinfo, const Snapshot& snapshot, std::span<const ScoredItem> items,
-                Oid type) {
-    InitMaterializedSRF(fcinfo, 0);
-    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+ReturnSetInfo* begin_rows(FunctionCallInfo fcinfo) {
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    return reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+}
+
+void put_ranked(FunctionCallInfo fcinfo, const Snapshot& snapshot, std::span<const ScoredItem> items) {
+    ReturnSetInfo* info = begin_rows(fcinfo);
     int rank = 0;
     for (const ScoredItem& item : items) {
-        Datum values[3] = {Int32GetDatum(++rank), indexed_id(snapshot.items(), item.item, type),
+        Datum values[3] = {Int32GetDatum(++rank), indexed_id(snapshot.items(), item.item),
                            Float4GetDatum(item.score)};
         bool nulls[3] = {};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);

@@ -8,19 +8,24 @@
 
 #include "pg/boundary.hpp"
 
+extern "C" {
+#include "nodes/execnodes.h"
+}
+
 namespace seqrec {
 
-/// The id at an index as a text or bigint value; ERROR when the snapshot turns out to be damaged.
+/// The id at an index as a text; ERROR when the snapshot turns out to be damaged.
 /// 下标处的 id；快照损坏则报错。
-Datum indexed_id(const IdIndex& ids, std::int32_t index, Oid type);
-/// An item's id as a value of `type`, text or bigint; ERROR when it is no bigint.
-/// 物品 id 的 SQL 值（text 或 bigint）；不是 bigint 则报错。
-Datum id_datum(std::string_view id, Oid type);
+Datum indexed_id(const IdIndex& ids, std::int32_t index);
+/// An id as a text. id 的 text 值。
+Datum id_datum(std::string_view id);
 /// real[] of the values. 由数值构造 real[]。
 Datum reals_datum(std::span<const float> values);
 
+/// Begins a result of rows. 开始输出结果行。
+ReturnSetInfo* begin_rows(FunctionCallInfo fcinfo);
+
 /// A function's whole result as rows (rank, item id, score). 以 (名次, 物品, 得分) 行返回整个结果。
-void put_ranked(FunctionCallInfo fcinfo, const Snapshot& snapshot, std::span<const ScoredItem> items,
-                Oid type);
+void put_ranked(FunctionCallInfo fcinfo, const Snapshot& snapshot, std::span<const ScoredItem> items);
 
 }  // namespace seqrec

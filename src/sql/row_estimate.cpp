@@ -11,18 +11,17 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-/// k, the only integer argument, when it is known at planning; 0 otherwise.
+/// k, the last integer argument (before it only an id may be one), when it is known at planning; 0 otherwise.
 int known_k(SupportRequestRows* request) {
     if (!request->node || !IsA(request->node, FuncExpr)) return 0;
+    Node* k = nullptr;
     ListCell* cell;
-    foreach (cell, reinterpret_cast<FuncExpr*>(request->node)->args) {
-        auto* argument = static_cast<Node*>(lfirst(cell));
-        if (exprType(argument) != INT4OID) continue;
-        Node* value = estimate_expression_value(request->root, argument);
-        if (!IsA(value, Const) || reinterpret_cast<Const*>(value)->constisnull) return 0;
-        return DatumGetInt32(reinterpret_cast<Const*>(value)->constvalue);
-    }
-    return 0;
+    foreach (cell, reinterpret_cast<FuncExpr*>(request->node)->args)
+        if (exprType(static_cast<Node*>(lfirst(cell))) == INT4OID) k = static_cast<Node*>(lfirst(cell));
+    if (!k) return 0;
+    Node* value = estimate_expression_value(request->root, k);
+    if (!IsA(value, Const) || reinterpret_cast<Const*>(value)->constisnull) return 0;
+    return DatumGetInt32(reinterpret_cast<Const*>(value)->constvalue);
 }
 
 }  // namespace

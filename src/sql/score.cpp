@@ -9,6 +9,7 @@
 #include "core/recommend.hpp"
 
 #include "pg/boundary.hpp"
+#include "pg/catalog.hpp"
 #include "pg/settings.hpp"
 #include "serving/history.hpp"
 #include "serving/serving_model.hpp"
@@ -35,8 +36,8 @@ std::vector<Scored> scored;
 ServingModel& model_named(std::string_view name) { return serving_model(name.data(), name.size()); }
 
 /// User and clicks of a call, the clicks read now when they are not given.
-SqlAsker read_whole_asker(FunctionCallInfo fcinfo, Oid type, std::string_view model) {
-    SqlAsker asker = read_asker(fcinfo, type);
+SqlAsker read_whole_asker(FunctionCallInfo fcinfo, std::string_view model) {
+    SqlAsker asker = read_asker(fcinfo);
     read_missing_clicks(asker, model);
     canonicalize(asker, model_named(model));
     return asker;
@@ -100,19 +101,17 @@ void score_items(const ServingModel& model, const SqlAsker& asker, const IdArray
     });
 }
 
-Datum score_rows(FunctionCallInfo fcinfo, Oid type) {
+Datum score_rows(FunctionCallInfo fcinfo) {
     const std::string_view name = read_model(fcinfo, 3);
-    const SqlAsker asker = read_whole_asker(fcinfo, type, name);
+    const SqlAsker asker = read_whole_asker(fcinfo, name);
     IdArray items{};
-    if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), type, "item_ids", kMostIds);
+    if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), "item_ids", kMostIds);
     const ServingModel& model = model_named(name);
     canonicalize(items.view(), model.item_type);
     guarded([&] { score_items(model, asker, items); });
-    InitMaterializedSRF(fcinfo, 0);
-    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    ReturnSetInfo* info = begin_rows(fcinfo);
     for (const Scored& item : scored) {
-        Datum values[3] = {id_datum(item.id, type), Float4GetDatum(item.score),
-                           Float4GetDatum(item.probability)};
+        Datum values[3] = {id_datum(item.id), Float4GetDatum(item.score), Float4GetDatum(item.probability)};
         bool nulls[3] = {false, !item.known, !item.known};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
     }
@@ -121,7 +120,7 @@ Datum score_rows(FunctionCallInfo fcinfo, Oid type) {
 
 // --- one item's score, the asker's vector kept at the place of the call ---
 
-/// What a call of the scalar seqrec_score keeps for the next row, in the memory of its place in the query.
+/// What a call of seqrec_score_item keeps for the next row, in the memory of its place in the query.
 struct CallSite {
     std::string_view key;  // the arguments that the vector was made from, byte by byte
     std::int64_t model_id;
@@ -131,32 +130,25 @@ struct CallSite {
 };
 
 /// An argument's bytes, and whether it is NULL.
-void append_argument(FunctionCallInfo fcinfo, int number, Oid type, StringInfo key) {
+void append_argument(FunctionCallInfo fcinfo, int number, StringInfo key) {
     appendStringInfoChar(key, PG_ARGISNULL(number) ? 'n' : 'v');
     if (PG_ARGISNULL(number)) return;
-    if (type == INT8OID) {
-        const std::int64_t value = PG_GETARG_INT64(number);
-        appendBinaryStringInfo(key, reinterpret_cast<const char*>(&value), sizeof value);
-        return;
-    }
     struct varlena* bytes = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(number));
     appendBinaryStringInfo(key, reinterpret_cast<const char*>(bytes), static_cast<int>(VARSIZE_ANY(bytes)));
 }
 
-std::string_view call_key(FunctionCallInfo fcinfo, Oid type) {
+std::string_view call_key(FunctionCallInfo fcinfo) {
     StringInfoData key;
     initStringInfo(&key);
-    append_argument(fcinfo, 0, type, &key);
-    append_argument(fcinfo, 1, TEXTOID, &key);  // an array is one run of bytes whatever it holds
-    append_argument(fcinfo, 3, TEXTOID, &key);
+    for (const int number : {0, 1, 3}) append_argument(fcinfo, number, &key);
     return {key.data, static_cast<std::size_t>(key.len)};
 }
 
 /// The call's vector, made when the arguments or the model's version are not those of the row before.
-const CallSite& call_site(FunctionCallInfo fcinfo, Oid type, std::string_view key, ServingModel& model) {
+const CallSite& call_site(FunctionCallInfo fcinfo, std::string_view key, ServingModel& model) {
     auto* site = static_cast<CallSite*>(fcinfo->flinfo->fn_extra);
     if (site && site->model_id == model.model_id && site->key == key) return *site;
-    const SqlAsker asker = read_whole_asker(fcinfo, type, read_model(fcinfo, 3));
+    const SqlAsker asker = read_whole_asker(fcinfo, read_model(fcinfo, 3));
     const MemoryContext lasting = fcinfo->flinfo->fn_mcxt;
     const auto dim = static_cast<std::size_t>(model.snapshot->dim());
     if (!site) site = static_cast<CallSite*>(MemoryContextAllocZero(lasting, sizeof(CallSite)));
@@ -179,11 +171,11 @@ const CallSite& call_site(FunctionCallInfo fcinfo, Oid type, std::string_view ke
     return *site;
 }
 
-Datum score_one(FunctionCallInfo fcinfo, Oid type) {
+Datum score_one(FunctionCallInfo fcinfo) {
     ServingModel& model = model_named(read_model(fcinfo, 3));
-    const CallSite& site = call_site(fcinfo, type, call_key(fcinfo, type), model);
+    const CallSite& site = call_site(fcinfo, call_key(fcinfo), model);
     if (PG_ARGISNULL(2)) PG_RETURN_NULL();
-    const std::string_view id = item_id(model, any_id(PG_GETARG_DATUM(2), type));
+    const std::string_view id = item_id(model, text_id(PG_GETARG_DATUM(2)));
     bool known = false;
     const float score = guarded([&] {
         const std::int32_t item = model.snapshot->items().find(id);
@@ -196,19 +188,14 @@ Datum score_one(FunctionCallInfo fcinfo, Oid type) {
 
 // --- neighbours ---
 
-Datum similar_rows(FunctionCallInfo fcinfo, Oid type) {
-    const int k = read_k(fcinfo, 1);
-    ServingModel& model = model_named(read_model(fcinfo, 2));
+Datum similar_rows(FunctionCallInfo fcinfo) {
+    if (PG_NARGS() < 6) report_old_extension();
+    Wish wish = read_item_wish(fcinfo, 1);
+    const ServingModel& model = open_for_answering(wish, {});
     const std::string_view item =
-        PG_ARGISNULL(0) ? std::string_view() : item_id(model, any_id(PG_GETARG_DATUM(0), type));
-    guarded([&] {
-        Request request{k};
-        request.exact = settings::exact;
-        request.probes = settings::probes;
-        const Poll poll = check_for_interrupts;
-        found = Recommender(*model.snapshot, request, poll).similar(item);
-    });
-    put_ranked(fcinfo, *model.snapshot, found, type);
+        PG_ARGISNULL(0) ? std::string_view() : item_id(model, text_id(PG_GETARG_DATUM(0)));
+    guarded([&] { found = work.recommender->similar(item); });
+    put_ranked(fcinfo, *model.snapshot, found);
     return (Datum)0;
 }
 
@@ -225,29 +212,20 @@ std::span<const float> kept(std::size_t dim, Make make) {
 
 extern "C" {
 
-PG_FUNCTION_INFO_V1(seqrec_score_text);
-Datum seqrec_score_text(PG_FUNCTION_ARGS) { return seqrec::score_rows(fcinfo, TEXTOID); }
+PG_FUNCTION_INFO_V1(seqrec_score);
+Datum seqrec_score(PG_FUNCTION_ARGS) { return seqrec::score_rows(fcinfo); }
 
-PG_FUNCTION_INFO_V1(seqrec_score_bigint);
-Datum seqrec_score_bigint(PG_FUNCTION_ARGS) { return seqrec::score_rows(fcinfo, INT8OID); }
+PG_FUNCTION_INFO_V1(seqrec_score_item);
+Datum seqrec_score_item(PG_FUNCTION_ARGS) { return seqrec::score_one(fcinfo); }
 
-PG_FUNCTION_INFO_V1(seqrec_score_one_text);
-Datum seqrec_score_one_text(PG_FUNCTION_ARGS) { return seqrec::score_one(fcinfo, TEXTOID); }
-
-PG_FUNCTION_INFO_V1(seqrec_score_one_bigint);
-Datum seqrec_score_one_bigint(PG_FUNCTION_ARGS) { return seqrec::score_one(fcinfo, INT8OID); }
-
-PG_FUNCTION_INFO_V1(seqrec_similar_items_text);
-Datum seqrec_similar_items_text(PG_FUNCTION_ARGS) { return seqrec::similar_rows(fcinfo, TEXTOID); }
-
-PG_FUNCTION_INFO_V1(seqrec_similar_items_bigint);
-Datum seqrec_similar_items_bigint(PG_FUNCTION_ARGS) { return seqrec::similar_rows(fcinfo, INT8OID); }
+PG_FUNCTION_INFO_V1(seqrec_similar_items);
+Datum seqrec_similar_items(PG_FUNCTION_ARGS) { return seqrec::similar_rows(fcinfo); }
 
 PG_FUNCTION_INFO_V1(seqrec_user_embedding);
 Datum seqrec_user_embedding(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::string_view name = read_model(fcinfo, 2);
-    const SqlAsker asker = read_whole_asker(fcinfo, TEXTOID, name);
+    const SqlAsker asker = read_whole_asker(fcinfo, name);
     const ServingModel& model = model_named(name);
     const auto dim = static_cast<std::size_t>(model.snapshot->dim());
     PG_RETURN_DATUM(reals_datum(kept(dim, [&] { return query_of(model, asker).vector; })));
@@ -267,7 +245,7 @@ Datum seqrec_item_embedding(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(seqrec_unknown_items);
 Datum seqrec_unknown_items(PG_FUNCTION_ARGS) {
     using namespace seqrec;
-    const IdArray ids = id_array(PG_GETARG_DATUM(0), TEXTOID, "clicks", kMostIds);
+    const IdArray ids = id_array(PG_GETARG_DATUM(0), "item_ids", kMostIds);
     const ServingModel& model = model_named(read_model(fcinfo, 1));
     Datum* unknown = static_cast<Datum*>(
         palloc_extended(sizeof(Datum) * static_cast<Size>(ids.count + 1), MCXT_ALLOC_HUGE));
@@ -276,7 +254,7 @@ Datum seqrec_unknown_items(PG_FUNCTION_ARGS) {
         CHECK_FOR_INTERRUPTS();
         const std::string_view spelled = item_id(model, id);
         if (guarded([&] { return model.snapshot->items().find(spelled); }) < 0)
-            unknown[count++] = id_datum(id, TEXTOID);
+            unknown[count++] = id_datum(id);
     }
     PG_RETURN_ARRAYTYPE_P(construct_array(unknown, count, TEXTOID, -1, false, TYPALIGN_INT));
 }

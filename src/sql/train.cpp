@@ -13,6 +13,7 @@
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 #include "pg/data_folder.hpp"
+#include "sql/id_type.hpp"
 #include "tables/ratings_table.hpp"
 #include "tables/source_rights.hpp"
 
@@ -366,6 +367,7 @@ Datum seqrec_train(PG_FUNCTION_ARGS) {
     check_source(ratings, GetUserId());
     (void)trainer_path();
     (void)database_folder();
+    for (const Column& ids : {ratings.user, ratings.item}) ensure_id_cast(ids.type);
     const JobKey job =
         insert_job(call.model, call.kind, ratings_to_json(ratings), options, call.skip_if_running);
     if (job.id == 0) PG_RETURN_NULL();

@@ -1,4 +1,4 @@
-// The SQL functions over model versions: seqrec_activate, seqrec_drop, seqrec_set_owner, seqrec_prewarm.
+// The SQL functions over model versions: seqrec_activate, seqrec_pin, seqrec_drop, seqrec_set_owner, seqrec_prewarm.
 #include "jobs/model_lock.hpp"
 #include "jobs/publish.hpp"
 #include "pg/boundary.hpp"
@@ -78,6 +78,31 @@ void require_all_owners(const char* model) {
                         errhint("The view seqrec_models shows what there is.")));
 }
 
+[[noreturn]] void report_no_active(const char* model) {
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" has no active version", model),
+         errhint(
+             "The view seqrec_models shows what there is; seqrec_activate makes a version the active one.")));
+    pg_unreachable();
+}
+
+/// ERROR 42501 unless the current user has the rights of the role that a name belongs to.
+void require_owner(const char* model) {
+    const RoleScope scope = spi_enter();
+    Oid owner;
+    const bool is_there = find_owner(model, &owner);
+    spi_leave(scope);
+    if (!is_there) report_no_active(model);
+    require_role(owner, psprintf("model \"%s\"", model));
+}
+
+void pin(const char* model) {
+    const RoleScope scope = spi_enter();
+    if (!pin_active_version(model)) report_no_active(model);
+    spi_leave(scope);
+}
+
 void set_owner(const char* model, Oid owner) {
     const RoleScope scope = spi_enter();
     run_sql("UPDATE seqrec.models SET owner = $2 WHERE name = $1", {text_param(model), role_param(owner)});
@@ -104,6 +129,16 @@ Datum seqrec_activate(PG_FUNCTION_ARGS) {
     const RoleScope scope = spi_enter();
     activate_version(model_id, version.name);
     spi_leave(scope);
+    PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(seqrec_pin);
+Datum seqrec_pin(PG_FUNCTION_ARGS) {
+    using namespace seqrec;
+    const char* model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    lock_model(model);
+    require_owner(model);
+    pin(model);
     PG_RETURN_VOID();
 }
 

@@ -5,7 +5,7 @@ import contextlib
 import os
 import stat
 
-from testing import Session, main, make_ratings, refused, script, sql, wait_for
+from testing import Session, main, make_ratings, refused, script, sql, wait_for, with_trainer
 
 OPTIONS = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
 LONG = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
@@ -355,24 +355,6 @@ def a_temporary_table_is_refused_at_the_call():
 
 
 # --- trainers that hang ---
-
-
-def with_trainer(body, setting, act):
-    path = os.path.join(os.environ["PGHOST"], "fake-trainer")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("#!/bin/sh\n" + body)
-    os.chmod(path, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
-    names = {"seqrec.trainer": path, **setting}
-    if not body:
-        del names["seqrec.trainer"]
-    script("LOAD 'seqrec';\n" + "".join(f"ALTER SYSTEM SET {name} = '{value}';\n" for name, value in names.items()) + "SELECT pg_reload_conf();")
-    try:
-        for name, value in names.items():
-            wait_for(lambda: script(f"LOAD 'seqrec';\nSHOW {name};").strip() == value, name)
-        act()
-    finally:
-        script("LOAD 'seqrec';\n" + "".join(f"ALTER SYSTEM RESET {name};\n" for name in names) + "SELECT pg_reload_conf();")
-        wait_for(lambda: script("LOAD 'seqrec';\nSHOW seqrec.trainer;").strip() == "", "the settings of before")
 
 
 def a_silent_trainer_is_ended():

@@ -140,7 +140,7 @@ def prepare():
         assert done.returncode == 0, done.stderr
     sql("CREATE DATABASE nothing")
     sql("CREATE EXTENSION seqrec", database="nothing")
-    sql("GRANT EXECUTE ON FUNCTION seqrec_similar_items(text, integer, text), seqrec_find_items, seqrec_find_users TO shop_api", database="nothing")
+    sql("GRANT EXECUTE ON FUNCTION seqrec_similar_items, seqrec_find_items, seqrec_find_users TO shop_api", database="nothing")
     job = sql(f"SELECT seqrec_train('ratings', options => {QUICK})", user="shop_trainer")
     sql(f"CALL seqrec_wait({job})")
 

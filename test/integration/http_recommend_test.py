@@ -154,6 +154,9 @@ class Fields:
         expect(s.request("GET", "/similar/lens?top_k=2")[2], {"similar_item_ids": ["lens~1", "lens~2"], "scores": [1, 0.5]})
         expect(len(s.request("GET", "/similar/lens")[2]["scores"]), 10)
         expect(s.request("GET", "/similar/a%2Fb%20%E4%B8%AD%25?top_k=1&model=second")[2]["similar_item_ids"], ["a/b 中%~1"])
+        expect(s.request("GET", "/similar/a?top_k=2&exclude_item_ids=a~1&exclude_item_ids=a%7E3")[2]["similar_item_ids"], ["a~2", "a~4"])
+        expect(s.request("GET", "/similar/a?candidate_item_ids=a~3&candidate_item_ids=x,y")[2]["similar_item_ids"], ["a~3"])
+        expect(s.request("GET", "/similar/a?min_score=0.4")[2]["scores"], [1, 0.5])
         expect(s.request("GET", "/similar/unknown%20thing")[2],
                {"similar_item_ids": [], "scores": [], "unknown_item_ids": ["unknown thing"]})
         status, headers, body = s.request("HEAD", "/similar/lens")
@@ -162,7 +165,9 @@ class Fields:
 
     def refuses_bad_questions_of_similarity(self, s, db):
         for query, field in (("top_k=0", "top_k"), ("top_k=1001", "top_k"), ("top_k=ten", "top_k"), ("top_k=", "top_k"), ("top_k=1e1", "top_k"),
-                             ("model=", "model"), ("model=" + "x" * 513, "model"), ("k=5", "k"), ("top_k=1&top_k=2", "top_k"), ("x", "x")):
+                             ("model=", "model"), ("model=" + "x" * 513, "model"), ("k=5", "k"), ("top_k=1&top_k=2", "top_k"), ("x", "x"), ("min_score=2", "min_score"),
+                             ("min_score=", "min_score"), ("min_score=nan", "min_score"), ("exclude_item_ids=", "exclude_item_ids"),
+                             ("candidate_item_ids=a&candidate_item_ids=" + "x" * 513, "candidate_item_ids")):
             expect_problem(s.request("GET", "/similar/lens?" + query), 400, "invalid-field", field=field)
         expect_problem(s.request("GET", "/similar/" + "x" * 513), 400, "invalid-field", field="item_id")
         for path in ("/similar/%ff", "/similar/%2", "/similar/%00", "/similar/a?model=%C0%80", "/similar/a?%"):

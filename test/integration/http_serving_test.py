@@ -155,7 +155,7 @@ def finds_similar_items_as_sql_does():
     status, _, answer = S.request("GET", "/similar/i5?top_k=7")
     expect(status, 200)
     same(list(zip(answer["similar_item_ids"], answer["scores"], strict=True)),
-         [(row["similar_item_id"], row["score"]) for row in rows("SELECT * FROM seqrec_similar_items('i5', 7) ORDER BY rank")])
+         [(row["item_id"], row["score"]) for row in rows("SELECT * FROM seqrec_similar_items('i5', 7) ORDER BY rank")])
     expect(S.request("GET", "/similar/a%20slash%2F")[2], {"similar_item_ids": [], "scores": [], "unknown_item_ids": ["a slash/"]})
     expect_problem(S.request("GET", "/similar/i5?model=none"), 404, "unknown-model")
 

@@ -24,6 +24,7 @@ CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "SEQREC_
 # all who are asked for with them, as it is in the extension.
 STUB = r"""
 CREATE SCHEMA seqrec;
+CREATE DOMAIN seqrec.id AS text;
 CREATE FUNCTION stub_items(user_id text, clicks text[], k int, model text, n int) RETURNS text[] LANGUAGE plpgsql AS $$
 BEGIN
     CASE
@@ -79,8 +80,12 @@ RETURNS TABLE(item_id text, because_of text, contribution real, source text) LAN
     SELECT i, clicks[n], (1.0 / n)::real, CASE WHEN clicks[n] IS NULL THEN 'user' ELSE 'clicks' END
     FROM unnest(item_ids) WITH ORDINALITY AS u(i, n)
 $$;
-CREATE FUNCTION seqrec_similar_items(item_id text, k int, model text) RETURNS TABLE(rank int, similar_item_id text, score real)
-LANGUAGE sql AS $$ SELECT i, item_id || '~' || i, (1.0 / i)::real FROM generate_series(1, k) AS i WHERE item_id NOT LIKE 'unknown%' $$;
+CREATE FUNCTION seqrec_similar_items(like_item text, k int, model text, exclude text[], candidates text[], min_score real)
+RETURNS TABLE(rank int, item_id text, score real) LANGUAGE sql AS $$
+    SELECT row_number() OVER ()::int, id, (1.0 / i)::real FROM (SELECT i, like_item || '~' || i AS id FROM generate_series(1, 2 * k) AS i) s
+    WHERE like_item NOT LIKE 'unknown%' AND id <> ALL (coalesce(exclude, '{}')) AND (candidates IS NULL OR id = ANY (candidates))
+      AND coalesce((1.0 / i)::real >= min_score, true) LIMIT k
+$$;
 CREATE FUNCTION seqrec_unknown_items(ids text[], model text) RETURNS text[]
 LANGUAGE sql AS $$ SELECT ARRAY(SELECT i FROM unnest(ids) AS i WHERE i LIKE 'unknown%') $$;
 CREATE TABLE models(model text, active boolean);

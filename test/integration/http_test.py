@@ -113,12 +113,14 @@ class Plain:
         expect(status_of(s.raw(chunks)), 200)
 
     def bounds_the_body(self, s, db):
-        expect_problem(s.post(b" " * 65537), 413, "body-too-large")
+        expect_problem(s.post(b" " * 524289), 413, "body-too-large")
         expect_problem(s.post(b" " * 3_000_000), 413, "body-too-large")
-        expect(s.post(b'{"user_id":"a"}'.ljust(65536))[0], 200)
+        expect(s.post(b'{"user_id":"a"}'.ljust(524288))[0], 200)
+        ids = [f"item-{n:09}" for n in range(10000)]
+        expect(s.recommend("a", exclude_item_ids=ids, candidate_item_ids=ids)[0], 200)
         chunked = (b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                    b"Transfer-Encoding: chunked\r\n\r\n") + b"4000\r\n" + b" " * 0x4000 + b"\r\n"
-        expect(status_of(s.raw(chunked + (b"4000\r\n" + b" " * 0x4000 + b"\r\n") * 4)), 413)
+        expect(status_of(s.raw(chunked + (b"4000\r\n" + b" " * 0x4000 + b"\r\n") * 32)), 413)
 
     def bounds_the_header(self, s, db):
         answer = s.request("GET", "/livez", headers={"X-Long": "x" * 9000})

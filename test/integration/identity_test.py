@@ -395,7 +395,7 @@ if __name__ == "__main__":
     sql(
         """CREATE EXTENSION seqrec; CREATE ROLE trainers; CREATE ROLE tr LOGIN; GRANT trainers TO tr; GRANT CREATE ON SCHEMA public TO trainers;
            GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_resume, seqrec_activate, seqrec_drop, seqrec_set_owner TO trainers;
-           GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real) TO trainers"""
+           GRANT EXECUTE ON FUNCTION seqrec_recommend TO trainers"""
     )
     make_table("ratings")
     train()

@@ -45,7 +45,7 @@ def setup():
            CREATE ROLE bob LOGIN; CREATE ROLE alice LOGIN; CREATE ROLE carol LOGIN;
            GRANT CREATE ON SCHEMA public TO bob, alice, carol;
            GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_resume, seqrec_activate, seqrec_drop, seqrec_set_owner TO bob, alice, carol;
-           GRANT EXECUTE ON FUNCTION seqrec_recommend(text, text[], integer, text, text[], boolean, text[], real), seqrec_history TO bob, alice, carol"""
+           GRANT EXECUTE ON FUNCTION seqrec_recommend, seqrec_history TO bob, alice, carol"""
     )
     # Whatever may be called anywhere: it writes down who it runs as.
     sql(

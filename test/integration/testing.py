@@ -1,6 +1,7 @@
 """What the integration tests share: SQL through psql, waiting, counting."""
 
 import os
+import stat
 import subprocess
 import time
 
@@ -82,6 +83,25 @@ def wait_for(condition, what, seconds=60, poll=0.05):
 def server_log():
     with open(os.path.join(os.environ["PGHOST"], "server.log"), encoding="utf-8", errors="replace") as log:
         return log.read()
+
+
+def with_trainer(body, setting, act):
+    """Calls act() while trainings are done by a shell script, or with other settings when it is empty."""
+    path = os.path.join(os.environ["PGHOST"], "fake-trainer")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\n" + body)
+    os.chmod(path, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
+    names = {"seqrec.trainer": path, **setting}
+    if not body:
+        del names["seqrec.trainer"]
+    script("LOAD 'seqrec';\n" + "".join(f"ALTER SYSTEM SET {name} = '{value}';\n" for name, value in names.items()) + "SELECT pg_reload_conf();")
+    try:
+        for name, value in names.items():
+            wait_for(lambda: script(f"LOAD 'seqrec';\nSHOW {name};").strip() == value, name)
+        act()
+    finally:
+        script("LOAD 'seqrec';\n" + "".join(f"ALTER SYSTEM RESET {name};\n" for name in names) + "SELECT pg_reload_conf();")
+        wait_for(lambda: script("LOAD 'seqrec';\nSHOW seqrec.trainer;").strip() == "", "the settings of before")
 
 
 def make_ratings(name="ratings", users=300, items=60, length=12):

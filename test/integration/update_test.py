@@ -69,6 +69,14 @@ def grant(database, roles=TRAINERS):
         sql(f'GRANT SELECT ON ratings TO "{role}"; GRANT EXECUTE ON FUNCTION seqrec_train TO "{role}"', database=database)
 
 
+# Who could call functions of 0.1.0 that have become one.
+GRANTS_OF_OLD = {
+    "alice": "seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real), seqrec_score(text, text[], text, text), seqrec.answers",
+    "Shop Trainer": "seqrec_score(bigint, bigint[], bigint[], text), seqrec_recommend_all, seqrec_prewarm",
+    "PUBLIC": "seqrec_similar_items(text, integer, text), seqrec_find_items",
+}
+
+
 def train(role, database, model=None, options=SHORT):
     number = sql(f"SELECT seqrec_train('ratings', '{model or MODELS[role]}', options => {options})", user=role, database=database)
     sql(f"CALL seqrec_wait({number})", database=database)
@@ -88,6 +96,8 @@ def make_old():
     sql("CREATE EXTENSION seqrec VERSION '0.1.0'; CREATE TABLE ratings (user_id text, item_id text, timestamp timestamptz)", database=OLD)
     copy_rows("SELECT * FROM ratings", "ratings")
     grant(OLD)
+    for role, functions in GRANTS_OF_OLD.items():
+        sql(f"GRANT EXECUTE ON FUNCTION {functions} TO {role if role == 'PUBLIC' else json.dumps(role)}", database=OLD)
     for table, columns in COLUMNS_OF_OLD.items():
         copy_rows(f"SELECT {columns} FROM seqrec.{table}", f"seqrec.{table}")
     for table, number in (("models", "model_id"), ("jobs", "job_id")):
@@ -173,10 +183,15 @@ def own_history_works():
 
 def grants_are_carried_along():
     """Functions with other arguments or columns than before are others; who could call the earlier ones can call them."""
-    may = "SELECT string_agg(has_function_privilege('alice', oid, 'EXECUTE')::text, ',') FROM pg_proc WHERE proname = '{}'"
-    assert sql(may.format("seqrec_train"), database=OLD) == "true"
-    assert sql(may.format("seqrec_set_owner"), database=OLD) == "false"
-    assert sql(may.replace("'alice'", "'public'").format("seqrec_train"), database=OLD) == "false"
+    may = """SELECT string_agg(proname, ' ' ORDER BY proname COLLATE "C") FROM pg_proc
+             WHERE (proname LIKE 'seqrec\\_%' OR proname = 'answers') AND has_function_privilege('{}', oid, 'EXECUTE')"""
+    everybody = "seqrec_find_items seqrec_similar_items seqrec_wait"
+    for role, functions in (
+        ("public", everybody),
+        ("alice", f"answers {everybody} seqrec_recommend seqrec_score_item seqrec_train"),
+        ("Shop Trainer", f"{everybody} seqrec_prewarm seqrec_recommend_all seqrec_score seqrec_train"),
+    ):
+        assert set(sql(may.format(role), database=OLD).split()) == set(functions.split()), role
     grant(OLD, LEFT)
 
 
@@ -229,11 +244,12 @@ def dump_of_old_is_restored_as_old():
 
 def dump_of_old_meets_new_tables():
     """Without that its rows meet the tables of 0.2.0. They load when every owner is there and needs no quotes; what is missed is
-    the rights to the function that has another parameter now."""
+    the rights to the functions that have other parameters now."""
     run("createdb", "restored")
     said = subprocess.run(["pg_restore", "-d", "restored", dump_file("simple")], capture_output=True, text=True).stderr
-    errors = re.findall("error: (.*)", said)
-    assert len(errors) == 1 and "function public.seqrec_train(" in errors[0] and "does not exist" in errors[0], said
+    missed = re.findall(r"error: .*function public\.(\w+)\(.* does not exist", said)
+    assert len(missed) == said.count("error: could not execute") == len(re.findall("error: ", said)), said
+    assert set(missed) == {"seqrec_train", "seqrec_recommend", "seqrec_score", "seqrec_recommend_all", "seqrec_similar_items"}, said
     assert sql("SELECT extversion FROM pg_extension WHERE extname = 'seqrec'", database="restored") == "0.2.0"
     same_answers("restored", ("default",))
     assert sql("SELECT DISTINCT owner FROM seqrec_models UNION SELECT DISTINCT owner FROM seqrec_jobs", database="restored") == "alice"
@@ -249,6 +265,29 @@ def other_owners_are_refused_by_new_tables():
     done = subprocess.run(["pg_restore", "--exit-on-error", "-d", "restored", dump_file(OLD)], capture_output=True, text=True)
     assert done.returncode != 0 and 'role "gone" does not exist' in done.stderr, done.stderr
     run("dropdb", "restored")
+
+
+def casts_of_own_types_are_restored():
+    """A training has made a cast for the ids' type: a dump has it, and it goes with the type and the extension."""
+    run("createdb", "typed")
+    sql("""CREATE EXTENSION seqrec; CREATE TYPE shelf AS ENUM ('a', 'b', 'c'); CREATE TYPE kind AS ENUM ('x', 'y');
+           CREATE TABLE ratings AS SELECT (enum_range(NULL::shelf))[1 + u % 3] AS user_id, (enum_range(NULL::kind))[1 + (u / 3) % 2] AS item_id,
+               u AS timestamp FROM generate_series(1, 60) u""", database="typed")
+    number = sql(f"SELECT seqrec_train('ratings', options => {SHORT})", database="typed")
+    sql(f"CALL seqrec_wait({number})", database="typed")
+    casts = "SELECT count(*) FROM pg_cast WHERE castsource IN (SELECT oid FROM pg_type WHERE typname IN ('shelf', 'kind'))"
+    ask = "SELECT item_id, score FROM seqrec_recommend('b'::shelf, ARRAY['x'::kind], exclude_seen => false)"
+    assert sql(casts, database="typed") == "2"
+    dump("typed")
+    run("createdb", "restored")
+    run("pg_restore", "--exit-on-error", "-d", "restored", dump_file("typed"))
+    assert sql(casts, database="restored") == "2"
+    assert sql(ask, database="restored") == sql(ask, database="typed") != ""
+    for database in ("typed", "restored"):
+        sql("DROP TABLE ratings; DROP TYPE kind", database=database)
+        assert sql(casts, database=database) == "1"
+        sql("DROP EXTENSION seqrec; DROP TYPE shelf", database=database)
+        run("dropdb", database)
 
 
 # What an update must make as a fresh installation does, as rows of a name and a description. Comments inside of functions are left out,
@@ -282,6 +321,13 @@ CATALOGS = {
     "event triggers": """
         SELECT evtname, concat_ws(' ', evtevent, evttags, evtfoid::regprocedure, evtenabled, pg_get_userbyid(evtowner), obj_description(oid, 'pg_event_trigger'))
         FROM pg_event_trigger""",
+    "types": """
+        SELECT t.oid::regtype, concat_ws(' ', typinput, typoutput, typreceive, typsend, typlen, typbyval, typalign, typstorage, typcategory, typcollation,
+               pg_get_userbyid(typowner), typacl, obj_description(t.oid, 'pg_type'))
+        FROM pg_type t WHERE {member}('pg_type', t.oid)""",
+    "casts": """
+        SELECT castsource::regtype || ' to ' || casttarget::regtype, concat_ws(' ', castfunc::regprocedure, castcontext, castmethod)
+        FROM pg_cast c WHERE {member}('pg_cast', c.oid)""",
     "schemas": """
         SELECT nspname, concat_ws(' ', pg_get_userbyid(nspowner), nspacl, obj_description(oid, 'pg_namespace')) FROM pg_namespace WHERE nspname = 'seqrec'""",
     "initial privileges": "SELECT pg_describe_object(classoid, objoid, objsubid), privtype::text || initprivs::text FROM pg_init_privs WHERE objoid >= 16384",
@@ -337,5 +383,6 @@ if __name__ == "__main__":
         dump_of_old_is_restored_as_old,
         dump_of_old_meets_new_tables,
         other_owners_are_refused_by_new_tables,
+        casts_of_own_types_are_restored,
         catalogs_are_those_of_a_fresh_installation,
     )

@@ -21,6 +21,7 @@ Queries user_queries(const Weights& served, const Dataset& data) {
     Queries queries;
     for (const std::int32_t user : users) queries.seen.push_back(data.sequence(user));
     queries.vectors = served.encode(queries.seen, users);
+    if (data.keeps_repeats()) queries.seen.assign(users.size(), {});  // they may be answered
     return queries;
 }
 

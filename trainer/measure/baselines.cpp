@@ -123,7 +123,8 @@ BaselineRanks rank_baselines(const Dataset& data, const std::vector<Question>& q
         habits.learn(history);
         const auto hidden = [&](std::int32_t item) { return !data.keeps_repeats() && habits.has(item); };
         std::int64_t popularity = place[target];
-        for (const std::int32_t item : habits.had()) popularity -= hidden(item) && place[item] < place[target];
+        for (const std::int32_t item : habits.had())
+            popularity -= hidden(item) && place[item] < place[target];
         ranks.popularity.push_back(popularity);
         ranks.markov.push_back(
             markov_rank(transitions.after(history.back()), target, popularity, place, hidden));

@@ -58,9 +58,10 @@ std::string protocol(const Dataset& data) {
               "its user's first, or an even sample of them where they times items pass 2e10; "
             : "leave-one-out: each user's last item is the test, the one before the validation; users with "
               "three or more items, or an even sample of them where users times items passes 2e10; ";
-    return split + (data.keeps_repeats() ? "repeated items of a user are kept; all items ranked; "
-                                         : "repeated items of a user reduced to the first; all items ranked "
-                                           "but those the user has seen; ") +
+    return split +
+           (data.keeps_repeats() ? "repeated items of a user are kept; all items ranked; "
+                                 : "repeated items of a user reduced to the first; all items ranked "
+                                   "but those the user has seen; ") +
            "ties count against the model";
 }
 
@@ -179,7 +180,8 @@ void train(const std::string& path, Reporter& reporter) {
     if (earlier) build_on(*earlier, data, reporter);
     const auto model = kind.make(options, data, config_of(earlier));
     if (earlier) model->start_from(*earlier);
-    if (data.questions(HeldOut::Test).empty() && !earlier)  // a warm start has told already how many there are
+    if (data.questions(HeldOut::Test).empty() &&
+        !earlier)  // a warm start has told already how many there are
         reporter.warning(nothing_held_out(data));
     Workers workers(options.at("threads").get<int>());
     Trained trained = model->train({data, workers, reporter, job.checkpoint});

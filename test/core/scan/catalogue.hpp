@@ -1,6 +1,7 @@
 // A catalogue of items as float32 rows and as codes.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -45,6 +46,21 @@ struct Catalogue {
         }
         values.assign(slot_item.size() * code_depth(dim), 0);
         scale.assign(slot_item.size(), 0);
+        error = encode_rows(matrix, unit, dim, {values, scale, slot_item, code_depth(dim)}, {});
+    }
+
+    /// Makes lengths count: rows a thousandth to once as long as the longest, all of them multiplied by one number.
+    /// 使长度有别：各行为最长者的千分之一至一倍，且统一乘以同一个数。
+    void stretch(float longest) {
+        std::uniform_real_distribution<float> exponent(-3, 0);
+        double most = 0;
+        for (std::size_t i = 0; i < items; ++i) {
+            const float factor = longest * std::pow(10.0f, exponent(engine));
+            double squares = 0;
+            for (std::size_t j = 0; j < dim; ++j) squares += std::pow(matrix[i * dim + j] *= factor, 2);
+            most = std::max(most, squares);
+        }
+        unit.assign(items, static_cast<float>(1 / std::sqrt(most)));
         error = encode_rows(matrix, unit, dim, {values, scale, slot_item, code_depth(dim)}, {});
     }
 

@@ -66,6 +66,33 @@ void expect_same_together(const CodeKernel& kernel, const Codes& codes, std::spa
     EXPECT_EQ(alone, together) << kernel.name;
 }
 
+/// What the proof says: the exact score lies between the bounds, whatever the lengths of rows and query.
+TEST(Codes, BoundsHoldForRowsOfAnyLength) {
+    for (const std::size_t dim : {3, 17, 128})
+        for (const float length : {1e-3f, 1.0f, 1e4f}) {
+            Catalogue catalogue(320, dim, 9);
+            catalogue.stretch(7);
+            auto query = catalogue.query();
+            for (float& x : query) x *= length;
+            const Codes codes = catalogue.codes();
+            const CodeQuery coded(query, codes);
+            std::vector<float> upper(codes.scale.size());
+            std::vector<std::uint16_t> mask(codes.groups());
+            const Scoring scoring{&coded, 0, upper.data(), mask.data()};
+            for (const CodeKernel& kernel : code_kernels()) {
+                kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), std::span(&scoring, 1));
+                for (std::int32_t i = 0; i < 320; ++i) {
+                    float score = 0;
+                    catalogue.rows().score(std::span(&i, 1), query, std::span(&score, 1));
+                    const auto slot = static_cast<std::size_t>(i);
+                    EXPECT_LE(score, upper[slot]) << kernel.name;
+                    EXPECT_GE(score, upper[slot] - 2 * (codes.scale[slot] * coded.slack + coded.margin))
+                        << kernel.name;
+                }
+            }
+        }
+}
+
 TEST(Codes, KernelsAgree) {
     Catalogue catalogue(1000, 100, 11);
     const Codes codes = catalogue.codes();

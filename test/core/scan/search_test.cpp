@@ -53,6 +53,24 @@ TEST(Search, AnswersAsTheScanInFloat32DoesForAnyDimAndK) {
     }
 }
 
+/// Rows of unequal lengths and queries of any: what dot products are.
+TEST(Search, AnswersAsTheScanInFloat32DoesForDotProducts) {
+    for (const std::size_t dim : {1, 5, 64, 100})
+        for (const float longest : {1e-4f, 1.0f, 1e4f})
+            for (const float length : {1e-3f, 1.0f, 1e3f}) {
+                Catalogue catalogue(3001, dim, static_cast<unsigned>(dim));
+                catalogue.stretch(longest);
+                const ItemFilter filter(3001);
+                auto query = catalogue.query();
+                for (float& x : query) x *= length * longest;
+                const auto exact = top_k(catalogue.rows(), query, filter, {10}, {});
+                expect_same(search(catalogue, query, filter, {10}), exact);
+                const float least = exact[5].score;
+                expect_same(search(catalogue, query, filter, {10, least}),
+                            top_k(catalogue.rows(), query, filter, {10, least}, {}));
+            }
+}
+
 TEST(Search, LooksAtFewItemsInFloat32) {
     Catalogue catalogue(50000, 64, 3);
     const Codes codes = catalogue.codes();

@@ -43,7 +43,8 @@ TEST(Dataset, RecentInteractionsCountMore) {
     Sequences sequences(100, {0, 1, 0});
     sequences.insert(sequences.end(), 100, {2, 1, 2});
     testing::write_dataset(folder / "dataset", sequences, 4);
-    const std::vector<float> counts = Dataset(folder / "dataset", testing::with_repeats("first")).recent_counts();
+    const std::vector<float> counts =
+        Dataset(folder / "dataset", testing::with_repeats("first")).recent_counts();
     EXPECT_GT(counts[2], 4 * counts[0]);
     EXPECT_GT(counts[0], 0);
     EXPECT_NEAR(counts[1], counts[0] + counts[2], 0.1 * counts[1]);
@@ -106,7 +107,8 @@ TEST(Batches, KeepNewLabelsAndSomeOfTheOld) {
 TEST(Dataset, SeenItemsAreInTheModelFile) {
     const TempFolder folder;
     const Sequences sequences = {{0, 1, 2, 0}, {2, 2}, {1, 0, 1, 2, 3}};
-    ASSERT_EQ(testing::train(folder, sequences, 4, {{"epochs", 1}, {"dim", 8}, {"repeats", "first"}}).status, 0);
+    ASSERT_EQ(testing::train(folder, sequences, 4, {{"epochs", 1}, {"dim", 8}, {"repeats", "first"}}).status,
+              0);
     const SafetensorsFile model = SafetensorsFile::open(folder / "model");
     const auto offsets = model.get<std::int64_t>("user.seen.offsets", {4});
     const auto items = model.get<std::int32_t>("user.seen.items", {-1});
@@ -158,7 +160,8 @@ TEST(Repeats, RightAfterEachOtherAreMerged) {
     EXPECT_EQ(merged.config().at("merge_seconds"), 1);
     options.merge_seconds = 0.5;
     EXPECT_EQ(sequence_of(Dataset(folder / "dataset", options), 0), (Items{0, 0, 0, 1, 0, 2, 2}));
-    EXPECT_TRUE(Dataset(folder / "dataset", testing::with_repeats("keep")).config().at("merge_seconds").is_null());
+    EXPECT_TRUE(
+        Dataset(folder / "dataset", testing::with_repeats("keep")).config().at("merge_seconds").is_null());
 }
 
 /// One in twenty is not many, two are.
@@ -188,7 +191,8 @@ TEST(Repeats, AreKeptByThemselvesWhereMoreThanOneInTwentyTestsIsOne) {
 TEST(Repeats, CountAmongTheRecent) {
     const TempFolder folder;
     testing::write_dataset(folder / "dataset", {Items(100, 0), Items(100, 1)}, 2);
-    const std::vector<float> counts = Dataset(folder / "dataset", testing::with_repeats("keep")).recent_counts();
+    const std::vector<float> counts =
+        Dataset(folder / "dataset", testing::with_repeats("keep")).recent_counts();
     EXPECT_GT(counts[1], 4 * counts[0]);
     EXPECT_GT(counts[0], 1);
     EXPECT_GT(counts[1], 40);
@@ -254,7 +258,8 @@ TEST_F(SplitByTime, AsksForEveryInteractionButAUsersFirst) {
     data.evaluate_only_after(seen);
     EXPECT_EQ(data.questions(HeldOut::Test), (Questions{{18, 1}, {18, 2}, {18, 3}, {18, 4}}));
     const Dataset first(folder_ / "dataset", testing::with_repeats("first", true));
-    EXPECT_EQ(first.questions(HeldOut::Test), (Questions{{18, 1}, {18, 2}, {18, 3}, {19, 1}, {19, 2}, {19, 3}}));
+    EXPECT_EQ(first.questions(HeldOut::Test),
+              (Questions{{18, 1}, {18, 2}, {18, 3}, {19, 1}, {19, 2}, {19, 3}}));
 }
 
 TEST_F(SplitByTime, PartsAUserWhoIsThereAllTheTime) {
@@ -267,8 +272,9 @@ TEST_F(SplitByTime, PartsAUserWhoIsThereAllTheTime) {
 
 TEST_F(SplitByTime, NeedsSomethingBefore) {
     testing::write_dataset(folder_ / "dataset", {{0}, {1}, {0}, {1}, {0}, {1}, {0}, {1}, {0, 1, 0}}, 2);
-    EXPECT_EQ(seqrec::testing::error_of([&] { Dataset(folder_ / "dataset", testing::with_repeats("keep", true)); }),
-              sqlstate::kNotEnoughData);
+    EXPECT_EQ(
+        seqrec::testing::error_of([&] { Dataset(folder_ / "dataset", testing::with_repeats("keep", true)); }),
+        sqlstate::kNotEnoughData);
 }
 
 }  // namespace

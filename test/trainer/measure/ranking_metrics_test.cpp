@@ -22,8 +22,9 @@ TEST(RankingMetrics, AreMeansOverTheQuestions) {
 }
 
 TEST(RankingMetrics, AreNullWithoutQuestions) {
-    for (const auto& [name, value] : ranking_metrics({}).items()) EXPECT_TRUE(value.is_null()) << name;
-    EXPECT_EQ(ranking_metrics({}).size(), 15u);
+    const auto metrics = ranking_metrics({});
+    for (const auto& [name, value] : metrics.items()) EXPECT_TRUE(value.is_null()) << name;
+    EXPECT_EQ(metrics.size(), 15u);
 }
 
 }  // namespace

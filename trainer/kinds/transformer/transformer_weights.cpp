@@ -38,6 +38,17 @@ void encode_part(const Member& member, const Histories& histories, const std::ve
     }
 }
 
+/// Where a member has nothing to say of a user the others are the whole: a query has the length 1, or 0.
+void complete(const Tensor& queries) {
+    const std::int64_t wide = queries.size(1);
+    for (std::int64_t i = 0; i < queries.size(0); ++i) {
+        float* row = queries.data_ptr<float>() + i * wide;
+        const float length = std::sqrt(k().dot(row, row, wide));
+        if (length == 0 || length > 0.99f) continue;  // all of them, give or take rounding
+        for (std::int64_t d = 0; d < wide; ++d) row[d] /= length;
+    }
+}
+
 /// The next end so that [begin, end) holds about kTokens tokens.
 std::size_t encode_end(const Histories& histories, std::size_t begin) {
     std::int64_t tokens = 0;
@@ -98,6 +109,7 @@ Tensor TransformerWeights::encode(const Histories& histories, const std::vector<
             encode_part(members_[static_cast<std::size_t>(m)], histories, users, begin, end, result, m * dim);
         begin = end;
     }
+    complete(result);
     return result;
 }
 
