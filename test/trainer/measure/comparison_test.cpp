@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "shop.hpp"
+#include "snapshots.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -35,9 +35,10 @@ class Comparing : public ::testing::Test {
   protected:
     /// The active version is the fixture kind's, which ranks by category and popularity.
     EarlierModel active(double seen_until) {
-        testing::write_named_dataset(folder_ / "dataset", kSequences, 6);
+        const testing::Names names{{"a", "b", "c", "d", "e", "f"}, {"u", "v", "w", "x"}};
+        testing::write_dataset(folder_ / "dataset", kSequences, 6, "", names);
         EXPECT_EQ(testing::run_job(folder_, {}, false, "category_popularity", SEQREC_TRAINER_FIXTURE).status, 0);
-        testing::write_snapshot(SafetensorsFile::open(folder_ / "model"), folder_ / "snapshot");
+        testing::write_snapshot(SafetensorsFile::open(folder_ / "model"), names, folder_ / "snapshot");
         EarlierModel earlier(folder_ / "snapshot", folder_ / "dataset");
         earlier.seen_until.assign(earlier.users.size(), seen_until);
         return earlier;
