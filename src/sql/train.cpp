@@ -8,8 +8,8 @@
 
 #include "jobs/job_folder.hpp"
 #include "jobs/job_store.hpp"
-#include "jobs/publish.hpp"
 #include "jobs/trainer_process.hpp"
+#include "jobs/version_rows.hpp"
 #include "jobs/worker.hpp"
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
@@ -85,9 +85,9 @@ TrainCall read_train_call(FunctionCallInfo fcinfo) {
 }
 
 void refuse_side_table(const char* kind, const char* of) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("kind \"%s\" does not use a table of %s", kind, of),
-                    errhint("Leave the argument out.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("kind \"%s\" does not use a table of %s", kind, of), errhint("Leave the argument out.")));
 }
 
 void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {

@@ -156,7 +156,8 @@ json decided(json options) {
 }
 
 /// How the active version ranks the same rows; a version that can't be read is no reason to lose the training.
-json compare(const Job& job, const Dataset& data, const Weights& measured, Workers& workers, Reporter& reporter) try {
+json compare(const Job& job, const Dataset& data, const Weights& measured, Workers& workers,
+             Reporter& reporter) try {
     if (job.compare.empty()) return json::object();
     const EarlierModel active(job.compare, job.dataset);
     return compare_with_active(data, active, measured, test_limit(data), workers, [&](double share) {

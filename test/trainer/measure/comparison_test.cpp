@@ -37,7 +37,8 @@ class Comparing : public ::testing::Test {
     EarlierModel active(double seen_until) {
         const testing::Names names{{"a", "b", "c", "d", "e", "f"}, {"u", "v", "w", "x"}};
         testing::write_dataset(folder_ / "dataset", kSequences, 6, "", names);
-        EXPECT_EQ(testing::run_job(folder_, {}, false, "category_popularity", SEQREC_TRAINER_FIXTURE).status, 0);
+        EXPECT_EQ(testing::run_job(folder_, {}, false, "category_popularity", SEQREC_TRAINER_FIXTURE).status,
+                  0);
         testing::write_snapshot(SafetensorsFile::open(folder_ / "model"), names, folder_ / "snapshot");
         EarlierModel earlier(folder_ / "snapshot", folder_ / "dataset");
         earlier.seen_until.assign(earlier.users.size(), seen_until);
@@ -45,7 +46,8 @@ class Comparing : public ::testing::Test {
     }
     nlohmann::json compare(const EarlierModel& earlier, std::vector<float> scores) {
         Workers workers(1);
-        return compare_with_active(Dataset(folder_ / "dataset"), earlier, Fixed(std::move(scores)), 1000, workers, [](double) {});
+        return compare_with_active(Dataset(folder_ / "dataset"), earlier, Fixed(std::move(scores)), 1000,
+                                   workers, [](double) {});
     }
 
     const testing::Sequences kSequences = {{0, 1, 2}, {0, 1, 3}, {0, 2, 3}, {1, 0, 3}};
