@@ -99,7 +99,7 @@ def main():
     parser.add_argument("--connections", type=int, default=50)
     arguments = parser.parse_args()
     if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
-        os.execv(str(ROOT / "test" / "integration" / "cluster.sh"),
+        os.execv(str(ROOT / "demo" / "cluster.sh"),
                  ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
     publish(arguments.items)
     print(json.dumps(measure(arguments.items, arguments.connections), indent=1))

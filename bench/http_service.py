@@ -298,7 +298,7 @@ def main():
     parser.add_argument("--gap-seconds", type=int, default=5)
     arguments = parser.parse_args()
     if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
-        os.execv(str(ROOT / "test" / "integration" / "cluster.sh"),
+        os.execv(str(ROOT / "demo" / "cluster.sh"),
                  ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
     sql("CREATE EXTENSION IF NOT EXISTS seqrec")
     serving.restart_with(shared_buffers="3GB", max_wal_size="8GB")

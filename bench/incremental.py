@@ -67,7 +67,7 @@ def main():
     parser.add_argument("--options", type=json.loads, default={})
     arguments = parser.parse_args()
     if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
-        os.execv(str(ROOT / "test" / "integration" / "cluster.sh"),
+        os.execv(str(ROOT / "demo" / "cluster.sh"),
                  ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
     from testing import sql
 

@@ -247,7 +247,7 @@ def main():
     parser.add_argument("--load-seconds", type=int, default=10)
     arguments = parser.parse_args()
     if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
-        os.execv(str(ROOT / "test" / "integration" / "cluster.sh"), ["cluster.sh", sys.executable, *[os.path.abspath(__file__)], *sys.argv[1:]])
+        os.execv(str(ROOT / "demo" / "cluster.sh"), ["cluster.sh", sys.executable, *[os.path.abspath(__file__)], *sys.argv[1:]])
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         csv = unpack(arguments.ratings, folder)

@@ -96,20 +96,26 @@ SELECT model, seqrec_recommend_info(user_id, model => model)->>'source' AS sourc
 FROM (VALUES ('extreme_bigint', '-9223372036854775808'), ('extreme_bigint', '9223372036854775807'),
              ('extreme_integer', '-2147483648'), ('extreme_smallint', '32767'),
              ('extreme_uuid', 'ffffffff-ffff-ffff-ffff-ffffffffffff')) t(model, user_id);
--- What each user has seen: each item once, in the order of the last interaction with it.
+-- What each user has seen: where repeats are many, all of it as it happened; else each item once, in the order of the last
+-- interaction with it.
 CREATE TABLE repeated AS
 SELECT u AS user_id, (u * 7 + g * g) % 12 AS item_id, g AS timestamp FROM generate_series(1, 120) u, generate_series(1, 8) g;
 CALL train_and_show('repeated', NULL);
+SELECT seqrec_train('repeated', model => 'repeated_first', options => '{"epochs": 1, "dim": 16, "max_len": 10, "repeats": "first"}') AS job \gset
+CALL seqrec_wait(:job);
 WITH expected AS (
-    SELECT user_id::text, array_agg(item_id::text ORDER BY last) AS items
+    SELECT 'repeated' AS model, user_id::text, array_agg(item_id::text ORDER BY timestamp) AS items FROM repeated GROUP BY user_id
+    UNION ALL
+    SELECT 'repeated_first', user_id::text, array_agg(item_id::text ORDER BY last)
     FROM (SELECT user_id, item_id, max(timestamp) AS last FROM repeated GROUP BY user_id, item_id) latest GROUP BY user_id
 ), stored AS (
-    SELECT u.user_id, (SELECT array_agg(i.item_id ORDER BY s.place) FROM unnest(u.seen) WITH ORDINALITY s(idx, place)
-                       JOIN seqrec.items i USING (idx) WHERE i.model_id = u.model_id) AS items
-    FROM seqrec.users u JOIN seqrec_models m USING (model_id) WHERE m.model = 'repeated'
+    SELECT m.model, u.user_id, (SELECT array_agg(i.item_id ORDER BY s.place) FROM unnest(u.seen) WITH ORDINALITY s(idx, place)
+                                JOIN seqrec.items i USING (idx) WHERE i.model_id = u.model_id) AS items
+    FROM seqrec.users u JOIN seqrec_models m USING (model_id) WHERE m.model LIKE 'repeated%'
 )
-SELECT count(*) AS users, count(*) FILTER (WHERE e.items = s.items) AS same, min(cardinality(s.items)) AS items
-FROM expected e FULL JOIN stored s USING (user_id);
+SELECT model, count(*) AS users, count(*) FILTER (WHERE e.items = s.items) AS same, min(cardinality(s.items)) AS items
+FROM expected e FULL JOIN stored s USING (model, user_id) GROUP BY model ORDER BY model;
+SELECT model, config->>'repeats' AS repeats, round((metrics->>'repeat_share')::numeric, 2) AS repeat_share FROM seqrec_models WHERE model LIKE 'repeated%' ORDER BY model;
 -- An index: every item is in one of its lists; without one, none is.
 SELECT seqrec_train('as_text', model => 'indexed', options => '{"epochs": 1, "dim": 16, "max_len": 10, "index": "ivf"}') AS job \gset
 CALL seqrec_wait(:job);

@@ -7,9 +7,9 @@
 #include <string_view>
 
 #include "api/recommend_request.hpp"
+#include "counters.hpp"
 #include "db/query.hpp"
 #include "http/problem.hpp"
-#include "metrics.hpp"
 
 namespace seqrec::sidecar {
 
@@ -27,7 +27,7 @@ struct About {
 
 /// Counts the answers that were not personal, the users whose own rows could not be read, and the clicks that
 /// the model did not know. 统计非个性化的应答、无法读取其自身记录的用户以及模型不认识的点击。
-void record_answers(Metrics& metrics, const Rows& rows);
+void record_answers(Counters& counters, const Rows& rows);
 
 /// Why the user's own rows could not be read, in an answer to recommend_query; nothing where they could.
 /// recommend_query 的应答中，无法读取该用户自身记录的原因；可读取时为空。

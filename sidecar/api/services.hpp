@@ -3,8 +3,8 @@
 #include <functional>
 
 #include "config.hpp"
+#include "counters.hpp"
 #include "db/pool.hpp"
-#include "metrics.hpp"
 
 namespace seqrec::sidecar {
 
@@ -13,7 +13,7 @@ struct Services {
     const Config& config;
     Pool& pool;          // reads, in read-only transactions
     Pool& writing_pool;  // opened when the first query needs it
-    Metrics& metrics;
+    Counters& counters;
     std::function<bool()> is_draining;
 };
 

@@ -19,7 +19,7 @@ class Server {
   public:
     /// `on_stopped` is called once, when the last session has ended after drain().
     /// drain() 之后最后一个会话结束时调用一次 on_stopped。
-    Server(boost::asio::io_context& loop, const Config& config, const Router& router, Metrics& metrics,
+    Server(boost::asio::io_context& loop, const Config& config, const Router& router, Counters& counters,
            std::function<void()> on_stopped);
     ~Server();
     Server(const Server&) = delete;

@@ -123,7 +123,8 @@ function versionTable(versions, active, activate) {
         const times = metrics['ndcg@10'] / metrics['popularity_ndcg@10'];
         return [
             h('span', {class: 'version'}, h('code', {title: version.version}, short(version)),
-                version.active && h('span', {class: 'badge badge-good'}, t('models.active'))),
+                version.active && h('span', {class: 'badge badge-good'}, t('models.active')),
+                version.pinned && h('span', {class: 'badge'}, t('models.pinned'))),
             h('time', {datetime: version.created_at, title: dateTime(version.created_at)}, ago(version.created_at)),
             number(metrics['ndcg@10'], 4), Number.isFinite(times) ? `${number(times, 1)}×` : '–', number(metrics['hr@10'], 4),
             number(version.n_items), number(version.n_users),

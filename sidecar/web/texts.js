@@ -79,6 +79,7 @@ const pairs = {
     'models.vs_popularity': ['vs. popular', '相对热门'],
     'models.actions': ['Actions', '操作'],
     'models.active': ['Active', '已启用'],
+    'models.pinned': ['Pinned', '已固定'],
     'models.activate': ['Activate', '启用'],
     'models.roll_back': ['Roll back', '回滚'],
     'models.activate.text': ['From then on every session serves version {version} of “{model}”.', '此后所有会话都将使用“{model}”的版本 {version}。'],

@@ -12,6 +12,7 @@
 #include "jobs/job_store.hpp"
 #include "jobs/publish.hpp"
 #include "jobs/trainer_process.hpp"
+#include "jobs/version_rows.hpp"
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 #include "serving/snapshot_files.hpp"
@@ -153,9 +154,11 @@ bool is_compared(const Job& job) {
         [&] { return nlohmann::json::parse(to_utf8(job.options)).value("activate", "always") == "better"; });
 }
 
-/// The snapshot of the active version, for the trainer to rank the held-out rows with; empty when there is none. Which one it
-/// was is kept in the job's metrics: at the end another one may be active. Inside a transaction.
+/// The snapshot of the active version, for the trainer to rank the held-out rows with; empty when there is
+/// none, or none is asked for. Which one it was is kept in the job's metrics: at the end another one may be
+/// active. Inside a transaction.
 const char* find_active(const Job& job) {
+    if (!is_compared(job)) return "";
     const MemoryContext outside = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
     const bool found = run_sql("SELECT model_id, version FROM seqrec.models WHERE name = $1 AND active",
@@ -277,7 +280,6 @@ const ErrorData* attempt(Body body) {
 
 /// Without an active version that can be read there is no comparison, but there is a training.
 const char* try_find_active(const Job& job) {
-    if (!is_compared(job)) return "";
     const char* path = "";
     const ErrorData* error = attempt([&] {
         begin_transaction();

@@ -33,7 +33,7 @@ class HttpInput {
     boost::asio::io_context loop_;
     sidecar::Config config_;
     sidecar::BlockingTasks tasks_;
-    sidecar::Metrics metrics_;
+    sidecar::Counters counters_;
     sidecar::Pool pool_, writing_pool_;
     sidecar::Router router_;
     sidecar::Gate gate_;

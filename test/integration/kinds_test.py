@@ -114,7 +114,7 @@ def is_served_over_http():
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {ADMIN}"}
         status, _, body = server.request("POST", "/train", json.dumps({"ratings": "ratings", "model": "over_http", "kind": KIND}), headers)
         expect(status, 202)
-        sql(f"CALL seqrec_wait({body["job_id"]})")
+        sql(f"CALL seqrec_wait({body['job_id']})")
     finally:
         server.stop()
 

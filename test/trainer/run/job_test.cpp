@@ -26,10 +26,11 @@ TEST(Job, LearnsAWalkAndReportsIt) {
     const json metrics = outcome.last("done").at("metrics");
     EXPECT_GT(metrics.at("ndcg@10").get<double>(), 0.3);
     EXPECT_GT(metrics.at("ndcg@10").get<double>(), 2 * metrics.at("popularity_ndcg@10").get<double>());
-    for (const char* name : {"hr@10", "valid_hr@10", "valid_ndcg@10", "popularity_hr@10", "markov_hr@10",
-                             "markov_ndcg@10", "personal_hr@10", "personal_ndcg@10", "repeat_share", "rows_evaluated",
-                             "coverage@10", "best_epoch", "labels", "labels_per_s",
-                             "train_seconds", "users", "items", "interactions", "users_evaluated", "mrr@10"})
+    for (const char* name :
+         {"hr@10",          "valid_hr@10",    "valid_ndcg@10",    "popularity_hr@10", "markov_hr@10",
+          "markov_ndcg@10", "personal_hr@10", "personal_ndcg@10", "repeat_share",     "rows_evaluated",
+          "coverage@10",    "best_epoch",     "labels",           "labels_per_s",     "train_seconds",
+          "users",          "items",          "interactions",     "users_evaluated",  "mrr@10"})
         EXPECT_TRUE(metrics.at(name).is_number()) << name;
     EXPECT_TRUE(metrics.at("protocol").is_string());
     const json config = outcome.last("done").at("config");

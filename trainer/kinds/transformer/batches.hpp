@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,10 @@ struct Packed {
     std::int64_t sequences() const { return static_cast<std::int64_t>(users.size()); }
     void append(std::span<const std::int32_t> sequence, std::int32_t user);
 };
+
+/// A batch that the backward pass still needs.
+/// 反向传播仍需使用的批次。
+using Batch = std::shared_ptr<const Packed>;
 
 /// One window of a user's training history: the inputs [begin, end), whose labels are one further.
 struct Window {

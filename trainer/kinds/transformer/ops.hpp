@@ -4,16 +4,11 @@
 // from their seed. Tensors that are not on the CPU go to plain_ops.cpp.
 #pragma once
 
-#include <memory>
-
 #include "kernels/step_kernels.hpp"
 #include "kinds/transformer/batches.hpp"
 #include "torch.hpp"
 
 namespace seqrec::trainer {
-
-/// A batch that the backward pass still needs. 反向传播仍需使用的批次。
-using Batch = std::shared_ptr<const Packed>;
 
 /// How a whole pass is computed: its dropout rate, the seed that each layer derives its own from, and whether
 /// its products round to bfloat16.

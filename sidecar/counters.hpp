@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "histogram.hpp"
-#include "http/router.hpp"
 
 namespace seqrec::sidecar {
+
+struct Route;
 
 /// The requests of one route; `route` is null for those that found none.
 /// 一个路由的请求统计；未匹配任何路由的请求 route 为空。
@@ -23,7 +24,7 @@ struct RouteCounts {
 };
 
 /// Counters of requests and of what they were answered with. 请求及其应答的计数器。
-class Metrics {
+class Counters {
   public:
     /// A request that was answered, with any status. 一个已应答的请求（任意状态码）。
     void record_request(const Route* route, unsigned status, std::chrono::duration<double> took);
