@@ -160,7 +160,8 @@ struct Recommender::Prepared {
     Answer answer;
     Query query;  // as the scan takes it
     ItemFilter filter;
-    std::vector<std::int32_t> shifted;  // items that the filter hides from the scan: their scores are their own
+    std::vector<std::int32_t>
+        shifted;  // items that the filter hides from the scan: their scores are their own
 };
 
 Recommender::Recommender(const Snapshot& snapshot, const Request& request, const Poll& poll)
@@ -196,8 +197,7 @@ std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks,
 Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user) const {
     clicks = clicks_that_count(snapshot_, std::move(clicks));
     std::vector<std::int32_t> hidden = had(clicks, user);
-    Prepared prepared{
-        {}, query_after(snapshot_, clicks, user, request_.exact), filter_without(hidden), {}};
+    Prepared prepared{{}, query_after(snapshot_, clicks, user, request_.exact), filter_without(hidden), {}};
     for (const Shift& shift : prepared.query.shifts)
         if (prepared.filter.admits(shift.item)) prepared.shifted.push_back(shift.item);
     if (!prepared.shifted.empty()) {

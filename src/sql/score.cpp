@@ -189,7 +189,8 @@ Datum score_one(FunctionCallInfo fcinfo) {
     const float score = guarded([&] {
         const std::int32_t item = model.snapshot->items().find(id);
         known = item >= 0;
-        return known ? score_of(*model.snapshot, {site.vector, site.known, site.offset, site.shifts}, item) : 0;
+        return known ? score_of(*model.snapshot, {site.vector, site.known, site.offset, site.shifts}, item)
+                     : 0;
     });
     if (!known) PG_RETURN_NULL();
     PG_RETURN_FLOAT4(score);

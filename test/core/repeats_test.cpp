@@ -23,7 +23,8 @@ constexpr char kFirst[] = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "
                              "repeats": "keep", "merge_seconds": null})",
                kMerge[] = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6,
                               "repeats": "keep", "merge_seconds": 5})",
-               kShift[] = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6, "repeats": "keep",
+               kShift[] =
+                   R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6, "repeats": "keep",
                               "repeat_shifts": [-0.7, 0.4, 0.2, -0.1, 0, 0, 0, 0]})";
 
 class Repeats : public ::testing::Test {
@@ -185,13 +186,15 @@ TEST_F(Repeats, AreShiftedByTheirAge) {
         const Query query = asker_query(plain, {nobody, views}, exact, {});
         for (const std::int32_t item : everything()) {
             const float shift = item == 6 ? -0.7F : item == 4 ? 0.4F : item == 11 ? 0.2F : 0;
-            definition[exact].push_back({item, std::clamp(score_of(plain, query, item) + shift, -1.0F, 1.0F)});
+            definition[exact].push_back(
+                {item, std::clamp(score_of(plain, query, item) + shift, -1.0F, 1.0F)});
         }
         std::ranges::sort(definition[exact], better);
     }
     const Snapshot snapshot = written(kShift);
     for (const ScoredItem& item : definition[true])
-        EXPECT_FLOAT_EQ(score_of(snapshot, asker_query(snapshot, {nobody, views}, true, {}), item.item), item.score);
+        EXPECT_FLOAT_EQ(score_of(snapshot, asker_query(snapshot, {nobody, views}, true, {}), item.item),
+                        item.score);
     const Indexes few = {4, 6, 8, 11};
     const auto allowed = ids(few);
     for (const bool exact : {false, true})
@@ -218,8 +221,10 @@ TEST_F(Repeats, AreShiftedByTheirAge) {
 
 TEST_F(Repeats, BadShiftsAreRefused) {
     for (const char* shifts : {"[1]", "[0, 0, 0, 0, 0, 0, 0, null]", "{}"}) {
-        model_.config = std::string(R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6, "repeats": "keep",
-                                        "repeat_shifts": )") + shifts + "}";
+        model_.config =
+            std::string(R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6, "repeats": "keep",
+                                        "repeat_shifts": )") +
+            shifts + "}";
         model_.write(path_);
         EXPECT_EQ(testing::error_of([&] { Snapshot::open(path_); }), sqlstate::kDataCorrupted) << shifts;
     }

@@ -81,8 +81,9 @@ nlohmann::json compare_with_active(const Dataset& data, const EarlierModel& acti
     if (questions.empty()) return {{"compared_rows", 0}};
     const Matched theirs(read_weights(active.file), active);
     const auto mine = rank_held_out(data, questions, HeldOut::Validation, ours, shifts, workers, poll).ranks;
-    const auto other = rank_held_out(data, questions, HeldOut::Validation, theirs, their_shifts(data, active), workers, poll)
-                           .ranks;
+    const auto other =
+        rank_held_out(data, questions, HeldOut::Validation, theirs, their_shifts(data, active), workers, poll)
+            .ranks;
     double sum = 0, squares = 0, active_sum = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
         const double difference = gain(mine[i]) - gain(other[i]);

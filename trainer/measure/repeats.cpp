@@ -14,11 +14,11 @@ namespace {
 using at::Tensor;
 
 /// What is tried, in standard deviations of the scores.
-constexpr std::array<float, 15> kSteps = {-6,     -3,   -2,   -1.5f, -1,   -0.75f, -0.5f, -0.25f,
-                                          0,      0.25f, 0.5f, 0.75f, 1,    1.5f,   2};
-constexpr std::size_t kNothing = 8;     // the step 0
-constexpr std::int64_t kQueries = 96;   // scored at a time
-constexpr std::int64_t kItems = 2048;   // by so many items
+constexpr std::array<float, 15> kSteps = {-6, -3,    -2,   -1.5f, -1, -0.75f, -0.5f, -0.25f,
+                                          0,  0.25f, 0.5f, 0.75f, 1,  1.5f,   2};
+constexpr std::size_t kNothing = 8;    // the step 0
+constexpr std::int64_t kQueries = 96;  // scored at a time
+constexpr std::int64_t kItems = 2048;  // by so many items
 constexpr std::int64_t kSpreadItems = 1000;
 constexpr int kSweeps = 3;
 
@@ -68,8 +68,8 @@ float spread(const Block& block, const Tensor& rows) {
     for (std::int64_t q = 0; q < block.queries.size(0); ++q)
         for (std::int64_t i = 0; i < rows.size(0); i += step, ++count) {
             const std::int64_t width = rows.size(1);
-            const double score =
-                k().dot(block.queries.data_ptr<float>() + q * width, rows.data_ptr<float>() + i * width, width);
+            const double score = k().dot(block.queries.data_ptr<float>() + q * width,
+                                         rows.data_ptr<float>() + i * width, width);
             sum += score;
             squares += score * score;
         }
@@ -164,14 +164,16 @@ Shifts fit_shifts(const Dataset& data, const std::vector<Question>& questions, c
     const auto count = static_cast<std::int64_t>(questions.size());
     const Tensor rows = weights.item_rows();
     const std::span<const Question> all(questions);
-    const float unit = spread(Block(data, all.first(static_cast<std::size_t>(std::min(kQueries, count))), weights), rows);
+    const float unit =
+        spread(Block(data, all.first(static_cast<std::size_t>(std::min(kQueries, count))), weights), rows);
     std::vector<Case> cases(questions.size());
     std::atomic<std::int64_t> next = 0;
     workers.run([&](int) {
         const at::NoGradGuard none;
         for (std::int64_t begin; (begin = next.fetch_add(kQueries)) < count;) {
             const std::int64_t end = std::min(begin + kQueries, count);
-            Block block(data, all.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
+            Block block(data,
+                        all.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
                         weights);
             fill(block, rows, unit);
             std::ranges::move(block.cases, cases.begin() + begin);

@@ -21,7 +21,8 @@ class Pointer : public Weights {
         at::Tensor queries = at::empty({static_cast<std::int64_t>(histories.size()), kItems});
         for (std::size_t i = 0; i < histories.size(); ++i) {
             float* query = queries.data_ptr<float>() + static_cast<std::int64_t>(i) * kItems;
-            for (std::int64_t item = 0; item < kItems; ++item) query[item] = 0.05F - 0.001F * static_cast<float>(item);
+            for (std::int64_t item = 0; item < kItems; ++item)
+                query[item] = 0.05F - 0.001F * static_cast<float>(item);
             if (users[i] >= 0) query[5] += 0.2F;
             query[(histories[i].back() + 1) % kItems] = 0.5F;
             query[histories[i].back()] = 1;
@@ -34,7 +35,8 @@ class Pointer : public Weights {
 
 Ranking rank(const Dataset& data, const Shifts& shifts = {}) {
     Workers workers(2);
-    return rank_held_out(data, data.questions(HeldOut::Test), HeldOut::Test, Pointer(), shifts, workers, [](double) {});
+    return rank_held_out(data, data.questions(HeldOut::Test), HeldOut::Test, Pointer(), shifts, workers,
+                         [](double) {});
 }
 
 TEST(Evaluation, RanksAllItemsWhereRepeatsAreKept) {
@@ -74,7 +76,8 @@ TEST(Shifts, PushBackWhatIsNotTakenAgainAtOnce) {
     const Dataset data(folder / "dataset", testing::with_repeats("keep"));
     EXPECT_EQ(rank(data).ranks, Ranks(30, 1));
     Workers workers(2);
-    const Shifts shifts = fit_shifts(data, data.questions(HeldOut::Validation), Pointer(), workers, [](double) {});
+    const Shifts shifts =
+        fit_shifts(data, data.questions(HeldOut::Validation), Pointer(), workers, [](double) {});
     ASSERT_EQ(shifts.size(), static_cast<std::size_t>(kAges));
     EXPECT_LT(shifts[0], -0.4F);
     EXPECT_EQ(rank(data, shifts).ranks, Ranks(30, 0));
@@ -87,7 +90,8 @@ TEST(Shifts, BringForwardWhatIsTakenAgain) {
     const Dataset data(folder / "dataset", testing::with_repeats("keep"));
     EXPECT_EQ(rank(data).ranks, Ranks(30, 3));  // after 2: 2 3 5 0 1 4
     Workers workers(2);
-    const Shifts shifts = fit_shifts(data, data.questions(HeldOut::Validation), Pointer(), workers, [](double) {});
+    const Shifts shifts =
+        fit_shifts(data, data.questions(HeldOut::Validation), Pointer(), workers, [](double) {});
     EXPECT_LT(rank(data, shifts).ranks.front(), 2);
 }
 
@@ -96,7 +100,8 @@ TEST(Shifts, AreNoneWhereRepeatsAreReduced) {
     testing::write_dataset(folder / "dataset", {{0, 1, 2, 3}}, kItems);
     const Dataset data(folder / "dataset", testing::with_repeats("first"));
     Workers workers(1);
-    EXPECT_TRUE(fit_shifts(data, data.questions(HeldOut::Validation), Pointer(), workers, [](double) {}).empty());
+    EXPECT_TRUE(
+        fit_shifts(data, data.questions(HeldOut::Validation), Pointer(), workers, [](double) {}).empty());
 }
 
 }  // namespace
