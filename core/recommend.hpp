@@ -52,12 +52,19 @@ struct Answer {
     std::vector<std::uint32_t> unknown_clicks;  ///< positions in Asker::clicks
 };
 
-/// What items are scored with for one asker: score(i) = vector . E(i) + offset, as the model's form says.
-/// 为某个请求者计分所用的查询：score(i) = vector · E(i) + offset，形式由模型规定。
+/// What is added to the score of an item that was clicked. 加到曾被点击的物品得分上的值。
+struct Shift {
+    std::int32_t item;
+    float by;
+};
+
+/// What items are scored with for one asker: score(i) = vector . E(i) + offset, as the model's form says, and for an item that was
+/// clicked its shift. 为某个请求者计分所用的查询：score(i) = vector · E(i) + offset，形式由模型规定；曾被点击的物品另加其偏移。
 struct Query {
     std::vector<float> vector;  ///< [dim]
     bool known;  ///< whether the model has anything to say of the asker; else popularity answers
     float offset = 0;
+    std::vector<Shift> shifts{};  ///< sorted by item; none when it is not known
 };
 
 /// A query that somebody else keeps. 由他人保存的查询。
@@ -65,10 +72,11 @@ struct QueryView {
     std::span<const float> vector;
     bool known;
     float offset;
+    std::span<const Shift> shifts;
 
-    QueryView(std::span<const float> vector, bool known, float offset)
-        : vector(vector), known(known), offset(offset) {}
-    QueryView(const Query& query) : QueryView(query.vector, query.known, query.offset) {}
+    QueryView(std::span<const float> vector, bool known, float offset, std::span<const Shift> shifts = {})
+        : vector(vector), known(known), offset(offset), shifts(shifts) {}
+    QueryView(const Query& query) : QueryView(query.vector, query.known, query.offset, query.shifts) {}
 };
 
 /// Answers askers of one request over one snapshot. Clicks count as clicks_that_count() says.
@@ -100,6 +108,7 @@ class Recommender {
     std::vector<std::int32_t> had(std::span<const std::int32_t> clicks, std::int32_t user) const;
     Prepared prepare(std::vector<std::int32_t> clicks, std::int32_t user) const;
     std::vector<Answer> answer_block(std::span<Prepared> askers) const;
+    void add_shifted(const Prepared& asker, std::vector<ScoredItem>& items) const;
     std::vector<std::vector<ScoredItem>> nearest(std::span<const Prepared* const> askers) const;
     std::vector<ScoredItem> nearest_alone(const Prepared& asker) const;
     std::vector<ScoredItem> nearest_directions(const Prepared& asker) const;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/ages.hpp"
 #include "core/error.hpp"
 #include "core/kinds/kind.hpp"
 
@@ -77,6 +78,12 @@ void Snapshot::read_config() {
     if (number("temperature")) temperature_ = config["temperature"];
     keeps_repeats_ = config.contains("repeats") && config["repeats"] == "keep";
     merges_repeats_ = number("merge_seconds");
+    if (!keeps_repeats_ || !config.contains("repeat_shifts")) return;
+    for (const auto& shift : config["repeat_shifts"]) {
+        if (!shift.is_number()) invalid("a repeat shift is no number");
+        repeat_shifts_.push_back(shift);
+    }
+    if (repeat_shifts_.size() != kAges) invalid("there is no shift for each age");
 }
 
 std::span<const std::int32_t> Snapshot::seen(std::int32_t user) const {

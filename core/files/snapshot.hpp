@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/files/id_index.hpp"
 #include "core/files/safetensors.hpp"
@@ -58,6 +59,9 @@ class Snapshot {
     bool merges_repeats() const { return merges_repeats_; }
     /// What scores are divided by in the softmax that the model was trained with. 训练所用 softmax 的温度。
     double temperature() const { return temperature_; }
+    /// What is added to the score of an item that was clicked, by its age (core/ages.hpp); empty for nothing.
+    /// 按新旧程度加到曾被点击的物品得分上的值；空则不加。
+    std::span<const float> repeat_shifts() const { return repeat_shifts_; }
     /// The items that a user interacted with in training, the latest last; each once, unless the model keeps
     /// repeats. Error (data corrupted) for no user of the model and when the list leaves the file; the
     /// indexes may be anything. 用户在训练数据中交互过的物品，最近的在最后；除非模型保留重复，否则各一次。
@@ -82,6 +86,7 @@ class Snapshot {
     std::span<const std::int32_t> seen_items_;
     bool keeps_repeats_ = false, merges_repeats_ = false;
     double temperature_ = 1;
+    std::vector<float> repeat_shifts_;
 };
 
 }  // namespace seqrec

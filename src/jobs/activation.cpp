@@ -50,7 +50,8 @@ Comparison read_measured(std::int64_t model_id, const ActiveVersion& active) {
         "FROM (SELECT (o.metrics->>'ndcg@10')::float8 AS ours, (t.metrics->>'ndcg@10')::float8 AS theirs, "
         "             nullif((o.metrics->>'rows_evaluated')::float8, 0) AS n "
         "      FROM seqrec.models o, seqrec.models t WHERE o.model_id = $1 AND t.model_id = $2 "
-        "      AND (SELECT bool_and(o.metrics->key = t.metrics->key) FROM unnest(ARRAY['rows', 'users', 'items', "
+        "      AND (SELECT bool_and(o.metrics->key = t.metrics->key) FROM unnest(ARRAY['rows', 'users', "
+        "'items', "
         "           'interactions', 'rows_evaluated', 'protocol']) AS key)) m "
         "WHERE ours IS NOT NULL AND theirs IS NOT NULL AND n IS NOT NULL",
         {bigint_param(model_id), bigint_param(active.model_id)});

@@ -64,19 +64,26 @@ std::vector<Question> news(const Dataset& data, const EarlierModel& active) {
     return questions;
 }
 
+/// What the active version's repeats gain or lose.
+Shifts shifts_of(const EarlierModel& active) {
+    const auto config = nlohmann::json::parse(active.file.meta("config"));
+    return config.value("repeat_shifts", Shifts());
+}
+
 /// NDCG@10 of one row.
 double gain(std::int64_t rank) { return rank < 10 ? 1 / std::log2(static_cast<double>(rank) + 2) : 0; }
 
 }  // namespace
 
 nlohmann::json compare_with_active(const Dataset& data, const EarlierModel& active, const Weights& ours,
-                                   std::size_t limit, Workers& workers,
+                                   const Shifts& shifts, std::size_t limit, Workers& workers,
                                    const std::function<void(double)>& poll) {
     const std::vector<Question> questions = thin_out(news(data, active), limit);
     if (questions.empty()) return {{"compared_rows", 0}};
     const Matched theirs(read_weights(active.file), active);
-    const auto mine = rank_held_out(data, questions, HeldOut::Validation, ours, workers, poll).ranks;
-    const auto other = rank_held_out(data, questions, HeldOut::Validation, theirs, workers, poll).ranks;
+    const auto mine = rank_held_out(data, questions, HeldOut::Validation, ours, shifts, workers, poll).ranks;
+    const auto other =
+        rank_held_out(data, questions, HeldOut::Validation, theirs, shifts_of(active), workers, poll).ranks;
     double sum = 0, squares = 0, active_sum = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
         const double difference = gain(mine[i]) - gain(other[i]);

@@ -7,6 +7,7 @@
 
 #include "data/dataset.hpp"
 #include "kinds/weights.hpp"
+#include "measure/evaluation.hpp"
 #include "run/earlier_model.hpp"
 #include "run/workers.hpp"
 
@@ -18,7 +19,7 @@ namespace seqrec::trainer {
 /// 用两个模型对启用版本未见过的测试问题排名；启用版本不认识的物品排在最后。返回 compared_rows；若大于零，还有
 /// active_ndcg@10、ndcg@10_difference（我方减启用版本的均值）与 ndcg@10_standard_error（该均值的标准误）。
 nlohmann::json compare_with_active(const Dataset& data, const EarlierModel& active, const Weights& ours,
-                                   std::size_t limit, Workers& workers,
+                                   const Shifts& shifts, std::size_t limit, Workers& workers,
                                    const std::function<void(double)>& poll);
 
 }  // namespace seqrec::trainer

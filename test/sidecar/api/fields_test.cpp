@@ -92,7 +92,8 @@ Parameters parameters(std::initializer_list<std::pair<const char*, const char*>>
 }
 
 TEST(QueryFields, AreThoseOfTheRouteOnceEach) {
-    EXPECT_NO_THROW(expect_parameters(parameters({{"k", "1"}, {"id", "a"}, {"id", "b"}}), {"k", "id"}, {"id"}));
+    EXPECT_NO_THROW(
+        expect_parameters(parameters({{"k", "1"}, {"id", "a"}, {"id", "b"}}), {"k", "id"}, {"id"}));
     EXPECT_EQ(refused_field([] { expect_parameters(parameters({{"k", "1"}, {"k", "1"}}), {"k"}); }), "k");
     EXPECT_EQ(refused_field([] { expect_parameters(parameters({{"q", "1"}}), {"k"}); }), "q");
 }

@@ -46,7 +46,7 @@ class Comparing : public ::testing::Test {
     }
     nlohmann::json compare(const EarlierModel& earlier, std::vector<float> scores) {
         Workers workers(1);
-        return compare_with_active(Dataset(folder_ / "dataset"), earlier, Fixed(std::move(scores)), 1000,
+        return compare_with_active(Dataset(folder_ / "dataset"), earlier, Fixed(std::move(scores)), {}, 1000,
                                    workers, [](double) {});
     }
 
