@@ -202,8 +202,10 @@ void insert_weight(std::int64_t model_id, const char* name, const char* dtype, c
     const std::size_t step = kWeightPart;
     for (std::size_t part = 0; part == 0 || part * step < bytes.size(); ++part)
         run_sql(
-            "INSERT INTO seqrec.weights (model_id, name, part, dtype, shape, data) VALUES ($1, $2, $3, $4, "
-            "$5, $6)",
+            R"sql(
+INSERT INTO seqrec.weights (model_id, name, part, dtype, shape, data)
+VALUES ($1, $2, $3, $4, $5, $6)
+)sql",
             {bigint_param(model_id), text_param(name), int_param(static_cast<std::int32_t>(part)),
              text_param(dtype), shape_param(shape, dimensions),
              bytes_param(bytes.subspan(part * step, std::min(step, bytes.size() - part * step)))});
@@ -214,15 +216,14 @@ void insert_model(const Job& job, const char* score, const char* config, const c
                   const Files* files, Published* published) {
     // A number may be taken by a row that came without the sequence: by replication, or from a dump.
     const auto rows = run_sql(
-        "INSERT INTO seqrec.models (model_id, name, kind, owner, source, score, config, metrics, dim, "
-        "n_users, "
-        "n_items) "
-        "SELECT greatest(n, (SELECT max(nextval('seqrec.models_model_id_seq')) FROM generate_series(n, "
-        "most))), "
-        "       $1, $2, $3, $4::jsonb, $10::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9 "
-        "FROM (SELECT nextval('seqrec.models_model_id_seq') AS n) s, "
-        "     (SELECT coalesce(max(model_id), 0) AS most FROM seqrec.models) m "
-        "RETURNING model_id, version",
+        R"sql(
+INSERT INTO seqrec.models (model_id, name, kind, owner, source, score, config, metrics, dim, n_users, n_items)
+SELECT greatest(n, (SELECT max(nextval('seqrec.models_model_id_seq')) FROM generate_series(n, most))),
+       $1, $2, $3, $4::jsonb, $10::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9
+FROM (SELECT nextval('seqrec.models_model_id_seq') AS n) s,
+     (SELECT coalesce(max(model_id), 0) AS most FROM seqrec.models) m
+RETURNING model_id, version
+)sql",
         {text_param(job.model), text_param(job.kind), role_param(job.owner), text_param(job.source),
          text_param(config), text_param(metrics),
          int_param(static_cast<std::int32_t>(files->item_rows.width)), bigint_param(files->user_ids.count()),
@@ -240,11 +241,15 @@ void set_metrics(std::int64_t model_id, const char* metrics) {
 /// Who the job belongs to by now, and what its relation is called by now: both may have changed since it began.
 Oid adopt_job(const Job& job, std::int64_t model_id) {
     run_sql(
-        "UPDATE seqrec.models m SET owner = j.owner, source = j.source || coalesce("
-        "  (SELECT jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname)) "
-        "   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "   WHERE c.oid = (j.source->>'relation_id')::oid), '{}') "
-        "FROM seqrec.jobs j WHERE m.model_id = $1 AND j.job_id = $2 AND j.uuid = $3 RETURNING m.owner",
+        R"sql(
+UPDATE seqrec.models m
+SET owner = j.owner, source = j.source || coalesce(
+  (SELECT jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname))
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.oid = (j.source->>'relation_id')::oid), '{}')
+FROM seqrec.jobs j WHERE m.model_id = $1 AND j.job_id = $2 AND j.uuid = $3
+RETURNING m.owner
+)sql",
         {bigint_param(model_id), bigint_param(job.key.id), uuid_param(job.key.uuid)});
     return SPI_processed == 1 ? spi_oid(0, 1) : InvalidOid;
 }
@@ -275,9 +280,10 @@ void see_own_rows() {
 
 bool find_owner(const char* name, Oid* owner, std::int64_t but_version) {
     const auto rows = run_sql(
-        "SELECT owner FROM seqrec.models WHERE name = $1 AND model_id <> $2 ORDER BY active DESC, model_id "
-        "DESC "
-        "LIMIT 1",
+        R"sql(
+SELECT owner FROM seqrec.models WHERE name = $1 AND model_id <> $2
+ORDER BY active DESC, model_id DESC LIMIT 1
+)sql",
         {text_param(name), bigint_param(but_version)});
     *owner = rows == 1 ? spi_oid(0, 1) : InvalidOid;
     return rows == 1;
@@ -285,12 +291,16 @@ bool find_owner(const char* name, Oid* owner, std::int64_t but_version) {
 
 void activate_version(std::int64_t model_id, const char* name) {
     run_sql(
-        "UPDATE seqrec.models SET active = false, pinned = false "
-        "WHERE name = $1 AND (active OR pinned) AND model_id <> $2",
+        R"sql(
+UPDATE seqrec.models SET active = false, pinned = false
+WHERE name = $1 AND (active OR pinned) AND model_id <> $2
+)sql",
         {text_param(name), bigint_param(model_id)});
     run_sql(
-        "UPDATE seqrec.models SET active = true, pinned = false WHERE model_id = $1 AND (NOT active OR "
-        "pinned)",
+        R"sql(
+UPDATE seqrec.models SET active = true, pinned = false
+WHERE model_id = $1 AND (NOT active OR pinned)
+)sql",
         {bigint_param(model_id)});
 }
 
@@ -312,9 +322,12 @@ void delete_old_versions(const char* name) {
     const RoleScope scope = spi_enter();
     lock_model(name);
     const auto rows = run_sql(
-        "SELECT model_id, version::text FROM "
-        "  (SELECT *, max(model_id) OVER () AS latest FROM seqrec.models WHERE name = $1) m "
-        "WHERE NOT active AND NOT pinned AND (model_id < latest OR $2 > 0) ORDER BY model_id DESC OFFSET $2",
+        R"sql(
+SELECT model_id, version::text
+FROM (SELECT *, max(model_id) OVER () AS latest FROM seqrec.models WHERE name = $1) m
+WHERE NOT active AND NOT pinned AND (model_id < latest OR $2 > 0)
+ORDER BY model_id DESC OFFSET $2
+)sql",
         {text_param(name), int_param(settings::keep_versions - 1)});
     SPITupleTable* table = SPI_tuptable;
     for (std::uint64_t row = 0; row < rows; ++row) {
@@ -352,10 +365,12 @@ struct Comparison {
 
 Comparison read_comparison(std::int64_t model_id) {
     const auto rows = run_sql(
-        "SELECT metrics->>'compared_version', metrics->>'ndcg@10_difference', "
-        "metrics->>'ndcg@10_standard_error' "
-        "FROM seqrec.models WHERE model_id = $1 AND jsonb_typeof(metrics->'ndcg@10_difference') = 'number' "
-        "AND jsonb_typeof(metrics->'ndcg@10_standard_error') = 'number' AND metrics ? 'compared_version'",
+        R"sql(
+SELECT metrics->>'compared_version', metrics->>'ndcg@10_difference', metrics->>'ndcg@10_standard_error'
+FROM seqrec.models
+WHERE model_id = $1 AND jsonb_typeof(metrics->'ndcg@10_difference') = 'number'
+  AND jsonb_typeof(metrics->'ndcg@10_standard_error') = 'number' AND metrics ? 'compared_version'
+)sql",
         {bigint_param(model_id)});
     if (rows != 1) return {};
     return {true, spi_text(0, 1), strtod(spi_text(0, 2), nullptr), strtod(spi_text(0, 3), nullptr)};

@@ -70,5 +70,13 @@ TEST(Arrays, AreThoseOfPostgres) {
     EXPECT_EQ(encode_array(Numbers{-2, std::nullopt}), number);
 }
 
+TEST(Parameters, AreNullWithoutAValue) {
+    EXPECT_EQ(array_parameter(std::nullopt), (Parameter{std::nullopt, true}));
+    EXPECT_EQ(array_parameter(Strings{}), (Parameter{encode_array(Strings{}), true}));  // empty is not NULL
+    EXPECT_EQ(number_parameter(std::nullopt), Parameter{});
+    EXPECT_EQ(number_parameter(-0.1), Parameter{"-0.1"});
+    EXPECT_EQ(number_parameter(1e300), Parameter{"1e+300"});
+}
+
 }  // namespace
 }  // namespace seqrec::sidecar
