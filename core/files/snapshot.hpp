@@ -56,6 +56,8 @@ class Snapshot {
     bool keeps_repeats() const { return keeps_repeats_; }
     /// Whether an item right after itself, as by a double click, counts once. 紧接自身的物品（如双击）是否只计一次。
     bool merges_repeats() const { return merges_repeats_; }
+    /// What scores are divided by in the softmax that the model was trained with. 训练所用 softmax 的温度。
+    double temperature() const { return temperature_; }
     /// The items that a user interacted with in training, the latest last; each once, unless the model keeps
     /// repeats. Error (data corrupted) for no user of the model and when the list leaves the file; the
     /// indexes may be anything. 用户在训练数据中交互过的物品，最近的在最后；除非模型保留重复，否则各一次。
@@ -64,7 +66,7 @@ class Snapshot {
 
   private:
     explicit Snapshot(std::unique_ptr<const SafetensorsFile> file);
-    void read_repeats();
+    void read_config();
 
     std::unique_ptr<const SafetensorsFile> file_;
     ScoreForm form_;
@@ -79,6 +81,7 @@ class Snapshot {
     std::span<const std::int64_t> seen_offsets_;
     std::span<const std::int32_t> seen_items_;
     bool keeps_repeats_ = false, merges_repeats_ = false;
+    double temperature_ = 1;
 };
 
 }  // namespace seqrec

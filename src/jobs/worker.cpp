@@ -12,6 +12,7 @@
 #include "jobs/job_store.hpp"
 #include "jobs/publish.hpp"
 #include "jobs/trainer_process.hpp"
+#include "jobs/version_rows.hpp"
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 #include "serving/snapshot_files.hpp"

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -82,7 +81,7 @@ void fill_probabilities(const Snapshot& snapshot, bool known) {
                 item.known ? static_cast<float>(1 / (1 + std::exp(-static_cast<double>(item.score)))) : 0;
         return;
     }
-    fill_softmax(nlohmann::json::parse(snapshot.file().meta("config")).value("temperature", 1.0));
+    fill_softmax(snapshot.temperature());
 }
 
 /// Fills `scored`, best first, unknown items last.

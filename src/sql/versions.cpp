@@ -1,6 +1,6 @@
 // The SQL functions over model versions: seqrec_activate, seqrec_pin, seqrec_drop, seqrec_set_owner, seqrec_prewarm.
 #include "jobs/model_lock.hpp"
-#include "jobs/publish.hpp"
+#include "jobs/version_rows.hpp"
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 #include "serving/serving_model.hpp"

@@ -99,6 +99,8 @@ class Dataset {
     /// Remembers how many items of each user are no later than `seen_until`: an earlier model has learned
     /// them. 记录每个用户不晚于 seen_until 的物品数：先前的模型已学过它们。
     void know_until(const std::vector<double>& seen_until);
+    /// How many items of each user are no later than `seen_until`. 每个用户不晚于 seen_until 的物品数。
+    std::vector<std::int32_t> known_until(const std::vector<double>& seen_until) const;
     /// How many of a user's items, from the oldest on, an earlier model has learned; 0 without one.
     /// 用户的物品中（从最早的起）先前模型已学过的个数；没有则为 0。
     std::int64_t known(std::int64_t user) const {

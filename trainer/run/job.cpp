@@ -15,6 +15,7 @@
 #include "index/indexing.hpp"
 #include "kinds/trainer_kind.hpp"
 #include "measure/baselines.hpp"
+#include "measure/comparison.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
 #include "run/leftovers.hpp"
@@ -27,7 +28,7 @@ namespace {
 using nlohmann::json;
 
 struct Job {
-    std::string dataset, model, kind, init, checkpoint;
+    std::string dataset, model, kind, init, compare, checkpoint;
     json options;
 };
 
@@ -42,6 +43,7 @@ Job read_job(const std::string& path) {
                 job.at("model"),
                 job.at("kind"),
                 job.value("init", ""),
+                job.value("compare", ""),
                 job.value("checkpoint", ""),
                 job.value("options", json::object())};
     } catch (const json::exception& error) {
@@ -153,6 +155,19 @@ json decided(json options) {
     return options;
 }
 
+/// How the active version ranks the same rows; a version that can't be read is no reason to lose the training.
+json compare(const Job& job, const Dataset& data, const Weights& measured, Workers& workers,
+             Reporter& reporter) try {
+    if (job.compare.empty()) return json::object();
+    const EarlierModel active(job.compare, job.dataset);
+    return compare_with_active(data, active, measured, test_limit(data), workers, [&](double share) {
+        reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
+    });
+} catch (const Error& error) {
+    reporter.warning(std::string("the active version could not be compared with: ") + error.what());
+    return json::object();
+}
+
 /// Adds the index to what is said of the model, when the options ask for one.
 std::optional<ModelIndex> add_index(const json& options, const Kind& kind, const Dataset& data,
                                     Trained& trained, Workers& workers, Reporter& reporter) {
@@ -186,6 +201,7 @@ void train(const std::string& path, Reporter& reporter) {
     Workers workers(options.at("threads").get<int>());
     Trained trained = model->train({data, workers, reporter, job.checkpoint});
     trained.metrics.update(evaluate(data, *trained.measured, workers, reporter));
+    trained.metrics.update(compare(job, data, *trained.measured, workers, reporter));
     trained.config.update(data.config());
     const auto index = add_index(options, *kind.kind, data, trained, workers, reporter);
     reporter.progress({{"phase", "writing"}});
