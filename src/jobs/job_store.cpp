@@ -196,7 +196,8 @@ WHERE job_id = $1 AND uuid = $2 AND (state = 'queued' OR seqrec.current_state(j)
 
 namespace {
 
-// A model that was trained but not published, and the jobs that no later training of their model has made obsolete.
+// A model that was trained but not published, and the jobs that no later training of their model has made
+// obsolete.
 constexpr const char* kUnpublished = "state = 'failed' AND phase = 'publishing'";
 constexpr const char* kNotObsolete =
     "NOT EXISTS (SELECT FROM seqrec.jobs l WHERE l.model = j.model AND l.state = 'done' "

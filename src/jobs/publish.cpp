@@ -114,7 +114,8 @@ void set_metrics(std::int64_t model_id, const char* metrics) {
             {bigint_param(model_id), text_param(metrics)});
 }
 
-/// Who the job belongs to by now, and what its relation is called by now: both may have changed since it began.
+/// Who the job belongs to by now, and what its relation is called by now: both may have changed since it
+/// began.
 Oid adopt_job(const Job& job, std::int64_t model_id) {
     run_sql(
         R"sql(

@@ -185,7 +185,8 @@ bool is_there(const char* path) { return access(path, F_OK) == 0; }
 /// What to do with a file that nobody has read whole since the server started.
 enum class Unverified { Leave, Verify };
 
-/// Null for a file of an earlier version of seqrec, which is built again, and one that is not verified and left alone.
+/// Null for a file of an earlier version of seqrec, which is built again, and one that is not verified and
+/// left alone.
 const Snapshot* open_checked(const char* path, const char* version, Unverified unverified) {
     if (SafetensorsFile::open(path).meta("format") != kSnapshotFormat) return nullptr;
     auto opened = std::make_unique<const Snapshot>(Snapshot::open(path));

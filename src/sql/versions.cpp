@@ -1,4 +1,5 @@
-// The SQL functions over model versions: seqrec_activate, seqrec_pin, seqrec_drop, seqrec_set_owner, seqrec_prewarm.
+// The SQL functions over model versions: seqrec_activate, seqrec_pin, seqrec_drop, seqrec_set_owner,
+// seqrec_prewarm.
 #include "jobs/model_lock.hpp"
 #include "jobs/version_rows.hpp"
 #include "pg/boundary.hpp"
