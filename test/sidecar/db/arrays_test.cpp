@@ -46,7 +46,8 @@ TEST(Arrays, DecodeNoMoreThanThereIs) {
     EXPECT_EQ(decode_reals(encode_array(Strings{"wrong size"})), (std::vector<float>{0}));
 }
 
-/// Dimensions, no NULL, type text, two elements from 1 on, then each with its length: as array_send writes it.
+/// Dimensions, no NULL, type text, two elements from 1 on, then each with its length: as array_send writes
+/// it.
 TEST(Arrays, AreThoseOfPostgres) {
     const std::string wanted(
         "\0\0\0\1"
