@@ -33,17 +33,19 @@ struct Comparison {
 
 Comparison read_comparison(std::int64_t model_id) {
     const auto rows = run_sql(
-        "SELECT metrics->>'compared_version', metrics->>'ndcg@10_difference', "
-        "metrics->>'ndcg@10_standard_error' "
-        "FROM seqrec.models WHERE model_id = $1 AND jsonb_typeof(metrics->'ndcg@10_difference') = 'number' "
-        "AND jsonb_typeof(metrics->'ndcg@10_standard_error') = 'number' AND metrics ? 'compared_version'",
+        R"sql(
+SELECT metrics->>'compared_version', metrics->>'ndcg@10_difference', metrics->>'ndcg@10_standard_error'
+FROM seqrec.models
+WHERE model_id = $1 AND jsonb_typeof(metrics->'ndcg@10_difference') = 'number'
+  AND jsonb_typeof(metrics->'ndcg@10_standard_error') = 'number' AND metrics ? 'compared_version'
+)sql",
         {bigint_param(model_id)});
     if (rows != 1) return {};
     return {true, spi_text(0, 1), strtod(spi_text(0, 2), nullptr), strtod(spi_text(0, 3), nullptr)};
 }
 
-/// Where the data have not changed the active version was measured on the same rows, before it was told them: what
-/// each row gains lies in [0, 1], so that its variance is at most m (1 - m) around the mean m.
+/// Where the data have not changed the active version was measured on the same rows, before it was told them:
+/// what each row gains lies in [0, 1], so that its variance is at most m (1 - m) around the mean m.
 Comparison read_measured(std::int64_t model_id, const ActiveVersion& active) {
     const auto rows = run_sql(
         "SELECT ours - theirs, sqrt((ours * (1 - ours) + theirs * (1 - theirs)) / n) "

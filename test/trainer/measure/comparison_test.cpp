@@ -62,8 +62,9 @@ TEST_F(Comparing, NothingNewIsNotCompared) {
 TEST_F(Comparing, PairsOfRows) {
     EarlierModel earlier = active(-1e9);
     std::fill(earlier.items.begin() + 3, earlier.items.end(), -1);  // items 3, 4, 5 are new since
-    // Asked for 2, 3, 3, 3 with the seen hidden: ours has them first, first, first, first; theirs has 2 first of
-    // four and 3 behind all that it knows: of 2 3 4 5, of 1 3 4 5 and of 2 3 4 5, ties counting against it.
+    // Asked for 2, 3, 3, 3 with the seen hidden: ours has them first, first, first, first; theirs has 2 first
+    // of four and 3 behind all that it knows: of 2 3 4 5, of 1 3 4 5 and of 2 3 4 5, ties counting against
+    // it.
     const auto found = compare(earlier, {1, 1, 4, 5, 0, 0});
     EXPECT_EQ(found["compared_rows"], 4);
     const double last = 1 / std::log2(3 + 2.0);  // rank 3 of 0
