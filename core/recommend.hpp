@@ -57,14 +57,16 @@ struct Answer {
     std::vector<std::uint32_t> unknown_clicks;  ///< positions in Asker::clicks
 };
 
-/// What is added to the score of an item that was clicked. 加到曾被点击的物品得分上的值。
+/// What is added to the score of an item that was clicked.
+/// 加到曾被点击的物品得分上的值。
 struct Shift {
     std::int32_t item;
     float by;
 };
 
-/// What items are scored with for one asker: score(i) = vector . E(i) + offset, as the model's form says, and for an item that was
-/// clicked its shift. 为某个请求者计分所用的查询：score(i) = vector · E(i) + offset，形式由模型规定；曾被点击的物品另加其偏移。
+/// What items are scored with for one asker: score(i) = vector . E(i) + offset, as the model's form says, and
+/// for an item that was clicked its shift.
+/// 为某个请求者计分所用的查询：score(i) = vector · E(i) + offset，形式由模型规定；曾被点击的物品另加其偏移。
 struct Query {
     std::vector<float> vector;  ///< [dim]
     bool known;  ///< whether the model has anything to say of the asker; else popularity answers

@@ -28,8 +28,9 @@ struct Ranking {
 };
 
 /// Ranks the item that each question asks for: among all items where repeats are kept, else among those that
-/// the user has not seen before it; `shifts` are added to the scores of what was clicked before. A user without a training part is an unknown one. Ties count against the
-/// model; coverage only of the test. `poll(share)` is called as work gets done, from any thread.
+/// the user has not seen before it; `shifts` are added to the scores of what was clicked before. A user
+/// without a training part is an unknown one. Ties count against the model; coverage only of the test.
+/// `poll(share)` is called as work gets done, from any thread.
 /// 对每个问题所求的物品排名：保留重复时在全部物品中，否则在用户此前未看过的物品中。
 /// 没有训练部分的用户视为未知用户；同分按不利于模型计。
 Ranking rank_held_out(const Dataset& data, const std::vector<Question>& questions, HeldOut which,

@@ -170,7 +170,8 @@ json decided(json options) {
     return options;
 }
 
-/// How the active version ranks the same rows; a version that can't be read is no reason to lose the training.
+/// How the active version ranks the same rows; a version that can't be read is no reason to lose the
+/// training.
 json compare(const Job& job, const Dataset& data, const Weights& measured, const Shifts& shifts,
              Workers& workers, Reporter& reporter) try {
     if (job.compare.empty()) return json::object();
