@@ -59,13 +59,25 @@ cmake-build: build/cmake/CMakeCache.txt
 everything: all build/fixture/seqrec.so
 	cmake --build build/cmake --parallel $(or $(JOBS),2)
 
-# --- the same sources under sanitizers; products in build/sanitize and build/fuzz ---
+# --- the unit tests under sanitizers, in build/sanitize ---
+SANITIZED = seqrec-unit-tests seqrec-http-tests seqrec-trainer-tests
+
+build/sanitize/CMakeCache.txt:
+	cmake -S . -B build/sanitize -DSANITIZE=ON -DPG_CONFIG=$(PG_CONFIG) $(if $(LIBTORCH),-DCMAKE_PREFIX_PATH=$(LIBTORCH)) \
+		$(if $(CHART_JS),-DCHART_JS=$(CHART_JS))
+
+sanitize: build/sanitize/CMakeCache.txt
+	cmake --build build/sanitize --parallel $(or $(JOBS),2) --target $(SANITIZED)
+	build/sanitize/seqrec-unit-tests --gtest_brief=1
+	build/sanitize/seqrec-http-tests --gtest_brief=1
+	LSAN_OPTIONS=suppressions=test/trainer/leaks.supp build/sanitize/seqrec-trainer-tests --gtest_brief=1
+
+# --- the fuzzers, in build/fuzz ---
 KERNELS = portable $(if $(filter x86_64,$(shell uname -m)),avx2 avx512 avx512bf16)
 CORE_SOURCES = $(wildcard core/*.cpp core/files/*.cpp core/scan/*.cpp core/kinds/*.cpp) $(KERNELS:%=core/kernels/%.cpp) \
 	core/kernels/encoder_kernels.cpp core/kernels/instructions.cpp
-SANITIZED = $(patsubst %.cpp,build/sanitize/%.o,$(CORE_SOURCES) $(wildcard test/core/*.cpp test/core/*/*.cpp test/fixtures/category_popularity.cpp))
 FUZZED = $(patsubst %.cpp,build/fuzz/%.o,$(CORE_SOURCES) test/fuzz/snapshot_fuzz.cpp)
-SANITIZE_FLAGS = -std=c++20 -O1 -g1 -I. -Itest/core -Wno-psabi \
+FUZZ_FLAGS = -std=c++20 -O1 -g1 -I. -Wno-psabi \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_SECONDS ?= 60
 
@@ -73,25 +85,15 @@ FUZZ_SECONDS ?= 60
 %/kernels/avx512.o %/kernels/avx512bf16.o: INSTRUCTIONS = -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl
 %/kernels/avx512bf16.o: INSTRUCTIONS += -mavx512bf16
 
-build/sanitize/%.o: %.cpp
-	@mkdir -p $(@D)
-	$(CXX) $(SANITIZE_FLAGS) $(INSTRUCTIONS) -MMD -MP -c $< -o $@
-
 build/fuzz/%.o: %.cpp
 	@mkdir -p $(@D)
-	clang++ $(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link $(INSTRUCTIONS) -MMD -MP -c $< -o $@
+	clang++ $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(INSTRUCTIONS) -MMD -MP -c $< -o $@
 
-build/sanitize/seqrec-unit-tests: $(SANITIZED)
-	$(CXX) $(SANITIZE_FLAGS) -o $@ $^ -lgtest_main -lgtest -lpthread
-
--include $(SANITIZED:.o=.d) $(FUZZED:.o=.d)
-
-sanitize: build/sanitize/seqrec-unit-tests
-	$< --gtest_brief=1
+-include $(FUZZED:.o=.d)
 
 build/fuzz/snapshot: $(FUZZED)
 	@mkdir -p build/fuzz/corpus
-	clang++ $(SANITIZE_FLAGS) -fsanitize=fuzzer -o $@ $^
+	clang++ $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^
 
 fuzz-snapshot: build/fuzz/snapshot
 	SEQREC_FUZZ_SEED=build/fuzz/corpus/valid $< -runs=0
@@ -111,7 +113,7 @@ build/fuzz/embedded/embedded.cpp: sidecar/embed.cmake sidecar/api/openapi.json s
 
 build/fuzz/http: $(HTTP_FUZZED) build/fuzz/embedded/embedded.cpp
 	@mkdir -p build/fuzz/http-corpus
-	clang++ $(SANITIZE_FLAGS) -Isidecar -fsanitize=fuzzer -o $@ $^ build/fuzz/embedded/embedded.S -L$(shell $(PG_CONFIG) --libdir) -lpq -lpthread
+	clang++ $(FUZZ_FLAGS) -Isidecar -fsanitize=fuzzer -o $@ $^ build/fuzz/embedded/embedded.S -L$(shell $(PG_CONFIG) --libdir) -lpq -lpthread
 
 -include $(HTTP_FUZZED:.o=.d)
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/ages.hpp"
 #include "core/error.hpp"
 #include "core/scan/search.hpp"
 
@@ -66,9 +67,10 @@ std::vector<float> scan_vector(const Snapshot& snapshot, std::vector<float> vect
     return vector;
 }
 
-/// From a product to a score. A cosine is at most 1, whatever rounding does.
-float finished(const Snapshot& snapshot, float product, float offset) {
-    return snapshot.form().link == Link::Cosine ? std::clamp(product, -1.0f, 1.0f) : product + offset;
+/// From a product to a score. A cosine is at most 1, whatever rounding and a shift do.
+float finished(const Snapshot& snapshot, float product, float offset, float shift = 0) {
+    return snapshot.form().link == Link::Cosine ? std::clamp(product + shift, -1.0f, 1.0f)
+                                                : product + offset + shift;
 }
 
 /// A part of a whole in [0, 1], whatever the two are.
@@ -96,6 +98,24 @@ std::vector<float> direction_of(const Snapshot& snapshot, std::int32_t item) {
     return vector;
 }
 
+/// An item's score by a query as the scan takes it.
+float scanned_score(const Snapshot& snapshot, const QueryView& query, std::int32_t item) {
+    float product = 0;
+    snapshot.rows().score(std::span(&item, 1), query.vector, std::span(&product, 1));
+    const auto shift = std::ranges::lower_bound(query.shifts, item, {}, &Shift::item);
+    const bool shifted = shift != query.shifts.end() && shift->item == item;
+    return finished(snapshot, product, query.offset, shifted ? shift->by : 0);
+}
+
+/// What the clicks' own items gain or lose; clicks are oldest first.
+std::vector<Shift> shifts_of(const Snapshot& snapshot, std::span<const std::int32_t> clicks) {
+    std::vector<Shift> shifts;
+    if (snapshot.repeat_shifts().empty()) return shifts;
+    for (const AgedItem& click : ages_of(clicks))
+        shifts.push_back({click.item, snapshot.repeat_shifts()[static_cast<std::size_t>(click.age)]});
+    return shifts;
+}
+
 /// Scans everything, `bytes` of codes at a time and all searches over each part.
 void scan_all(const Codes& codes, std::span<Search> searches, std::size_t bytes, const Poll& poll) {
     const std::size_t step = std::max<std::size_t>(1, bytes / (kGroupRows * codes.depth));
@@ -121,6 +141,7 @@ Query query_after(const Snapshot& snapshot, std::span<const std::int32_t> clicks
     if (!std::isfinite(query.offset) ||
         !std::all_of(query.vector.begin(), query.vector.end(), [](float x) { return std::isfinite(x); }))
         throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
+    if (query.known) query.shifts = shifts_of(snapshot, clicks);
     return query;
 }
 
@@ -139,6 +160,8 @@ struct Recommender::Prepared {
     Answer answer;
     Query query;  // as the scan takes it
     ItemFilter filter;
+    std::vector<std::int32_t>
+        shifted;  // items that the filter hides from the scan: their scores are their own
 };
 
 Recommender::Recommender(const Snapshot& snapshot, const Request& request, const Poll& poll)
@@ -173,8 +196,14 @@ std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks,
 
 Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user) const {
     clicks = clicks_that_count(snapshot_, std::move(clicks));
-    Prepared prepared{
-        {}, query_after(snapshot_, clicks, user, request_.exact), filter_without(had(clicks, user))};
+    std::vector<std::int32_t> hidden = had(clicks, user);
+    Prepared prepared{{}, query_after(snapshot_, clicks, user, request_.exact), filter_without(hidden), {}};
+    for (const Shift& shift : prepared.query.shifts)
+        if (prepared.filter.admits(shift.item)) prepared.shifted.push_back(shift.item);
+    if (!prepared.shifted.empty()) {
+        hidden.insert(hidden.end(), prepared.shifted.begin(), prepared.shifted.end());
+        prepared.filter = filter_without(std::move(hidden));
+    }
     prepared.query.vector = scan_vector(snapshot_, std::move(prepared.query.vector));
     prepared.answer.user_known = user >= 0;
     prepared.answer.source = !prepared.query.known ? Source::Popular
@@ -214,7 +243,7 @@ std::vector<Answer> Recommender::answer_users(std::int32_t first, std::int32_t c
 std::vector<ScoredItem> Recommender::similar(std::string_view item) const {
     const std::int32_t at = snapshot_.items().find(item);
     if (at < 0) return {};
-    Prepared prepared{{}, {direction_of(snapshot_, at), true}, filter_without({at})};
+    Prepared prepared{{}, {direction_of(snapshot_, at), true}, filter_without({at}), {}};
     if (snapshot_.form().link != Link::Cosine) return nearest_directions(prepared);
     const Prepared* asker = &prepared;
     return std::move(nearest(std::span(&asker, 1)).front());
@@ -235,6 +264,16 @@ std::vector<Answer> Recommender::answer_block(std::span<Prepared> askers) const 
     return answers;
 }
 
+/// Puts the shifted items among the others.
+void Recommender::add_shifted(const Prepared& asker, std::vector<ScoredItem>& items) const {
+    for (const std::int32_t item : asker.shifted)
+        if (const float score = scanned_score(snapshot_, asker.query, item); score >= request_.min_score)
+            items.push_back({item, score});
+    std::sort(items.begin(), items.end(), better);
+    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(request_.k, 0));
+    if (items.size() > most) items.resize(most);
+}
+
 std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepared* const> askers) const {
     std::vector<std::vector<ScoredItem>> results;
     if (short_list() || request_.exact || uses_index()) {
@@ -253,6 +292,8 @@ std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepar
     for (std::size_t i = 0; i < askers.size(); ++i)
         for (ScoredItem& item : results[i])
             item.score = finished(snapshot_, item.score, askers[i]->query.offset);
+    for (std::size_t i = 0; i < askers.size(); ++i)
+        if (!askers[i]->shifted.empty()) add_shifted(*askers[i], results[i]);
     return results;
 }
 
@@ -315,12 +356,9 @@ Query asker_query(const Snapshot& snapshot, const Asker& asker, bool exact, cons
 }
 
 float own_score(const Snapshot& snapshot, const QueryView& query, std::int32_t item) {
-    float product = 0;
-    std::vector<float> scaled;
-    if (snapshot.longest() != 1) scaled = scan_vector(snapshot, {query.vector.begin(), query.vector.end()});
-    snapshot.rows().score(std::span(&item, 1), scaled.empty() ? query.vector : scaled,
-                          std::span(&product, 1));
-    return finished(snapshot, product, query.offset);
+    if (snapshot.longest() == 1) return scanned_score(snapshot, query, item);
+    const auto scaled = scan_vector(snapshot, {query.vector.begin(), query.vector.end()});
+    return scanned_score(snapshot, {scaled, query.known, query.offset, query.shifts}, item);
 }
 
 float score_of(const Snapshot& snapshot, const QueryView& query, std::int32_t item) {

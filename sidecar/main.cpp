@@ -13,11 +13,11 @@
 #include "api/routes.hpp"
 #include "api/settings_check.hpp"
 #include "config.hpp"
+#include "counters.hpp"
 #include "db/blocking_tasks.hpp"
 #include "db/pool.hpp"
 #include "http/server.hpp"
 #include "log.hpp"
-#include "metrics.hpp"
 #include "service_manager.hpp"
 
 namespace {
@@ -54,8 +54,8 @@ class Service {
           manager_(loop_),
           signals_(loop_, SIGTERM, SIGINT),
           router_(
-              make_router({config, reading_, writing_, metrics_, [this] { return server_.is_draining(); }})),
-          server_(loop_, config, router_, metrics_, [this] { stop(); }) {}
+              make_router({config, reading_, writing_, counters_, [this] { return server_.is_draining(); }})),
+          server_(loop_, config, router_, counters_, [this] { stop(); }) {}
 
     void run(const std::optional<InheritedListener>& inherited) {
         server_.start(inherited);
@@ -102,7 +102,7 @@ class Service {
     const Config& config_;
     asio::io_context loop_{1};
     BlockingTasks tasks_;
-    Metrics metrics_;
+    Counters counters_;
     Pool reading_;  // answers
     Pool writing_;  // opened when the first route that writes needs it
     ServiceManager manager_;

@@ -83,8 +83,11 @@ SELECT seqrec_train('hidden_visits', 'hidden', options => '{"epochs": 1, "dim": 
 CALL seqrec_wait(:job);
 RESET ROLE;
 SELECT count(*) AS casts FROM pg_cast WHERE castsource = 'hidden'::regtype;
+GRANT USAGE ON TYPE hidden TO seqrec_carol;
+SET ROLE seqrec_carol;
 SELECT seqrec_train('hidden_visits', 'hidden', options => '{"epochs": 1, "dim": 8, "max_len": 4}') AS job \gset
 CALL seqrec_wait(:job);
+RESET ROLE;
 SELECT count(*) AS casts FROM pg_cast WHERE castsource = 'hidden'::regtype;
 -- A type goes without a word of its cast, and so does the extension.
 SELECT count(seqrec_drop(model_id)) FROM seqrec_models;

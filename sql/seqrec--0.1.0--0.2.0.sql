@@ -65,7 +65,6 @@ ALTER TABLE seqrec.models ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
 -- All models of 0.1.0 score by the cosine.
 ALTER TABLE seqrec.models ADD COLUMN score jsonb NOT NULL DEFAULT '{"link": "cosine", "item_bias": false, "user_offset": false}';
-ALTER TABLE seqrec.models ALTER COLUMN score DROP DEFAULT;
 
 ALTER TABLE seqrec.jobs ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);

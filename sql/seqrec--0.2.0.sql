@@ -16,7 +16,8 @@ CREATE TABLE seqrec.models (
     active boolean NOT NULL DEFAULT false,
     owner regrole NOT NULL,  -- the role itself: follows a rename, and is dumped as its name
     source jsonb NOT NULL,
-    score jsonb NOT NULL,  -- the form of its scores: link, item_bias, user_offset
+    -- The form of its scores. A row that comes without is one of 0.1.0, from a dump: all of those score by the cosine.
+    score jsonb NOT NULL DEFAULT '{"link": "cosine", "item_bias": false, "user_offset": false}',
     config jsonb NOT NULL,
     metrics jsonb NOT NULL,
     dim integer NOT NULL,

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/ages.hpp"
 #include "core/error.hpp"
 #include "core/kinds/kind.hpp"
 
@@ -35,9 +36,6 @@ Lists read_lists(const SafetensorsFile& file, std::int64_t dim) {
     lists.group_count = file.tensor("code.values").shape[0];
     if (lists.size() < 1) invalid("there is no list");
     if (lists.size() > 1) lists.centroid = file.get<float>("list.centroid", {lists.size(), dim});
-    const auto config = nlohmann::json::parse(file.meta("config"), nullptr, false);
-    if (config.is_object() && config.contains("probes") && config["probes"].is_number_integer())
-        lists.probes = config["probes"];
     return lists;
 }
 
@@ -68,15 +66,24 @@ Snapshot::Snapshot(std::unique_ptr<const SafetensorsFile> file)
     item_popularity_ = file_->get<float>("item.popularity", {items_.size()});
     seen_offsets_ = file_->get<std::int64_t>("user.seen.offsets", {users_.size() + 1});
     seen_items_ = file_->get<std::int32_t>("user.seen.items", {-1});
-    read_repeats();
+    read_config();
 }
 
-/// A config without them is of a version that reduced all repeats.
-void Snapshot::read_repeats() {
+/// A config without repeats is of a version that reduced them all.
+void Snapshot::read_config() {
     const auto config = nlohmann::json::parse(file_->meta("config"), nullptr, false);
     if (!config.is_object()) return;
+    const auto number = [&](const char* name) { return config.contains(name) && config[name].is_number(); };
+    if (number("probes")) lists_.probes = config["probes"].get<std::int64_t>();
+    if (number("temperature")) temperature_ = config["temperature"];
     keeps_repeats_ = config.contains("repeats") && config["repeats"] == "keep";
-    merges_repeats_ = config.contains("merge_seconds") && config["merge_seconds"].is_number();
+    merges_repeats_ = number("merge_seconds");
+    if (!keeps_repeats_ || !config.contains("repeat_shifts")) return;
+    for (const auto& shift : config["repeat_shifts"]) {
+        if (!shift.is_number()) invalid("a repeat shift is no number");
+        repeat_shifts_.push_back(shift);
+    }
+    if (repeat_shifts_.size() != kAges) invalid("there is no shift for each age");
 }
 
 std::span<const std::int32_t> Snapshot::seen(std::int32_t user) const {

@@ -20,23 +20,23 @@ std::string_view method_of(const RouteCounts& counts) {
     return counts.route ? std::string_view(counts.route->method) : "none";
 }
 
-void write_requests(Exposition& out, const Metrics& metrics) {
+void write_requests(Exposition& out, const Counters& counters) {
     out.family("seqrec_http_requests_total", "counter", "Requests answered.");
-    for (const auto& counts : metrics.requests())
+    for (const auto& counts : counters.requests())
         for (const auto& [status, count] : counts.by_status)
             out.sample(static_cast<double>(count), {{"route", path_of(counts)},
                                                     {"method", method_of(counts)},
                                                     {"code", std::to_string(status)}});
     out.family("seqrec_http_request_duration_seconds", "histogram",
                "Time from a request's first byte to its answer.");
-    for (const auto& counts : metrics.requests())
+    for (const auto& counts : counters.requests())
         for (std::size_t i = 0; i < counts.seconds_by_class.size(); ++i)
             if (const auto& seconds = counts.seconds_by_class[i])
                 out.sample(*seconds, {{"route", path_of(counts)},
                                       {"method", method_of(counts)},
                                       {"code_class", std::to_string(i) + "xx"}});
     out.single("seqrec_http_in_flight", "gauge", "Requests under way, streams included.",
-               metrics.in_flight());
+               counters.in_flight());
 }
 
 struct NamedPool {
@@ -84,15 +84,15 @@ void write_pools(Exposition& out, Pools pools) {
                &PoolStatistics::connect_failures);
 }
 
-void write_answers(Exposition& out, const Metrics& metrics, const Pool& pool) {
+void write_answers(Exposition& out, const Counters& counters, const Pool& pool) {
     out.family("seqrec_batch_size", "histogram", "Requests answered by one call of the database.");
     out.sample(pool.statistics().batch_sizes);
     out.single("seqrec_recommend_fallback_total", "counter", "Answers that were not personal.",
-               static_cast<double>(metrics.fallbacks()));
+               static_cast<double>(counters.fallbacks()));
     out.single("seqrec_history_unavailable_total", "counter", "Users whose own rows could not be read.",
-               static_cast<double>(metrics.histories_unavailable()));
+               static_cast<double>(counters.histories_unavailable()));
     out.single("seqrec_unknown_item_ids_total", "counter", "Clicks that the model did not know.",
-               static_cast<double>(metrics.unknown_ids()));
+               static_cast<double>(counters.unknown_ids()));
 }
 
 /// One family of all rows, from a column with numbers as text; NULL is left out.
@@ -145,10 +145,10 @@ void write_process(Exposition& out) {
 
 asio::awaitable<Response> answer(const Services& services, ModelWatch& watch) {
     Exposition out;
-    write_requests(out, services.metrics);
+    write_requests(out, services.counters);
     write_pools(out, {{"read", services.pool}, {"write", services.writing_pool}});
     watch.refresh();  // after the pools' state was read, which its queries would be part of
-    write_answers(out, services.metrics, services.pool);
+    write_answers(out, services.counters, services.pool);
     if (watch.models()) write_models(out, *watch.models());
     if (watch.trainings()) write_trainings(out, *watch.trainings());
     if (watch.outcomes()) write_outcomes(out, *watch.outcomes());

@@ -13,7 +13,7 @@ asio::awaitable<Response> recommend(const Services& services, const Request& req
     const About about{request.request_id, Clock::now()};
     const auto wanted = parse_recommend_request(request.body, services.config.model);
     const Rows rows = co_await ask(services.pool, recommend_query(wanted), request);
-    record_answers(services.metrics, rows);
+    record_answers(services.counters, rows);
     if (const auto problem = history_problem(rows, request.request_id)) throw *problem;
     co_return json_response(recommend_json(rows, wanted.wish, about));
 }
@@ -22,7 +22,7 @@ asio::awaitable<Response> recommend_batch(const Services& services, const Reques
     const About about{request.request_id, Clock::now()};
     const auto wanted = parse_batch_request(request.body, services.config.model);
     const Rows rows = co_await ask(services.pool, batch_query(wanted), request);
-    record_answers(services.metrics, rows);
+    record_answers(services.counters, rows);
     co_return json_response(batch_json(rows, wanted.wish, about));
 }
 

@@ -173,11 +173,11 @@ Query batch_query(const BatchRequest& request) {
     return query;
 }
 
-void record_answers(Metrics& metrics, const Rows& rows) {
+void record_answers(Counters& counters, const Rows& rows) {
     for (int row = 0; row < rows.size(); ++row) {
-        metrics.record_unknown_ids(decode_texts(rows.text(row, kUnknown)).size());
-        if (rows.text(row, kSource) == kPopular) metrics.record_fallback();
-        if (!rows.text(row, kProblem).empty()) metrics.record_history_unavailable();
+        counters.record_unknown_ids(decode_texts(rows.text(row, kUnknown)).size());
+        if (rows.text(row, kSource) == kPopular) counters.record_fallback();
+        if (!rows.text(row, kProblem).empty()) counters.record_history_unavailable();
     }
 }
 

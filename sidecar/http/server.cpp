@@ -28,12 +28,12 @@ std::string address_text(const tcp::endpoint& endpoint) {
 
 }  // namespace
 
-Server::Server(asio::io_context& loop, const Config& config, const Router& router, Metrics& metrics,
+Server::Server(asio::io_context& loop, const Config& config, const Router& router, Counters& counters,
                std::function<void()> on_stopped)
     : loop_(loop),
       config_(config),
       access_log_(config.access_log),
-      context_(std::make_shared<SessionContext>(config, router, access_log_, metrics)),
+      context_(std::make_shared<SessionContext>(config, router, access_log_, counters)),
       on_stopped_(std::move(on_stopped)),
       acceptor_(loop),
       tick_timer_(loop),

@@ -59,9 +59,9 @@ asio::awaitable<bool> Session::serve_one() {
     if (!has_come) co_return false;
     Exchange exchange;
     exchange.started = Clock::now();
-    context_->metrics.begin_request();
+    context_->counters.begin_request();
     const bool goes_on = co_await exchange_one(exchange);
-    context_->metrics.end_request();
+    context_->counters.end_request();
     co_return goes_on;
 }
 
@@ -184,7 +184,7 @@ asio::awaitable<void> Session::stream_body(Exchange& exchange) {
 }
 
 void Session::log(const Exchange& exchange) {
-    context_->metrics.record_request(exchange.route, exchange.response.status, exchange.took);
+    context_->counters.record_request(exchange.route, exchange.response.status, exchange.took);
     const auto route = exchange.route ? std::string_view(exchange.route->path) : std::string_view();
     context_->access_log.write({exchange.request.request_id, remote_, exchange.request.method, route,
                                 exchange.response.status, exchange.body_bytes, exchange.took,

@@ -3,7 +3,7 @@ import {get} from './api.js';
 import {barChart, lineChart} from './charts.js';
 import {fill, h, newId, repeat, table, write} from './dom.js';
 import {clockTime, compact, duration, number, percent, t} from './i18n.js';
-import {buckets, parse, quantile, since, sum, sumBy} from './metrics.js';
+import {buckets, parse, quantile, since, sum, sumBy} from './prometheus.js';
 import {explain} from './notices.js';
 
 const EVERY_S = 3;

@@ -1,8 +1,9 @@
 // The SQL functions that look at single items and users: scores, neighbours, vectors.
+#include "core/ages.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -82,7 +83,7 @@ void fill_probabilities(const Snapshot& snapshot, bool known) {
                 item.known ? static_cast<float>(1 / (1 + std::exp(-static_cast<double>(item.score)))) : 0;
         return;
     }
-    fill_softmax(nlohmann::json::parse(snapshot.file().meta("config")).value("temperature", 1.0));
+    fill_softmax(snapshot.temperature());
 }
 
 /// Fills `scored`, best first, unknown items last.
@@ -127,6 +128,7 @@ struct CallSite {
     std::span<const float> vector;
     bool known;
     float offset;
+    std::span<const Shift> shifts;
 };
 
 /// An argument's bytes, and whether it is NULL.
@@ -154,20 +156,27 @@ const CallSite& call_site(FunctionCallInfo fcinfo, std::string_view key, Serving
     if (!site) site = static_cast<CallSite*>(MemoryContextAllocZero(lasting, sizeof(CallSite)));
     fcinfo->flinfo->fn_extra = site;
     auto* vector = static_cast<float*>(MemoryContextAlloc(lasting, sizeof(float) * dim));
+    Shift shifts[kMostAged];
+    std::size_t shift_count = 0;
     bool known = false;
     const float offset = guarded([&] {
         const Query query = query_of(model, asker);
         std::ranges::copy(query.vector, vector);
+        std::ranges::copy(query.shifts, shifts);
+        shift_count = query.shifts.size();
         known = query.known;
         return query.offset;
     });
+    auto* kept_shifts = static_cast<Shift*>(MemoryContextAlloc(lasting, sizeof(Shift) * (shift_count + 1)));
+    std::copy_n(shifts, shift_count, kept_shifts);
     char* bytes = static_cast<char*>(MemoryContextAlloc(lasting, key.size()));
     memcpy(bytes, key.data(), key.size());
     if (site->key.data()) {
         pfree(const_cast<char*>(site->key.data()));
         pfree(const_cast<float*>(site->vector.data()));
+        pfree(const_cast<Shift*>(site->shifts.data()));
     }
-    *site = {{bytes, key.size()}, model.model_id, {vector, dim}, known, offset};
+    *site = {{bytes, key.size()}, model.model_id, {vector, dim}, known, offset, {kept_shifts, shift_count}};
     return *site;
 }
 
@@ -180,7 +189,8 @@ Datum score_one(FunctionCallInfo fcinfo) {
     const float score = guarded([&] {
         const std::int32_t item = model.snapshot->items().find(id);
         known = item >= 0;
-        return known ? score_of(*model.snapshot, {site.vector, site.known, site.offset}, item) : 0;
+        return known ? score_of(*model.snapshot, {site.vector, site.known, site.offset, site.shifts}, item)
+                     : 0;
     });
     if (!known) PG_RETURN_NULL();
     PG_RETURN_FLOAT4(score);

@@ -3,12 +3,13 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/kinds/kind.hpp"
 #include "core/options.hpp"
 
 #include "jobs/job_folder.hpp"
 #include "jobs/job_store.hpp"
-#include "jobs/publish.hpp"
 #include "jobs/trainer_process.hpp"
+#include "jobs/version_rows.hpp"
 #include "jobs/worker.hpp"
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
@@ -83,13 +84,16 @@ TrainCall read_train_call(FunctionCallInfo fcinfo) {
             read_if_running(fcinfo, 9)};
 }
 
+void refuse_side_table(const char* kind, const char* of) {
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("kind \"%s\" does not use a table of %s", kind, of), errhint("Leave the argument out.")));
+}
+
 void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
-    for (int argument : {6, 7})
-        if (!PG_ARGISNULL(argument))
-            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                            errmsg("kind \"%s\" does not use a table of %s", kind,
-                                   argument == 6 ? "items" : "users"),
-                            errhint("Leave the argument out.")));
+    const Needs needs = guarded([&] { return find_kind(kind).needs; });
+    if (!PG_ARGISNULL(6) && !needs.items) refuse_side_table(kind, "items");
+    if (!PG_ARGISNULL(7) && !needs.users) refuse_side_table(kind, "users");
 }
 
 /// The options with defaults filled in; ERROR 22023 for what the kind does not know.
@@ -117,8 +121,10 @@ Earlier find_earlier(const char* wanted, const char* kind) {
     const MemoryContext outside = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
-        "SELECT version::text, config::text, kind, owner FROM seqrec.models "
-        "WHERE (name = $1 AND active) OR version::text = $1 ORDER BY version::text = $1 LIMIT 1",
+        R"sql(
+SELECT version::text, config::text, kind, owner FROM seqrec.models
+WHERE (name = $1 AND active) OR version::text = $1 ORDER BY version::text = $1 LIMIT 1
+)sql",
         {text_param(wanted)});
     const auto keep = [&](int number) {
         return rows == 1 ? MemoryContextStrdup(outside, spi_text(0, number)) : nullptr;
@@ -258,9 +264,10 @@ JobRow look_at_job(std::int64_t id) {
     PushActiveSnapshot(GetLatestSnapshot());
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
-        "SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid, "
-        "j.state "
-        "FROM seqrec.jobs j WHERE job_id = $1",
+        R"sql(
+SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid, j.state
+FROM seqrec.jobs j WHERE job_id = $1
+)sql",
         {bigint_param(id)}, true);
     const auto keep = [&](int number) {
         const char* text = spi_text(0, number);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/ages.hpp"
 #include "core/explain.hpp"
 #include "core/recommend.hpp"
 #include "testing.hpp"
@@ -21,7 +22,10 @@ constexpr char kFirst[] = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "
                kKeep[] = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6,
                              "repeats": "keep", "merge_seconds": null})",
                kMerge[] = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6,
-                              "repeats": "keep", "merge_seconds": 5})";
+                              "repeats": "keep", "merge_seconds": 5})",
+               kShift[] =
+                   R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6, "repeats": "keep",
+                              "repeat_shifts": [-0.7, 0.4, 0.2, -0.1, 0, 0, 0, 0]})";
 
 class Repeats : public ::testing::Test {
   protected:
@@ -114,7 +118,7 @@ TEST_F(Repeats, WhatTheUserHadInTrainingIsLeftOutLikewise) {
 
 TEST_F(Repeats, EveryUserIsAnsweredAsRecommendWould) {
     model_.seen[1] = {4, 4, 2, 4};
-    for (const char* config : {kFirst, kKeep, kMerge}) {
+    for (const char* config : {kFirst, kKeep, kMerge, kShift}) {
         const Snapshot snapshot = written(config);
         for (const std::optional<bool> exclude : {std::optional<bool>(), std::optional(true)}) {
             Request request{5};
@@ -134,7 +138,7 @@ TEST_F(Repeats, EveryUserIsAnsweredAsRecommendWould) {
 /// All places of an item go at once, and what then lies side by side is merged where the model merges.
 TEST_F(Repeats, ExplainLeavesOutEveryPlaceOfAnItem) {
     const Indexes clicks = {1, 7, 8, 7, 2, 3, 7, 8, 7};  // of which the last six count
-    for (const char* config : {kKeep, kMerge}) {
+    for (const char* config : {kKeep, kMerge, kShift}) {
         const Snapshot snapshot = written(config);
         const auto score = [&](const Indexes& after, std::int32_t item) {
             return score_of(snapshot, asker_query(snapshot, {"nobody", ids(after)}, true, {}), item);
@@ -155,6 +159,74 @@ TEST_F(Repeats, ExplainLeavesOutEveryPlaceOfAnItem) {
             EXPECT_EQ(reason.click, click) << item;
             EXPECT_NEAR(reason.contribution, most, 1e-6) << item;
         }
+    }
+}
+
+TEST_F(Repeats, HaveTheAgeOfTheirLatestPlace) {
+    const Indexes clicks = {9, 1, 2, 3, 1, 2, 1};  // 1 is the latest
+    std::vector<std::pair<std::int32_t, std::int32_t>> found;
+    for (const AgedItem& item : ages_of(clicks)) found.emplace_back(item.item, item.age);
+    EXPECT_EQ(found, (std::vector<std::pair<std::int32_t, std::int32_t>>{{1, 0}, {2, 1}, {3, 2}, {9, 3}}));
+    Indexes many(1000, 0);
+    for (std::int32_t i = 0; i < 1000; ++i) many[static_cast<std::size_t>(i)] = i;
+    EXPECT_EQ(ages_of(many).size(), kMostAged);
+    EXPECT_EQ(ages_of(many).front().item, 872);
+    EXPECT_EQ(ages_of(many).front().age, kAges - 1);
+    EXPECT_TRUE(ages_of({}).empty());
+}
+
+/// By the definition, every item scored and sorted, however it is asked for.
+TEST_F(Repeats, AreShiftedByTheirAge) {
+    const Snapshot plain = written(kKeep);
+    const Indexes clicks = {11, 6, 4, 6};  // 6 age 0, 4 age 1, 11 age 2
+    const std::string_view nobody = "nobody";
+    const auto views = ids(clicks);
+    std::vector<ScoredItem> definition[2];  // fast and exact
+    for (const bool exact : {false, true}) {
+        const Query query = asker_query(plain, {nobody, views}, exact, {});
+        for (const std::int32_t item : everything()) {
+            const float shift = item == 6 ? -0.7F : item == 4 ? 0.4F : item == 11 ? 0.2F : 0;
+            definition[exact].push_back(
+                {item, std::clamp(score_of(plain, query, item) + shift, -1.0F, 1.0F)});
+        }
+        std::ranges::sort(definition[exact], better);
+    }
+    const Snapshot snapshot = written(kShift);
+    for (const ScoredItem& item : definition[true])
+        EXPECT_FLOAT_EQ(score_of(snapshot, asker_query(snapshot, {nobody, views}, true, {}), item.item),
+                        item.score);
+    const Indexes few = {4, 6, 8, 11};
+    const auto allowed = ids(few);
+    for (const bool exact : {false, true})
+        for (const bool candidates : {false, true}) {
+            const std::vector<ScoredItem>& all = definition[exact];
+            Request request{7};
+            request.exact = exact;
+            request.min_score = -0.8F;
+            if (candidates) request.candidates = allowed;
+            std::vector<ScoredItem> wanted = all;
+            std::erase_if(wanted, [&](const ScoredItem& item) {
+                return item.score < -0.8F || (candidates && std::ranges::find(few, item.item) == few.end());
+            });
+            wanted.resize(std::min<std::size_t>(7, wanted.size()));
+            const auto found = recommend(snapshot, {"nobody", ids(clicks)}, request, {}).items;
+            ASSERT_EQ(found.size(), wanted.size());
+            for (std::size_t i = 0; i < found.size(); ++i) {
+                EXPECT_EQ(found[i].item, wanted[i].item) << i;
+                EXPECT_NEAR(found[i].score, wanted[i].score, 1e-5) << i;
+            }
+        }
+    EXPECT_EQ(answered(snapshot, clicks, true), everything_but({4, 6, 11}));
+}
+
+TEST_F(Repeats, BadShiftsAreRefused) {
+    for (const char* shifts : {"[1]", "[0, 0, 0, 0, 0, 0, 0, null]", "{}"}) {
+        model_.config =
+            std::string(R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6, "repeats": "keep",
+                                        "repeat_shifts": )") +
+            shifts + "}";
+        model_.write(path_);
+        EXPECT_EQ(testing::error_of([&] { Snapshot::open(path_); }), sqlstate::kDataCorrupted) << shifts;
     }
 }
 

@@ -46,7 +46,7 @@ HttpInput::HttpInput()
       tasks_(loop_),
       pool_(loop_, tasks_, reading_pool(config_)),
       writing_pool_(loop_, tasks_, writing_pool(config_)),
-      router_(make_router({config_, pool_, writing_pool_, metrics_, [] { return false; }})),
+      router_(make_router({config_, pool_, writing_pool_, counters_, [] { return false; }})),
       gate_("", "0123456789abcdef") {
     pool_.stop();  // every query fails at once
     writing_pool_.stop();

@@ -262,6 +262,23 @@ def a_second_training_in_an_open_transaction_is_refused_at_once():
     done(number)
 
 
+def a_cast_for_ids_holds_nobody():
+    """Two trainings on a table of a new type at once: one makes the cast, the other does not wait for it."""
+    sql("""CREATE TYPE shelf AS ENUM ('a', 'b', 'c');
+           CREATE TABLE shelves AS SELECT (enum_range(NULL::shelf))[1 + u % 3] AS user_id, 'i' || u % 7 AS item_id, u AS timestamp FROM generate_series(1, 60) u""")
+    casts = "SELECT count(*) FROM pg_cast WHERE castsource = 'shelf'::regtype"
+    session = Session()
+    session.run("BEGIN;")
+    session.run(f"SELECT seqrec_train('shelves', 'one', options => {OPTIONS});")
+    done(train("shelves", "other"))
+    assert sql(casts) == "0"
+    session.run("ROLLBACK;")
+    session.close()
+    done(train("shelves", "other"))
+    assert sql(casts) == "1"
+    sql("DROP TABLE shelves; DROP TYPE shelf")
+
+
 def a_running_training_is_skipped_or_refused():
     number = train(options=LONG)
     said = script(f"SELECT coalesce(seqrec_train('ratings', if_running => 'skip'), -1);")
@@ -628,6 +645,7 @@ if __name__ == "__main__":
         cancelled_in_the_same_transaction,
         cancelled_while_publishing,
         a_second_training_in_an_open_transaction_is_refused_at_once,
+        a_cast_for_ids_holds_nobody,
         a_running_training_is_skipped_or_refused,
         settings_of_a_role_do_not_stop_a_worker,
         a_reason_reaches_the_row,

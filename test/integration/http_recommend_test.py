@@ -165,7 +165,7 @@ class Fields:
 
     def refuses_bad_questions_of_similarity(self, s, db):
         for query, field in (("top_k=0", "top_k"), ("top_k=1001", "top_k"), ("top_k=ten", "top_k"), ("top_k=", "top_k"), ("top_k=1e1", "top_k"),
-                             ("model=", "model"), ("model=" + "x" * 513, "model"), ("k=5", "k"), ("top_k=1&top_k=2", "top_k"), ("x", "x"), ("min_score=2", "min_score"),
+                             ("model=", "model"), ("model=" + "x" * 513, "model"), ("k=5", "k"), ("top_k=1&top_k=2", "top_k"), ("x", "x"), ("min_score=1e39", "min_score"),
                              ("min_score=", "min_score"), ("min_score=nan", "min_score"), ("exclude_item_ids=", "exclude_item_ids"),
                              ("candidate_item_ids=a&candidate_item_ids=" + "x" * 513, "candidate_item_ids")):
             expect_problem(s.request("GET", "/similar/lens?" + query), 400, "invalid-field", field=field)

@@ -109,6 +109,8 @@ def ask_every_route(server):
             assert ask(server, "POST", "/recommend", {"user_id": "u1", **clicks, **more})["recommended_item_ids"]
     ask(server, "POST", "/recommend/batch", {"requests": [{"user_id": "u1"}, {"user_id": "u2", "recent_clicks": ["i1"]}]})
     assert ask(server, "GET", "/similar/i1")["similar_item_ids"]
+    assert ask(server, "GET", "/similar/i1?exclude_item_ids=i3&candidate_item_ids=i4&min_score=-1")["similar_item_ids"] == ["i4"]
+    assert ask(server, "GET", "/kinds")["kinds"]
     expect(ask(server, "GET", "/items?query=tent")["items"], [{"item_id": "i1", "title": "Blue Tent"}])
     assert len(ask(server, "GET", "/items?query=i1")["items"]) > 3
     expect(ask(server, "GET", "/items?id=i1")["items"], [{"item_id": "i1", "title": "Blue Tent"}])

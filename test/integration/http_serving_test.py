@@ -189,7 +189,7 @@ def document_refuses_what_is_not_so():
     answer = recommend({"user_id": "u1", "explain": True})
     for damaged in ({**answer, "scores": ["1"]}, {**answer, "more": 1}, {**answer, "reasons": [{}]}, {"scores": []}, {**answer, "fallback": "no"}, []):
         assert not DOCUMENT.fits(damaged, {"$ref": "#/components/schemas/Recommendation"}), damaged
-    for refused in ({"user_id": ""}, {"user_id": 1.5}, {"user_id": "a", "top_k": 0}, {"user_id": "a", "k": 1}, {}, {"user_id": "a", "min_score": 2}):
+    for refused in ({"user_id": ""}, {"user_id": 1.5}, {"user_id": "a", "top_k": 0}, {"user_id": "a", "k": 1}, {}, {"user_id": "a", "min_score": "2"}):
         assert not DOCUMENT.fits(refused, {"$ref": "#/components/schemas/RecommendRequest"}), refused
 
 

@@ -13,7 +13,8 @@ CLICKS = "ARRAY['i7', 'i8', 'i9', 'i10', 'i7', 'i8']"
 
 def groceries():
     """Each customer goes round four products of their own."""
-    sql("""CREATE TABLE groceries (user_id text, item_id text, timestamp timestamptz);
+    sql("""CREATE EXTENSION seqrec;
+           CREATE TABLE groceries (user_id text, item_id text, timestamp timestamptz);
            INSERT INTO groceries
            SELECT 'u' || u, 'i' || (u * 3 + g % 4) % 30 + 1, timestamptz '2026-01-01' + make_interval(hours => g, mins => u % 50)
            FROM generate_series(1, 150) u, generate_series(0, 15) g""")

@@ -185,7 +185,7 @@ def grants_are_carried_along():
     """Functions with other arguments or columns than before are others; who could call the earlier ones can call them."""
     may = """SELECT string_agg(proname, ' ' ORDER BY proname COLLATE "C") FROM pg_proc
              WHERE (proname LIKE 'seqrec\\_%' OR proname = 'answers') AND has_function_privilege('{}', oid, 'EXECUTE')"""
-    everybody = "seqrec_find_items seqrec_similar_items seqrec_wait"
+    everybody = "seqrec_find_items seqrec_kinds seqrec_similar_items seqrec_wait"
     for role, functions in (
         ("public", everybody),
         ("alice", f"answers {everybody} seqrec_recommend seqrec_score_item seqrec_train"),

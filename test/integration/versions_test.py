@@ -138,7 +138,40 @@ def other_kinds_of_activation_compare_nothing():
         expect_activated(train())
 
 
+def metrics_of(version):
+    return json.loads(sql(f"SELECT metrics FROM seqrec.models WHERE model_id = {version}"))
+
+
+GOOD, WEAK = {"epochs": 40, "dim": 16}, {"epochs": 1, "dim": 8, "learning_rate": 1e-7}
+
+
+def on_the_same_data_what_was_measured_decides():
+    good = train(**GOOD)
+    expect_activated(good)
+    weak = train(activate="better", **WEAK)
+    assert metrics_of(weak)["ndcg@10"] < metrics_of(good)["ndcg@10"] - 0.2, "the test's own premise"
+    expect_kept(weak, good, "lower than that of version")
+    again = train(activate="better", **GOOD)
+    expect_activated(again)
+
+
+def on_new_rows_both_versions_are_ranked():
+    good = active()
+    sql("""INSERT INTO ratings SELECT user_id, 'i' || (substr(item_id, 2)::int + 1) % 30, timestamp + interval '1 h'
+           FROM (SELECT DISTINCT ON (user_id) * FROM ratings ORDER BY user_id, timestamp DESC) latest WHERE substr(user_id, 2)::int <= 60""")
+    weak = train(activate="better", **WEAK)
+    found = metrics_of(weak)
+    assert found["compared_rows"] == 60 and found["ndcg@10_difference"] < -found["ndcg@10_standard_error"] < 0, found
+    assert found["active_ndcg@10"] > 0.5, found
+    expect_kept(weak, good, "lower than that of version")
+    better = train(activate="better", **GOOD)
+    found = metrics_of(better)
+    assert found["compared_rows"] == 60 and found["ndcg@10_difference"] >= -found["ndcg@10_standard_error"], found
+    expect_activated(better)
+
+
 def what_is_not_compared_is_activated_and_said():
+    sql("INSERT INTO ratings VALUES ('stranger', 'i1', '2025-01-01')")  # nobody's held-out row, but other data
     with ranked("NULL::real", "NULL::real"):
         expect_activated(train(activate="better"), "without being compared")
 
@@ -196,6 +229,8 @@ if __name__ == "__main__":
         without_an_active_version_the_best_there_is_serves,
         better_is_within_one_standard_error,
         other_kinds_of_activation_compare_nothing,
+        on_the_same_data_what_was_measured_decides,
+        on_new_rows_both_versions_are_ranked,
         what_is_not_compared_is_activated_and_said,
         a_version_activated_meanwhile_is_not_replaced,
         the_trainer_is_given_the_active_versions_snapshot,

@@ -1,6 +1,7 @@
 // Small generated datasets, and jobs on them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "core/files/safetensors.hpp"
+#include "core/options.hpp"
 #include "data/dataset.hpp"
 #include "random.hpp"
 #include "testing.hpp"
@@ -17,8 +19,8 @@ namespace seqrec::trainer::testing {
 
 using Sequences = std::vector<std::vector<std::int32_t>>;
 
-/// Users who walk through the items in order, with jumps: item i is followed by
-/// i + 1 two times in three. 用户大多按顺序浏览物品，偶尔跳转。
+/// Users who walk through the items in order, with jumps: item i is followed by i + 1 two times in three.
+/// 用户大多按顺序浏览物品，偶尔跳转。
 inline Sequences walks(int users, int items, int longest, std::uint64_t seed = 1) {
     Random random(seed);
     Sequences sequences;
@@ -36,9 +38,32 @@ inline Sequences walks(int users, int items, int longest, std::uint64_t seed = 1
     return sequences;
 }
 
-/// `job`: the metadata entry; empty for none. job 为元数据项，空则不写。
+/// Ids of a dataset; none: all empty.
+/// 数据集的 id；不给则均为空。
+struct Names {
+    std::vector<std::string> items, users;
+};
+
+inline std::size_t total_length(const std::vector<std::string>& ids) {
+    std::size_t length = 0;
+    for (const std::string& id : ids) length += id.size();
+    return length;
+}
+
+inline void fill_ids(SafetensorsWriter& writer, const std::string& prefix,
+                     const std::vector<std::string>& ids) {
+    std::int64_t end = 0;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        std::ranges::copy(ids[i], writer.data<std::uint8_t>(prefix + ".id.bytes").begin() + end);
+        writer.data<std::int64_t>(prefix + ".id.offsets")[i + 1] = end +=
+            static_cast<std::int64_t>(ids[i].size());
+    }
+}
+
+/// `job`: the metadata entry; empty for none.
+/// job 为元数据项，空则不写。
 inline void write_dataset(const std::string& path, const Sequences& sequences, std::int64_t items,
-                          const std::string& job = "") {
+                          const std::string& job = "", const Names& names = {}) {
     std::int64_t events = 0;
     for (const auto& sequence : sequences) events += static_cast<std::int64_t>(sequence.size());
     const auto users = static_cast<std::int64_t>(sequences.size());
@@ -49,10 +74,12 @@ inline void write_dataset(const std::string& path, const Sequences& sequences, s
     writer.declare<std::int32_t>("event.item", {events});
     writer.declare<double>("event.time", {events});
     writer.declare<std::int64_t>("user.id.offsets", {users + 1});
-    writer.declare<std::uint8_t>("user.id.bytes", {0});
+    writer.declare<std::uint8_t>("user.id.bytes", {static_cast<std::int64_t>(total_length(names.users))});
     writer.declare<std::int64_t>("item.id.offsets", {items + 1});
-    writer.declare<std::uint8_t>("item.id.bytes", {0});
+    writer.declare<std::uint8_t>("item.id.bytes", {static_cast<std::int64_t>(total_length(names.items))});
     writer.create(path);
+    fill_ids(writer, "user", names.users);
+    fill_ids(writer, "item", names.items);
     std::size_t event = 0;
     for (std::size_t u = 0; u < sequences.size(); ++u) {
         for (const std::int32_t item : sequences[u]) {
@@ -64,12 +91,39 @@ inline void write_dataset(const std::string& path, const Sequences& sequences, s
     writer.commit();
 }
 
-/// The options of a dataset that keeps repeats, or does not. 保留或不保留重复的数据集选项。
+/// The options of a dataset that keeps repeats, or does not.
+/// 保留或不保留重复的数据集选项。
 inline DatasetOptions with_repeats(const char* repeats, bool by_time = false) {
     DatasetOptions options;
     options.repeats = repeats;
     options.by_time = by_time;
     return options;
+}
+
+/// A dataset in a folder of its own.
+/// 位于独立文件夹中的数据集。
+struct Shop {
+    seqrec::testing::TempFolder folder;
+    Dataset data;
+
+    Shop(const Sequences& sequences, std::int64_t items, const DatasetOptions& options = {})
+        : data(written(sequences, items), options) {}
+
+  private:
+    std::string written(const Sequences& sequences, std::int64_t items) const {
+        write_dataset(folder / "dataset", sequences, items);
+        return folder / "dataset";
+    }
+};
+
+/// Every option of the transformer, those given and else the defaults; one thread and one member unless
+/// asked.
+/// transformer 的全部选项，未给出者取默认值；默认单线程、单成员。
+inline nlohmann::json small_options(const nlohmann::json& given) {
+    nlohmann::json options = {{"dim", 8},    {"threads", 1},    {"members", 1},
+                              {"layers", 1}, {"device", "cpu"}, {"precision", "float32"}};
+    if (given.is_object()) options.update(given);
+    return resolve_options("transformer", options);
 }
 
 struct Outcome {
@@ -83,7 +137,8 @@ struct Outcome {
     }
 };
 
-/// The events of a trainer's output, one JSON object a line. 训练器输出的事件，每行一个 JSON 对象。
+/// The events of a trainer's output, one JSON object a line.
+/// 训练器输出的事件，每行一个 JSON 对象。
 inline std::vector<nlohmann::json> read_events(const std::string& output) {
     std::vector<nlohmann::json> events;
     std::size_t begin = 0;
@@ -106,7 +161,8 @@ inline Outcome run_command(const std::string& command) {
 }
 
 /// Trains on the dataset that is in `folder` already; the model is `folder`/model, and with `keep` there is a
-/// checkpoint beside it. 用 folder 中已有的数据集训练；keep 时另存检查点。
+/// checkpoint beside it.
+/// 用 folder 中已有的数据集训练；keep 时另存检查点。
 inline Outcome run_job(const seqrec::testing::TempFolder& folder, nlohmann::json options, bool keep = true,
                        std::string_view kind = "transformer", const char* program = SEQREC_TRAINER) {
     nlohmann::json job = {{"dataset", folder / "dataset"},

@@ -201,14 +201,17 @@ void Dataset::evaluate_only_after(const std::vector<double>& seen_until) {
     std::erase_if(test_, is_told);
 }
 
-void Dataset::know_until(const std::vector<double>& seen_until) {
-    known_.assign(static_cast<std::size_t>(users()), 0);
+void Dataset::know_until(const std::vector<double>& seen_until) { known_ = known_until(seen_until); }
+
+std::vector<std::int32_t> Dataset::known_until(const std::vector<double>& seen_until) const {
+    std::vector<std::int32_t> known(static_cast<std::size_t>(users()), 0);
     Events all = events();
     for (std::int64_t u = 0; u < users(); ++u)
         all.of(u, [&](std::int64_t event, bool) {
             const auto at = static_cast<std::size_t>(u);
-            known_[at] += all.time(event) <= seen_until[at];
+            known[at] += all.time(event) <= seen_until[at];
         });
+    return known;
 }
 
 void Dataset::check() const {

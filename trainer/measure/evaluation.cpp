@@ -21,12 +21,15 @@ const kernels::Table& k() { return kernels::table(); }
 /// one order: comparing them is exact.
 class UserBlock {
   public:
-    /// `hidden`: the items that are not ranked.
+    /// `hidden`: the items that are not ranked; `aged`: those that `shifts` are added to.
     UserBlock(const Tensor& matrix, const Tensor& vectors, const Histories& hidden,
+              std::vector<std::vector<AgedItem>> aged, const Shifts& shifts,
               std::vector<std::int32_t> targets, bool wants_best)
         : matrix_(matrix),
           vectors_(vectors),
           targets_(std::move(targets)),
+          aged_(std::move(aged)),
+          shifts_(shifts),
           own_(targets_.size()),
           ahead_(targets_.size()),
           best_(wants_best ? targets_.size() : 0),
@@ -60,13 +63,25 @@ class UserBlock {
         for (std::int64_t u = 0; u < users; ++u)
             std::copy_n(matrix_.data_ptr<float>() + targets_[u] * dim, dim, rows.data() + u * dim);
         score(rows.data(), users);
-        for (std::int64_t u = 0; u < users; ++u) own_[u] = scores_[u * users + u];
+        for (std::int64_t u = 0; u < users; ++u) {
+            own_[u] = scores_[u * users + u];
+            for (const AgedItem& click : aged_[u])
+                if (click.item == targets_[u]) own_[u] += shifts_[static_cast<std::size_t>(click.age)];
+        }
+    }
+
+    /// Adds the shifts of those of a user's clicks that lie among items [first, first + items).
+    void shift(std::size_t u, std::int64_t first, std::int64_t items, float* row) const {
+        for (const AgedItem& click : aged_[u])
+            if (click.item >= first && click.item < first + items)
+                row[click.item - first] += shifts_[static_cast<std::size_t>(click.age)];
     }
 
     void add_chunk(std::int64_t first, std::int64_t items) {
         score(matrix_.data_ptr<float>() + first * matrix_.size(1), items);
         for (std::size_t u = 0; u < targets_.size(); ++u) {
             float* row = scores_.data() + static_cast<std::int64_t>(u) * items;
+            shift(u, first, items, row);
             auto seen = std::lower_bound(seen_[u].begin(), seen_[u].end(), first);
             for (; seen != seen_[u].end() && *seen < first + items; ++seen) row[*seen - first] = kExcluded;
             ahead_[u] += k().count_at_least(row, items, own_[u]);
@@ -79,6 +94,8 @@ class UserBlock {
     static constexpr float kExcluded = -std::numeric_limits<float>::infinity();  // below every score
     const Tensor &matrix_, &vectors_;
     std::vector<std::int32_t> targets_;
+    std::vector<std::vector<AgedItem>> aged_;
+    const Shifts& shifts_;
     std::vector<std::vector<std::int32_t>> seen_;
     std::vector<float> own_;
     std::vector<std::int64_t> ahead_;
@@ -93,9 +110,10 @@ namespace {
 /// Some questions, taken apart.
 struct Asked {
     Histories histories, hidden;
+    std::vector<std::vector<AgedItem>> aged;
     std::vector<std::int32_t> users, targets;
 
-    Asked(const Dataset& data, std::span<const Question> questions) {
+    Asked(const Dataset& data, std::span<const Question> questions, bool shifted) {
         for (const Question& question : questions) {
             const auto all = data.sequence(question.user);
             const auto at = static_cast<std::size_t>(question.at);
@@ -103,6 +121,7 @@ struct Asked {
             hidden.push_back(data.keeps_repeats() ? all.first(0) : all.first(at));
             users.push_back(data.training(question.user).empty() ? -1 : question.user);
             targets.push_back(all[at]);
+            aged.push_back(shifted ? ages_of(histories.back()) : std::vector<AgedItem>());
         }
     }
 };
@@ -110,7 +129,8 @@ struct Asked {
 }  // namespace
 
 Ranking rank_held_out(const Dataset& data, const std::vector<Question>& questions, HeldOut which,
-                      const Weights& weights, Workers& workers, const std::function<void(double)>& poll) {
+                      const Weights& weights, const Shifts& shifts, Workers& workers,
+                      const std::function<void(double)>& poll) {
     const auto count = static_cast<std::int64_t>(questions.size());
     const Tensor matrix = weights.item_rows();
     Ranking ranking;
@@ -120,9 +140,10 @@ Ranking rank_held_out(const Dataset& data, const std::vector<Question>& question
     workers.run([&](int) {
         for (std::int64_t begin; (begin = next.fetch_add(kUsers)) < count;) {
             const std::int64_t end = std::min(begin + kUsers, count);
-            const Asked asked(data, {questions.begin() + begin, questions.begin() + end});
+            const Asked asked(data, {questions.begin() + begin, questions.begin() + end}, !shifts.empty());
             const Tensor vectors = weights.encode(asked.histories, asked.users);
-            const UserBlock block(matrix, vectors, asked.hidden, asked.targets, which == HeldOut::Test);
+            const UserBlock block(matrix, vectors, asked.hidden, asked.aged, shifts, asked.targets,
+                                  which == HeldOut::Test);
             for (std::int64_t q = begin; q < end; ++q)
                 ranking.ranks[static_cast<std::size_t>(q)] = block.rank(static_cast<std::size_t>(q - begin));
             block.mark_best(shown);

@@ -15,8 +15,10 @@
 #include "index/indexing.hpp"
 #include "kinds/trainer_kind.hpp"
 #include "measure/baselines.hpp"
+#include "measure/comparison.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
+#include "measure/repeats.hpp"
 #include "run/leftovers.hpp"
 #include "run/memory_errors.hpp"
 #include "run/stop.hpp"
@@ -27,7 +29,7 @@ namespace {
 using nlohmann::json;
 
 struct Job {
-    std::string dataset, model, kind, init, checkpoint;
+    std::string dataset, model, kind, init, compare, checkpoint;
     json options;
 };
 
@@ -42,6 +44,7 @@ Job read_job(const std::string& path) {
                 job.at("model"),
                 job.at("kind"),
                 job.value("init", ""),
+                job.value("compare", ""),
                 job.value("checkpoint", ""),
                 job.value("options", json::object())};
     } catch (const json::exception& error) {
@@ -70,16 +73,30 @@ std::size_t test_limit(const Dataset& data) {
     return std::max<std::size_t>(20'000'000'000 / static_cast<std::size_t>(data.items()), 10000);
 }
 
+/// Questions that shifts are fitted on: as many as a few seconds rank.
+std::size_t shift_limit(const Dataset& data) {
+    return std::clamp<std::size_t>(2'500'000'000 / static_cast<std::size_t>(data.items()), 2000, 20000);
+}
+
+Shifts choose_shifts(const Dataset& data, const Weights& best, Workers& workers, Reporter& reporter) {
+    const auto questions = thin_out(data.questions(HeldOut::Validation), shift_limit(data));
+    return fit_shifts(data, questions, best, workers, [&](double share) {
+        reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
+    });
+}
+
 /// Test metrics of the model and of the baselines.
-json evaluate(const Dataset& data, const Weights& best, Workers& workers, Reporter& reporter) {
+json evaluate(const Dataset& data, const Weights& best, const Shifts& shifts, Workers& workers,
+              Reporter& reporter) {
     const auto questions = [&](HeldOut which) { return thin_out(data.questions(which), test_limit(data)); };
     const std::vector<Question> test = questions(HeldOut::Test);
-    const auto poll = [&](double share) {
-        reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
+    const auto rank = [&](const std::vector<Question>& asked, HeldOut which) {
+        return rank_held_out(data, asked, which, best, shifts, workers, [&](double share) {
+            reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
+        });
     };
-    const Ranking ranking = rank_held_out(data, test, HeldOut::Test, best, workers, poll);
-    const json valid = ranking_metrics(
-        rank_held_out(data, questions(HeldOut::Validation), HeldOut::Validation, best, workers, poll).ranks);
+    const Ranking ranking = rank(test, HeldOut::Test);
+    const json valid = ranking_metrics(rank(questions(HeldOut::Validation), HeldOut::Validation).ranks);
     json metrics = ranking_metrics(ranking.ranks);
     for (const char* name : {"hr@10", "ndcg@10"}) metrics[std::string("valid_") + name] = valid[name];
     metrics["coverage@10"] = test.empty() ? json() : json(ranking.coverage);
@@ -126,8 +143,8 @@ void build_on(const EarlierModel& earlier, Dataset& data, Reporter& reporter) {
                                                : " users have two new items to be evaluated on")}});
 }
 
-/// Repeats are left to the earlier model to decide where they are not asked for: the next night's data may lie
-/// on the other side of the line, and the model would be another one.
+/// Repeats are left to the earlier model to decide where they are not asked for: the next night's data may
+/// lie on the other side of the line, and the model would be another one.
 DatasetOptions dataset_options(const json& options, const json& earlier) {
     DatasetOptions chosen(options);
     if (chosen.repeats == "auto" && earlier.is_object()) chosen.repeats = earlier.value("repeats", "first");
@@ -151,6 +168,19 @@ json decided(json options) {
     json& threads = options.at("threads");
     if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
     return options;
+}
+
+/// How the active version ranks the same rows; a version that can't be read is no reason to lose the training.
+json compare(const Job& job, const Dataset& data, const Weights& measured, const Shifts& shifts,
+             Workers& workers, Reporter& reporter) try {
+    if (job.compare.empty()) return json::object();
+    const EarlierModel active(job.compare, job.dataset);
+    return compare_with_active(data, active, measured, shifts, test_limit(data), workers, [&](double share) {
+        reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
+    });
+} catch (const Error& error) {
+    reporter.warning(std::string("the active version could not be compared with: ") + error.what());
+    return json::object();
 }
 
 /// Adds the index to what is said of the model, when the options ask for one.
@@ -185,8 +215,11 @@ void train(const std::string& path, Reporter& reporter) {
         reporter.warning(nothing_held_out(data));
     Workers workers(options.at("threads").get<int>());
     Trained trained = model->train({data, workers, reporter, job.checkpoint});
-    trained.metrics.update(evaluate(data, *trained.measured, workers, reporter));
+    const Shifts shifts = choose_shifts(data, *trained.measured, workers, reporter);
+    trained.metrics.update(evaluate(data, *trained.measured, shifts, workers, reporter));
+    trained.metrics.update(compare(job, data, *trained.measured, shifts, workers, reporter));
     trained.config.update(data.config());
+    if (!shifts.empty()) trained.config["repeat_shifts"] = shifts;
     const auto index = add_index(options, *kind.kind, data, trained, workers, reporter);
     reporter.progress({{"phase", "writing"}});
     write_model(job.model, {*kind.kind, trained.config, trained.metrics}, *trained.served, data,

@@ -1,4 +1,5 @@
-// The encoder on model files made here, without libtorch; test/trainer/kinds/kinds_test.cpp holds it to libtorch.
+// The encoder on model files made here, without libtorch; test/trainer/kinds/kinds_test.cpp holds it to
+// libtorch.
 #include "core/kinds/transformer.hpp"
 
 #include <cmath>
@@ -238,49 +239,6 @@ TEST(EncoderKernels, ExactIsFloat) {
               encode(TransformerEncoder(file, fastest_encoder_kernels(true)), {1, 2, 3}, 0));
     EXPECT_EQ(encode(TransformerEncoder(file), {1, 2, 3}, 0),
               encode(TransformerEncoder(file, fastest_encoder_kernels(false)), {1, 2, 3}, 0));
-}
-
-/// FNV-1a of one block's weights as they are packed, all whole numbers, so that no compiler rounds otherwise.
-std::uint64_t packing_of(const EncoderKernels& kernels, std::int64_t dim, std::int64_t heads) {
-    const std::int64_t max_len = 4;
-    std::vector<float> numbers(static_cast<std::size_t>(16 * dim * dim));
-    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i * i % 7) - 3;
-    const float* next = numbers.data();
-    const auto some = [&](std::int64_t count) {
-        return std::span(std::exchange(next, next + count), static_cast<std::size_t>(count));
-    };
-    const NetworkWeights weights{{{some(dim), some(dim), some(3 * dim * dim), some(3 * dim),
-                                   some(heads * max_len), some(dim * dim), some(dim), some(dim), some(dim),
-                                   some(4 * dim * dim), some(4 * dim), some(4 * dim * dim), some(dim)}},
-                                 some(dim),
-                                 some(dim)};
-    PackedWeights measure;
-    Network(kernels, {dim, heads, max_len}, weights, measure);
-    const AlignedMemory memory(measure.used());
-    std::fill_n(memory.data(), measure.used(), std::byte{});
-    PackedWeights filling = PackedWeights::filling(memory.data());
-    Network(kernels, {dim, heads, max_len}, weights, filling);
-    EXPECT_EQ(filling.used(), measure.used());
-    std::uint64_t hash = 14695981039346656037U;
-    for (const std::byte byte : std::span(memory.data(), measure.used()))
-        hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 1099511628211U;
-    return hash;
-}
-
-/// Snapshots hold packed weights. Whoever changes how they are packed must raise kPackedLayout, so that those
-/// of an older program are not taken for today's, and write the new numbers here.
-TEST(EncoderKernels, PackedLayoutIsTheOneThatFilesAreMarkedWith) {
-    ASSERT_EQ(kPackedLayout, 1);
-    const std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> known = {
-        {"portable", {11261004368662052515U, 11402145314763784155U}},
-        {"avx2", {2589621114128225263U, 8759812585339218971U}},
-        {"avx512", {5435165544740327519U, 12276773626938049915U}},
-        {"avx512bf16", {9748489623618811109U, 1078479788577392222U}}};
-    for (const EncoderKernels* kernels : encoder_kernels()) {
-        const auto& [folded, joined] = known.at(kernels->name);
-        EXPECT_EQ(packing_of(*kernels, 32, 1), folded) << kernels->name;
-        EXPECT_EQ(packing_of(*kernels, 8, 2), joined) << kernels->name;
-    }
 }
 
 /// The exact weights are packed once, by whichever thread comes first.

@@ -7,7 +7,6 @@
 #include <limits>
 #include <numeric>
 #include <random>
-#include <set>
 #include <vector>
 
 #include "core/scan/dot_product.hpp"
@@ -92,40 +91,6 @@ TEST(TopK, NothingBelowTheLeastScore) {
     EXPECT_EQ(items_of(top_k(scores, ItemFilter(5), {10, 0.5f})), (Items{1, 3, 4}));
     EXPECT_EQ(items_of(top_k(scores, ItemFilter(5), {2, 0.5f})), (Items{1, 3}));
     EXPECT_EQ(items_of(top_k(scores, ItemFilter(5), {2, 0.95f})), Items{});
-}
-
-TEST(ItemFilter, FewItemsAreThoseGiven) {
-    EXPECT_FALSE(FewItems().contains(0));
-    EXPECT_FALSE(FewItems(Items{}).contains(0));
-    std::mt19937 random(3);
-    for (const std::size_t count : {1, 2, 3, 100, 5000}) {
-        Items items;
-        for (std::size_t i = 0; i < count; ++i) items.push_back(static_cast<std::int32_t>(random() % 10000));
-        items.push_back(std::numeric_limits<std::int32_t>::max());
-        const std::set<std::int32_t> known(items.begin(), items.end());
-        const FewItems few(items);
-        EXPECT_EQ(few.size(), known.size());
-        for (std::int32_t item = 0; item < 10000; ++item) EXPECT_EQ(few.contains(item), known.contains(item));
-        EXPECT_TRUE(few.contains(items.back()));
-    }
-}
-
-TEST(ItemFilter, ExcludesAndAllows) {
-    ItemFilter filter(130);
-    EXPECT_TRUE(filter.admits(129));
-    filter.exclude(Items{64, 0, 64, 129, 63});
-    for (std::int32_t item = 0; item < 130; ++item)
-        EXPECT_EQ(filter.admits(item), item != 0 && item != 63 && item != 64 && item != 129) << item;
-    const ItemSet some(130, Items{1, 63, 128, 129, 1});
-    filter.allow_only(some);
-    for (std::int32_t item = 0; item < 130; ++item)
-        EXPECT_EQ(filter.admits(item), item == 1 || item == 128) << item;
-    ItemFilter none(130);
-    const ItemSet nothing(130, {});
-    none.allow_only(nothing);
-    EXPECT_EQ(some.sorted(), (Items{1, 63, 128, 129}));
-    EXPECT_EQ(nothing.sorted(), Items{});
-    EXPECT_FALSE(none.admits(5));
 }
 
 TEST(TopK, AgreesWithSorting) {

@@ -1,4 +1,5 @@
-// What every kind of model must be, whichever there are: the same in the trainer and in core/, and served right.
+// What every kind of model must be, whichever there are: the same in the trainer and in core/, and served
+// right.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,19 +8,26 @@
 #include <optional>
 
 #include "core/explain.hpp"
-#include "core/files/snapshot_writer.hpp"
 #include "kinds/trainer_kind.hpp"
 #include "shop.hpp"
+#include "snapshots.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using seqrec::testing::TempFolder;
 
-constexpr std::int64_t kItems = 120;
+constexpr std::int64_t kItems = 120, kUsers = 150;
 
 std::string item_id(std::int64_t item) { return "item-" + std::to_string(item); }
 std::string user_id(std::int64_t user) { return "user-" + std::to_string(user); }
+
+testing::Names names() {
+    testing::Names names;
+    for (std::int64_t item = 0; item < kItems; ++item) names.items.push_back(item_id(item));
+    for (std::int64_t user = 0; user < kUsers; ++user) names.users.push_back(user_id(user));
+    return names;
+}
 
 /// A small training: those of the wishes that are options of the kind.
 nlohmann::json small_options(std::string_view kind, bool index) {
@@ -32,69 +40,17 @@ nlohmann::json small_options(std::string_view kind, bool index) {
     return options;
 }
 
-bool is_weight(std::string_view name) {
-    return !name.starts_with("item.") && !name.starts_with("user.") && !name.starts_with("pad.");
-}
-
-void add_rows(SnapshotWriter& writer, const SafetensorsFile& model) {
-    const auto items = model.tensor("item.embedding").shape, users = model.tensor("user.embedding").shape;
-    const auto row_of = [&](const char* name, const Shape& shape, std::int64_t row) {
-        const auto width = static_cast<std::size_t>(shape[1]);
-        return model.get<float>(name, shape).subspan(static_cast<std::size_t>(row) * width, width);
-    };
-    const bool indexed = model.contains("item.list");
-    for (std::int64_t i = 0; i < items[0]; ++i)
-        writer.item(
-            i, item_id(i), row_of("item.embedding", items, i),
-            model.get<float>("item.popularity", {items[0]})[static_cast<std::size_t>(i)],
-            indexed ? model.get<std::int32_t>("item.list", {items[0]})[static_cast<std::size_t>(i)] : -1);
-    const auto offsets = model.get<std::int64_t>("user.seen.offsets", {users[0] + 1});
-    const auto seen = model.get<std::int32_t>("user.seen.items", {-1});
-    for (std::int64_t u = 0; u < users[0]; ++u) {
-        const auto at = static_cast<std::size_t>(u);
-        writer.user(u, user_id(u), row_of("user.embedding", users, u), 1,
-                    seen.subspan(static_cast<std::size_t>(offsets[at]),
-                                 static_cast<std::size_t>(offsets[at + 1] - offsets[at])));
-    }
-}
-
-/// The snapshot of a model file, with the ids of item_id() and user_id().
-void write_snapshot(const SafetensorsFile& model, const std::string& path) {
-    const auto items = model.tensor("item.embedding").shape, users = model.tensor("user.embedding").shape;
-    std::int64_t item_bytes = 0, user_bytes = 0;
-    for (std::int64_t i = 0; i < items[0]; ++i) item_bytes += static_cast<std::int64_t>(item_id(i).size());
-    for (std::int64_t u = 0; u < users[0]; ++u) user_bytes += static_cast<std::int64_t>(user_id(u).size());
-    const auto lists = nlohmann::json::parse(model.meta("config")).at("lists").get<std::int64_t>();
-    SnapshotWriter writer({.items = items[0],
-                           .users = users[0],
-                           .dim = items[1],
-                           .user_dim = users[1],
-                           .item_id_bytes = item_bytes,
-                           .user_id_bytes = user_bytes,
-                           .seen_items = model.tensor("user.seen.items").shape[0],
-                           .lists = lists},
-                          {model.meta("kind"), model.meta("score"), model.meta("config"),
-                           "00000000-0000-4000-8000-000000000001"});
-    for (const auto& [name, tensor] : model.tensors())
-        if (is_weight(name)) writer.weight(name, tensor.dtype, tensor.shape);
-    writer.create(path);
-    for (const auto& [name, tensor] : model.tensors())
-        if (is_weight(name)) writer.weight_part(name, 0, tensor.bytes);
-    add_rows(writer, model);
-    writer.commit();
-}
-
 /// One trained model of each kind, with and without an index.
 class EveryKind : public ::testing::TestWithParam<std::tuple<std::string, bool>> {
   protected:
     void SetUp() override {
         const auto& [kind, index] = GetParam();
-        testing::write_dataset(folder_ / "dataset", testing::walks(150, kItems, 60), kItems);
+        testing::write_dataset(folder_ / "dataset", testing::walks(kUsers, kItems, 60), kItems);
         const auto outcome =
             testing::run_job(folder_, small_options(kind, index), false, kind, SEQREC_TRAINER_FIXTURE);
         ASSERT_EQ(outcome.status, 0) << outcome.last("error").dump();
         model_.emplace(SafetensorsFile::open(folder_ / "model"));
-        write_snapshot(*model_, folder_ / "snapshot");
+        testing::write_snapshot(*model_, names(), folder_ / "snapshot");
         snapshot_.emplace(Snapshot::open(folder_ / "snapshot"));
     }
 
@@ -181,7 +137,7 @@ TEST_P(EveryKind, ItsFilesSayWhatItIs) {
     snapshot_->verify();
     EXPECT_EQ(snapshot_->items().size(), kItems);
     for (const auto& [name, tensor] : model_->tensors()) {
-        if (!is_weight(name)) continue;
+        if (!testing::is_weight(name)) continue;
         const auto kept = snapshot_->file().tensor(name).bytes;
         EXPECT_TRUE(std::ranges::equal(kept, tensor.bytes)) << name;
     }
@@ -284,14 +240,14 @@ TEST_P(EveryKind, SimilarItemsAreNearestByDirection) {
     }
 }
 
-std::vector<std::string> names() {
-    std::vector<std::string> names;
-    for (const Kind* kind : kinds()) names.emplace_back(kind->name);
-    return names;
+std::vector<std::string> all_kinds() {
+    std::vector<std::string> all;
+    for (const Kind* kind : kinds()) all.emplace_back(kind->name);
+    return all;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind,
-                         ::testing::Combine(::testing::ValuesIn(names()), ::testing::Bool()),
+                         ::testing::Combine(::testing::ValuesIn(all_kinds()), ::testing::Bool()),
                          [](const auto& info) {
                              return std::get<0>(info.param) + (std::get<1>(info.param) ? "_indexed" : "");
                          });

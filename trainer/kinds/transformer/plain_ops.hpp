@@ -2,7 +2,8 @@
 // and what the kernels are tested against.
 #pragma once
 
-#include "kinds/transformer/ops.hpp"
+#include "kinds/transformer/batches.hpp"
+#include "torch.hpp"
 
 namespace seqrec::trainer::plain {
 

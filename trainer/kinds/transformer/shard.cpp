@@ -9,14 +9,14 @@ namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
-using Rows = std::vector<std::int32_t>;
+using Indexes = std::vector<std::int32_t>;
 
-void sort_unique(Rows& rows) {
+void sort_unique(Indexes& rows) {
     std::sort(rows.begin(), rows.end());
     rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
 }
 
-std::int32_t place_of(const Rows& rows, std::int32_t value) {
+std::int32_t place_of(const Indexes& rows, std::int32_t value) {
     return static_cast<std::int32_t>(std::lower_bound(rows.begin(), rows.end(), value) - rows.begin());
 }
 
@@ -33,8 +33,8 @@ Transformer leaves_of(const Transformer& model, at::Device device) {
 }
 
 /// The distinct users of a batch; `row_of_sequence` becomes each sequence's place among them, or -1.
-Rows distinct_users(const Packed& batch, Rows& row_of_sequence) {
-    Rows users;
+Indexes distinct_users(const Packed& batch, Indexes& row_of_sequence) {
+    Indexes users;
     for (const std::int32_t user : batch.users)
         if (user >= 0) users.push_back(user);
     sort_unique(users);
@@ -46,15 +46,15 @@ Rows distinct_users(const Packed& batch, Rows& row_of_sequence) {
 /// The items that a sampled step touches. Candidates of the softmax are the shard's labels and uniform draws;
 /// an item is among them with probability 1 - (1 - share)^labels (1 - 1 / items)^draws.
 struct Sample {
-    Rows rows;        // candidates and inputs, ascending
-    Rows candidates;  // ascending places among `rows`
+    Indexes rows;        // candidates and inputs, ascending
+    Indexes candidates;  // ascending places among `rows`
     std::vector<float> weights;
-    Rows labels;  // places among `candidates`
+    Indexes labels;  // places among `candidates`
 
     Sample(const ShardInput& input, Packed& batch) {
         const auto items = static_cast<std::uint64_t>(input.label_share.size());
         Random random(batch.seed);
-        Rows drawn = batch.labels;
+        Indexes drawn = batch.labels;
         for (std::int64_t i = 0; i < input.sampled; ++i)
             drawn.push_back(static_cast<std::int32_t>(random.below(items)));
         sort_unique(drawn);
@@ -75,13 +75,13 @@ struct Sample {
     }
 };
 
-Tensor index_of(const Rows& rows) {
+Tensor index_of(const Indexes& rows) {
     Tensor index = at::empty({static_cast<std::int64_t>(rows.size())}, at::kLong);
     std::copy(rows.begin(), rows.end(), index.data_ptr<std::int64_t>());
     return index;
 }
 
-Tensor gather(const Tensor& table, const Rows& rows) {
+Tensor gather(const Tensor& table, const Indexes& rows) {
     const at::NoGradGuard no_gradients;
     return table.index_select(0, index_of(rows));
 }
@@ -100,7 +100,7 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
     }
     model = leaves_of(model, device);
     const auto batch = std::make_shared<const Packed>(std::move(packed));
-    Rows row_of_sequence;
+    Indexes row_of_sequence;
     output.users.rows = distinct_users(*batch, row_of_sequence);
     const Tensor user_rows = leaf_of(gather(input.users.weight(), output.users.rows), device);
 

@@ -267,7 +267,7 @@ nlohmann::json Training::validation_metrics(const Member& member) {
             {{"phase", "evaluating"}, {"evaluated", share}, {"epoch", turn_.epochs_before + now_.epoch}});
     };
     return ranking_metrics(rank_held_out(data_, validation_questions_, HeldOut::Validation,
-                                         TransformerWeights({member}), workers_, poll)
+                                         TransformerWeights({member}), {}, workers_, poll)
                                .ranks);
 }
 

@@ -1,17 +1,17 @@
-#include "metrics.hpp"
+#include "counters.hpp"
 
 #include <algorithm>
 
 namespace seqrec::sidecar {
 
-RouteCounts& Metrics::counts_of(const Route* route) {
+RouteCounts& Counters::counts_of(const Route* route) {
     const auto known = std::ranges::find(requests_, route, &RouteCounts::route);
     if (known != requests_.end()) return *known;
     requests_.emplace_back().route = route;
     return requests_.back();
 }
 
-void Metrics::record_request(const Route* route, unsigned status, std::chrono::duration<double> took) {
+void Counters::record_request(const Route* route, unsigned status, std::chrono::duration<double> took) {
     auto& counts = counts_of(route);
     const auto known =
         std::ranges::find(counts.by_status, status, &std::pair<unsigned, std::uint64_t>::first);

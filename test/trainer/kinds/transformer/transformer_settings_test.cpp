@@ -1,0 +1,128 @@
+// What the data decide where nobody says: every rule at its ends.
+#include "kinds/transformer/transformer_settings.hpp"
+
+#include "core/kinds/kind.hpp"
+#include "kernels/step_kernels.hpp"
+#include "shop.hpp"
+#include "torch.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using nlohmann::json;
+using seqrec::testing::error_of;
+using testing::Sequences;
+using testing::Shop;
+
+json options(json given = json::object()) { return resolve_options("transformer", given); }
+
+/// `users` histories of `length` different items each.
+Sequences histories(int users, std::int32_t length) {
+    std::vector<std::int32_t> items;
+    for (std::int32_t i = 0; i < length; ++i) items.push_back(i);
+    return Sequences(static_cast<std::size_t>(users), items);
+}
+
+Settings settings_for(const Sequences& sequences, std::int64_t items, const json& given = json::object(),
+                      const json& earlier = nullptr) {
+    const Shop shop(sequences, items);
+    return Settings(options(given), shop.data, earlier);
+}
+
+TEST(Settings, ShortHistoriesHaveLittleToLearnFrom) {
+    const Settings settings = settings_for(histories(20, 10), 10);
+    EXPECT_EQ(settings.layers, 2);
+    EXPECT_EQ(settings.members, 3);
+    EXPECT_DOUBLE_EQ(settings.dropout, 0.4);
+    EXPECT_DOUBLE_EQ(settings.learning_rate, 0.004);
+    EXPECT_EQ(settings.max_len, 10);
+    EXPECT_EQ(settings.batch_tokens, 512);
+    EXPECT_EQ(settings.sampled_items, 0);
+    EXPECT_EQ(settings.epochs, 200);
+    EXPECT_DOUBLE_EQ(settings.max_seconds, 570);
+    EXPECT_DOUBLE_EQ(settings.cool_down, 0.3);
+    EXPECT_TRUE(settings.refit);
+}
+
+TEST(Settings, LongOnesHaveMore) {
+    const Settings settings = settings_for(histories(20, 60), 60);
+    EXPECT_EQ(settings.layers, 4);
+    EXPECT_EQ(settings.members, 2);
+    EXPECT_DOUBLE_EQ(settings.dropout, 0.2);
+    EXPECT_DOUBLE_EQ(settings.learning_rate, 0.008);
+    EXPECT_EQ(settings.max_len, 60);
+}
+
+TEST(Settings, BetweenThemTheLogarithmDecides) {
+    const Settings settings = settings_for(histories(20, 25), 25);  // log(2.5) / log(6) = 0.511
+    EXPECT_EQ(settings.layers, 4);
+    EXPECT_DOUBLE_EQ(settings.dropout, 0.30);
+    EXPECT_DOUBLE_EQ(settings.learning_rate, 0.006);
+    EXPECT_EQ(settings.max_len, 30);  // whole tens
+}
+
+TEST(Settings, TheLongestFewDoNotDecideHowFarAllLook) {
+    Sequences sequences = histories(99, 12);
+    sequences.push_back(histories(1, 180)[0]);
+    EXPECT_EQ(settings_for(sequences, 180).max_len, 20);
+    EXPECT_EQ(settings_for(histories(3, 900), 900).max_len, 200);
+    EXPECT_EQ(settings_for(histories(3, 2), 2).max_len, 10);
+}
+
+TEST(Settings, ManyInteractionsTakeLargerStepsAndTime) {
+    const Settings settings = settings_for(histories(12000, 50), 50);  // 600,000
+    EXPECT_EQ(settings.batch_tokens, 6400);
+    EXPECT_DOUBLE_EQ(settings.max_seconds, 684);
+    EXPECT_EQ(settings_for(histories(1200, 50), 50).batch_tokens, 1000);
+}
+
+TEST(Settings, ManyItemsAreSampledAndManyRowsHaveOneNetwork) {
+    EXPECT_EQ(settings_for({{0, 1}}, 50000).sampled_items, 0);
+    EXPECT_EQ(settings_for({{0, 1}}, 50001).sampled_items, 4096);
+    EXPECT_EQ(settings_for({{0, 1}}, 199999).members, 3);
+    EXPECT_EQ(settings_for({{0, 1}}, 200000).members, 1);  // and one user
+}
+
+TEST(Settings, AStartFromAModelIsShortAndGentle) {
+    const Settings settings = settings_for(histories(20, 10), 10, json::object(), {{"trained_epochs", 60}});
+    EXPECT_EQ(settings.epochs, 12);
+    EXPECT_DOUBLE_EQ(settings.learning_rate, 0.002);
+    EXPECT_DOUBLE_EQ(settings.cool_down, 1);
+    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), {{"trained_epochs", 5}}).epochs, 4);
+    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), json::object()).epochs, 4);  // as if twenty
+}
+
+TEST(Settings, WhatIsGivenIsTaken) {
+    const json given = {
+        {"members", 1},   {"layers", 3},        {"max_len", 7},           {"dropout", 0.1},
+        {"epochs", 9},    {"batch_tokens", 99}, {"sampled_items", 50},    {"learning_rate", 0.5},
+        {"cool_down", 0}, {"max_seconds", 12},  {"temperature", 0.125},   {"seed", 77},
+        {"threads", 3},   {"holdout", "keep"},  {"precision", "float32"}, {"device", "cpu"}};
+    const json used = settings_for(histories(20, 10), 10, given, {{"trained_epochs", 60}}).to_json();
+    for (const auto& [name, value] : given.items()) EXPECT_EQ(used.at(name), value) << name;
+}
+
+/// `config` says every option of the kind as it was used: no null is left, and none is missing.
+TEST(Settings, SayEveryOptionOfTheKind) {
+    const json used = settings_for(histories(20, 10), 10).to_json();
+    for (const OptionSpec& spec : find_kind("transformer").options) {
+        ASSERT_TRUE(used.contains(spec.name)) << spec.name;
+        EXPECT_FALSE(used.at(std::string(spec.name)).is_null()) << spec.name;
+    }
+}
+
+TEST(Settings, RefuseWhatThisMachineCannot) {
+    EXPECT_EQ(error_of([] {
+                  settings_for({{0, 1}}, 2, {{"device", "cuda"}});
+              }),
+              at::hasCUDA() ? "" : "0A000");
+    const bool can = kernels::table().bfloat16 != nullptr;
+    EXPECT_EQ(error_of([] {
+                  settings_for({{0, 1}}, 2, {{"precision", "bfloat16"}, {"device", "cpu"}});
+              }),
+              can ? "" : "0A000");
+    EXPECT_EQ(settings_for({{0, 1}}, 2, {{"device", "cpu"}}).bfloat16, can);
+}
+
+}  // namespace
+}  // namespace seqrec::trainer
