@@ -67,7 +67,7 @@ std::vector<Question> news(const Dataset& data, const EarlierModel& active) {
 /// What the active version's repeats gain or lose.
 Shifts shifts_of(const EarlierModel& active) {
     const auto config = nlohmann::json::parse(active.file.meta("config"));
-    return config.value("repeat_shifts", Shifts());
+    return config.value("repeat_shifts", Shifts{});
 }
 
 /// NDCG@10 of one row.

@@ -37,7 +37,9 @@ class Comparing : public ::testing::Test {
     EarlierModel active(double seen_until) {
         const testing::Names names{{"a", "b", "c", "d", "e", "f"}, {"u", "v", "w", "x"}};
         testing::write_dataset(folder_ / "dataset", kSequences, 6, "", names);
-        EXPECT_EQ(testing::run_job(folder_, {}, false, "category_popularity", SEQREC_TRAINER_FIXTURE).status,
+        EXPECT_EQ(testing::run_job(folder_, nlohmann::json::object(), false, "category_popularity",
+                                   SEQREC_TRAINER_FIXTURE)
+                      .status,
                   0);
         testing::write_snapshot(SafetensorsFile::open(folder_ / "model"), names, folder_ / "snapshot");
         EarlierModel earlier(folder_ / "snapshot", folder_ / "dataset");
