@@ -1,165 +1,257 @@
 #!/usr/bin/python3
-"""Two builds of the extension, asked in turn in one server: did a change make calls slower?
+"""Two builds of seqrec, measured in turns: did a change make anything slower?
 
-usage: bench/before_after.py --before seqrec.so --before-sql sql/seqrec--VERSION.sql [--data ratings.csv.gz] [--rounds N]
+usage: bench/before_after.py --before TREE [--after TREE] --data ratings.csv.gz [--part NAME,...] [--rounds N] [--items N] [--seconds S]
 
---before is the library of an earlier build, --before-sql its install script; the later ones are installed. The script is run with
-the earlier library's path in place of '$libdir/seqrec', in a database of its own; the model is trained once, by the installed
-extension, and its rows are copied. Prints one JSON object: for each question, in microseconds and as the median over rounds (--rounds,
-default 60): the median of a hundred calls as the client waits for them (wall), and the backend's CPU time a call (cpu), before and
-after, and the median over rounds of the paired ratios. The two builds take turns of a hundred calls, each the first by turns, with new
-connections every fifth round, all on one core: to wake another one costs as much as a call. Both answer the same, or the script fails.
-
-Without --data, a made-up table of 6,000 users and 3,500 items.
+TREE is a checkout in which `make everything` was run; --after is this one unless said otherwise. Nothing is installed: in a private
+server each build has a database of its own, whose functions name its library by path, and trains and publishes by its own trainer
+and with one seed. Both must give the same answers, or the script fails. Prints one JSON object; NAME, in this order:
+  labels      labels/s of a training of one epoch, one member of two layers, two threads, on both cores
+  calls       seqrec_recommend and seqrec.answers with 20 clicks and with a user's own rows; two members of four layers
+  scan        seqrec_recommend with 20 clicks on N (--items, 1,000,000) items without an index; one member of two layers
+  first_call  from nothing to the first answer of a new connection, connecting included, and the first call alone; on both models
+  requests    requests/s of seqrec-http at 16 connections, 20 clicks (with wrk, S (4) seconds a turn)
+All but labels on one core, client and load included: to wake another one costs as much as a call. For each: the medians before and after, as the
+client waits (wall_us) and of CPU time (cpu_us: the backend's; of the whole trainer a label; of sidecar and backends a request), and the median of the paired ratios with its 95 % interval; above 1 the
+later build is the faster one. --rounds (60) are those of calls; the others have fewer in proportion. Calls are made a hundred a turn, on new
+connections every fifth round. SEQREC_ISA chooses slower instructions.
 """
 
 import argparse
-import csv
-import gzip
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "test" / "integration"))
-CALLS = 100
+import datasets
+import training
+from http_service import Sidecar
+from main_job import WRK_SCRIPT, wrk
+from stand_in import make_table
+from two_builds import ROOT, Build, calls_us, cpu_ns, in_turns, summary
+
+CALLS = 100  # a turn
+SHARE = {"labels": 8, "calls": 1, "scan": 2, "first_call": 1, "requests": 5}  # a round for so many of calls
+SEED = {"seed": 1, "epochs": 1, "holdout": "keep", "threads": 2, "max_seconds": 100000, "index": "none"}
+MODELS = {"default": SEED | {"members": 2, "layers": 4}, "large": SEED | {"members": 1, "layers": 2, "dim": 64, "max_len": 200}}
 
 
-def questions(users, items):
-    """What is measured: 20 clicks, own rows, a candidate's score."""
-    clicks = [",".join(f"'{items[(number * 7919 + i * 104729) % len(items)]}'" for i in range(20)) for number in range(CALLS)]
-    names = [users[number * 31 % len(users)] for number in range(CALLS)]
-    return {
-        "20 clicks": [f"SELECT * FROM seqrec_recommend('{u}', ARRAY[{c}], 10)" for u, c in zip(names, clicks)],
-        "own rows": [f"SELECT * FROM seqrec_recommend('{u}', NULL, 10)" for u in names],
-        "answers, 20 clicks": [f"SELECT item_ids FROM seqrec.answers(ARRAY['{u}'], ARRAY[20], ARRAY[{c}], 10)" for u, c in zip(names, clicks)],
-        "answers, own rows": [f"SELECT item_ids FROM seqrec.answers(ARRAY['{u}'], ARRAY[NULL::int], NULL, 10)" for u in names],
-        "SELECT 1": ["SELECT 1"] * CALLS,
-    }
+def note(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def load_ratings(sql, path):
-    if not path:
-        sql(
-            """CREATE TABLE ratings AS SELECT 'u' || u AS user_id, 'i' || (u * 7 + g * g) % 3500 AS item_id, g AS timestamp
-               FROM generate_series(1, 6000) u, generate_series(1, 60) g"""
-        )
-    else:
-        sql("CREATE TABLE ratings (user_id text, item_id text, timestamp bigint)")
-        with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8", newline="") as file:
-            rows = "".join("\t".join(row[:3]) + "\n" for row in list(csv.reader(file))[1:])
-        subprocess.run(["psql", "-Xqc", "COPY ratings FROM STDIN"], input=rows, text=True, check=True)
-    sql("CREATE INDEX ON ratings (user_id, timestamp)")
-    sql("VACUUM ANALYZE ratings")
+# --- the two databases ---
 
 
-def make_before(sql, library, install_script):
-    """The earlier extension's objects as plain ones, and the rows of the model."""
-    text = Path(install_script).read_text(encoding="utf-8")
-    text = re.sub(r"^\\echo.*$", "", text, flags=re.M).replace("MODULE_PATHNAME", os.path.abspath(library)).replace("@extschema@", "public")
-    text = re.sub(r"^SELECT pg_catalog\.pg_extension_config_dump.*$", "", text, flags=re.M)
-    sql("CREATE DATABASE before")
-    subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", "before", "-f", "-"], input=text, text=True, check=True, stdout=subprocess.DEVNULL)
-    dump = subprocess.run(["pg_dump", "-t", "ratings"], check=True, capture_output=True, text=True).stdout
-    subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", "before", "-f", "-"], input=dump, text=True, check=True, stdout=subprocess.DEVNULL)
-    for table in ("models", "weights", "items", "users"):
-        columns = sql(f"SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'seqrec.{table}'::regclass AND attnum > 0", database="before")
-        copy = subprocess.run(["psql", "-Xqc", f"COPY (SELECT {columns} FROM seqrec.{table}) TO STDOUT"], check=True, capture_output=True).stdout
-        subprocess.run(["psql", "-Xq", "-d", "before", "-c", f"COPY seqrec.{table} ({columns}) FROM STDIN"], input=copy, check=True)
-    sql("VACUUM ANALYZE", database="before")
+def publish(build, model, table, trainer):
+    build.work_with(trainer)
+    job = build.sql(f"SELECT seqrec_train('{table}', '{model}', options => $${json.dumps(MODELS[model])}$$)")
+    build.sql(f"CALL seqrec_wait({job})")
 
 
-def connect(database):
-    from libpq import Connection
-
-    os.environ["PGDATABASE"], kept = database, os.environ["PGDATABASE"]
-    connection = Connection()
-    os.environ["PGDATABASE"] = kept
-    return connection
-
-
-def cpu_ns(pid):
-    """What the kernel has counted for a process, so that a core's sleep or another's work is not in it."""
-    with open(f"/proc/{pid}/schedstat", encoding="ascii") as counts:
-        return int(counts.read().split()[0])
+def load_ratings(build, path):
+    build.sql("CREATE TABLE small (user_id text, item_id text, timestamp double precision)")
+    rows = "".join(f"{user}\t{item}\t{at}\n" for user, item, at in datasets.read_csv(path))
+    subprocess.run(["psql", "-Xqd", build.name, "-c", "COPY small FROM STDIN"], input=rows, text=True, check=True)
+    build.sql("CREATE INDEX ON small (user_id, timestamp)")
+    build.sql("VACUUM ANALYZE small")
 
 
-def turn_us(connection, statements):
-    """The median of one call each as the client waits for it, and the backend's mean CPU time."""
-    spent, before = [], cpu_ns(connection.pid)
+def prepare(builds, parts, arguments):
+    for build in builds:
+        note(f"{build.name}: {build.tree}")
+        build.install()
+        if parts & {"calls", "first_call", "requests"}:
+            load_ratings(build, arguments.data)
+            publish(build, "default", "small", "seqrec-trainer")
+        if parts & {"scan", "first_call"}:
+            make_table(build.sql, 2 * arguments.items, max(arguments.items // 10, 1), arguments.items)
+            publish(build, "large", "ratings", "seqrec-large-model")
+        build.sql("CHECKPOINT")
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    builds[1].work_with("seqrec-trainer")  # starts the server on that core
+
+
+# --- questions ---
+
+
+def ids(build, model, kind, count):
+    return build.sql(f"SELECT {kind}_id FROM seqrec.{kind}s JOIN seqrec.models USING (model_id) WHERE name = '{model}' ORDER BY 1 LIMIT {count}").split("\n")
+
+
+class Questions:
+    """A hundred users and as many lists of twenty clicks, the same for both builds."""
+
+    def __init__(self, build, model):
+        users, items = ids(build, model, "user", 5000), ids(build, model, "item", 1_000_000)
+        self.model = model
+        self.users = [users[number * 31 % len(users)] for number in range(CALLS)]
+        self.clicks = [[items[(number * 7919 + i * 104729) % len(items)] for i in range(20)] for number in range(CALLS)]
+
+    def with_clicks(self):
+        return [f"SELECT * FROM seqrec_recommend('{u}', ARRAY{c}, 10, '{self.model}')" for u, c in zip(self.users, self.clicks)]
+
+    def own_rows(self):
+        return [f"SELECT * FROM seqrec_recommend('{u}', NULL, 10, '{self.model}')" for u in self.users]
+
+    def for_http(self):
+        return {
+            "answers, 20 clicks": [f"SELECT item_ids FROM seqrec.answers(ARRAY['{u}'], ARRAY[20], ARRAY{c}, 10)" for u, c in zip(self.users, self.clicks)],
+            "answers, own rows": [f"SELECT item_ids FROM seqrec.answers(ARRAY['{u}'], ARRAY[NULL::int], NULL, 10)" for u in self.users],
+        }
+
+    def bodies(self):
+        return [json.dumps({"user_id": u, "recent_clicks": c, "top_k": 10}) for u, c in zip(self.users, self.clicks)]
+
+
+def agree(builds, statements):
     for statement in statements:
-        begin = time.perf_counter()
-        connection.run(statement)
-        spent.append(time.perf_counter() - begin)
-    return 1e6 * statistics.median(spent), (cpu_ns(connection.pid) - before) / 1000 / len(statements)
+        before, after = (build.sql(statement) for build in builds)
+        assert before and before == after, f"another answer: {statement}\n{before}\n{after}"
 
 
-def warm(database, asked):
+# --- what is measured ---
+
+
+def measure_labels(builds, rounds, arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        datasets.write_dataset(folder / "dataset", datasets.read_csv(arguments.data))
+        options = training.ONE_EPOCH | {"max_len": 200, "dim": 64, "layers": 2, "sampled_items": 0, "threads": 2}
+
+        def turn(which):
+            found = training.train(folder, folder / "dataset", options, builds[which].folder / "seqrec-trainer")
+            return {"labels_per_s": found["labels_per_s"], "cpu_us": 1e6 * found["cpu_seconds"] / found["labels"]}
+
+        return {"training": summary(in_turns(rounds, turn))}
+
+
+def warm(build, asked):
     """A connection that has asked everything once. Where its process lies matters as much as what it runs, so there are many."""
-    connection = connect(database)
+    connection = build.connect()
     connection.run("SET client_min_messages = error")
     for statements in asked.values():
-        turn_us(connection, statements)
+        calls_us(connection, statements)
     return connection
 
 
-def compare(asked, databases, rounds):
-    """For each question the pairs of (before, after), the two taking turns, with new connections every fifth round."""
-    pairs, connections = {name: [] for name in asked}, []
-    for number in range(rounds):
-        if number % 5 == 0:
-            for connection in connections:
-                connection.close()
-            connections = [warm(database, asked) for database in databases]
-        for name, statements in asked.items():
-            order = (0, 1) if number % 2 == 0 else (1, 0)
-            took = {which: turn_us(connections[which], statements) for which in order}
-            pairs[name].append((took[0], took[1]))
-    return pairs
+def compare_calls(builds, asked, rounds):
+    """All the questions in turn, on new connections every fifth round."""
+    pairs = {name: [] for name in asked}
+    for begin in range(0, rounds, 5):
+        connections = [warm(build, asked) for build in builds]
+        for number in range(begin, min(begin + 5, rounds)):
+            for name, statements in asked.items():
+                order = (0, 1) if number % 2 == 0 else (1, 0)
+                took = {which: calls_us(connections[which], statements) for which in order}
+                pairs[name].append((took[0], took[1]))
+        for connection in connections:
+            connection.close()
+    return {name: summary(found) for name, found in pairs.items()}
 
 
-def summary(pairs):
+def measure_calls(builds, rounds, arguments):
+    questions = Questions(builds[0], "default")
+    asked = {"20 clicks": questions.with_clicks(), "own rows": questions.own_rows(), **questions.for_http(), "SELECT 1": ["SELECT 1"] * CALLS}
+    for statements in asked.values():
+        agree(builds, statements[:10])
+    return compare_calls(builds, asked, rounds)
+
+
+def measure_scan(builds, rounds, arguments):
+    asked = Questions(builds[0], "large").with_clicks()
+    agree(builds, asked[:10])
+    return compare_calls(builds, {f"20 clicks, {arguments.items:,} items": asked}, rounds)
+
+
+def measure_first_call(builds, rounds, arguments):
     result = {}
-    for kind, unit in enumerate(("wall", "cpu")):
-        before, after = [pair[0][kind] for pair in pairs], [pair[1][kind] for pair in pairs]
-        result |= {
-            f"{unit}_before_us": round(statistics.median(before), 1),
-            f"{unit}_after_us": round(statistics.median(after), 1),
-            f"{unit}_ratio": round(statistics.median(b / a for a, b in zip(before, after)), 3),
-        }
+    for model in MODELS:
+        statements = Questions(builds[0], model).with_clicks()
+        agree(builds, statements[:2])
+        holders = [warm(build, {"": statements}) for build in builds]  # as in a server at work: others use the files too
+
+        def turn(which):
+            spent = {"connection_wall_us": [], "wall_us": [], "cpu_us": []}
+            for statement in statements[:20]:
+                start = time.perf_counter()
+                with builds[which].connect() as connection:
+                    connected = time.perf_counter()
+                    connection.run(statement)
+                    spent["connection_wall_us"].append(1e6 * (time.perf_counter() - start))
+                    spent["wall_us"].append(1e6 * (time.perf_counter() - connected))
+                    spent["cpu_us"].append(cpu_ns(connection.pid) / 1000)
+            return {name: statistics.median(values) for name, values in spent.items()}
+
+        result[model] = summary(in_turns(rounds, turn))
+        for connection in holders:
+            connection.close()
     return result
 
 
-def run(arguments):
-    from testing import sql
+def served_ns(build, sidecar):
+    """CPU time of the sidecar and of its connections' backends."""
+    backends = build.sql("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").split()
+    return sum(cpu_ns(pid) for pid in [sidecar.process.pid, *backends])
 
-    sql("CREATE EXTENSION seqrec")
-    load_ratings(sql, arguments.data)
-    job = sql("""SELECT seqrec_train('ratings', options => '{"max_seconds": 30, "members": 2, "layers": 4}')""")
-    sql(f"CALL seqrec_wait({job})")
-    make_before(sql, arguments.before, arguments.before_sql)
-    users = sql("SELECT DISTINCT user_id FROM ratings ORDER BY 1 LIMIT 5000").split("\n")
-    items = sql("SELECT DISTINCT item_id FROM ratings ORDER BY 1").split("\n")
-    asked = questions(users, items)
-    for statement in (asked["20 clicks"][0], asked["own rows"][0]):
-        assert sql(statement) == sql(statement, database="before"), "another answer"
-    pairs = compare(asked, ("before", os.environ["PGDATABASE"]), arguments.rounds)
-    return {name: summary(found) for name, found in pairs.items()}
+
+def measure_requests(builds, rounds, arguments):
+    questions = Questions(builds[0], "default")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "bodies.txt").write_text("\n".join(questions.bodies()) + "\n", encoding="utf-8")
+        script = Path(folder, "recommend.lua")
+        script.write_text(f'local BODIES = "{folder}/bodies.txt"\n{WRK_SCRIPT}', encoding="utf-8")
+        sidecars = [Sidecar("default", build.folder / "seqrec-http", PGDATABASE=build.name) for build in builds]
+
+        def turn(which):
+            start = served_ns(builds[which], sidecars[which])
+            found = wrk(sidecars[which].port, 16, arguments.seconds, script)
+            assert found["errors"] == 0, found
+            spent = served_ns(builds[which], sidecars[which]) - start
+            rate = found["requests_per_s"]
+            return {"requests_per_s": rate, "p50_us": 1000 * found["p50_ms"], "cpu_us": spent / 1000 / (rate * arguments.seconds)}
+
+        with sidecars[0], sidecars[1]:
+            for body in questions.bodies()[:10]:
+                before, after = (json.loads(sidecar.text(body)) for sidecar in sidecars)
+                assert before["recommended_item_ids"] == after["recommended_item_ids"], (before, after)
+            in_turns(1, turn)
+            return {"16 connections": summary(in_turns(rounds, turn))}
+
+
+PARTS = {"labels": measure_labels, "calls": measure_calls, "scan": measure_scan, "first_call": measure_first_call, "requests": measure_requests}
+
+
+def run(arguments):
+    builds = [Build("before", arguments.before), Build("after", arguments.after)]
+    parts = [name for name in PARTS if name in arguments.part.split(",")]
+    bench = subprocess.run([builds[1].tree / "build" / "seqrec-trainer", "bench", "1"], capture_output=True, text=True, check=True)
+    report = {"benchmark": "before_after", "instructions": json.loads(bench.stdout)["kernels"], "load_before": os.getloadavg()[0]}
+    cores = os.sched_getaffinity(0)
+    prepare(builds, set(parts), arguments)
+    for name in parts:
+        rounds = max(2, arguments.rounds // SHARE[name])
+        note(f"{name}, {rounds} rounds")
+        os.sched_setaffinity(0, cores if name == "labels" else {max(cores)})
+        report[name] = PARTS[name](builds, rounds, arguments)
+        note(json.dumps(report[name]))
+    return report | {"load_after": os.getloadavg()[0]}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", required=True)
-    parser.add_argument("--before-sql", required=True)
-    parser.add_argument("--data")
+    parser.add_argument("--after", default=ROOT)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--part", default=",".join(PARTS))
     parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=int, default=4)
     arguments = parser.parse_args()
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # this, and the server that it starts
     if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
         os.execv(str(ROOT / "demo" / "cluster.sh"), ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
     print(json.dumps(run(arguments), indent=1))

@@ -41,14 +41,19 @@ CONNECTIONS = 500
 PLAIN_SHAPE = {"members": 1, "layers": 2}
 
 
+def installed(program):
+    bindir = subprocess.check_output([os.environ.get("PG_CONFIG", "pg_config"), "--bindir"], text=True).strip()
+    return os.path.join(bindir, program)
+
+
 class Sidecar:
     """A running seqrec-http for one model."""
 
-    def __init__(self, model, **settings):
+    def __init__(self, model, program=None, **settings):
         self.port = free_port()
-        bindir = subprocess.check_output([os.environ.get("PG_CONFIG", "pg_config"), "--bindir"], text=True).strip()
+        program = program or installed("seqrec-http")
         environment = {"SEQREC_LISTEN": f"127.0.0.1:{self.port}", "SEQREC_MODEL": model, "SEQREC_ACCESS_LOG": "off"} | settings
-        self.process = subprocess.Popen([f"{bindir}/seqrec-http"], env=os.environ | environment, stdout=subprocess.DEVNULL,
+        self.process = subprocess.Popen([program], env=os.environ | environment, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
         if wait_for_http(f"http://127.0.0.1:{self.port}/readyz") != 200:
             raise RuntimeError("seqrec-http is not ready")
@@ -69,11 +74,18 @@ class Sidecar:
     def open_files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def open(self, body):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/recommend", body.encode(), {"Content-Type": "application/json"})
+        return urllib.request.urlopen(request, timeout=5)
+
+    def text(self, body):
+        with self.open(body) as answer:
+            return answer.read()
+
     def ask(self, body):
         """The status of one request on a connection of its own; 0 when there is no answer."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/recommend", body.encode(), {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with self.open(body) as answer:
                 return answer.status
         except urllib.error.HTTPError as error:
             return error.code

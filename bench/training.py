@@ -22,12 +22,12 @@ TRAINER = ROOT / "build" / "seqrec-trainer"  # --trainer asks for another
 ONE_EPOCH = {"members": 1, "epochs": 1, "holdout": "keep"}
 
 
-def train(folder, dataset, options):
+def train(folder, dataset, options, trainer=None):
     """Runs one job; returns the metrics of its `done` line and the trainer's largest resident memory in MiB."""
     job = folder / "job.json"
     job.write_text(json.dumps({"dataset": str(dataset), "model": str(folder / "model"), "kind": "transformer",
                                "options": options}))
-    process = subprocess.Popen([TRAINER, "train", job], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([trainer or TRAINER, "train", job], stdout=subprocess.PIPE, text=True)
     done = None
     for line in process.stdout:
         event = json.loads(line)
@@ -37,7 +37,8 @@ def train(folder, dataset, options):
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0 or done is None:
         raise RuntimeError(f"the trainer ended with status {status}")
-    return {**done["metrics"], "resident_mib": usage.ru_maxrss / 1024, "config": done["config"]}
+    return {**done["metrics"], "resident_mib": usage.ru_maxrss / 1024,
+            "cpu_seconds": usage.ru_utime + usage.ru_stime, "config": done["config"]}
 
 
 def against_reference(folder, data, args):

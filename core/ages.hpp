@@ -8,10 +8,12 @@
 
 namespace seqrec {
 
-/// Ages of an item: the latest click 0, the one before 1, then 2 to 3, 4 to 7, and so on up to 127 clicks ago.
+/// Ages of an item: the latest click 0, the one before 1, then 2 to 3, 4 to 7, and so on up to 127 clicks
+/// ago.
 /// 物品的新旧程度：最近一次点击为 0，前一次为 1，其后 2–3、4–7，依次翻倍，直到 127 次点击之前。
 inline constexpr int kAges = 8;
-/// Most items that have an age: one a click. 有新旧程度的物品的最大数量。
+/// Most items that have an age: one a click.
+/// 有新旧程度的物品的最大数量。
 inline constexpr std::size_t kMostAged = std::size_t{1} << (kAges - 1);
 
 struct AgedItem {

@@ -10,8 +10,8 @@ namespace seqrec {
 /// An error a user may see: a five-character SQLSTATE, a message in PostgreSQL's style (lower case, no full
 /// stop) and a hint (full sentence, may be empty). The extension turns it into ereport, the trainer into an
 /// `error` line.
-/// 用户可见的错误：五位 SQLSTATE、PostgreSQL 风格的消息以及提示（可为空）。扩展将其转为
-/// ereport，训练器将其转为一行 error。
+/// 用户可见的错误：五位 SQLSTATE、PostgreSQL 风格的消息以及提示（可为空）。扩展将其转为 ereport，
+/// 训练器将其转为一行 error。
 struct Error : std::runtime_error {
     Error(const char* sqlstate, const std::string& message, std::string hint = {})
         : std::runtime_error(message), sqlstate(sqlstate), hint(std::move(hint)) {}

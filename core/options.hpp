@@ -12,8 +12,8 @@ namespace seqrec {
 enum class OptionType : std::uint8_t { Integer, Real, Boolean, Text };
 
 /// One option: its name, type, closed range (numbers), default as JSON text ("null" = chosen from the data)
-/// and meaning. 一个选项：名称、类型、闭区间范围（数值）、JSON 文本形式的默认值（"null"
-/// 表示由数据决定）及含义。
+/// and meaning.
+/// 一个选项：名称、类型、闭区间范围（数值）、JSON 文本形式的默认值（"null" 表示由数据决定）及含义。
 struct OptionSpec {
     std::string_view name;
     OptionType type;
@@ -23,19 +23,21 @@ struct OptionSpec {
     std::string_view meaning;
 };
 
-/// Every option of a model kind, its own first, then those of all kinds; Error 22023 with a hint for an unknown kind.
+/// Every option of a model kind, its own first, then those of all kinds; Error 22023 with a hint for an
+/// unknown kind.
 /// 某模型类型的全部选项，先是自有的，再是所有类型共有的；未知类型抛出带提示的 Error 22023。
 std::vector<OptionSpec> option_specs(std::string_view kind);
 
 /// Checks `given` (a JSON object) against the options of `kind` and returns a full object, defaults filled
 /// in. Errors: 22023 for an unknown key, a wrong type or a value out of range, each naming the key, with a
-/// hint. 按 kind 的选项检查 given（JSON
-/// 对象），并返回填好默认值的完整对象。未知键、类型错误、超出范围均抛出带提示的 Error 22023。
+/// hint.
+/// 按 kind 的选项检查 given（JSON 对象），并返回填好默认值的完整对象。未知键、类型错误、
+/// 超出范围均抛出带提示的 Error 22023。
 nlohmann::json resolve_options(std::string_view kind, const nlohmann::json& given);
 
 /// `given` with the options that decide the shape of the weights as `config`, the configuration of the model
-/// to start from, has them. Error 22023 when `given` asks for another shape. 以 config（起始模型的配置）补全
-/// given 中决定权重形状的选项；given 要求其他形状则抛出 Error 22023。
+/// to start from, has them. Error 22023 when `given` asks for another shape.
+/// 以 config（起始模型的配置）补全 given 中决定权重形状的选项；given 要求其他形状则抛出 Error 22023。
 nlohmann::json adopt_shape(std::string_view kind, nlohmann::json given, const nlohmann::json& config);
 
 }  // namespace seqrec

@@ -16,13 +16,15 @@ struct ConfigError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// The table that events are added to, and its columns. 追加交互事件的表及其列。
+/// The table that events are added to, and its columns.
+/// 追加交互事件的表及其列。
 struct InteractionTable {
     std::string table;
     std::string user_column, item_column, time_column;
 };
 
-/// The table that has the items' titles, and its columns. 保存物品标题的表及其列。
+/// The table that has the items' titles, and its columns.
+/// 保存物品标题的表及其列。
 struct TitleTable {
     std::string table;
     std::string id_column, title_column;
@@ -64,8 +66,8 @@ struct Config {
 Config read_config();
 
 /// Throws ConfigError when a service that listens on `address` would let everybody add interactions: that
-/// takes a token, or loopback. 若监听 address 的服务会让任何人追加交互，则抛出
-/// ConfigError：必须设置令牌或只监听回环地址。
+/// takes a token, or loopback.
+/// 若监听 address 的服务会让任何人追加交互，则抛出 ConfigError：必须设置令牌或只监听回环地址。
 void refuse_exposure(const Config& config, const std::string& address);
 
 /// Names of SEQREC_* variables in the environment that seqrec-http does not know: most often a typing error.

@@ -23,17 +23,22 @@ struct RouteCounts {
     std::array<std::optional<Histogram>, 6> seconds_by_class;  // 2 for 200 to 299, and so on
 };
 
-/// Counters of requests and of what they were answered with. 请求及其应答的计数器。
+/// Counters of requests and of what they were answered with.
+/// 请求及其应答的计数器。
 class Counters {
   public:
-    /// A request that was answered, with any status. 一个已应答的请求（任意状态码）。
+    /// A request that was answered, with any status.
+    /// 一个已应答的请求（任意状态码）。
     void record_request(const Route* route, unsigned status, std::chrono::duration<double> took);
 
-    /// An answer that is not personal, for want of anything known. 因一无所知而给出的非个性化应答。
+    /// An answer that is not personal, for want of anything known.
+    /// 因一无所知而给出的非个性化应答。
     void record_fallback() { ++fallbacks_; }
-    /// An asker whose own rows could not be read. 一个无法读取其自身记录的请求者。
+    /// An asker whose own rows could not be read.
+    /// 一个无法读取其自身记录的请求者。
     void record_history_unavailable() { ++histories_unavailable_; }
-    /// Clicks that the model does not know. 模型不认识的点击数。
+    /// Clicks that the model does not know.
+    /// 模型不认识的点击数。
     void record_unknown_ids(std::size_t count) { unknown_ids_ += count; }
 
     void begin_request() { ++in_flight_; }

@@ -13,7 +13,8 @@ struct EmbeddedFile {
     std::string_view name, bytes, gzip, digest;
 };
 
-/// All of them. 全部内嵌文件。
+/// All of them.
+/// 全部内嵌文件。
 std::span<const EmbeddedFile> embedded_files();
 
 /// The one of that name. Throws std::out_of_range, which is a fault of the build.

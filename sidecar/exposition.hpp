@@ -16,14 +16,16 @@ class Exposition {
   public:
     using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
-    /// Begins a family; `type` is counter, gauge or histogram. 开始一组指标；type 为 counter、gauge 或
-    /// histogram。
+    /// Begins a family; `type` is counter, gauge or histogram.
+    /// 开始一组指标；type 为 counter、gauge 或 histogram。
     void family(std::string_view name, std::string_view type, std::string_view help);
-    /// A sample of the family that was begun last. 最近一组指标的一个样本。
+    /// A sample of the family that was begun last.
+    /// 最近一组指标的一个样本。
     void sample(double value, Labels labels = {});
     void sample(const Histogram& histogram, Labels labels = {});
 
-    /// A family of one sample. 只有一个样本的一组指标。
+    /// A family of one sample.
+    /// 只有一个样本的一组指标。
     void single(std::string_view name, std::string_view type, std::string_view help, double value);
 
     const std::string& text() const { return text_; }

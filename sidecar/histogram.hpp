@@ -8,9 +8,11 @@
 
 namespace seqrec::sidecar {
 
-/// Bounds of latencies in seconds. 延迟的分桶上界（秒）。
+/// Bounds of latencies in seconds.
+/// 延迟的分桶上界（秒）。
 inline constexpr double kSecondsBounds[] = {.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5};
-/// Bounds of numbers of requests. 请求个数的分桶上界。
+/// Bounds of numbers of requests.
+/// 请求个数的分桶上界。
 inline constexpr double kCountBounds[] = {1, 2, 4, 8, 16, 32, 64, 128};
 
 /// How many values were at most as large as each bound. `bounds` must outlive it.

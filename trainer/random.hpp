@@ -7,7 +7,8 @@
 
 namespace seqrec::trainer {
 
-/// SplitMix64 (Steele, Lea, Flood 2014). 小型可复现随机数发生器。
+/// SplitMix64 (Steele, Lea, Flood 2014).
+/// 小型可复现随机数发生器。
 class Random {
   public:
     explicit Random(std::uint64_t seed) : state_(seed) {}

@@ -22,7 +22,8 @@ namespace seqrec {
 using Uuid = std::array<std::uint8_t, 16>;
 
 /// An id as a row holds it: numbers and uuids become text once, when they are new. Plain data; text belongs
-/// to the caller. 行中的 id；数字与 uuid 只在首次出现时转为文本。文本归调用者所有。
+/// to the caller.
+/// 行中的 id；数字与 uuid 只在首次出现时转为文本。文本归调用者所有。
 using Id = std::variant<std::string_view, std::int64_t, Uuid>;
 static_assert(std::is_trivially_destructible_v<Id>);  // may live where PostgreSQL's errors jump past
 
@@ -30,10 +31,11 @@ static_assert(std::is_trivially_destructible_v<Id>);  // may live where PostgreS
 /// 数据集文件中的 id 文本：十进制数字、36 个字符的 uuid 或文本本身。
 std::string id_text(const Id& id);
 
-/// The longest id that a dataset takes. 数据集接受的最长 id。
+/// The longest id that a dataset takes.
+/// 数据集接受的最长 id。
 inline constexpr std::size_t kMostIdBytes = 512;
-/// The most users and the most items of a dataset: indexes have 31 bits. 数据集的用户数与物品数上限：下标为
-/// 31 位。
+/// The most users and the most items of a dataset: indexes have 31 bits.
+/// 数据集的用户数与物品数上限：下标为 31 位。
 inline constexpr std::int64_t kMostIds = 2147483646;
 
 /// From keys of a fixed size, with their hashes, to indexes; grows by doubling, at most half full. A search
@@ -43,13 +45,17 @@ template <typename Key>
 class KeyMap {
   public:
     explicit KeyMap(const IdHashKey& hash_key) : hash_key_(hash_key) {}
-    /// The hash that the other functions take. 其余函数所需的散列值。
+    /// The hash that the other functions take.
+    /// 其余函数所需的散列值。
     std::uint64_t hash(const Key& key) const;
-    /// The index of a key, or -1. 键的下标，没有则为 -1。
+    /// The index of a key, or -1.
+    /// 键的下标，没有则为 -1。
     std::int32_t find(const Key& key, std::uint64_t hash) const;
-    /// Adds a key that is not there. 添加一个尚不存在的键。
+    /// Adds a key that is not there.
+    /// 添加一个尚不存在的键。
     void insert(const Key& key, std::uint64_t hash, std::int32_t index);
-    /// Asks the processor for the memory that find() will read. 预取 find() 将读取的内存。
+    /// Asks the processor for the memory that find() will read.
+    /// 预取 find() 将读取的内存。
     void prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]); }
 
   private:
@@ -67,8 +73,8 @@ class KeyMap {
 };
 
 /// Ids in order of first appearance; grows by doubling. About 16 bytes an id beside its text, and 48 more
-/// when ids are numbers. 按首次出现顺序编号的 id 表，倍增扩容；除文本外每个 id 约 16 字节，数字 id 另加 48
-/// 字节。
+/// when ids are numbers.
+/// 按首次出现顺序编号的 id 表，倍增扩容；除文本外每个 id 约 16 字节，数字 id 另加 48 字节。
 class IdMap {
   public:
     /// A search that has begun: until it is finished, memory is on its way.
@@ -78,13 +84,15 @@ class IdMap {
         std::uint64_t hash;
     };
 
-    /// Takes `most` ids. 至多容纳 most 个 id。
+    /// Takes `most` ids.
+    /// 至多容纳 most 个 id。
     explicit IdMap(std::int64_t most = kMostIds);
     /// The index of an id, new ones at the end. The same text is the same id, whatever it came as. Error
-    /// 54000 when there are too many. id 的下标，新的追加在末尾；文本相同即为同一 id。过多时抛出 Error
-    /// 54000。
+    /// 54000 when there are too many.
+    /// id 的下标，新的追加在末尾；文本相同即为同一 id。过多时抛出 Error 54000。
     std::int32_t index_of(const Id& id) { return finish(begin(id)); }
-    /// index_of in two steps, so that searches can overlap. 将 index_of 分为两步，使多次查找得以重叠。
+    /// index_of in two steps, so that searches can overlap.
+    /// 将 index_of 分为两步，使多次查找得以重叠。
     Search begin(const Id& id) const;
     std::int32_t finish(const Search& search);
     std::int64_t size() const { return static_cast<std::int64_t>(offsets_.size()) - 1; }
@@ -114,7 +122,8 @@ class SpoolColumn {
   public:
     explicit SpoolColumn(const std::string& folder);
     void append(const void* data, std::size_t size);
-    /// Appends one value of plain data: what happens for every row. 追加一个值；每行都会调用。
+    /// Appends one value of plain data: what happens for every row.
+    /// 追加一个值；每行都会调用。
     template <typename T>
     void put(T value) {
         if (used_ + sizeof value > buffer_.size()) flush();
@@ -122,7 +131,8 @@ class SpoolColumn {
         used_ += sizeof value;
     }
     std::size_t size() const { return written_ + used_; }
-    /// Copies the whole column to `target`, which has size() bytes. 将整列复制到 target。
+    /// Copies the whole column to `target`, which has size() bytes.
+    /// 将整列复制到 target。
     void copy_to(std::span<std::byte> target);
 
   private:
@@ -151,7 +161,8 @@ class DatasetWriter {
     /// folder 用于存放临时文件；用户与物品各至多 most 个。
     explicit DatasetWriter(const std::string& folder, std::int64_t most = kMostIds);
 
-    /// An entry of the file's metadata, beside `format`. 文件元数据中的一项（format 除外）。
+    /// An entry of the file's metadata, beside `format`.
+    /// 文件元数据中的一项（format 除外）。
     void set_metadata(const std::string& key, const std::string& value) { metadata_[key] = value; }
     /// Starts the next user; every user comes once. Error 54000 when the id is longer than kMostIdBytes or
     /// there are too many users.

@@ -11,8 +11,8 @@
 namespace seqrec {
 
 /// The key of the hash of ids. It is made from a model's version, a random uuid, so that whoever chooses ids
-/// (a shop's customers, say) can't choose them to collide. 由模型版本（随机
-/// uuid）导出的哈希密钥，使能够自选 id 的人无法构造碰撞。
+/// (a shop's customers, say) can't choose them to collide.
+/// 由模型版本（随机 uuid）导出的哈希密钥，使能够自选 id 的人无法构造碰撞。
 struct IdHashKey {
     std::uint64_t k0 = 0, k1 = 0;
 
@@ -21,28 +21,29 @@ struct IdHashKey {
 };
 
 /// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; one round a word, three at
-/// the end) of an id's bytes. Part of the file format: it never changes. id 字节的
-/// SipHash-1-3。它是文件格式的一部分，永不改变。
+/// the end) of an id's bytes. Part of the file format: it never changes.
+/// id 字节的 SipHash-1-3。它是文件格式的一部分，永不改变。
 std::uint64_t id_hash(const IdHashKey& key, std::string_view id);
 
 /// A read-only index over three tensors: `PREFIX.id.offsets` (I64 [n+1]), `PREFIX.id.bytes` (U8) and
 /// `PREFIX.id.hash` (U32, a power of two: an open-addressing table of index + 1, 0 = empty). An id's search
 /// starts at slot `id_hash & (slots - 1)` and goes on to the next slot; the key is the one of the file's
-/// metadata `version`. 建立在三个张量之上的只读索引：偏移、字节与开放寻址哈希表（下标 + 1，0
-/// 表示空）。从槽 id_hash & (槽数 - 1) 开始线性探测，密钥由文件元数据 version 导出。
+/// metadata `version`.
+/// 建立在三个张量之上的只读索引：偏移、字节与开放寻址哈希表（下标 + 1，0 表示空）。
+/// 从槽 id_hash & (槽数 - 1) 开始线性探测，密钥由文件元数据 version 导出。
 class IdIndex {
   public:
     IdIndex() = default;
     /// The index of `prefix` ("item" or "user") in a file; Error (data corrupted) when a tensor is missing or
     /// inconsistent. Offsets are checked when used, in constant time, so that opening stays cheap.
-    /// 文件中 prefix（"item" 或 "user"）的索引；张量缺失或不一致时抛出
-    /// Error（数据损坏）。偏移在使用时以常数时间检查， 因此打开很快。
+    /// 文件中 prefix（"item" 或 "user"）的索引；张量缺失或不一致时抛出 Error（数据损坏）。
+    /// 偏移在使用时以常数时间检查，因此打开很快。
     IdIndex(const SafetensorsFile& file, std::string_view prefix);
 
     std::int64_t size() const { return size_; }
     /// The index of an id, or -1. Error (data corrupted) when the search meets bytes that no writer leaves;
-    /// it takes at most kMaxProbes steps. id 的下标，没有则为 -1。遇到损坏的内容抛出
-    /// Error（数据损坏），至多探测 kMaxProbes 步。
+    /// it takes at most kMaxProbes steps.
+    /// id 的下标，没有则为 -1。遇到损坏的内容抛出 Error（数据损坏），至多探测 kMaxProbes 步。
     std::int32_t find(std::string_view id) const;
     /// find() of each id, several at a time: memory is asked for all of them before it is read for the first.
     /// 对每个 id 执行 find()，成批预取内存。
@@ -51,7 +52,8 @@ class IdIndex {
     /// 下标处的 id；下标不在 [0, size) 内或偏移越界时抛出 Error（数据损坏）。
     std::string_view id(std::int32_t index) const;
 
-    /// Slots of a table for n ids: a power of two, at most two thirds full. n 个 id 所需的槽数（2 的幂）。
+    /// Slots of a table for n ids: a power of two, at most two thirds full.
+    /// n 个 id 所需的槽数（2 的幂）。
     static std::int64_t table_size(std::int64_t n);
     /// Fills `table` for the ids given by offsets and bytes. Error (data corrupted) on a duplicate id.
     /// 为 offsets 与 bytes 给出的 id 填充 table。id 重复时抛出 Error（数据损坏）。
@@ -59,7 +61,8 @@ class IdIndex {
                       std::span<std::uint32_t> table, const IdHashKey& key = {}, const Poll& poll = {});
 
     /// The longest search. At two thirds full the longest run of 2^31 random ids is a few hundred slots, so
-    /// only a file that was tampered with gets here. 最长探测步数；正常文件远小于此值。
+    /// only a file that was tampered with gets here.
+    /// 最长探测步数；正常文件远小于此值。
     static constexpr int kMaxProbes = 4096;
 
   private:

@@ -22,7 +22,8 @@ namespace {
                 full ? "Free some disk space and try again." : "");
 }
 
-/// A descriptor closed at the end of its scope. 作用域结束时关闭的描述符。
+/// A descriptor closed at the end of its scope.
+/// 作用域结束时关闭的描述符。
 struct Descriptor {
     int value;
     ~Descriptor() {

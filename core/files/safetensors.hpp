@@ -21,12 +21,14 @@ namespace seqrec {
 
 enum class DType : std::uint8_t { U8, I8, BF16, I32, U32, F32, I64, U64, F64 };
 
-/// Size of one element in bytes. 单个元素的字节数。
+/// Size of one element in bytes.
+/// 单个元素的字节数。
 std::size_t element_size(DType dtype);
-/// The format's name of a type, such as "F32". 类型在文件格式中的名称，例如 "F32"。
+/// The format's name of a type, such as "F32".
+/// 类型在文件格式中的名称，例如 "F32"。
 std::string_view dtype_name(DType dtype);
-/// The type of a name; Error (data corrupted) when there is none. 由名称得到类型；未知名称抛出
-/// Error（数据损坏）。
+/// The type of a name; Error (data corrupted) when there is none.
+/// 由名称得到类型；未知名称抛出 Error（数据损坏）。
 DType parse_dtype(std::string_view name);
 
 template <typename T>
@@ -67,17 +69,19 @@ struct Tensor {
 class SafetensorsFile {
   public:
     /// Opens and checks a file. Errors: I/O (58030) when it can't be opened, data corrupted (XX001)
-    /// otherwise. 打开并检查文件。错误：无法打开为 I/O (58030)，其余为数据损坏 (XX001)。
+    /// otherwise.
+    /// 打开并检查文件。错误：无法打开为 I/O (58030)，其余为数据损坏 (XX001)。
     static SafetensorsFile open(const std::string& path);
 
     const std::map<std::string, Tensor, std::less<>>& tensors() const { return tensors_; }
     const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
 
     bool contains(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
-    /// The tensor of a name; Error (data corrupted) when it is missing. 按名称取张量；缺失时抛出
-    /// Error（数据损坏）。
+    /// The tensor of a name; Error (data corrupted) when it is missing.
+    /// 按名称取张量；缺失时抛出 Error（数据损坏）。
     const Tensor& tensor(std::string_view name) const;
-    /// The metadata value of a key; Error when it is missing. 按键取元数据；缺失时抛出 Error。
+    /// The metadata value of a key; Error when it is missing.
+    /// 按键取元数据；缺失时抛出 Error。
     const std::string& meta(std::string_view key) const;
 
     /// Elements of a tensor whose type is T and whose shape equals `shape`, -1 matching any length.
@@ -93,8 +97,8 @@ class SafetensorsFile {
 
     /// Reads the whole file and compares it with its tensor `checksum`; Error (data corrupted) when a byte
     /// differs or the tensor is missing. `poll` is called every MiB.
-    /// 读取整个文件并与其中的 checksum 张量比对；有任何字节不同或缺少该张量时抛出
-    /// Error（数据损坏）。每 MiB 调用一次 poll。
+    /// 读取整个文件并与其中的 checksum 张量比对；有任何字节不同或缺少该张量时抛出 Error（数据损坏）。
+    /// 每 MiB 调用一次 poll。
     void verify(const Poll& poll = {}) const;
 
   private:
@@ -109,9 +113,9 @@ class SafetensorsFile {
 /// Writes a safetensors file of declared shapes: declare all tensors, `create` the file, fill the spans it
 /// hands out, `commit`. The file appears under its name only when it is whole (temporary name, fsync,
 /// rename); a writer destroyed before commit leaves nothing behind. Disk space is reserved first, so that a
-/// full disk is an Error (53100) and not a bus error. 写出形状已知的 safetensors 文件：先声明张量，再
-/// create，填充 span，最后 commit。只有完整的文件才会以正式名称出现；
-/// 未提交就析构则不留痕迹。磁盘空间预先分配，磁盘满时抛出 Error (53100)。
+/// full disk is an Error (53100) and not a bus error.
+/// 写出形状已知的 safetensors 文件：先声明张量，再 create，填充 span，最后 commit。
+/// 只有完整的文件才会以正式名称出现；未提交就析构则不留痕迹。磁盘空间预先分配，磁盘满时抛出 Error (53100)。
 class SafetensorsWriter {
   public:
     void set_metadata(std::string key, std::string value) { metadata_[std::move(key)] = std::move(value); }
@@ -121,14 +125,17 @@ class SafetensorsWriter {
         declare(std::move(name), dtype_of<T>, std::move(shape));
     }
 
-    /// Whether a tensor of this name, type and shape has been declared. 是否已声明此名称、类型与形状的张量。
+    /// Whether a tensor of this name, type and shape has been declared.
+    /// 是否已声明此名称、类型与形状的张量。
     bool declares(std::string_view name, DType dtype, const Shape& shape) const;
 
     /// Ends the file with the tensor `checksum` (U64): XXH3 of the header, then of each MiB of data before
-    /// it. commit fills it in. 文件以 checksum 张量结尾：文件头与其前每 MiB 数据的 XXH3，由 commit 填写。
+    /// it. commit fills it in.
+    /// 文件以 checksum 张量结尾：文件头与其前每 MiB 数据的 XXH3，由 commit 填写。
     void end_with_checksum() { with_checksum_ = true; }
 
-    /// Reserves the file next to its final path and maps it for writing. 在目标路径旁预留并映射文件以供写入。
+    /// Reserves the file next to its final path and maps it for writing.
+    /// 在目标路径旁预留并映射文件以供写入。
     void create(const std::string& path);
 
     std::span<std::byte> bytes(std::string_view name);
@@ -139,7 +146,8 @@ class SafetensorsWriter {
     }
 
     /// Flushes to disk and renames to the final path; `poll` is called every MiB of a checksum. Returns the
-    /// file's state. 刷盘并重命名为最终路径；计算校验和时每 MiB 调用一次 poll。返回文件的状态。
+    /// file's state.
+    /// 刷盘并重命名为最终路径；计算校验和时每 MiB 调用一次 poll。返回文件的状态。
     FileState commit(const Poll& poll = {});
 
   private:

@@ -18,10 +18,9 @@ namespace seqrec {
 /// What is given is not trusted: Error (data corrupted) names what is missing, given twice or not as
 /// declared. Calls out of order are an Error (internal). The same content gives the same bytes. A writer that
 /// goes away before commit() leaves nothing behind.
-/// 由外部逐行提供内容来写快照：扩展从表中填充。调用顺序：构造、weight()、create()、任意交错的 weight_part()
-/// 与按下标 0, 1, 2, … 的 item()/user()、commit()。
-/// 内容不被信任：缺失、重复或与声明不符抛出 Error（数据损坏）。 相同内容得到相同字节。未 commit
-/// 则不留下文件。
+/// 由外部逐行提供内容来写快照：扩展从表中填充。调用顺序：构造、weight()、create()、
+/// 任意交错的 weight_part() 与按下标 0, 1, 2, … 的 item()/user()、commit()。内容不被信任：缺失、
+/// 重复或与声明不符抛出 Error（数据损坏）。相同内容得到相同字节。未 commit 则不留下文件。
 class SnapshotWriter {
   public:
     struct Size {
@@ -37,7 +36,8 @@ class SnapshotWriter {
         std::string kind, score, config, version;
     };
 
-    /// Error 0A000 for a kind that this build does not know, XX001 for a form of scores or sizes that are not valid.
+    /// Error 0A000 for a kind that this build does not know, XX001 for a form of scores or sizes that are not
+    /// valid.
     /// 本构建不认识该类型时抛出 Error 0A000；得分形式或尺寸无效时 XX001。
     SnapshotWriter(const Size& size, const Description& description);
 
@@ -54,9 +54,9 @@ class SnapshotWriter {
     /// dim finite numbers, `popularity` is finite and not negative, `seen_until` is the time of the user's
     /// latest interaction in training, `seen` the items of those interactions, each in [0, items), `list` the
     /// item's list of the index, -1 for all items without one.
-    /// 按下标顺序给出行；embedding 为 dim 个有限数，popularity 有限且非负，seen_until
-    /// 为该用户在训练数据中最后一次交互的时间，seen 为交互过的物品，均在 [0, items) 内，list
-    /// 为物品所属的索引列表，没有索引时均为 -1。
+    /// 按下标顺序给出行；embedding 为 dim 个有限数，popularity 有限且非负，
+    /// seen_until 为该用户在训练数据中最后一次交互的时间，seen 为交互过的物品，均在 [0, items) 内，
+    /// list 为物品所属的索引列表，没有索引时均为 -1。
     void item(std::int64_t index, std::string_view id, std::span<const float> embedding, float popularity,
               std::int32_t list);
     void user(std::int64_t index, std::string_view id, std::span<const float> embedding, double seen_until,

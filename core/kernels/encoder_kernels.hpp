@@ -17,10 +17,12 @@
 
 namespace seqrec {
 
-/// Distances between rows are multiples of this. 行距均为其整数倍。
+/// Distances between rows are multiples of this.
+/// 行距均为其整数倍。
 inline constexpr std::ptrdiff_t kRowStep = 32;
 
-/// x b + bias for `rows` rows x of `depth` values, b packed. 矩阵乘积 x b + bias，b 为打包后的权重。
+/// x b + bias for `rows` rows x of `depth` values, b packed.
+/// 矩阵乘积 x b + bias，b 为打包后的权重。
 struct Product {
     const void* x;
     std::ptrdiff_t x_row, rows, depth;
@@ -31,7 +33,8 @@ struct Product {
     std::ptrdiff_t y_row;
 };
 
-/// Layer normalisation of each row (Ba, Kiros, Hinton 2016), epsilon 1e-5. 逐行层归一化。
+/// Layer normalisation of each row (Ba, Kiros, Hinton 2016), epsilon 1e-5.
+/// 逐行层归一化。
 struct LayerNorm {
     const float* x;
     std::ptrdiff_t x_row, rows, dim;
@@ -40,7 +43,8 @@ struct LayerNorm {
     std::ptrdiff_t y_row;
 };
 
-/// Causal attention of the last `queries` of `length` positions, all heads. 最后 queries 个位置的因果注意力。
+/// Causal attention of the last `queries` of `length` positions, all heads.
+/// 最后 queries 个位置的因果注意力。
 struct Attention {
     const void* query;  // times log2(e) / sqrt(width): scores are exponents of two
     std::ptrdiff_t query_row;
@@ -58,7 +62,8 @@ struct Attention {
 inline constexpr std::ptrdiff_t kDistancePadding = 64;
 
 /// The functions of one instruction set. All storage is given by the caller and starts at a multiple of 64
-/// bytes. 一种指令集的全部内核；存储由调用方提供，按 64 字节对齐。
+/// bytes.
+/// 一种指令集的全部内核；存储由调用方提供，按 64 字节对齐。
 struct EncoderKernels {
     const char* name;           // "avx512bf16", "avx512", "avx2", "portable"
     std::ptrdiff_t value_size;  // bytes: 4 for float, 2 for bfloat16
@@ -86,7 +91,8 @@ struct EncoderKernels {
 /// 当前 CPU 可运行的内核，最快的在前；最后一个总是 "portable"。
 std::span<const EncoderKernels* const> encoder_kernels();
 
-/// The fastest of them; with `exact`, of those whose values are floats. 最快的内核；exact 时限 float32 内核。
+/// The fastest of them; with `exact`, of those whose values are floats.
+/// 最快的内核；exact 时限 float32 内核。
 const EncoderKernels& fastest_encoder_kernels(bool exact);
 
 const EncoderKernels& portable_encoder_kernels();

@@ -21,32 +21,38 @@ enum class Precision : std::uint8_t {
 /// 按名称给出模型的张量；缺失或形状不符时抛出 Error（数据损坏）。
 using TensorSource = std::function<std::span<const float>(const std::string& name, const Shape& shape)>;
 
-/// Who asks, in indexes of the model. 请求者，以模型内的下标表示。
+/// Who asks, in indexes of the model.
+/// 请求者，以模型内的下标表示。
 struct EncoderInput {
     std::span<const std::int32_t> clicks;  ///< oldest first, each in [0, items)
     std::int32_t user = -1;                ///< in [0, users), or -1 for a user the model has never seen
 };
 
-/// What an encoding says beside its vector. 编码除向量外给出的信息。
+/// What an encoding says beside its vector.
+/// 编码除向量外给出的信息。
 struct Encoded {
     bool known;  ///< whether the model has anything to say of the asker; else the most popular items answer
     float offset = 0;  ///< c(user) of the score's form
 };
 
-/// The forward pass of a trained model over a model file or a snapshot, which must outlive it. Opening checks every
-/// shape (Error, data corrupted). Safe to use from several threads.
-/// 训练好的模型在模型文件或快照上的前向计算；文件的生命周期须长于本对象。打开时检查所有形状（Error，数据损坏）。可多线程使用。
+/// The forward pass of a trained model over a model file or a snapshot, which must outlive it. Opening checks
+/// every shape (Error, data corrupted). Safe to use from several threads.
+/// 训练好的模型在模型文件或快照上的前向计算；文件的生命周期须长于本对象。打开时检查所有形状（Error，
+/// 数据损坏）。可多线程使用。
 class Encoder {
   public:
     virtual ~Encoder() = default;
 
-    /// Columns of an item's row, and numbers of a query. 物品行的列数，即查询的长度。
+    /// Columns of an item's row, and numbers of a query.
+    /// 物品行的列数，即查询的长度。
     virtual int dim() const = 0;
-    /// How many of the latest clicks it looks at. 所考虑的最近点击数。
+    /// How many of the latest clicks it looks at.
+    /// 所考虑的最近点击数。
     virtual int reach() const = 0;
-    /// Writes the query of an asker to `out` (dim floats), all of which are set; what an asker of whom nothing is known gets
-    /// is a query, too. Error (internal) for indexes out of range.
-    /// 将请求者的查询写入 out（dim 个 float，全部写入）；一无所知的请求者同样得到一个查询。下标越界抛出 Error（内部错误）。
+    /// Writes the query of an asker to `out` (dim floats), all of which are set; what an asker of whom
+    /// nothing is known gets is a query, too. Error (internal) for indexes out of range.
+    /// 将请求者的查询写入 out（dim 个 float，全部写入）；一无所知的请求者同样得到一个查询。
+    /// 下标越界抛出 Error（内部错误）。
     virtual Encoded encode(const EncoderInput& input, std::span<float> out,
                            Precision precision = Precision::Fast) const = 0;
 };

@@ -7,15 +7,16 @@
 
 namespace seqrec {
 
-/// What a row and a query mean. 行向量与查询向量的含义。
+/// What a row and a query mean.
+/// 行向量与查询向量的含义。
 enum class Link : std::uint8_t {
     Cosine,   ///< rows count by their direction alone, queries have unit length: scores in [-1, 1]
     Dot,      ///< the product as it is
     Sigmoid,  ///< the product as it is, a logit: sigmoid(score) is a probability
 };
 
-/// score(user, item) = q(user, clicks) . E(item) + c(user). It stands in model file, snapshot and seqrec.models, and nothing
-/// else decides it.
+/// score(user, item) = q(user, clicks) . E(item) + c(user). It stands in model file, snapshot and
+/// seqrec.models, and nothing else decides it.
 /// 得分的形式；写在模型文件、快照与 seqrec.models 中，别处一概不决定它。
 struct ScoreForm {
     Link link = Link::Cosine;

@@ -1,5 +1,5 @@
-// Kind `transformer`: what is read from the file, and how its networks make one vector. The same forward pass as
-// trainer/kinds/transformer/network.cpp; test/trainer/kinds/kinds_test.cpp holds the two together.
+// Kind `transformer`: what is read from the file, and how its networks make one vector. The same forward pass
+// as trainer/kinds/transformer/network.cpp; test/trainer/kinds/kinds_test.cpp holds the two together.
 #include "core/kinds/transformer.hpp"
 
 #include <algorithm>

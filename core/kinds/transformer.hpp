@@ -1,4 +1,5 @@
-// Kind `transformer`: a causal Transformer over the latest clicks plus a vector of the user's long-term interest.
+// Kind `transformer`: a causal Transformer over the latest clicks plus a vector of the user's long-term
+// interest.
 #pragma once
 
 #include <memory>
@@ -11,16 +12,19 @@ struct EncoderKernels;
 
 extern const Kind kTransformer;
 
-/// One network or several whose cosines are averaged. Opening finds the networks' weights in the order in which this CPU's
-/// kernels read them, or copies them into it; weights for Precision::Exact are packed when that is first asked for. Encoding
-/// then allocates only scratch sized by the number of clicks and dim. A query is of unit length; with no clicks the user's own
-/// vector answers; with neither, or a user never trained, it is all zeros and not known.
-/// 一个网络，或取余弦平均的多个网络。打开时找到（或复制出）按当前 CPU 内核读取顺序排列的网络权重；Precision::Exact 的权重在首次使用时打包。
-/// 之后编码只分配与点击数和 dim 有关的临时内存。查询为单位长度；没有点击时只用用户向量；两者皆无（或用户从未训练）时全为零，视为未知。
+/// One network or several whose cosines are averaged. Opening finds the networks' weights in the order in
+/// which this CPU's kernels read them, or copies them into it; weights for Precision::Exact are packed when
+/// that is first asked for. Encoding then allocates only scratch sized by the number of clicks and dim. A
+/// query is of unit length; with no clicks the user's own vector answers; with neither, or a user never
+/// trained, it is all zeros and not known.
+/// 一个网络，或取余弦平均的多个网络。打开时找到（或复制出）按当前 CPU 内核读取顺序排列的网络权重；
+/// Precision::Exact 的权重在首次使用时打包。之后编码只分配与点击数和 dim 有关的临时内存。查询为单位长度；
+/// 没有点击时只用用户向量；两者皆无（或用户从未训练）时全为零，视为未知。
 class TransformerEncoder final : public Encoder {
   public:
     explicit TransformerEncoder(const SafetensorsFile& file);
-    /// With these kernels and no others, at either precision. 仅使用指定的内核。
+    /// With these kernels and no others, at either precision.
+    /// 仅使用指定的内核。
     TransformerEncoder(const SafetensorsFile& file, const EncoderKernels& kernels);
     ~TransformerEncoder() override;
 

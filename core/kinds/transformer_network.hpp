@@ -12,12 +12,14 @@
 
 namespace seqrec {
 
-/// What all networks of a model have in common. 一个模型内各网络共有的尺寸。
+/// What all networks of a model have in common.
+/// 一个模型内各网络共有的尺寸。
 struct NetworkSizes {
     std::int64_t dim, heads, max_len;
 };
 
-/// A block's weights as the model file has them, [out, in]. 模型文件中一个块的权重。
+/// A block's weights as the model file has them, [out, in].
+/// 模型文件中一个块的权重。
 struct BlockWeights {
     std::span<const float> norm1_weight, norm1_bias;
     std::span<const float> qkv_weight, qkv_bias;
@@ -28,13 +30,15 @@ struct BlockWeights {
     std::span<const float> narrow_weight, narrow_bias;
 };
 
-/// A network's weights as the model file has them. 模型文件中一个网络的权重。
+/// A network's weights as the model file has them.
+/// 模型文件中一个网络的权重。
 struct NetworkWeights {
     std::vector<BlockWeights> blocks;
     std::span<const float> norm_weight, norm_bias;
 };
 
-/// Memory that starts at a multiple of 64 bytes; its contents are not set. 按 64 字节对齐、未初始化的内存。
+/// Memory that starts at a multiple of 64 bytes; its contents are not set.
+/// 按 64 字节对齐、未初始化的内存。
 class AlignedMemory {
   public:
     AlignedMemory() = default;
@@ -53,15 +57,19 @@ class AlignedMemory {
 
 /// Where the packed weights of networks lie, part after part, each at a multiple of 64 bytes. The same calls
 /// of take() measure how many bytes that will be, fill them, or find the parts of bytes that were filled
-/// before: in a snapshot, where all processes share them. 各网络打包权重的存放处，各部分依次排列并按 64
-/// 字节对齐。 同样的 take() 调用可用于计算所需字节数、填充，或在已填充的字节（如各进程共享的快照）中定位。
+/// before: in a snapshot, where all processes share them.
+/// 各网络打包权重的存放处，各部分依次排列并按 64 字节对齐。同样的 take() 调用可用于计算所需字节数、填充，
+/// 或在已填充的字节（如各进程共享的快照）中定位。
 class PackedWeights {
   public:
-    /// Measures: take() gives nothing to write to. 仅计算大小。
+    /// Measures: take() gives nothing to write to.
+    /// 仅计算大小。
     PackedWeights() = default;
-    /// Fills memory that is as large as was measured. 填充大小已算好的内存。
+    /// Fills memory that is as large as was measured.
+    /// 填充大小已算好的内存。
     static PackedWeights filling(std::byte* memory) { return PackedWeights(memory, true); }
-    /// Finds the parts of memory that was filled by the same calls. 在已填充的内存中定位。
+    /// Finds the parts of memory that was filled by the same calls.
+    /// 在已填充的内存中定位。
     static PackedWeights reading(const std::byte* memory) {
         return PackedWeights(const_cast<std::byte*>(memory), false);  // nobody writes unless fills()
     }
@@ -89,7 +97,8 @@ class PackedWeights {
 /// 打包内容或布局变化时须增大：文件中记有此值。
 inline constexpr int kPackedLayout = 1;
 
-/// The scratch of one encoding, used by one network after the other. 一次编码所需的临时内存。
+/// The scratch of one encoding, used by one network after the other.
+/// 一次编码所需的临时内存。
 class Workspace {
   public:
     Workspace(const EncoderKernels& kernels, const NetworkSizes& sizes, std::size_t length);
@@ -103,7 +112,8 @@ class Workspace {
 };
 
 /// A network ready to run over its packed weights, which must outlive it. Immutable: safe to use from several
-/// threads. 在打包权重（生命周期须更长）上可运行的网络；不可变，可多线程使用。
+/// threads.
+/// 在打包权重（生命周期须更长）上可运行的网络；不可变，可多线程使用。
 class Network {
   public:
     /// `weights` are read only when `packed` is to be filled; otherwise their lengths alone count.
@@ -112,7 +122,8 @@ class Network {
             PackedWeights& packed);
 
     /// Takes the embedded clicks in workspace.x, zeros beyond each row's dim, and writes the hidden state at
-    /// the last one to `out` (dim floats). 输入 workspace.x 中的点击嵌入，将最后位置的隐状态写入 out。
+    /// the last one to `out` (dim floats).
+    /// 输入 workspace.x 中的点击嵌入，将最后位置的隐状态写入 out。
     void run(const Workspace& workspace, std::span<float> out) const;
 
   private:

@@ -15,13 +15,15 @@ struct ScoredItem {
     float score;
 };
 
-/// Higher scores first, equal ones by index; no comparison with a NaN holds. 得分高者在前，同分按下标。
+/// Higher scores first, equal ones by index; no comparison with a NaN holds.
+/// 得分高者在前，同分按下标。
 inline bool better(const ScoredItem& a, const ScoredItem& b) {
     return a.score > b.score || (a.score == b.score && a.item < b.item);
 }
 
 /// The best k of the items offered whose score is at least `least`: a heap with the worst on top. Items may
-/// come in any order, each once. 得分不低于 least 的前 k 个物品：堆顶为最差者；物品可按任意顺序提供，各一次。
+/// come in any order, each once.
+/// 得分不低于 least 的前 k 个物品：堆顶为最差者；物品可按任意顺序提供，各一次。
 class Best {
   public:
     Best(std::int64_t k, std::int64_t items, float least)
@@ -31,7 +33,8 @@ class Best {
 
     bool wants_none() const { return limit_ == 0; }
     bool full() const { return heap_.size() == limit_; }
-    /// What a score must reach to be of interest. 有意义的最低得分。
+    /// What a score must reach to be of interest.
+    /// 有意义的最低得分。
     float bound() const { return bound_; }
 
     void offer(const ScoredItem& item) {

@@ -12,11 +12,13 @@
 namespace seqrec {
 
 /// Rows lie in groups of sixteen, and within a group four columns of all sixteen rows lie together: what one
-/// instruction multiplies. 行按十六个一组存放；组内每四列的十六行相邻，正是一条指令所处理的数据。
+/// instruction multiplies.
+/// 行按十六个一组存放；组内每四列的十六行相邻，正是一条指令所处理的数据。
 inline constexpr std::size_t kGroupRows = 16;
 
 /// Unit vectors in eight bits. The slot of a row says where it lies; slots without an item have scale 0.
-/// Column j of slot s stands for scale[s] * (values[…] - 128). 八位表示的单位向量；没有物品的槽 scale 为 0。
+/// Column j of slot s stands for scale[s] * (values[…] - 128).
+/// 八位表示的单位向量；没有物品的槽 scale 为 0。
 struct Codes {
     std::span<const std::uint8_t> values;  ///< [groups, depth / 4, 16, 4]
     std::span<const float> scale;          ///< [16 groups]
@@ -27,7 +29,8 @@ struct Codes {
     std::size_t groups() const { return scale.size() / kGroupRows; }
 };
 
-/// The same, to be filled. 待填充的 Codes。
+/// The same, to be filled.
+/// 待填充的 Codes。
 struct CodesToFill {
     std::span<std::uint8_t> values;
     std::span<float> scale;
@@ -35,18 +38,19 @@ struct CodesToFill {
     std::size_t depth;
 };
 
-/// Columns that rows of `dim` numbers take. dim 个数的行占用的列数。
+/// Columns that rows of `dim` numbers take.
+/// dim 个数的行占用的列数。
 constexpr std::size_t code_depth(std::size_t dim) { return (dim + 3) / 4 * 4; }
 
 /// Encodes rows of `matrix` [items, dim], each times its `unit` factor (1 / length), in the order that
-/// `codes.item` gives; returns Codes::error. 按 codes.item 的顺序对矩阵各行（乘以 unit，即 1 /
-/// 长度）编码，返回 Codes::error。
+/// `codes.item` gives; returns Codes::error.
+/// 按 codes.item 的顺序对矩阵各行（乘以 unit，即 1 / 长度）编码，返回 Codes::error。
 float encode_rows(std::span<const float> matrix, std::span<const float> unit, std::size_t dim,
                   const CodesToFill& codes, const Poll& poll);
 
-/// A query in eight bits, and what turns an integer dot product into a bound:
-/// exact score <= scale[slot] * (step * dot + slack) + margin, and >= the same with -slack and -margin.
-/// It follows from Cauchy and Schwarz: x·q - x'·q' = (x - x')·q + x'·(q - q').
+/// A query in eight bits, and what turns an integer dot product into a bound: exact score <= scale[slot] *
+/// (step * dot + slack) + margin, and >= the same with -slack and -margin. It follows from Cauchy and
+/// Schwarz: x·q - x'·q' = (x - x')·q + x'·(q - q').
 /// 八位查询以及由整数点积得到得分上下界的系数（柯西-施瓦茨不等式）。
 struct CodeQuery {
     std::vector<std::int32_t> chunks;  ///< [depth / 4], four signed bytes each
@@ -57,7 +61,8 @@ struct CodeQuery {
 };
 
 /// What scoring gives one query: an upper bound for each slot, and for each group a mask of the slots whose
-/// bound is at least `least`. 一个查询的计分：每个槽的得分上界，以及每组中上界不小于 least 的槽的掩码。
+/// bound is at least `least`.
+/// 一个查询的计分：每个槽的得分上界，以及每组中上界不小于 least 的槽的掩码。
 struct Scoring {
     const CodeQuery* query;
     float least;
@@ -66,14 +71,16 @@ struct Scoring {
 };
 
 /// Scores `groups` groups from the given ones on, for each of some queries. Kernels differ by the rounding of
-/// the bound alone. 为每个查询对若干组计分。各内核只在上界的舍入上有差别。
+/// the bound alone.
+/// 为每个查询对若干组计分。各内核只在上界的舍入上有差别。
 struct CodeKernel {
     std::string_view name;
     void (*run)(const std::uint8_t* values, const float* scale, std::size_t groups,
                 std::span<const Scoring> scorings);
 };
 
-/// The kernels that this CPU runs, fastest first. 本机 CPU 可用的内核，最快的在前。
+/// The kernels that this CPU runs, fastest first.
+/// 本机 CPU 可用的内核，最快的在前。
 std::span<const CodeKernel> code_kernels();
 
 }  // namespace seqrec

@@ -8,11 +8,13 @@
 
 namespace seqrec {
 
-/// Some of a catalogue's items, a bit for each there is. 目录中的部分物品，每个物品一位。
+/// Some of a catalogue's items, a bit for each there is.
+/// 目录中的部分物品，每个物品一位。
 class ItemSet {
   public:
     ItemSet() = default;
-    /// Item indexes in [0, count), in any order, again if need be. 物品下标，顺序任意，可重复。
+    /// Item indexes in [0, count), in any order, again if need be.
+    /// 物品下标，顺序任意，可重复。
     ItemSet(std::int64_t count, std::span<const std::int32_t> items)
         : words_((static_cast<std::size_t>(count) + 63) / 64) {
         for (const std::int32_t item : items)
@@ -22,7 +24,8 @@ class ItemSet {
     bool contains(std::int32_t item) const {
         return words_[static_cast<std::size_t>(item) / 64] >> (item % 64) & 1;
     }
-    /// In order, each once. 按序列出，各一次。
+    /// In order, each once.
+    /// 按序列出，各一次。
     std::vector<std::int32_t> sorted() const {
         std::vector<std::int32_t> items;
         for (std::size_t at = 0; at < words_.size(); ++at)
@@ -40,7 +43,8 @@ class ItemSet {
 class FewItems {
   public:
     FewItems() = default;
-    /// Item indexes that are not negative, in any order, again if need be. 非负的物品下标，顺序任意，可重复。
+    /// Item indexes that are not negative, in any order, again if need be.
+    /// 非负的物品下标，顺序任意，可重复。
     explicit FewItems(std::span<const std::int32_t> items) : slots_(std::bit_ceil(2 * items.size() + 1), -1) {
         for (const std::int32_t item : items) {
             std::int32_t& slot = slots_[slot_of(item)];
@@ -72,16 +76,19 @@ class ItemFilter {
   public:
     explicit ItemFilter(std::int64_t items) : items_(items) {}
 
-    /// From now on these are not admitted, and no others are excluded. 此后排除且仅排除这些物品。
+    /// From now on these are not admitted, and no others are excluded.
+    /// 此后排除且仅排除这些物品。
     void exclude(std::span<const std::int32_t> items) { excluded_ = FewItems(items); }
-    /// From now on no other items are admitted; the set must outlive the filter. 此后只允许集合中的物品。
+    /// From now on no other items are admitted; the set must outlive the filter.
+    /// 此后只允许集合中的物品。
     void allow_only(const ItemSet& items) { allowed_ = &items; }
 
     bool admits(std::int32_t item) const {
         return !(allowed_ && !allowed_->contains(item)) && !excluded_.contains(item);
     }
     std::int64_t items() const { return items_; }
-    /// How many items are excluded. 被排除的物品数。
+    /// How many items are excluded.
+    /// 被排除的物品数。
     std::size_t excluded() const { return excluded_.size(); }
 
   private:

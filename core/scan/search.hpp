@@ -13,11 +13,12 @@ namespace seqrec {
 /// One query's search over parts of the codes. Each slot's score lies between two bounds: an item whose upper
 /// bound is below k others' lower bounds is not among the k best, and what remains, usually a few dozen
 /// items, is scored in float32. So the answer is that of top_k over the items scanned, to the last bit.
-/// 一次查询在编码上的搜索。每个槽的得分有上下界：上界低于另外 k
-/// 个物品下界者不可能入选；其余（通常几十个）再以 float32 计分。因此结果与对所扫描物品做 top_k 完全一致。
+/// 一次查询在编码上的搜索。每个槽的得分有上下界：上界低于另外 k 个物品下界者不可能入选；
+/// 其余（通常几十个）再以 float32 计分。因此结果与对所扫描物品做 top_k 完全一致。
 class Search {
   public:
-    /// Everything referred to must outlive it. 所引用的对象须长于本对象。
+    /// Everything referred to must outlive it.
+    /// 所引用的对象须长于本对象。
     Search(const Codes& codes, std::span<const float> query, const ItemFilter& filter, const Wanted& wanted);
 
     /// Scans `count` groups from `first` on for each search; each group at most once. All searches are over
@@ -32,7 +33,8 @@ class Search {
     /// 得分几乎相同的物品过多，只能用 float32 扫描区分。
     bool undecided() const { return undecided_; }
 
-    /// The k best of what was scanned. 已扫描部分的前 k 个。
+    /// The k best of what was scanned.
+    /// 已扫描部分的前 k 个。
     std::vector<ScoredItem> best(const Rows& rows, const Poll& poll) &&;
 
   private:

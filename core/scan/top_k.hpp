@@ -11,7 +11,8 @@
 
 namespace seqrec {
 
-/// How many items are wanted, and how good they must be. 需要多少物品以及最低得分。
+/// How many items are wanted, and how good they must be.
+/// 需要多少物品以及最低得分。
 struct Wanted {
     std::int64_t k;
     float min_score = -std::numeric_limits<float>::infinity();
@@ -30,9 +31,9 @@ struct Rows {
 
 /// The (at most) k best items that the filter admits, best first, ties by smaller index. A score that is not
 /// a number is never returned. One pass, exact, in memory for min(k, items) results; `poll` is called every
-/// few thousand rows. Error (internal) when the sizes do not agree. 过滤器允许的物品中得分最高的至多 k
-/// 个，从高到低，同分时下标小者在前。不返回 NaN；精确的单遍扫描，内存只与 min(k, 物品数)
-/// 有关；每几千行调用一次 poll。尺寸不符抛出 Error（内部错误）。
+/// few thousand rows. Error (internal) when the sizes do not agree.
+/// 过滤器允许的物品中得分最高的至多 k 个，从高到低，同分时下标小者在前。不返回 NaN；精确的单遍扫描，
+/// 内存只与 min(k, 物品数) 有关；每几千行调用一次 poll。尺寸不符抛出 Error（内部错误）。
 std::vector<ScoredItem> top_k(const Rows& rows, std::span<const float> query, const ItemFilter& filter,
                               const Wanted& wanted, const Poll& poll);
 
@@ -41,7 +42,8 @@ std::vector<ScoredItem> top_k(const Rows& rows, std::span<const float> query, co
 std::vector<ScoredItem> top_k(std::span<const float> scores, const ItemFilter& filter, const Wanted& wanted,
                               const Poll& poll = {});
 
-/// The k best of a short list. 短列表中的前 k 个。
+/// The k best of a short list.
+/// 短列表中的前 k 个。
 std::vector<ScoredItem> top_k_of(std::span<const std::int32_t> items, const Rows& rows,
                                  std::span<const float> query, const ItemFilter& filter, const Wanted& wanted,
                                  const Poll& poll);

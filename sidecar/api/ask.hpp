@@ -9,7 +9,8 @@
 
 namespace seqrec::sidecar {
 
-/// Runs a query for a request, and adds its time to the request's. 为请求执行查询，并累计其用时。
+/// Runs a query for a request, and adds its time to the request's.
+/// 为请求执行查询，并累计其用时。
 boost::asio::awaitable<Outcome> try_ask(Pool& pool, Query query, const Request& request);
 
 /// The same; throws Problem when the database does not answer it. `own` rules come before the general ones.

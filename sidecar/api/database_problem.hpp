@@ -10,8 +10,8 @@
 namespace seqrec::sidecar {
 
 /// What SQLSTATEs become; `prefix` matches their beginning. `detail` empty: the database's message is passed
-/// on, because it speaks about what the client sent. SQLSTATE 的对应关系，prefix 匹配其开头；detail
-/// 为空表示原样返回数据库消息，因为它针对客户端所发送的内容。
+/// on, because it speaks about what the client sent.
+/// SQLSTATE 的对应关系，prefix 匹配其开头；detail 为空表示原样返回数据库消息，因为它针对客户端所发送的内容。
 struct Rule {
     std::string_view prefix;
     unsigned status;
@@ -31,9 +31,9 @@ inline constexpr Rule kReadOnly = {"25006", 503, "read-only-database", "this dat
 
 /// What a client is told of a failed query: status by SQLSTATE (the table is in database_problem.cpp), the
 /// database's own message only where it speaks about the request. The rest goes to the log under the
-/// request's id. Rules of the route's `own` come first. 查询失败时告知客户端的内容：按 SQLSTATE
-/// 决定状态码（见 database_problem.cpp
-/// 中的表）；仅当消息与请求有关时才原样返回，其余以请求标识记入日志。路由自身的规则 own 优先。
+/// request's id. Rules of the route's `own` come first.
+/// 查询失败时告知客户端的内容：按 SQLSTATE 决定状态码（见 database_problem.cpp 中的表）；
+/// 仅当消息与请求有关时才原样返回，其余以请求标识记入日志。路由自身的规则 own 优先。
 Problem to_problem(const DatabaseError& error, const std::string& request_id, std::span<const Rule> own = {});
 
 }  // namespace seqrec::sidecar

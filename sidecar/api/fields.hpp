@@ -19,19 +19,22 @@ inline constexpr std::size_t kMaxIdBytes = 512;
 [[noreturn]] void refuse_field(const std::string& field, const std::string& why);
 [[noreturn]] void refuse_unknown_field(const std::string& field);
 
-/// Reads a body that must be a JSON object, while watching depth and repeated names (of two equal names
-/// other readers may take the other one). Throws Problem 400.
+/// Reads a body that must be a JSON object, while watching depth and repeated names (of two equal names other
+/// readers may take the other one). Throws Problem 400.
 /// 解析必须为 JSON 对象的正文，并检查嵌套深度与重复字段名。出错时抛出 Problem 400。
 nlohmann::json parse_object(std::string_view body);
 
 /// An id given as a string of 1 to kMaxIdBytes bytes or as a whole number, as text.
 /// 字符串或整数形式的标识，以文本返回。
 std::string id_text(const nlohmann::json& value, const std::string& field);
-/// The same for text. 同上，用于文本。
+/// The same for text.
+/// 同上，用于文本。
 std::string id_text(std::string text, const std::string& field);
-/// An array of at most `limit` ids. 至多 limit 个标识的数组。
+/// An array of at most `limit` ids.
+/// 至多 limit 个标识的数组。
 std::vector<std::string> id_list(const nlohmann::json& value, const std::string& field, std::size_t limit);
-/// A string that is an id. 必须为字符串的名称。
+/// A string that is an id.
+/// 必须为字符串的名称。
 std::string name_text(const nlohmann::json& value, const std::string& field);
 bool boolean(const nlohmann::json& value, const std::string& field);
 double number(const nlohmann::json& value, const std::string& field);
@@ -47,14 +50,18 @@ std::int64_t number_in_path(const Request& request, const std::string& name, con
 /// 拒绝其他名称的参数，以及 names 中重复给出的名称。
 void expect_parameters(const Parameters& parameters, std::initializer_list<std::string_view> names,
                        std::initializer_list<std::string_view> repeatable = {});
-/// A parameter's whole number; `fallback` when it is not there. 整数参数；未给出时为 fallback。
+/// A parameter's whole number; `fallback` when it is not there.
+/// 整数参数；未给出时为 fallback。
 std::int64_t whole_number(const Parameters& parameters, const std::string& name, std::int64_t low,
                           std::int64_t high, std::int64_t fallback);
-/// A parameter's number; nothing when it is not there. 数值参数；未给出时为空。
+/// A parameter's number; nothing when it is not there.
+/// 数值参数；未给出时为空。
 std::optional<double> number(const Parameters& parameters, const std::string& name);
-/// All ids of a parameter; nothing when it is not there. 某参数的全部标识；未给出时为空。
+/// All ids of a parameter; nothing when it is not there.
+/// 某参数的全部标识；未给出时为空。
 std::optional<std::vector<std::string>> id_list(const Parameters& parameters, const std::string& name);
-/// A parameter's id; nothing when it is not there. 标识参数；未给出时为空。
+/// A parameter's id; nothing when it is not there.
+/// 标识参数；未给出时为空。
 std::optional<std::string> id_text(const Parameters& parameters, const std::string& name);
 
 }  // namespace seqrec::sidecar

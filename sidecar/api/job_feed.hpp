@@ -14,21 +14,25 @@ namespace seqrec::sidecar {
 inline constexpr char kUnknownJob[] = "unknown-job";
 inline constexpr char kNoSuchJob[] = "there is no such job, or this service's database role may not see it";
 
-/// How far a follower has come. 一个订阅者的进度。
+/// How far a follower has come.
+/// 一个订阅者的进度。
 struct FeedPlace {
     std::uint64_t job_version = 0;
     int epoch = -1;  // the last one that was sent
     bool at_end = false;
 };
 
-/// What is known of one job: its row, and its epochs so far. 关于一个任务的已知内容：其行与迄今各轮。
+/// What is known of one job: its row, and its epochs so far.
+/// 关于一个任务的已知内容：其行与迄今各轮。
 class JobFeed : public std::enable_shared_from_this<JobFeed> {
   public:
     JobFeed(Pool& pool, std::int64_t job_id) : pool_(pool), job_id_(job_id) {}
 
-    /// The query of the next look. 下一次查询。
+    /// The query of the next look.
+    /// 下一次查询。
     Query next_look() const;
-    /// Takes what a look has found. 接收查询结果。
+    /// Takes what a look has found.
+    /// 接收查询结果。
     void accept(const Rows& rows);
     /// Looks again, unless the last look was a moment ago; waits for nothing.
     /// 再次查询，除非刚刚查询过；不做任何等待。
@@ -56,12 +60,14 @@ class JobFeed : public std::enable_shared_from_this<JobFeed> {
     bool looking_ = false;
 };
 
-/// The feeds that have followers, and how many these are. 有订阅者的任务及订阅者总数。
+/// The feeds that have followers, and how many these are.
+/// 有订阅者的任务及订阅者总数。
 class JobFeeds {
   public:
     explicit JobFeeds(Pool& pool) : pool_(pool) {}
 
-    /// The feed of a job, shared with its other followers. 任务的数据源，与其他订阅者共享。
+    /// The feed of a job, shared with its other followers.
+    /// 任务的数据源，与其他订阅者共享。
     std::shared_ptr<JobFeed> of(std::int64_t job_id);
     /// Counts a follower for as long as the result lives; nothing when there are `limit` already.
     /// 在返回值存续期间计入一个订阅者；已达 limit 时返回空。

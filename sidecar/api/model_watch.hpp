@@ -21,7 +21,8 @@ class ModelWatch : public std::enable_shared_from_this<ModelWatch> {
     /// Active models: name, version, kind, then numbers as text. Nothing before the first answer.
     /// 启用中的模型：名称、版本、类型，其后为文本形式的数值。首次应答之前为空。
     const std::optional<Rows>& models() const { return models_; }
-    /// Running trainings: model, percent, epoch, loss. 进行中的训练：模型、百分比、轮次、损失。
+    /// Running trainings: model, percent, epoch, loss.
+    /// 进行中的训练：模型、百分比、轮次、损失。
     const std::optional<Rows>& trainings() const { return trainings_; }
     /// Trainings that are over: model, how many failed, when the latest done one ended (seconds since 1970).
     /// 已结束的训练：模型、失败次数、最近一次完成的时间（1970 年以来的秒数）。

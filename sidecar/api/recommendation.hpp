@@ -16,17 +16,20 @@ namespace seqrec::sidecar {
 /// The query for one asker. Plain ones may be joined with others.
 /// 单个请求者的查询；普通查询可与其他查询合并。
 Query recommend_query(const RecommendRequest& request);
-/// The query for many, one row each in their order. 多个请求者的查询，按顺序各得一行。
+/// The query for many, one row each in their order.
+/// 多个请求者的查询，按顺序各得一行。
 Query batch_query(const BatchRequest& request);
 
-/// What an answer tells of itself beside its items. 应答中除物品外的自述信息。
+/// What an answer tells of itself beside its items.
+/// 应答中除物品外的自述信息。
 struct About {
     const std::string& request_id;
     std::chrono::steady_clock::time_point begun;
 };
 
 /// Counts the answers that were not personal, the users whose own rows could not be read, and the clicks that
-/// the model did not know. 统计非个性化的应答、无法读取其自身记录的用户以及模型不认识的点击。
+/// the model did not know.
+/// 统计非个性化的应答、无法读取其自身记录的用户以及模型不认识的点击。
 void record_answers(Counters& counters, const Rows& rows);
 
 /// Why the user's own rows could not be read, in an answer to recommend_query; nothing where they could.

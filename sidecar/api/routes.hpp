@@ -14,7 +14,8 @@ Router make_router(const Services& services);
 void add_recommend_routes(Router& router, const Services& services);
 /// GET /similar/{item_id}.
 void add_similar_routes(Router& router, const Services& services);
-/// GET /items and GET /users: finding ids, and their titles. 查找 ID 及其标题。
+/// GET /items and GET /users: finding ids, and their titles.
+/// 查找 ID 及其标题。
 void add_catalogue_routes(Router& router, const Services& services);
 /// POST /events.
 void add_event_routes(Router& router, const Services& services);

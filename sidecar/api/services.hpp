@@ -8,7 +8,8 @@
 
 namespace seqrec::sidecar {
 
-/// What handlers work with; all of it outlives the router. 处理函数所用的服务，生存期均长于 Router。
+/// What handlers work with; all of it outlives the router.
+/// 处理函数所用的服务，生存期均长于 Router。
 struct Services {
     const Config& config;
     Pool& pool;          // reads, in read-only transactions

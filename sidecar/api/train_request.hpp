@@ -7,7 +7,8 @@
 
 namespace seqrec::sidecar {
 
-/// The arguments of seqrec_train; `options` is JSON text. seqrec_train 的参数，options 为 JSON 文本。
+/// The arguments of seqrec_train; `options` is JSON text.
+/// seqrec_train 的参数，options 为 JSON 文本。
 struct TrainRequest {
     std::string ratings;
     std::string model;
@@ -18,8 +19,8 @@ struct TrainRequest {
 };
 
 /// Reads the body. Throws Problem 400 naming the field that is wrong; what tables, columns and options there
-/// are is for the database to say. 解析正文；字段有误时抛出指明该字段的 Problem
-/// 400。表、列与选项是否存在由数据库判断。
+/// are is for the database to say.
+/// 解析正文；字段有误时抛出指明该字段的 Problem 400。表、列与选项是否存在由数据库判断。
 TrainRequest parse_train_request(std::string_view body, std::string_view default_model);
 
 }  // namespace seqrec::sidecar

@@ -14,10 +14,11 @@
 
 namespace seqrec::sidecar {
 
-/// A one-dimensional text[]; `values` must be UTF-8 without zero bytes. 一维 text[]；values 须为不含零字节的
-/// UTF-8。
+/// A one-dimensional text[]; `values` must be UTF-8 without zero bytes.
+/// 一维 text[]；values 须为不含零字节的 UTF-8。
 std::string encode_array(std::span<const std::string> values);
-/// An int4[]; nothing is NULL. int4[]；空值为 NULL。
+/// An int4[]; nothing is NULL.
+/// int4[]；空值为 NULL。
 std::string encode_array(std::span<const std::optional<std::int32_t>> values);
 
 /// Adds another array's elements to the end of an array. Both must come from encode_array, of one type.
@@ -25,9 +26,11 @@ std::string encode_array(std::span<const std::optional<std::int32_t>> values);
 void append_array(std::string& array, std::string_view more);
 
 /// The elements of a text[], as parts of its bytes; NULL as nothing. Bytes that are no array give no
-/// elements. text[] 的元素（指向原字节），NULL 为空。字节不是数组时无元素。
+/// elements.
+/// text[] 的元素（指向原字节），NULL 为空。字节不是数组时无元素。
 std::vector<std::optional<std::string_view>> decode_texts(std::string_view array);
-/// The elements of a real[]; NULL as 0. real[] 的元素，NULL 为 0。
+/// The elements of a real[]; NULL as 0.
+/// real[] 的元素，NULL 为 0。
 std::vector<float> decode_reals(std::string_view array);
 
 /// An array of texts as a parameter, and a number; NULL without one.

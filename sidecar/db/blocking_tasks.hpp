@@ -12,9 +12,9 @@ namespace seqrec::sidecar {
 
 /// Two threads for calls that libpq has only in a blocking form: PQcancel opens a connection of its own and
 /// waits for the server to close it (the non-blocking PQcancelStart came with version 17), and PQconnectStart
-/// resolves host names. On the event loop either would stop every other request. 两个线程，用于 libpq
-/// 仅提供阻塞形式的调用：PQcancel 会另开连接并等待服务器关闭（非阻塞的 PQcancelStart 始于 17
-/// 版），PQconnectStart 会解析主机名。放在事件循环中会阻塞所有其他请求。
+/// resolves host names. On the event loop either would stop every other request.
+/// 两个线程，用于 libpq 仅提供阻塞形式的调用：PQcancel 会另开连接并等待服务器关闭（非阻塞的 PQcancelStart
+/// 始于 17 版），PQconnectStart 会解析主机名。放在事件循环中会阻塞所有其他请求。
 class BlockingTasks {
   public:
     explicit BlockingTasks(boost::asio::io_context& loop) : loop_(loop), threads_(2) {}

@@ -36,12 +36,14 @@ struct Ticket {
     bool retried = false;
     bool cancel_risk = false;  // a cancel meant for its neighbour on the connection may have hit it
 
-    /// Somebody still waits for it. 仍有人等待。
+    /// Somebody still waits for it.
+    /// 仍有人等待。
     bool is_live() const;
     void finish(Outcome outcome);
 };
 
-/// What a connection needs to know to be opened. 打开连接所需的信息。
+/// What a connection needs to know to be opened.
+/// 打开连接所需的信息。
 struct ConnectionSettings {
     std::string dsn;
     std::string session_options;  // as libpq's `options` takes them
@@ -52,15 +54,17 @@ struct ConnectionSettings {
 
 class Connection;
 
-/// The pool, as a connection sees it. 连接所见的连接池接口。
+/// The pool, as a connection sees it.
+/// 连接所见的连接池接口。
 class ConnectionOwner {
   public:
-    /// The connection can take queries, or can take one more. 连接可以接受（更多）查询。
+    /// The connection can take queries, or can take one more.
+    /// 连接可以接受（更多）查询。
     virtual void on_capacity(Connection& connection) = 0;
     virtual void on_open(Connection& connection) = 0;
     /// `lost` are the queries that were under way. `was_open` is false when connecting failed. `reason` is
-    /// empty when the connection had reached its age. lost 为尚未完成的查询；连接未能建立时 was_open 为
-    /// false；因到达寿命而关闭时 reason 为空。
+    /// empty when the connection had reached its age.
+    /// lost 为尚未完成的查询；连接未能建立时 was_open 为 false；因到达寿命而关闭时 reason 为空。
     virtual void on_closed(Connection& connection, bool was_open, const std::string& reason,
                            std::deque<TicketPtr> lost) = 0;
     virtual void on_reply(const TicketPtr& ticket, Outcome outcome) = 0;
@@ -71,7 +75,8 @@ class ConnectionOwner {
 
 /// Connects, sends queries in pipeline mode with one sync each (so that an error ends one query and not its
 /// neighbours), hands replies to its owner in order. Never blocks; lives on one event loop.
-/// 建立连接，以流水线模式发送查询，每个查询一个同步点（错误只影响自身），并按序将结果交给所有者。从不阻塞，只在一个事件循环上运行。
+/// 建立连接，以流水线模式发送查询，每个查询一个同步点（错误只影响自身），并按序将结果交给所有者。从不阻塞，
+/// 只在一个事件循环上运行。
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
     Connection(boost::asio::io_context& loop, BlockingTasks& tasks, ConnectionOwner& owner,
@@ -80,7 +85,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    /// Starts connecting; on_open or on_closed follows. 开始连接，随后回调 on_open 或 on_closed。
+    /// Starts connecting; on_open or on_closed follows.
+    /// 开始连接，随后回调 on_open 或 on_closed。
     void open();
 
     /// Sends a query; the reply comes through on_reply. Only when accepts(depth).
@@ -91,7 +97,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// 让服务器停止已无人等待的查询：立即或轮到它时。
     void cancel_head_if_abandoned();
 
-    /// Closes without telling the owner. 关闭连接，不通知所有者。
+    /// Closes without telling the owner.
+    /// 关闭连接，不通知所有者。
     void shut();
 
     bool is_open() const { return state_ == State::Open; }

@@ -11,7 +11,8 @@
 
 namespace seqrec::sidecar {
 
-/// How a pool connects, and what it bears. 连接池的连接方式与容量。
+/// How a pool connects, and what it bears.
+/// 连接池的连接方式与容量。
 struct PoolSettings {
     ConnectionSettings connection;
     int size = 1;
@@ -22,7 +23,8 @@ struct PoolSettings {
     bool lazy = false;  // connects when the first query comes
 };
 
-/// The pool that answers: its transactions are read-only. 用于查询的连接池：事务只读。
+/// The pool that answers: its transactions are read-only.
+/// 用于查询的连接池：事务只读。
 PoolSettings reading_pool(const Config& config);
 
 /// The pool for routes that write: one connection, opened when it is needed, as SEQREC_ADMIN_DSN says.
@@ -33,7 +35,8 @@ PoolSettings writing_pool(const Config& config);
 /// that wait for the same connection are sent as one; should that fail, each is sent alone. Without a
 /// database queries fail at once; one connection probes with growing pauses until the database is back, then
 /// all return.
-/// 固定数量的连接、有界队列以及每个查询的截止时间。等待同一连接的可合并查询会合并发送，若失败则逐个发送。没有数据库时查询立即失败；由一个连接以递增间隔探测，数据库恢复后全部重连。
+/// 固定数量的连接、有界队列以及每个查询的截止时间。等待同一连接的可合并查询会合并发送，若失败则逐个发送。
+/// 没有数据库时查询立即失败；由一个连接以递增间隔探测，数据库恢复后全部重连。
 class Pool : private ConnectionOwner {
   public:
     Pool(boost::asio::io_context& loop, BlockingTasks& tasks, PoolSettings settings);
@@ -41,7 +44,8 @@ class Pool : private ConnectionOwner {
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
 
-    /// Starts connecting, unless the pool is lazy. 开始连接数据库（按需连接的除外）。
+    /// Starts connecting, unless the pool is lazy.
+    /// 开始连接数据库（按需连接的除外）。
     void start();
 
     /// Fails everything that waits and closes all connections for good.
@@ -50,11 +54,12 @@ class Pool : private ConnectionOwner {
 
     /// Runs a query and calls `done` on the event loop, never before this returns. Unavailable, QueueFull and
     /// Deadline are the pool's own errors, Refused is the server's.
-    /// 执行查询并在事件循环中调用 done（绝不会在本函数返回之前）。Unavailable、QueueFull、Deadline
-    /// 由连接池产生，Refused 来自服务器。
+    /// 执行查询并在事件循环中调用 done（绝不会在本函数返回之前）。Unavailable、QueueFull、
+    /// Deadline 由连接池产生，Refused 来自服务器。
     void submit(Query query, std::function<void(Outcome)> done);
 
-    /// submit() as a coroutine. submit() 的协程形式。
+    /// submit() as a coroutine.
+    /// submit() 的协程形式。
     boost::asio::awaitable<Outcome> run(Query query);
 
     const PoolStatistics& statistics() const { return statistics_; }

@@ -6,7 +6,8 @@
 
 namespace seqrec::sidecar {
 
-/// What a pool has counted since it began. 连接池自启动以来的计数。
+/// What a pool has counted since it began.
+/// 连接池自启动以来的计数。
 struct PoolStatistics {
     Histogram query_seconds{kSecondsBounds};  // from sending a query to its answer
     Histogram batch_sizes{kCountBounds};      // joinable queries sent as one
@@ -18,7 +19,8 @@ struct PoolStatistics {
     std::uint64_t unavailable = 0;  // queries that found no database
 };
 
-/// A pool's connections and queries as they are now. 连接池当前的连接与查询状况。
+/// A pool's connections and queries as they are now.
+/// 连接池当前的连接与查询状况。
 struct PoolState {
     std::size_t size = 0;
     std::size_t open = 0;

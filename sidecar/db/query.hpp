@@ -19,9 +19,9 @@ namespace seqrec::sidecar {
 /// program. With `joined` > 0 the first so many parameters are arrays that hold something for each asker, and
 /// there is a row for each asker in return. What it calls of PostgreSQL's own, operators and types included,
 /// is qualified with pg_catalog: a schema on the role's path could hold a closer match.
-/// 程序自身的一条 SQL，每个连接以 name 准备一次。两者在程序运行期间一直有效。joined > 0
-/// 表示前若干个参数为数组，含每个请求者的内容，结果中每个请求者对应一行。所用的 PostgreSQL
-/// 自带函数、运算符与类型均以 pg_catalog 限定，以免被角色搜索路径上更匹配的对象取代。
+/// 程序自身的一条 SQL，每个连接以 name 准备一次。两者在程序运行期间一直有效。
+/// joined > 0 表示前若干个参数为数组，含每个请求者的内容，结果中每个请求者对应一行。
+/// 所用的 PostgreSQL 自带函数、运算符与类型均以 pg_catalog 限定，以免被角色搜索路径上更匹配的对象取代。
 struct Statement {
     const char* name;
     const char* sql;
@@ -40,8 +40,9 @@ struct Parameter {
 /// One call of a statement. `urgent` goes before all others and past the queue's bound: health checks.
 /// `repeatable` says that running it a second time does no harm, even when the first may have come to its end
 /// unseen. `joinable`: it has one asker, and may be sent together with others that are alike.
-/// 一次语句调用。urgent 先于其他请求且不受队列上限约束（用于健康检查）；repeatable
-/// 表示即使首次执行可能已悄然完成，重复执行也无害；joinable 表示只有一个请求者，可与同类查询合并发送。
+/// 一次语句调用。urgent 先于其他请求且不受队列上限约束（用于健康检查）；
+/// repeatable 表示即使首次执行可能已悄然完成，重复执行也无害；joinable 表示只有一个请求者，
+/// 可与同类查询合并发送。
 struct Query {
     const Statement* statement;
     std::vector<Parameter> parameters;
@@ -50,13 +51,15 @@ struct Query {
     bool joinable = false;
 };
 
-/// The rows of an answer, which several may share. 查询结果的行，可由多方共享。
+/// The rows of an answer, which several may share.
+/// 查询结果的行，可由多方共享。
 class Rows {
   public:
     explicit Rows(PGresult* result) : result_(result, PQclear), size_(PQntuples(result)) {}
 
     int size() const { return size_; }
-    /// One of them alone. 其中单独一行。
+    /// One of them alone.
+    /// 其中单独一行。
     Rows row(int number) const {
         Rows one = *this;
         one.first_ += number;
@@ -80,7 +83,8 @@ class Rows {
 };
 
 /// Why there are no rows. `message` and `hint` are the server's own words; `retry_after` is set when trying
-/// again later makes sense. 没有结果的原因。message 与 hint 为服务器原文；适合稍后重试时设置 retry_after。
+/// again later makes sense.
+/// 没有结果的原因。message 与 hint 为服务器原文；适合稍后重试时设置 retry_after。
 struct DatabaseError {
     enum class Kind { Unavailable, QueueFull, Deadline, Refused };
 

@@ -23,8 +23,8 @@ class Gate {
         : read_token_(std::move(read_token)), admin_token_(std::move(admin_token)) {}
 
     /// Why a request with this Authorization header may not pass: 401 or 403, or 404 for an admin route of a
-    /// service without an admin token. 携带该 Authorization 头的请求被拒绝的原因：401 或
-    /// 403；未设置管理令牌的服务其管理路由为 404。
+    /// service without an admin token.
+    /// 携带该 Authorization 头的请求被拒绝的原因：401 或 403；未设置管理令牌的服务其管理路由为 404。
     std::optional<Problem> refusal(Access access, std::string_view authorization) const;
 
   private:

@@ -15,14 +15,17 @@ namespace seqrec::sidecar {
 
 using RequestParser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
-/// Sets the parser's limits. 设置解析器的限制。
+/// Sets the parser's limits.
+/// 设置解析器的限制。
 void bound(RequestParser& parser, const Config& config);
 
 /// The request as far as its header goes; after an error, as far as it was read, so that the answer and the
-/// log can name it. 仅含头部内容的请求；出错后为已读到的部分，使应答与日志可以标识它。
+/// log can name it.
+/// 仅含头部内容的请求；出错后为已读到的部分，使应答与日志可以标识它。
 Request request_of(const RequestParser& parser);
 
-/// Where a request goes, and why it goes no further. 请求的去向，以及被拦下的原因。
+/// Where a request goes, and why it goes no further.
+/// 请求的去向，以及被拦下的原因。
 struct Admission {
     const Route* route = nullptr;
     std::optional<Problem> problem;
@@ -33,7 +36,8 @@ struct Admission {
 /// 判断头部：路由是否存在、客户端是否有权使用、正文是否为已知长度的 JSON。同时填写请求的参数。
 Admission admit(const Router& router, const Gate& gate, const RequestParser& parser, Request& request);
 
-/// What a client is told whose bytes are no request. 字节不构成请求时告知客户端的内容。
+/// What a client is told whose bytes are no request.
+/// 字节不构成请求时告知客户端的内容。
 Problem unreadable(boost::system::error_code error, const Config& config);
 
 }  // namespace seqrec::sidecar

@@ -17,8 +17,8 @@ namespace seqrec::sidecar {
 
 /// A request that has arrived whole. `path` is as it was sent, without the query part; the parameters are
 /// decoded. `request_id` is the client's own when it sent a usable one.
-/// 一个已完整到达的请求。path 为原始路径（不含查询部分），各参数已解码；客户端提供可用的请求标识时 request_id
-/// 即为该值。
+/// 一个已完整到达的请求。path 为原始路径（不含查询部分），各参数已解码；
+/// 客户端提供可用的请求标识时 request_id 即为该值。
 struct Request {
     std::string method;
     std::string path;
@@ -46,20 +46,22 @@ class BodyWriter {
     /// Sends bytes; a client that takes none of them within the read timeout has left.
     /// 发送字节；在读超时内未接收任何字节的客户端视为已离开。
     virtual boost::asio::awaitable<bool> write(std::string bytes) = 0;
-    /// Waits so long, or until there is nobody to write for. 等待指定时长，或直到无人接收。
+    /// Waits so long, or until there is nobody to write for.
+    /// 等待指定时长，或直到无人接收。
     virtual boost::asio::awaitable<bool> wait(std::chrono::milliseconds time) = 0;
 
   protected:
     ~BodyWriter() = default;
 };
 
-/// Writes a body piece by piece. The connection ends with it. 逐段写出正文；写完后连接关闭。
+/// Writes a body piece by piece. The connection ends with it.
+/// 逐段写出正文；写完后连接关闭。
 using BodyStream = std::function<boost::asio::awaitable<void>(BodyWriter&)>;
 
 /// An answer. Header names and values must come from this program, never unchecked from a client. With a
 /// `stream` it is the body, and `body` stays empty.
-/// 一个应答。头部名称和值必须来自本程序，绝不能是未经检查的客户端数据。设置 stream 时由其产生正文，body
-/// 为空。
+/// 一个应答。头部名称和值必须来自本程序，绝不能是未经检查的客户端数据。设置 stream 时由其产生正文，
+/// body 为空。
 struct Response {
     unsigned status = 200;
     std::string content_type = "application/json";
@@ -69,7 +71,8 @@ struct Response {
     BodyStream stream;
 };
 
-/// Answers a request or throws Problem. 应答请求，或抛出 Problem。
+/// Answers a request or throws Problem.
+/// 应答请求，或抛出 Problem。
 using Handler = std::function<boost::asio::awaitable<Response>(const Request&)>;
 
 }  // namespace seqrec::sidecar

@@ -9,14 +9,17 @@
 
 namespace seqrec::sidecar {
 
-/// Decoded names and values in the order in which they came. 已解码的名称与值，保持到达顺序。
+/// Decoded names and values in the order in which they came.
+/// 已解码的名称与值，保持到达顺序。
 class Parameters {
   public:
     void add(std::string name, std::string value) { pairs_.emplace_back(std::move(name), std::move(value)); }
 
-    /// The first value of a name, or none. 某名称的首个值，没有则为空。
+    /// The first value of a name, or none.
+    /// 某名称的首个值，没有则为空。
     const std::string* find(std::string_view name) const;
-    /// All values of a name. 某名称的全部值。
+    /// All values of a name.
+    /// 某名称的全部值。
     std::vector<std::string> all(std::string_view name) const;
 
     auto begin() const { return pairs_.begin(); }

@@ -14,7 +14,8 @@
 
 namespace seqrec::sidecar {
 
-/// Accepts connections on one address until it is told to drain. 在一个地址上接受连接，直到被要求排空。
+/// Accepts connections on one address until it is told to drain.
+/// 在一个地址上接受连接，直到被要求排空。
 class Server {
   public:
     /// `on_stopped` is called once, when the last session has ended after drain().
@@ -26,13 +27,13 @@ class Server {
     Server& operator=(const Server&) = delete;
 
     /// Opens the listener, or takes the one that was handed over; throws boost::system::system_error when the
-    /// address cannot be had. 打开监听，或使用交接来的监听套接字；地址不可用时抛出
-    /// boost::system::system_error。
+    /// address cannot be had.
+    /// 打开监听，或使用交接来的监听套接字；地址不可用时抛出 boost::system::system_error。
     void start(const std::optional<InheritedListener>& inherited);
 
     /// Goes on serving for `wait` with /readyz at 503, then accepts nobody and ends when the running requests
-    /// have their answers. A second call ends everything at once. 先以 /readyz 503 继续服务 wait
-    /// 时长，随后不再接受连接，待进行中的请求应答后结束。再次调用则立即结束。
+    /// have their answers. A second call ends everything at once.
+    /// 先以 /readyz 503 继续服务 wait 时长，随后不再接受连接，待进行中的请求应答后结束。再次调用则立即结束。
     void drain(std::chrono::milliseconds wait);
 
     bool is_draining() const { return context_->draining; }

@@ -19,7 +19,8 @@ namespace seqrec::sidecar {
 
 class Session;
 
-/// What a session shares with the others and with its server. 会话与其他会话及服务器共享的内容。
+/// What a session shares with the others and with its server.
+/// 会话与其他会话及服务器共享的内容。
 struct SessionContext {
     SessionContext(const Config& config, const Router& router, AccessLog& access_log, Counters& counters)
         : config(config),
@@ -51,7 +52,8 @@ class Session : public std::enable_shared_from_this<Session> {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Serves until either side closes. 提供服务直到任一方关闭连接。
+    /// Serves until either side closes.
+    /// 提供服务直到任一方关闭连接。
     boost::asio::awaitable<void> run();
 
     /// Interrupts a read or write whose time is over; called by the server's tick.

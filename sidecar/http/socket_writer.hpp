@@ -24,9 +24,11 @@ class SocketWriter final : public BodyWriter, public std::enable_shared_from_thi
     boost::asio::awaitable<bool> write(std::string bytes) override;
     boost::asio::awaitable<bool> wait(std::chrono::milliseconds time) override;
 
-    /// Lets the stream end at its next step. 使该流在下一步结束。
+    /// Lets the stream end at its next step.
+    /// 使该流在下一步结束。
     void end();
-    /// The socket is not touched any more. 此后不再使用套接字。
+    /// The socket is not touched any more.
+    /// 此后不再使用套接字。
     void detach();
 
     std::size_t written() const { return written_; }

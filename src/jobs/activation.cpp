@@ -33,24 +33,27 @@ struct Comparison {
 
 Comparison read_comparison(std::int64_t model_id) {
     const auto rows = run_sql(
-        "SELECT metrics->>'compared_version', metrics->>'ndcg@10_difference', "
-        "metrics->>'ndcg@10_standard_error' "
-        "FROM seqrec.models WHERE model_id = $1 AND jsonb_typeof(metrics->'ndcg@10_difference') = 'number' "
-        "AND jsonb_typeof(metrics->'ndcg@10_standard_error') = 'number' AND metrics ? 'compared_version'",
+        R"sql(
+SELECT metrics->>'compared_version', metrics->>'ndcg@10_difference', metrics->>'ndcg@10_standard_error'
+FROM seqrec.models
+WHERE model_id = $1 AND jsonb_typeof(metrics->'ndcg@10_difference') = 'number'
+  AND jsonb_typeof(metrics->'ndcg@10_standard_error') = 'number' AND metrics ? 'compared_version'
+)sql",
         {bigint_param(model_id)});
     if (rows != 1) return {};
     return {true, spi_text(0, 1), strtod(spi_text(0, 2), nullptr), strtod(spi_text(0, 3), nullptr)};
 }
 
-/// Where the data have not changed the active version was measured on the same rows, before it was told them: what
-/// each row gains lies in [0, 1], so that its variance is at most m (1 - m) around the mean m.
+/// Where the data have not changed the active version was measured on the same rows, before it was told them:
+/// what each row gains lies in [0, 1], so that its variance is at most m (1 - m) around the mean m.
 Comparison read_measured(std::int64_t model_id, const ActiveVersion& active) {
     const auto rows = run_sql(
         "SELECT ours - theirs, sqrt((ours * (1 - ours) + theirs * (1 - theirs)) / n) "
         "FROM (SELECT (o.metrics->>'ndcg@10')::float8 AS ours, (t.metrics->>'ndcg@10')::float8 AS theirs, "
         "             nullif((o.metrics->>'rows_evaluated')::float8, 0) AS n "
         "      FROM seqrec.models o, seqrec.models t WHERE o.model_id = $1 AND t.model_id = $2 "
-        "      AND (SELECT bool_and(o.metrics->key = t.metrics->key) FROM unnest(ARRAY['rows', 'users', 'items', "
+        "      AND (SELECT bool_and(o.metrics->key = t.metrics->key) FROM unnest(ARRAY['rows', 'users', "
+        "'items', "
         "           'interactions', 'rows_evaluated', 'protocol']) AS key)) m "
         "WHERE ours IS NOT NULL AND theirs IS NOT NULL AND n IS NOT NULL",
         {bigint_param(model_id), bigint_param(active.model_id)});

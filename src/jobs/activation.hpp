@@ -12,8 +12,8 @@ struct Activation {
     const char* told;  ///< palloc'd, or null where it is what everybody expects
 };
 
-/// Decides for a version that a job has just inserted. Under the lock on the name, so that nobody activates or pins meanwhile; inside
-/// SPI. May ereport.
+/// Decides for a version that a job has just inserted. Under the lock on the name, so that nobody activates
+/// or pins meanwhile; inside SPI. May ereport.
 /// 为任务刚插入的版本作出决定；须持有该名称的锁并在 SPI 内调用。
 Activation decide_activation(const Job& job, std::int64_t model_id);
 

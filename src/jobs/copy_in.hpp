@@ -11,7 +11,8 @@
 
 namespace seqrec {
 
-/// Writes the fields of a row in COPY's binary format. 以 COPY 二进制格式写出一行的各字段。
+/// Writes the fields of a row in COPY's binary format.
+/// 以 COPY 二进制格式写出一行的各字段。
 class CopyRow {
   public:
     CopyRow(std::string& buffer, std::int16_t fields);
@@ -35,7 +36,8 @@ class CopyRow {
 /// 将第 index 行追加到缓冲区；没有则返回 false。可抛出异常。
 using MakeRow = bool (*)(std::int64_t index, std::string& buffer, const void* state);
 
-/// Loads rows 0, 1, 2, … into a table, in the order of its columns. 将各行按列顺序装入表中。
+/// Loads rows 0, 1, 2, … into a table, in the order of its columns.
+/// 将各行按列顺序装入表中。
 void copy_into(Oid relation, MakeRow make_row, const void* state);
 
 }  // namespace seqrec

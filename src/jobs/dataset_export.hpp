@@ -7,7 +7,8 @@
 
 namespace seqrec {
 
-/// What an export saw. 导出统计。
+/// What an export saw.
+/// 导出统计。
 struct ExportCounts {
     std::int64_t users, items, interactions;
     std::int64_t skipped;  // rows with a NULL, or a time that is not finite
@@ -17,11 +18,12 @@ struct ExportCounts {
 /// Reads a job's ratings on behalf of its owner (source_rights.hpp), in the current transaction, and writes
 /// `folder`/dataset.safetensors, which names the job. `on_progress` is called with the rows read so far about
 /// four times a second. May ereport.
-/// 代表任务所有者（见
-/// source_rights.hpp）在当前事务中读取数据源并写出带有任务身份的数据集文件；约每秒四次报告已读行数。
+/// 代表任务所有者（见 source_rights.hpp）在当前事务中读取数据源并写出带有任务身份的数据集文件；
+/// 约每秒四次报告已读行数。
 ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows));
 
-/// The counts as metrics of the job, JSON in palloc'd memory. 以 JSON 形式给出的导出指标。
+/// The counts as metrics of the job, JSON in palloc'd memory.
+/// 以 JSON 形式给出的导出指标。
 char* export_metrics(const ExportCounts& counts);
 
 }  // namespace seqrec

@@ -18,7 +18,8 @@ bool has_model(const char* folder, const Job& job);
 /// 是否存在已完成的模型文件（不论内容）；无需事务。
 bool has_model_file(const JobKey& job);
 void remove_job_folder(const JobKey& job);
-/// Removes the folders of jobs whose workers are gone, but for those that can go on, and for the caller's own.
+/// Removes the folders of jobs whose workers are gone, but for those that can go on, and for the caller's
+/// own.
 /// 删除后台进程已不存在的任务目录，可继续的任务与调用者自己的任务除外。
 void remove_dead_job_folders(const JobKey& own);
 

@@ -53,9 +53,11 @@ pg_uuid_t parse_uuid(const char* text) {
 
 /// A job whose worker is gone, as after a crash of the server, must not block the next training.
 void settle_interrupted_jobs(const char* model) {
-    run_sql(psprintf("UPDATE seqrec.jobs j SET state = 'interrupted', finished_at = clock_timestamp(), "
-                     "       error = coalesce(error, 'the job''s worker is gone') "
-                     "WHERE model = $1 AND state IN %s AND seqrec.current_state(j) = 'interrupted'",
+    run_sql(psprintf(R"sql(
+UPDATE seqrec.jobs j SET state = 'interrupted', finished_at = clock_timestamp(),
+       error = coalesce(error, 'the job''s worker is gone')
+WHERE model = $1 AND state IN %s AND seqrec.current_state(j) = 'interrupted'
+)sql",
                      kRunning),
             {text_param(model)});
 }
@@ -126,13 +128,14 @@ JobKey insert_job(const char* model, const char* kind, const char* source, const
     if (is_free && running == 0) {
         // A number may be taken by a row that came without the sequence: by replication, or from a dump.
         (void)run_sql(
-            "INSERT INTO seqrec.jobs (job_id, model, kind, owner, source, options) "
-            "SELECT greatest(n, (SELECT max(nextval('seqrec.jobs_job_id_seq')) FROM generate_series(n, "
-            "most))), "
-            "       $1, $2, $3, $4::jsonb, $5::jsonb "
-            "FROM (SELECT nextval('seqrec.jobs_job_id_seq') AS n) s, "
-            "     (SELECT coalesce(max(job_id), 0) AS most FROM seqrec.jobs) m "
-            "RETURNING job_id, uuid",
+            R"sql(
+INSERT INTO seqrec.jobs (job_id, model, kind, owner, source, options)
+SELECT greatest(n, (SELECT max(nextval('seqrec.jobs_job_id_seq')) FROM generate_series(n, most))),
+       $1, $2, $3, $4::jsonb, $5::jsonb
+FROM (SELECT nextval('seqrec.jobs_job_id_seq') AS n) s,
+     (SELECT coalesce(max(job_id), 0) AS most FROM seqrec.jobs) m
+RETURNING job_id, uuid
+)sql",
             {text_param(model), text_param(kind), role_param(owner), text_param(source),
              text_param(options)});
         key = {spi_bigint(0, 1), parse_uuid(spi_text(0, 2))};
@@ -157,9 +160,11 @@ void queue_again(const Job& job) {
     settle_interrupted_jobs(job.model);
     if (const std::int64_t running = running_job(job.model)) report_being_trained(job.model, running);
     const auto queued = run_sql(
-        "UPDATE seqrec.jobs SET state = 'queued', phase = NULL, error = NULL, sqlstate = NULL, "
-        "       detail = NULL, hint = NULL, finished_at = NULL, queued_at = clock_timestamp() "
-        "WHERE job_id = $1 AND uuid = $2 AND state IN ('interrupted', 'failed')",
+        R"sql(
+UPDATE seqrec.jobs SET state = 'queued', phase = NULL, error = NULL, sqlstate = NULL,
+       detail = NULL, hint = NULL, finished_at = NULL, queued_at = clock_timestamp()
+WHERE job_id = $1 AND uuid = $2 AND state IN ('interrupted', 'failed')
+)sql",
         {bigint_param(job.key.id), uuid_param(job.key.uuid)});
     if (queued != 1)
         ereport(ERROR,
@@ -177,11 +182,13 @@ bool give_up_job(const JobKey& key) {
                         errmsg("job " INT64_FORMAT " is being changed by another transaction", key.id),
                         errhint("Try again when that transaction has ended.")));
     const auto rows = run_sql(
-        "UPDATE seqrec.jobs j SET state = 'cancelled', finished_at = clock_timestamp(), eta = NULL, "
-        "       error = 'the job was cancelled', sqlstate = '57014', detail = NULL, "
-        "       hint = 'Start the training again with seqrec_train.' "
-        "WHERE job_id = $1 AND uuid = $2 AND (state = 'queued' OR seqrec.current_state(j) = 'interrupted' "
-        "      OR (state = 'failed' AND phase = 'publishing'))",
+        R"sql(
+UPDATE seqrec.jobs j SET state = 'cancelled', finished_at = clock_timestamp(), eta = NULL,
+       error = 'the job was cancelled', sqlstate = '57014', detail = NULL,
+       hint = 'Start the training again with seqrec_train.'
+WHERE job_id = $1 AND uuid = $2 AND (state = 'queued' OR seqrec.current_state(j) = 'interrupted'
+      OR (state = 'failed' AND phase = 'publishing'))
+)sql",
         {bigint_param(key.id), uuid_param(key.uuid)});
     spi_leave(scope);
     return rows == 1;
@@ -189,7 +196,8 @@ bool give_up_job(const JobKey& key) {
 
 namespace {
 
-// A model that was trained but not published, and the jobs that no later training of their model has made obsolete.
+// A model that was trained but not published, and the jobs that no later training of their model has made
+// obsolete.
 constexpr const char* kUnpublished = "state = 'failed' AND phase = 'publishing'";
 constexpr const char* kNotObsolete =
     "NOT EXISTS (SELECT FROM seqrec.jobs l WHERE l.model = j.model AND l.state = 'done' "
@@ -281,12 +289,13 @@ void log_job_epoch(const JobKey& key, const char* line) {
                text_param(line));
     const RoleScope scope = spi_enter();
     run_sql(
-        "INSERT INTO seqrec.job_log (job_id, epoch, step, loss, metrics) "
-        "SELECT $1, (l->>'epoch')::int, (l->>'step')::bigint, (l->>'loss')::float8, coalesce(l->'metrics', "
-        "'{}') "
-        "FROM (SELECT $2::jsonb) AS line(l) "
-        "ON CONFLICT (job_id, epoch) DO UPDATE SET at = excluded.at, step = excluded.step, "
-        "loss = excluded.loss, metrics = excluded.metrics",
+        R"sql(
+INSERT INTO seqrec.job_log (job_id, epoch, step, loss, metrics)
+SELECT $1, (l->>'epoch')::int, (l->>'step')::bigint, (l->>'loss')::float8, coalesce(l->'metrics', '{}')
+FROM (SELECT $2::jsonb) AS line(l)
+ON CONFLICT (job_id, epoch) DO UPDATE SET at = excluded.at, step = excluded.step,
+       loss = excluded.loss, metrics = excluded.metrics
+)sql",
         {bigint_param(key.id), text_param(line)});
     spi_leave(scope);
 }
@@ -307,9 +316,11 @@ void set_job_done(const JobKey& key, std::int64_t model_id, const char* metrics)
 void set_job_failed(const JobKey& key, const char* state, const char* phase, const ErrorData* error) {
     const RoleScope scope = spi_enter();
     const char* sql = psprintf(
-        "UPDATE seqrec.jobs SET state = $3, error = $4, sqlstate = $5, detail = $6, hint = $7, "
-        "phase = coalesce($8, phase), eta = NULL, finished_at = clock_timestamp() "
-        "WHERE job_id = $1 AND uuid = $2 AND state IN %s",
+        R"sql(
+UPDATE seqrec.jobs SET state = $3, error = $4, sqlstate = $5, detail = $6, hint = $7,
+       phase = coalesce($8, phase), eta = NULL, finished_at = clock_timestamp()
+WHERE job_id = $1 AND uuid = $2 AND state IN %s
+)sql",
         kRunning);
     const auto rows =
         run_sql(sql, {bigint_param(key.id), uuid_param(key.uuid), text_param(state),

@@ -78,8 +78,10 @@ void insert_weight(std::int64_t model_id, const char* name, const char* dtype, c
     const std::size_t step = kWeightPart;
     for (std::size_t part = 0; part == 0 || part * step < bytes.size(); ++part)
         run_sql(
-            "INSERT INTO seqrec.weights (model_id, name, part, dtype, shape, data) VALUES ($1, $2, $3, $4, "
-            "$5, $6)",
+            R"sql(
+INSERT INTO seqrec.weights (model_id, name, part, dtype, shape, data)
+VALUES ($1, $2, $3, $4, $5, $6)
+)sql",
             {bigint_param(model_id), text_param(name), int_param(static_cast<std::int32_t>(part)),
              text_param(dtype), shape_param(shape, dimensions),
              bytes_param(bytes.subspan(part * step, std::min(step, bytes.size() - part * step)))});
@@ -90,15 +92,14 @@ void insert_model(const Job& job, const char* score, const char* config, const c
                   const TrainedFiles* files, Published* published) {
     // A number may be taken by a row that came without the sequence: by replication, or from a dump.
     const auto rows = run_sql(
-        "INSERT INTO seqrec.models (model_id, name, kind, owner, source, score, config, metrics, dim, "
-        "n_users, "
-        "n_items) "
-        "SELECT greatest(n, (SELECT max(nextval('seqrec.models_model_id_seq')) FROM generate_series(n, "
-        "most))), "
-        "       $1, $2, $3, $4::jsonb, $10::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9 "
-        "FROM (SELECT nextval('seqrec.models_model_id_seq') AS n) s, "
-        "     (SELECT coalesce(max(model_id), 0) AS most FROM seqrec.models) m "
-        "RETURNING model_id, version",
+        R"sql(
+INSERT INTO seqrec.models (model_id, name, kind, owner, source, score, config, metrics, dim, n_users, n_items)
+SELECT greatest(n, (SELECT max(nextval('seqrec.models_model_id_seq')) FROM generate_series(n, most))),
+       $1, $2, $3, $4::jsonb, $10::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9
+FROM (SELECT nextval('seqrec.models_model_id_seq') AS n) s,
+     (SELECT coalesce(max(model_id), 0) AS most FROM seqrec.models) m
+RETURNING model_id, version
+)sql",
         {text_param(job.model), text_param(job.kind), role_param(job.owner), text_param(job.source),
          text_param(config), text_param(metrics),
          int_param(static_cast<std::int32_t>(files->item_rows.width)), bigint_param(files->user_ids.count()),
@@ -113,14 +114,19 @@ void set_metrics(std::int64_t model_id, const char* metrics) {
             {bigint_param(model_id), text_param(metrics)});
 }
 
-/// Who the job belongs to by now, and what its relation is called by now: both may have changed since it began.
+/// Who the job belongs to by now, and what its relation is called by now: both may have changed since it
+/// began.
 Oid adopt_job(const Job& job, std::int64_t model_id) {
     run_sql(
-        "UPDATE seqrec.models m SET owner = j.owner, source = j.source || coalesce("
-        "  (SELECT jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname)) "
-        "   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "   WHERE c.oid = (j.source->>'relation_id')::oid), '{}') "
-        "FROM seqrec.jobs j WHERE m.model_id = $1 AND j.job_id = $2 AND j.uuid = $3 RETURNING m.owner",
+        R"sql(
+UPDATE seqrec.models m
+SET owner = j.owner, source = j.source || coalesce(
+  (SELECT jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname))
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.oid = (j.source->>'relation_id')::oid), '{}')
+FROM seqrec.jobs j WHERE m.model_id = $1 AND j.job_id = $2 AND j.uuid = $3
+RETURNING m.owner
+)sql",
         {bigint_param(model_id), bigint_param(job.key.id), uuid_param(job.key.uuid)});
     return SPI_processed == 1 ? spi_oid(0, 1) : InvalidOid;
 }

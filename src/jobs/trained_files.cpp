@@ -102,7 +102,8 @@ void TrainedFiles::read_lists() {
 
 void TrainedFiles::expect_kind(std::string_view kind) const {
     if (model.meta("kind") != kind)
-        bad_model("the trainer wrote a model of kind \"" + model.meta("kind") + "\", not \"" + std::string(kind) + "\"");
+        bad_model("the trainer wrote a model of kind \"" + model.meta("kind") + "\", not \"" +
+                  std::string(kind) + "\"");
 }
 
 bool is_weight(std::string_view name) {

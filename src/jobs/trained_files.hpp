@@ -10,7 +10,8 @@
 
 namespace seqrec {
 
-/// The ids of one side of the dataset, in index order. 数据集一侧的 id，按下标排列。
+/// The ids of one side of the dataset, in index order.
+/// 数据集一侧的 id，按下标排列。
 struct IdColumn {
     std::span<const std::int64_t> offsets;
     std::span<const std::uint8_t> bytes;
@@ -23,7 +24,8 @@ struct IdColumn {
     std::string_view operator[](std::int64_t index) const;
 };
 
-/// Rows of `width` finite numbers. 每行 width 个有限数。
+/// Rows of `width` finite numbers.
+/// 每行 width 个有限数。
 struct Matrix {
     std::span<const float> values;
     std::int64_t width;
@@ -32,7 +34,8 @@ struct Matrix {
     std::span<const float> operator[](std::int64_t row) const;
 };
 
-/// What each user has seen. 每个用户看过的物品。
+/// What each user has seen.
+/// 每个用户看过的物品。
 struct SeenItems {
     std::span<const std::int64_t> offsets;
     std::span<const std::int32_t> items;
@@ -41,9 +44,10 @@ struct SeenItems {
     std::span<const std::int32_t> operator[](std::int64_t user) const;
 };
 
-/// The model and the dataset of a job, checked against each other; every tensor is looked up once. Errors: XX001 (not what the
-/// trainer should have written), 0A000 (of a kind that this build does not know), 58030.
-/// 任务的模型与数据集，相互核对，每个张量只查找一次。错误：XX001（不是训练器应写出的内容）、0A000（本构建不认识的类型）、58030。
+/// The model and the dataset of a job, checked against each other; every tensor is looked up once. Errors:
+/// XX001 (not what the trainer should have written), 0A000 (of a kind that this build does not know), 58030.
+/// 任务的模型与数据集，相互核对，每个张量只查找一次。错误：XX001（不是训练器应写出的内容）、
+/// 0A000（本构建不认识的类型）、58030。
 struct TrainedFiles {
     SafetensorsFile model, dataset;
     IdColumn item_ids, user_ids;
@@ -56,7 +60,8 @@ struct TrainedFiles {
 
     explicit TrainedFiles(const std::string& folder);
 
-    /// Error XX001 for a model of another kind. 类型不符则抛出 Error XX001。
+    /// Error XX001 for a model of another kind.
+    /// 类型不符则抛出 Error XX001。
     void expect_kind(std::string_view kind) const;
 
   private:

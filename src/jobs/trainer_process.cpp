@@ -33,7 +33,8 @@ constexpr int kMostDetail = 2000;   // of the trainer's standard error, in a job
 constexpr long kEndPollMilliseconds = 10;
 constexpr const char* kPassedOn[] = {"PATH",   "LD_LIBRARY_PATH",      "TMPDIR", "LANG",
                                      "LC_ALL", "CUDA_VISIBLE_DEVICES", "TZ",     "SEQREC_ISA"};
-// The trainer has threads of its own: libraries that start more while they load take memory, and some hang without.
+// The trainer has threads of its own: libraries that start more while they load take memory, and some hang
+// without.
 constexpr const char* kSet[] = {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1"};
 
 pid_t running = 0;

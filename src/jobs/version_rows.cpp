@@ -9,9 +9,10 @@ namespace seqrec {
 
 bool find_owner(const char* name, Oid* owner, std::int64_t but_version) {
     const auto rows = run_sql(
-        "SELECT owner FROM seqrec.models WHERE name = $1 AND model_id <> $2 ORDER BY active DESC, model_id "
-        "DESC "
-        "LIMIT 1",
+        R"sql(
+SELECT owner FROM seqrec.models WHERE name = $1 AND model_id <> $2
+ORDER BY active DESC, model_id DESC LIMIT 1
+)sql",
         {text_param(name), bigint_param(but_version)});
     *owner = rows == 1 ? spi_oid(0, 1) : InvalidOid;
     return rows == 1;
@@ -19,12 +20,16 @@ bool find_owner(const char* name, Oid* owner, std::int64_t but_version) {
 
 void activate_version(std::int64_t model_id, const char* name) {
     run_sql(
-        "UPDATE seqrec.models SET active = false, pinned = false "
-        "WHERE name = $1 AND (active OR pinned) AND model_id <> $2",
+        R"sql(
+UPDATE seqrec.models SET active = false, pinned = false
+WHERE name = $1 AND (active OR pinned) AND model_id <> $2
+)sql",
         {text_param(name), bigint_param(model_id)});
     run_sql(
-        "UPDATE seqrec.models SET active = true, pinned = false WHERE model_id = $1 AND (NOT active OR "
-        "pinned)",
+        R"sql(
+UPDATE seqrec.models SET active = true, pinned = false
+WHERE model_id = $1 AND (NOT active OR pinned)
+)sql",
         {bigint_param(model_id)});
 }
 
@@ -46,9 +51,12 @@ void delete_old_versions(const char* name) {
     const RoleScope scope = spi_enter();
     lock_model(name);
     const auto rows = run_sql(
-        "SELECT model_id, version::text FROM "
-        "  (SELECT *, max(model_id) OVER () AS latest FROM seqrec.models WHERE name = $1) m "
-        "WHERE NOT active AND NOT pinned AND (model_id < latest OR $2 > 0) ORDER BY model_id DESC OFFSET $2",
+        R"sql(
+SELECT model_id, version::text
+FROM (SELECT *, max(model_id) OVER () AS latest FROM seqrec.models WHERE name = $1) m
+WHERE NOT active AND NOT pinned AND (model_id < latest OR $2 > 0)
+ORDER BY model_id DESC OFFSET $2
+)sql",
         {text_param(name), int_param(settings::keep_versions - 1)});
     SPITupleTable* table = SPI_tuptable;
     for (std::uint64_t row = 0; row < rows; ++row) {

@@ -122,7 +122,8 @@ void run_export(const Job& job, const char* folder) {
     end_transaction();
 }
 
-/// A version's snapshot, whole and where the trainer finds it: built when it is missing. Inside a transaction.
+/// A version's snapshot, whole and where the trainer finds it: built when it is missing. Inside a
+/// transaction.
 const char* snapshot_for_trainer(std::int64_t model_id, const char* version) {
     const Snapshot* snapshot = open_snapshot(model_id, version);
     guarded([&] { delete snapshot; });
@@ -369,7 +370,8 @@ void run_job(const Order& order) {
     run_publish(job, folder);
 }
 
-/// Writes down why a job ended. The transaction that failed has been aborted. A model that is trained is kept.
+/// Writes down why a job ended. The transaction that failed has been aborted. A model that is trained is
+/// kept.
 void record_failure(const ErrorData* error, bool cancelled, bool is_trained) {
     ErrorData told = *error;
     if (cancelled) {

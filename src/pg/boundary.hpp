@@ -44,12 +44,14 @@ extern "C" {
 
 namespace seqrec {
 
-/// A PostgreSQL error travelling through C++ frames. 在 C++ 栈帧中传播的 PostgreSQL 错误。
+/// A PostgreSQL error travelling through C++ frames.
+/// 在 C++ 栈帧中传播的 PostgreSQL 错误。
 struct PostgresError {
     ErrorData* data;
 };
 
-/// A C++ exception turned into plain old data. 转换为普通数据的 C++ 异常。
+/// A C++ exception turned into plain old data.
+/// 转换为普通数据的 C++ 异常。
 struct CaughtError {
     ErrorData* from_postgres;
     char sqlstate[6];
@@ -57,12 +59,13 @@ struct CaughtError {
     char hint[1024];
 };
 
-/// Describes the exception being handled. 描述当前正在处理的异常。
+/// Describes the exception being handled.
+/// 描述当前正在处理的异常。
 void capture_exception(CaughtError& caught) noexcept;
 [[noreturn]] void raise(const CaughtError& caught);
 
-/// Runs C++ code from PostgreSQL code. Its result must be plain data. 在 PostgreSQL 代码中运行 C++
-/// 代码；结果须为普通数据。
+/// Runs C++ code from PostgreSQL code. Its result must be plain data.
+/// 在 PostgreSQL 代码中运行 C++ 代码；结果须为普通数据。
 template <typename Body>
 auto guarded(Body&& body) -> std::invoke_result_t<Body> {
     using Result = std::invoke_result_t<Body>;
@@ -80,8 +83,8 @@ auto guarded(Body&& body) -> std::invoke_result_t<Body> {
 /// 调用 call(state)；PostgreSQL 的 ERROR 以数据形式返回，无错误返回空指针。
 ErrorData* call_postgres(void (*call)(void* state), void* state);
 
-/// Runs PostgreSQL code from C++ code; throws PostgresError. 在 C++ 代码中运行 PostgreSQL 代码；抛出
-/// PostgresError。
+/// Runs PostgreSQL code from C++ code; throws PostgresError.
+/// 在 C++ 代码中运行 PostgreSQL 代码；抛出 PostgresError。
 template <typename Body>
 auto postgres(Body&& body) -> std::invoke_result_t<Body> {
     using Result = std::invoke_result_t<Body>;
@@ -101,21 +104,25 @@ auto postgres(Body&& body) -> std::invoke_result_t<Body> {
     if constexpr (!std::is_void_v<Result>) return call.result;
 }
 
-/// Lets a cancel or a terminate through from inside C++ loops. 在 C++ 循环中响应取消与终止请求。
+/// Lets a cancel or a terminate through from inside C++ loops.
+/// 在 C++ 循环中响应取消与终止请求。
 inline void check_for_interrupts() {
     if (INTERRUPTS_PENDING_CONDITION()) postgres([] { CHECK_FOR_INTERRUPTS(); });
 }
 
-/// JSON in ASCII (but in a database in SQL_ASCII): no encoding can spoil it, and text of a table or a file that is not valid becomes U+FFFD.
+/// JSON in ASCII (but in a database in SQL_ASCII): no encoding can spoil it, and text of a table or a file
+/// that is not valid becomes U+FFFD.
 /// 仅含 ASCII 的 JSON：不受编码影响，无效字节变为 U+FFFD。
 std::string json_text(const nlohmann::json& value);
 
 /// Between the database's encoding and JSON's, which is UTF-8. Palloc'd, or the text itself when both are the
-/// same. 数据库编码与 JSON 的 UTF-8 之间的转换。
+/// same.
+/// 数据库编码与 JSON 的 UTF-8 之间的转换。
 std::string to_utf8(std::string_view text);
 char* from_utf8(const std::string& text);
 
-/// A palloc'd copy of a string, for results that outlive the C++ frame. 字符串的 palloc 副本。
+/// A palloc'd copy of a string, for results that outlive the C++ frame.
+/// 字符串的 palloc 副本。
 inline char* palloc_copy(const std::string& text) {
     return postgres([&] { return pnstrdup(text.data(), text.size()); });
 }

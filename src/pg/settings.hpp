@@ -3,17 +3,17 @@
 
 namespace seqrec::settings {
 
-extern char* trainer;       // seqrec.trainer: path of seqrec-trainer, "" = beside the postgres program
-extern char* directory;     // seqrec.directory: where snapshots and job files live, under the data directory
-extern int trainer_memory;  // seqrec.trainer_memory: limit in kB, 0 = none
-extern int trainer_nice;    // seqrec.trainer_nice: scheduling priority
-extern int
-    trainer_silence;  // seqrec.trainer_silence: seconds without a line after which it is ended, 0 = never
-extern int keep_versions;  // seqrec.keep_versions: versions of a model kept by a publish, 0 = all
-extern bool exact;         // seqrec.exact: float32 throughout, no index
-extern int probes;         // seqrec.probes: lists of an index to read, 0 = the model's own number
+extern char* trainer;        // seqrec.trainer: path of seqrec-trainer, "" = beside the postgres program
+extern char* directory;      // seqrec.directory: where snapshots and job files live, under the data directory
+extern int trainer_memory;   // seqrec.trainer_memory: limit in kB, 0 = none
+extern int trainer_nice;     // seqrec.trainer_nice: scheduling priority
+extern int trainer_silence;  // seqrec.trainer_silence: seconds without a line until it is ended, 0 = never
+extern int keep_versions;    // seqrec.keep_versions: versions of a model kept by a publish, 0 = all
+extern bool exact;           // seqrec.exact: float32 throughout, no index
+extern int probes;           // seqrec.probes: lists of an index to read, 0 = the model's own number
 
-/// Registers them; called once when the library is loaded. 注册所有设置项；加载时调用一次。
+/// Registers them; called once when the library is loaded.
+/// 注册所有设置项；加载时调用一次。
 void define();
 
 }  // namespace seqrec::settings

@@ -12,7 +12,8 @@ extern "C" {
 
 namespace seqrec {
 
-/// What serving needs of a row of seqrec.models, palloc'd. 服务所需的 seqrec.models 行内容，由 palloc 分配。
+/// What serving needs of a row of seqrec.models, palloc'd.
+/// 服务所需的 seqrec.models 行内容，由 palloc 分配。
 struct ActiveVersion {
     std::int64_t model_id;
     const char *version, *source;

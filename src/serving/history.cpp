@@ -102,9 +102,9 @@ void list_relations(History& history) {
     foreach (cell, found) history.relations[i++] = lfirst_oid(cell);
 }
 
-/// Changes that this process has heard of to whatever decides whose code a plan runs: relations (a partition's
-/// index, say, is evaluated by the planner without making the plan of its parent invalid), functions, types,
-/// memberships.
+/// Changes that this process has heard of to whatever decides whose code a plan runs: relations (a
+/// partition's index, say, is evaluated by the planner without making the plan of its parent invalid),
+/// functions, types, memberships.
 std::uint64_t code_changes = 1;
 
 void count_relation(Datum, Oid) { ++code_changes; }

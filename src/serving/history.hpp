@@ -11,17 +11,18 @@ namespace seqrec {
 
 /// ERROR 42501 unless the current user may execute seqrec_history or has the rights of the model's owner: who
 /// may leave out clicks learns from the answers what a user did.
-/// 当前用户既无 seqrec_history 的执行权限、也无模型所有者的权限则报错
-/// 42501：省略点击即可从结果得知用户的行为。
+/// 当前用户既无 seqrec_history 的执行权限、也无模型所有者的权限则报错 42501：
+/// 省略点击即可从结果得知用户的行为。
 void require_history_right(const ServingModel& model);
 
 /// The user's latest items, oldest first, at most `limit`. Read on behalf of the model's owner, see
 /// source_rights.hpp; a user id that the column's type can't hold has no rows.
-/// 用户最近的物品，最早的在前，至多 limit 个。代表模型所有者读取（见
-/// source_rights.hpp）；列类型无法表示的用户 id 视为没有记录。
+/// 用户最近的物品，最早的在前，至多 limit 个。代表模型所有者读取（见 source_rights.hpp）；
+/// 列类型无法表示的用户 id 视为没有记录。
 IdArray read_history(ServingModel& model, std::string_view user, int limit);
 
-/// Gives an asker who wants the history the clicks of it. 为需要历史记录的请求者填入点击。
+/// Gives an asker who wants the history the clicks of it.
+/// 为需要历史记录的请求者填入点击。
 void read_missing_clicks(SqlAsker& asker, std::string_view model);
 
 /// The same, but an error in reading is kept with the asker (`problem`) instead of raised; in a parallel

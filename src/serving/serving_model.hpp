@@ -40,19 +40,21 @@ struct ServingModel {
 };
 
 /// The active version of a name as the current snapshot of the database sees it; ERROR 42704 when there is
-/// none. The reference is good until the next call. 当前数据库快照所见的启用版本；没有则报错
-/// 42704。引用在下次调用前有效。
+/// none. The reference is good until the next call.
+/// 当前数据库快照所见的启用版本；没有则报错 42704。引用在下次调用前有效。
 ServingModel& serving_model(const char* name, std::size_t length);
 
 /// Reads the active version's whole snapshot into memory and verifies it again, whatever its stamp says; a
-/// damaged one is built again. Returns its size. 将启用版本的整个快照读入内存并重新校验，不依赖校验标记；
-/// 损坏时重建。返回其大小。
+/// damaged one is built again. Returns its size.
+/// 将启用版本的整个快照读入内存并重新校验，不依赖校验标记；损坏时重建。返回其大小。
 std::int64_t prewarm(const char* name, std::size_t length);
 
-/// Tells this process's transactions apart. 区分本进程的各个事务。
+/// Tells this process's transactions apart.
+/// 区分本进程的各个事务。
 std::uint32_t local_transaction();
 
-/// Listens for activations; called once when the library is loaded. 监听版本切换；加载时调用一次。
+/// Listens for activations; called once when the library is loaded.
+/// 监听版本切换；加载时调用一次。
 void watch_active_models();
 
 }  // namespace seqrec

@@ -60,8 +60,8 @@ bool has_writer(const char* path, const char* temporary) {
            (kill(writer, 0) == 0 || errno != ESRCH);
 }
 
-/// A file that is no longer a whole snapshot's: a temporary one without its writer, or a stamp whose snapshot is
-/// gone.
+/// A file that is no longer a whole snapshot's: a temporary one without its writer, or a stamp whose snapshot
+/// is gone.
 bool is_unfinished(const char* folder, const char* name) {
     const char* rest = name + kUuidLength + strlen(kSnapshotSuffix);
     if (*rest == '\0') return false;

@@ -28,7 +28,8 @@ void remove_unfinished(const char* version);
 void remove_snapshot_at_commit(const char* version);
 
 /// Removes files that nothing needs: of rolled back publishes, of versions that are gone by whatever way, of
-/// dropped databases. 删除不再需要的文件：已回滚的发布、以任何方式消失的版本、已删除的数据库。
+/// dropped databases.
+/// 删除不再需要的文件：已回滚的发布、以任何方式消失的版本、已删除的数据库。
 void sweep_snapshots();
 
 /// Waits for a transaction's end in a background worker, and sweeps then.

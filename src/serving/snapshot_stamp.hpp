@@ -8,7 +8,8 @@
 
 namespace seqrec {
 
-/// A stamp's name is the snapshot's with this behind it. 校验标记的文件名为快照文件名加此后缀。
+/// A stamp's name is the snapshot's with this behind it.
+/// 校验标记的文件名为快照文件名加此后缀。
 inline constexpr const char* kStampSuffix = ".verified";
 
 /// Whether the snapshot at `path`, in this state, has been verified since the server started.

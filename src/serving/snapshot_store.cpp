@@ -42,18 +42,21 @@ struct ModelRow {
 
 ModelRow read_model_row(std::int64_t model_id) {
     const auto rows = run_sql(
-        "SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen, "
-        "       coalesce((m.config->>'lists')::bigint, 0), i.rows <> m.n_items OR u.rows <> m.n_users "
-        "           OR NOT EXISTS (SELECT FROM seqrec.weights w WHERE w.model_id = m.model_id), "
-        "       m.score, coalesce((SELECT cardinality(embedding) FROM seqrec.users u WHERE u.model_id = "
-        "m.model_id LIMIT 1), 0)::bigint "
-        "FROM seqrec.models m, "
-        "     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes "
-        "              FROM seqrec.items WHERE model_id = m.model_id) i, "
-        "     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(user_id)), 0)::bigint AS bytes, "
-        "                     coalesce(sum(cardinality(seen)), 0)::bigint AS seen "
-        "              FROM seqrec.users WHERE model_id = m.model_id) u "
-        "WHERE m.model_id = $1",
+        R"sql(
+SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen,
+       coalesce((m.config->>'lists')::bigint, 0),
+       i.rows <> m.n_items OR u.rows <> m.n_users
+           OR NOT EXISTS (SELECT FROM seqrec.weights w WHERE w.model_id = m.model_id),
+       m.score,
+       coalesce((SELECT cardinality(embedding) FROM seqrec.users u WHERE u.model_id = m.model_id LIMIT 1), 0)::bigint
+FROM seqrec.models m,
+     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes
+              FROM seqrec.items WHERE model_id = m.model_id) i,
+     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(user_id)), 0)::bigint AS bytes,
+                     coalesce(sum(cardinality(seen)), 0)::bigint AS seen
+              FROM seqrec.users WHERE model_id = m.model_id) u
+WHERE m.model_id = $1
+)sql",
         {bigint_param(model_id)}, true);
     if (rows != 1)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -162,12 +165,14 @@ FileState write_snapshot(std::int64_t model_id, const char* version, const char*
         writer.create(path);
         rows("SELECT name, part, data FROM seqrec.weights WHERE model_id = $1", add_weight_part);
         rows(
-            "SELECT idx, item_id, popularity, embedding, list FROM seqrec.items WHERE model_id = $1 "
-            "ORDER BY idx",
+            R"sql(
+SELECT idx, item_id, popularity, embedding, list FROM seqrec.items WHERE model_id = $1 ORDER BY idx
+)sql",
             add_item);
         rows(
-            "SELECT idx, user_id, seen_until, embedding, seen FROM seqrec.users WHERE model_id = $1 "
-            "ORDER BY idx",
+            R"sql(
+SELECT idx, user_id, seen_until, embedding, seen FROM seqrec.users WHERE model_id = $1 ORDER BY idx
+)sql",
             add_user);
         return writer.commit(check_for_interrupts);
     });
@@ -180,7 +185,8 @@ bool is_there(const char* path) { return access(path, F_OK) == 0; }
 /// What to do with a file that nobody has read whole since the server started.
 enum class Unverified { Leave, Verify };
 
-/// Null for a file of an earlier version of seqrec, which is built again, and one that is not verified and left alone.
+/// Null for a file of an earlier version of seqrec, which is built again, and one that is not verified and
+/// left alone.
 const Snapshot* open_checked(const char* path, const char* version, Unverified unverified) {
     if (SafetensorsFile::open(path).meta("format") != kSnapshotFormat) return nullptr;
     auto opened = std::make_unique<const Snapshot>(Snapshot::open(path));

@@ -10,7 +10,8 @@
 
 namespace seqrec {
 
-/// Weights are stored in parts of this many bytes, the last one shorter. 权重按此大小分段存储。
+/// Weights are stored in parts of this many bytes, the last one shorter.
+/// 权重按此大小分段存储。
 inline constexpr std::int64_t kWeightPart = 8 << 20;
 
 /// Maps the snapshot of a version. The first process that opens a file after the server's start, or after the
@@ -25,7 +26,8 @@ const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* 
 /// 为本事务插入的版本写出快照文件。
 void build_snapshot(std::int64_t model_id, const char* version);
 
-/// Has the file of a version verified anew by whoever opens it next. 使下一个打开该版本文件的进程重新校验。
+/// Has the file of a version verified anew by whoever opens it next.
+/// 使下一个打开该版本文件的进程重新校验。
 void distrust_snapshot(const char* version);
 
 }  // namespace seqrec

@@ -37,10 +37,12 @@ const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers);
 /// 为每个用户建立一个请求者（palloc 分配），尚未给出点击。
 std::span<SqlAsker> askers_of(const IdArray& users);
 
-/// An asker's ids as the model spells them. 将请求者的 id 统一为模型的写法。
+/// An asker's ids as the model spells them.
+/// 将请求者的 id 统一为模型的写法。
 void canonicalize(SqlAsker& asker, const ServingModel& model);
 
-/// Fills work.answers for some of the askers. 为部分请求者填充 work.answers。
+/// Fills work.answers for some of the askers.
+/// 为部分请求者填充 work.answers。
 void answer(std::span<const SqlAsker> askers);
 
 inline constexpr int kMostAskers = 1000000;
@@ -59,7 +61,8 @@ void put_each(std::span<const Answer> answers, Put put) {
 }
 
 /// Answers all askers, block after block, and calls `put(index, answer)` for each, so that the rows of many
-/// need no more memory than one block's. 逐块回答所有请求者并逐个调用 put，使大量结果行只占一块的内存。
+/// need no more memory than one block's.
+/// 逐块回答所有请求者并逐个调用 put，使大量结果行只占一块的内存。
 template <typename Put>
 void answer_in_blocks(std::span<const SqlAsker> askers, Put put) {
     for (std::size_t at = 0; at < askers.size(); at += kAskersAtOnce) {

@@ -1,4 +1,5 @@
-// Ids out of SQL arguments, which are of the type seqrec.id (id_type.hpp) or text: the same bytes. PostgreSQL code: may ereport.
+// Ids out of SQL arguments, which are of the type seqrec.id (id_type.hpp) or text: the same bytes. PostgreSQL
+// code: may ereport.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@ extern "C" {
 
 namespace seqrec {
 
-/// Ids in palloc'd memory. palloc 内存中的一组 id。
+/// Ids in palloc'd memory.
+/// palloc 内存中的一组 id。
 struct IdArray {
     std::string_view* ids;
     int count;
@@ -26,7 +28,8 @@ struct IdArray {
     std::span<std::string_view> view() { return {ids, static_cast<std::size_t>(count)}; }
 };
 
-/// The bytes of a text or a seqrec.id. text 或 seqrec.id 的字节。
+/// The bytes of a text or a seqrec.id.
+/// text 或 seqrec.id 的字节。
 std::string_view text_id(Datum value);
 enum class Nulls : std::uint8_t { LeftOut, Kept };
 /// The elements of a one-dimensional array; ERROR when there are more than `limit`. `name` is the argument's.
@@ -49,10 +52,12 @@ struct SqlAsker {
     bool wants_history() const { return !clicks_given && user.data(); }
 };
 
-/// Arguments 0 and 1: user and clicks. 读取前两个参数：用户与点击。
+/// Arguments 0 and 1: user and clicks.
+/// 读取前两个参数：用户与点击。
 SqlAsker read_asker(FunctionCallInfo fcinfo);
 
-/// What is wanted, from SQL. SQL 参数中的请求内容。
+/// What is wanted, from SQL.
+/// SQL 参数中的请求内容。
 struct Wish {
     int k;
     std::string_view model;
@@ -61,7 +66,8 @@ struct Wish {
     std::optional<bool> exclude_seen;  // NULL: as the model was trained
     float min_score;
 
-    /// The same for core/, with what the session's settings say. 转换为 core 的请求，并带上会话设置。
+    /// The same for core/, with what the session's settings say.
+    /// 转换为 core 的请求，并带上会话设置。
     Request request() const;
 };
 
@@ -72,9 +78,11 @@ Wish read_wish(FunctionCallInfo fcinfo, int first);
 /// 依次读取五个参数：同上，但没有针对用户的 exclude_seen。
 Wish read_item_wish(FunctionCallInfo fcinfo, int first);
 
-/// k from argument `number`; ERROR unless it is 1 to kMostItems. 读取并检查 k。
+/// k from argument `number`; ERROR unless it is 1 to kMostItems.
+/// 读取并检查 k。
 int read_k(FunctionCallInfo fcinfo, int number);
-/// The model's name from argument `number`. 读取模型名。
+/// The model's name from argument `number`.
+/// 读取模型名。
 std::string_view read_model(FunctionCallInfo fcinfo, int number);
 
 }  // namespace seqrec

@@ -1,5 +1,5 @@
-// Functions of 0.1.0 that 0.2.0 has under other names: a database that is not updated yet says so when it calls them, and its
-// script can still be run, to be updated from.
+// Functions of 0.1.0 that 0.2.0 has under other names: a database that is not updated yet says so when it
+// calls them, and its script can still be run, to be updated from.
 #include "pg/catalog.hpp"
 
 // clang-format off

@@ -94,8 +94,8 @@ void ensure_id_cast(Oid column_type) {
 
 extern "C" {
 
-// Not PostgreSQL's own functions by their names: of those that are not built in under their own oid, each session looks through
-// a list of thousands.
+// Not PostgreSQL's own functions by their names: of those that are not built in under their own oid, each
+// session looks through a list of thousands.
 PG_FUNCTION_INFO_V1(seqrec_id_in);
 Datum seqrec_id_in(PG_FUNCTION_ARGS) { return textin(fcinfo); }
 

@@ -121,8 +121,10 @@ Earlier find_earlier(const char* wanted, const char* kind) {
     const MemoryContext outside = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
-        "SELECT version::text, config::text, kind, owner FROM seqrec.models "
-        "WHERE (name = $1 AND active) OR version::text = $1 ORDER BY version::text = $1 LIMIT 1",
+        R"sql(
+SELECT version::text, config::text, kind, owner FROM seqrec.models
+WHERE (name = $1 AND active) OR version::text = $1 ORDER BY version::text = $1 LIMIT 1
+)sql",
         {text_param(wanted)});
     const auto keep = [&](int number) {
         return rows == 1 ? MemoryContextStrdup(outside, spi_text(0, number)) : nullptr;
@@ -262,9 +264,10 @@ JobRow look_at_job(std::int64_t id) {
     PushActiveSnapshot(GetLatestSnapshot());
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
-        "SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid, "
-        "j.state "
-        "FROM seqrec.jobs j WHERE job_id = $1",
+        R"sql(
+SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid, j.state
+FROM seqrec.jobs j WHERE job_id = $1
+)sql",
         {bigint_param(id)}, true);
     const auto keep = [&](int number) {
         const char* text = spi_text(0, number);

@@ -1,4 +1,5 @@
-// The SQL functions over model versions: seqrec_activate, seqrec_pin, seqrec_drop, seqrec_set_owner, seqrec_prewarm.
+// The SQL functions over model versions: seqrec_activate, seqrec_pin, seqrec_drop, seqrec_set_owner,
+// seqrec_prewarm.
 #include "jobs/model_lock.hpp"
 #include "jobs/version_rows.hpp"
 #include "pg/boundary.hpp"
@@ -65,8 +66,10 @@ void require_membership(Oid role) {
 void require_all_owners(const char* model) {
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
-        "SELECT owner FROM seqrec.models WHERE name = $1 UNION SELECT owner FROM seqrec.jobs WHERE model = "
-        "$1",
+        R"sql(
+SELECT owner FROM seqrec.models WHERE name = $1
+UNION SELECT owner FROM seqrec.jobs WHERE model = $1
+)sql",
         {text_param(model)});
     Oid* owners = static_cast<Oid*>(palloc(sizeof(Oid) * (rows + 1)));
     for (std::uint64_t row = 0; row < rows; ++row) owners[row] = spi_oid(row, 1);

@@ -10,11 +10,13 @@
 namespace seqrec {
 
 /// Sets what decides how values are written, for the rest of a GUC nest level: ISO dates, UTC, the shortest
-/// exact numbers. 固定决定值的文本形式的设置（ISO 日期、UTC、最短精确数字），作用于当前 GUC 嵌套层。
+/// exact numbers.
+/// 固定决定值的文本形式的设置（ISO 日期、UTC、最短精确数字），作用于当前 GUC 嵌套层。
 void pin_text_settings();
 
 /// Whether values of a type of PostgreSQL's own can be spelled in several ways, so that ids have to be
-/// brought to the one that the model knows. 该内置类型的值是否有多种写法，需统一为模型所知的写法。
+/// brought to the one that the model knows.
+/// 该内置类型的值是否有多种写法，需统一为模型所知的写法。
 bool has_other_spellings(Oid type);
 
 /// Brings ids to the spelling that the model knows, by the type of the column they were trained from; 0, or

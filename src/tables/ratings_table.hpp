@@ -10,7 +10,8 @@ extern "C" {
 
 namespace seqrec {
 
-/// How a column's values travel. 列值的传输方式。
+/// How a column's values travel.
+/// 列值的传输方式。
 enum class ColumnForm {
     Int2,
     Int4,
@@ -49,8 +50,8 @@ RatingsTable open_ratings(Oid relation, const char* user_column, const char* ite
 /// The ratings as JSON for the tables, and back. The relation is remembered by its oid together with the
 /// server and database that the oid is of; elsewhere, as in a restored database, by its name. `parse_ratings`
 /// errors when the relation is gone, also when another one has its name now.
-/// 数据源与 JSON 的互转。关系以 oid
-/// 及其所属服务器、数据库记忆；在别处（如恢复的数据库）按名称查找。关系已不存在时 报错，即使另有同名关系。
+/// 数据源与 JSON 的互转。关系以 oid 及其所属服务器、数据库记忆；在别处（如恢复的数据库）按名称查找。
+/// 关系已不存在时 报错，即使另有同名关系。
 char* ratings_to_json(const RatingsTable& ratings);
 RatingsTable parse_ratings(const char* json);
 

@@ -163,8 +163,8 @@ void check_aggregate(Oid aggregate, CodeCheck* check) {
     for (const Oid state : states) check_type(state, check);
 }
 
-/// A function runs as whoever calls it. One that says that it runs as its owner may say otherwise by the time it is
-/// called, and the defaults of its arguments are the caller's expressions either way.
+/// A function runs as whoever calls it. One that says that it runs as its owner may say otherwise by the time
+/// it is called, and the defaults of its arguments are the caller's expressions either way.
 void check_function(Oid function, CodeCheck* check) {
     if (function < FirstNormalObjectId) return;
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -283,8 +283,8 @@ void check_planned(Oid id, CodeCheck* check) {
     relation_close(relation, NoLock);
 }
 
-/// Partitions and children: one of another role may get code at any time, and what the planner evaluates of the
-/// others is as good as the parent's.
+/// Partitions and children: one of another role may get code at any time, and what the planner evaluates of
+/// the others is as good as the parent's.
 void check_children(Oid id, CodeCheck* check) {
     if (!has_subclass(id)) return;
     ListCell* cell;
@@ -298,7 +298,8 @@ void check_children(Oid id, CodeCheck* check) {
     }
 }
 
-/// A relation inside the query: no view of somebody else, and no function of theirs where the planner evaluates.
+/// A relation inside the query: no view of somebody else, and no function of theirs where the planner
+/// evaluates.
 void check_relation(Oid id, CodeCheck* check) {
     const Oid owner = relation_owner(id);
     if (!OidIsValid(owner)) return;
@@ -311,7 +312,8 @@ void check_relation(Oid id, CodeCheck* check) {
     check_planned(id, check);
 }
 
-/// The planner may put an operator's negator or commutator in its place, and whoever owns the operator says which.
+/// The planner may put an operator's negator or commutator in its place, and whoever owns the operator says
+/// which.
 void check_operator(Oid operation, CodeCheck* check) {
     if (operation < FirstNormalObjectId) return;
     HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operation));
@@ -342,8 +344,8 @@ void check_operation(Node* node, CodeCheck* check) {
     }
 }
 
-/// Values that are made of others, and by that become values of a type, and values of a type that functions such as
-/// to_jsonb look for casts of.
+/// Values that are made of others, and by that become values of a type, and values of a type that functions
+/// such as to_jsonb look for casts of.
 void check_made_value(Node* node, CodeCheck* check) {
     if (IsA(node, Var)) check_type(castNode(Var, node)->vartype, check);
     if (IsA(node, Const)) check_type(castNode(Const, node)->consttype, check);

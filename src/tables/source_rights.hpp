@@ -13,7 +13,8 @@ extern "C" {
 namespace seqrec {
 
 /// How a source is read on behalf of a role: as whom, and along which path its views' functions find what
-/// they name. 代表某角色读取数据源的方式：以何身份、按何搜索路径。
+/// they name.
+/// 代表某角色读取数据源的方式：以何身份、按何搜索路径。
 struct Reading {
     Oid reader;  ///< on whose behalf: the model's owner, or who trains
     Oid run_as;  ///< the reader where the relation's owner may do all that the reader may, else that owner
@@ -23,17 +24,20 @@ struct Reading {
 
 /// ERROR 42501 unless `reader` exists and may SELECT the three columns, and where row security would hide
 /// rows from it: what a policy shows depends on its session, which neither a worker nor a pool has.
-/// reader 不存在、无三列 SELECT 权限，或行级安全会对其隐藏行时报错
-/// 42501：策略取决于会话，而后台进程与连接池没有。
+/// reader 不存在、无三列 SELECT 权限，或行级安全会对其隐藏行时报错 42501：策略取决于会话，
+/// 而后台进程与连接池没有。
 void check_reader(const RatingsTable& ratings, Oid reader);
 
-/// Checks the reader and decides as whom to read; notes in `ratings` whether that role sees rows' places. 检查读取者并决定以何身份读取。
+/// Checks the reader and decides as whom to read; notes in `ratings` whether that role sees rows' places.
+/// 检查读取者并决定以何身份读取。
 Reading plan_reading(RatingsTable& ratings, Oid reader);
-/// The same decision without the search path, for each call. 同一决定，不含搜索路径，供每次调用使用。
+/// The same decision without the search path, for each call.
+/// 同一决定，不含搜索路径，供每次调用使用。
 Oid run_as(const RatingsTable& ratings, Oid reader);
 
 /// The search_path that a role's own sessions in this database have, if somebody set one for it, and pg_temp
-/// last. The file's and the session's are not asked: the one is not known here, the other is the caller's to choose.
+/// last. The file's and the session's are not asked: the one is not known here, the other is the caller's to
+/// choose.
 /// 为该角色在本数据库中设置的 search_path，末尾加 pg_temp；不看配置文件与会话的设置。
 const char* configured_path(Oid role);
 
@@ -43,8 +47,8 @@ const char* configured_path(Oid role);
 RoleScope enter_reading(const Reading& reading);
 
 /// Prepares a query inside enter_reading() and SPI, and refuses one that would run code of a role that has
-/// fewer rights than the one it would run as. 在 enter_reading() 与 SPI
-/// 中准备查询；若会以更高权限运行他人代码则拒绝。
+/// fewer rights than the one it would run as.
+/// 在 enter_reading() 与 SPI 中准备查询；若会以更高权限运行他人代码则拒绝。
 SPIPlanPtr prepare_reading(const Reading& reading, const char* query, int parameters, Oid* types);
 
 /// The second half of it, for a plan that is kept: ERROR 42501 when it would run such code by now.

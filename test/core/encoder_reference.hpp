@@ -12,7 +12,8 @@
 
 namespace seqrec::testing {
 
-/// One member's network over its weights in the file. 用双精度循环直接计算的单个网络，作为编码器的对照。
+/// One member's network over its weights in the file.
+/// 用双精度循环直接计算的单个网络，作为编码器的对照。
 class ReferenceNetwork {
   public:
     using Vector = std::vector<double>;
@@ -24,7 +25,8 @@ class ReferenceNetwork {
           at_("member." + std::to_string(member) + "."),
           member_(member) {}
 
-    /// The hidden state at the last click. 最后一次点击处的隐状态。
+    /// The hidden state at the last click.
+    /// 最后一次点击处的隐状态。
     Vector run(const std::vector<std::int32_t>& clicks) const {
         Rows x = embed(clicks);
         for (std::size_t layer = 0; layer < size("layers"); ++layer) {
@@ -118,7 +120,8 @@ class ReferenceNetwork {
     std::size_t member_;
 };
 
-/// What Encoder::encode gives for a known user and at least one click. Encoder::encode 的对照结果。
+/// What Encoder::encode gives for a known user and at least one click.
+/// Encoder::encode 的对照结果。
 inline std::vector<float> reference_encoding(const SafetensorsFile& file, std::vector<std::int32_t> clicks,
                                              std::size_t user) {
     const auto config = nlohmann::json::parse(file.meta("config"));

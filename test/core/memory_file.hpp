@@ -11,7 +11,8 @@
 
 namespace seqrec::testing {
 
-/// A file in memory that goes away with its object. 随对象一同消失的内存文件。
+/// A file in memory that goes away with its object.
+/// 随对象一同消失的内存文件。
 class MemoryFile {
   public:
     explicit MemoryFile(std::span<const char> bytes) : descriptor_(memfd_create("seqrec-test", MFD_CLOEXEC)) {

@@ -15,7 +15,8 @@
 
 namespace seqrec::testing {
 
-/// An empty folder that goes away with its object. 随对象一同消失的空文件夹。
+/// An empty folder that goes away with its object.
+/// 随对象一同消失的空文件夹。
 class TempFolder {
   public:
     TempFolder() {
@@ -45,7 +46,8 @@ inline std::string read_file(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The bytes of a safetensors file with any header, well-formed or not. 由任意文件头构成的 safetensors 字节。
+/// The bytes of a safetensors file with any header, well-formed or not.
+/// 由任意文件头构成的 safetensors 字节。
 inline std::string safetensors_bytes(std::string_view header, std::string_view data) {
     const std::uint64_t size = header.size();
     std::string bytes(sizeof size, '\0');

@@ -12,8 +12,9 @@
 
 namespace seqrec::testing {
 
-/// A transformer of random weights that always are the same, named and shaped as core/kinds/transformer.cpp reads them.
-/// Change any member, then write() it. 随机但固定权重的小型 transformer；可先修改成员，再用 write() 写出。
+/// A transformer of random weights that always are the same, named and shaped as core/kinds/transformer.cpp
+/// reads them. Change any member, then write() it.
+/// 随机但固定权重的小型 transformer；可先修改成员，再用 write() 写出。
 struct TinyModel {
     static constexpr std::int32_t kUntrainedUser = 3;  ///< the user whose vector is zero
     static constexpr int kLayers = 2, kHeads = 2, kMaxLen = 6;

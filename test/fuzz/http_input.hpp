@@ -20,8 +20,8 @@ class HttpInput {
     /// Takes bytes as a client may send them, several requests one after the other included. Returns how many
     /// were answered. Whatever the bytes are, nothing but Problem may be thrown on the way: another exception
     /// leaves this function.
-    /// 接收客户端可能发送的任意字节（可含多个连续请求），返回已应答的请求数。处理过程中只允许抛出
-    /// Problem，其他异常会离开本函数。
+    /// 接收客户端可能发送的任意字节（可含多个连续请求），返回已应答的请求数。处理过程中只允许抛出 Problem，
+    /// 其他异常会离开本函数。
     int take(std::string_view bytes);
 
     const sidecar::Router& router() const { return router_; }

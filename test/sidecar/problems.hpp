@@ -9,7 +9,8 @@
 
 namespace seqrec::sidecar {
 
-/// What `call` throws; a failure when it throws none. call 抛出的 Problem；未抛出则测试失败。
+/// What `call` throws; a failure when it throws none.
+/// call 抛出的 Problem；未抛出则测试失败。
 template <typename Call>
 Problem problem_of(Call call) {
     try {
@@ -21,7 +22,8 @@ Problem problem_of(Call call) {
     return {0, "", ""};
 }
 
-/// The field that a request is refused for; "" when it is for another reason. 被拒绝的字段；其他原因为 ""。
+/// The field that a request is refused for; "" when it is for another reason.
+/// 被拒绝的字段；其他原因为 ""。
 template <typename Call>
 std::string refused_field(Call call) {
     const Problem problem = problem_of(call);

@@ -10,7 +10,8 @@
 
 namespace seqrec::trainer::testing {
 
-/// Lets a process have `more` bytes of memory beyond what it has now. 限制进程至多再使用 more 字节内存。
+/// Lets a process have `more` bytes of memory beyond what it has now.
+/// 限制进程至多再使用 more 字节内存。
 inline void limit_memory(pid_t process, std::uint64_t more) {
     std::ifstream file("/proc/" + std::to_string(process) + "/statm");
     std::uint64_t pages = 0;

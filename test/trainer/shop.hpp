@@ -19,8 +19,8 @@ namespace seqrec::trainer::testing {
 
 using Sequences = std::vector<std::vector<std::int32_t>>;
 
-/// Users who walk through the items in order, with jumps: item i is followed by
-/// i + 1 two times in three. 用户大多按顺序浏览物品，偶尔跳转。
+/// Users who walk through the items in order, with jumps: item i is followed by i + 1 two times in three.
+/// 用户大多按顺序浏览物品，偶尔跳转。
 inline Sequences walks(int users, int items, int longest, std::uint64_t seed = 1) {
     Random random(seed);
     Sequences sequences;
@@ -38,7 +38,8 @@ inline Sequences walks(int users, int items, int longest, std::uint64_t seed = 1
     return sequences;
 }
 
-/// Ids of a dataset; none: all empty. 数据集的 id；不给则均为空。
+/// Ids of a dataset; none: all empty.
+/// 数据集的 id；不给则均为空。
 struct Names {
     std::vector<std::string> items, users;
 };
@@ -59,7 +60,8 @@ inline void fill_ids(SafetensorsWriter& writer, const std::string& prefix,
     }
 }
 
-/// `job`: the metadata entry; empty for none. job 为元数据项，空则不写。
+/// `job`: the metadata entry; empty for none.
+/// job 为元数据项，空则不写。
 inline void write_dataset(const std::string& path, const Sequences& sequences, std::int64_t items,
                           const std::string& job = "", const Names& names = {}) {
     std::int64_t events = 0;
@@ -89,7 +91,8 @@ inline void write_dataset(const std::string& path, const Sequences& sequences, s
     writer.commit();
 }
 
-/// The options of a dataset that keeps repeats, or does not. 保留或不保留重复的数据集选项。
+/// The options of a dataset that keeps repeats, or does not.
+/// 保留或不保留重复的数据集选项。
 inline DatasetOptions with_repeats(const char* repeats, bool by_time = false) {
     DatasetOptions options;
     options.repeats = repeats;
@@ -97,7 +100,8 @@ inline DatasetOptions with_repeats(const char* repeats, bool by_time = false) {
     return options;
 }
 
-/// A dataset in a folder of its own. 位于独立文件夹中的数据集。
+/// A dataset in a folder of its own.
+/// 位于独立文件夹中的数据集。
 struct Shop {
     seqrec::testing::TempFolder folder;
     Dataset data;
@@ -112,7 +116,8 @@ struct Shop {
     }
 };
 
-/// Every option of the transformer, those given and else the defaults; one thread and one member unless asked.
+/// Every option of the transformer, those given and else the defaults; one thread and one member unless
+/// asked.
 /// transformer 的全部选项，未给出者取默认值；默认单线程、单成员。
 inline nlohmann::json small_options(const nlohmann::json& given) {
     nlohmann::json options = {{"dim", 8},    {"threads", 1},    {"members", 1},
@@ -132,7 +137,8 @@ struct Outcome {
     }
 };
 
-/// The events of a trainer's output, one JSON object a line. 训练器输出的事件，每行一个 JSON 对象。
+/// The events of a trainer's output, one JSON object a line.
+/// 训练器输出的事件，每行一个 JSON 对象。
 inline std::vector<nlohmann::json> read_events(const std::string& output) {
     std::vector<nlohmann::json> events;
     std::size_t begin = 0;
@@ -155,7 +161,8 @@ inline Outcome run_command(const std::string& command) {
 }
 
 /// Trains on the dataset that is in `folder` already; the model is `folder`/model, and with `keep` there is a
-/// checkpoint beside it. 用 folder 中已有的数据集训练；keep 时另存检查点。
+/// checkpoint beside it.
+/// 用 folder 中已有的数据集训练；keep 时另存检查点。
 inline Outcome run_job(const seqrec::testing::TempFolder& folder, nlohmann::json options, bool keep = true,
                        std::string_view kind = "transformer", const char* program = SEQREC_TRAINER) {
     nlohmann::json job = {{"dataset", folder / "dataset"},

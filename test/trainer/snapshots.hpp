@@ -37,7 +37,8 @@ inline void add_rows(SnapshotWriter& writer, const SafetensorsFile& model, const
     }
 }
 
-/// The snapshot of a model file, with these ids. 由模型文件与所给 id 生成快照。
+/// The snapshot of a model file, with these ids.
+/// 由模型文件与所给 id 生成快照。
 inline void write_snapshot(const SafetensorsFile& model, const Names& names, const std::string& path) {
     const auto items = model.tensor("item.embedding").shape, users = model.tensor("user.embedding").shape;
     const auto lists = nlohmann::json::parse(model.meta("config")).value("lists", std::int64_t{0});

@@ -12,7 +12,8 @@
 
 namespace seqrec::trainer {
 
-/// What is learned from: everything but the held-out items, or everything. 学习的范围：除留出物品外，或全部。
+/// What is learned from: everything but the held-out items, or everything.
+/// 学习的范围：除留出物品外，或全部。
 enum class Part : std::uint8_t { Training, All };
 
 /// Which held-out interactions are asked for: those that training is steered by, or those that measure it.
@@ -26,7 +27,8 @@ struct Question {
 
     bool operator==(const Question&) const = default;
 };
-/// How many users questions in the order of users are about. 按用户排序的问题所涉及的用户数。
+/// How many users questions in the order of users are about.
+/// 按用户排序的问题所涉及的用户数。
 std::size_t users_of(const std::vector<Question>& questions);
 
 /// The options `repeats`, `merge_seconds` and `split`: how the interactions of a file are read.
@@ -37,13 +39,14 @@ struct DatasetOptions {
     bool by_time = false;
 
     DatasetOptions() = default;
-    /// From a full set of options. 由完整的选项构造。
+    /// From a full set of options.
+    /// 由完整的选项构造。
     explicit DatasetOptions(const nlohmann::json& options);
 };
 
 /// The interactions of a dataset file. Repeats, the interactions with an item that the user has had before,
-/// are kept, or each (user, item) pair is reduced to its first. 数据集文件中的交互；重复交互予以保留，或每个（用户,
-/// 物品）只保留首次。
+/// are kept, or each (user, item) pair is reduced to its first.
+/// 数据集文件中的交互；重复交互予以保留，或每个（用户, 物品）只保留首次。
 class Dataset {
   public:
     /// Reads and checks a dataset file. Errors: XX001 (not a valid dataset), 22000 (nothing to learn from).
@@ -58,10 +61,12 @@ class Dataset {
     std::int64_t rows() const { return rows_; }
     std::int64_t interactions() const { return static_cast<std::int64_t>(sequence_.size()); }
 
-    /// Whether sequences hold an item as often as the user had it. 序列是否保留重复的物品。
+    /// Whether sequences hold an item as often as the user had it.
+    /// 序列是否保留重复的物品。
     bool keeps_repeats() const { return keep_; }
     /// The share of repeats among the interactions that measure the model, before any is reduced; nothing
-    /// without such interactions. 用于测量的交互（去重前）中重复的占比；没有则为空。
+    /// without such interactions.
+    /// 用于测量的交互（去重前）中重复的占比；没有则为空。
     std::optional<double> repeat_share() const { return repeat_share_; }
     bool split_by_time() const { return options_.by_time; }
     /// How the file was read, as a model's config tells it: `repeats`, `merge_seconds`, `split`.
@@ -74,19 +79,22 @@ class Dataset {
                 static_cast<std::size_t>(offsets_[user + 1] - offsets_[user])};
     }
     /// The training part: all but the last two items of a user who has three or more; split by time, what
-    /// happened before the validation period. 训练部分：除最后两个物品（用户至少有三个）；按时间划分时为验证期之前的交互。
+    /// happened before the validation period.
+    /// 训练部分：除最后两个物品（用户至少有三个）；按时间划分时为验证期之前的交互。
     std::span<const std::int32_t> training(std::int64_t user) const {
         return sequence(user).first(static_cast<std::size_t>(training_[static_cast<std::size_t>(user)]));
     }
     std::span<const std::int32_t> part(std::int64_t user, Part part) const {
         return part == Part::All ? sequence(user) : training(user);
     }
-    /// Interactions of all users' training parts. 所有用户训练部分的交互数。
+    /// Interactions of all users' training parts.
+    /// 所有用户训练部分的交互数。
     std::int64_t training_interactions() const;
 
     /// The questions about held-out items, by user. Leave-one-out, of a user who has three or more items: the
     /// last (test) and the one before (validation). By time: every interaction of the period that is not its
-    /// user's first. 关于留出物品的问题：留一法为最后一个（测试）与前一个（验证）；按时间划分时为该时段内非首次的全部交互。
+    /// user's first.
+    /// 关于留出物品的问题：留一法为最后一个（测试）与前一个（验证）；按时间划分时为该时段内非首次的全部交互。
     const std::vector<Question>& questions(HeldOut which) const {
         return which == HeldOut::Test ? test_ : validation_;
     }
@@ -97,9 +105,11 @@ class Dataset {
     /// 只保留最早问题也晚于 seen_until 的用户，以免用模型已见过的数据评估它。
     void evaluate_only_after(const std::vector<double>& seen_until);
     /// Remembers how many items of each user are no later than `seen_until`: an earlier model has learned
-    /// them. 记录每个用户不晚于 seen_until 的物品数：先前的模型已学过它们。
+    /// them.
+    /// 记录每个用户不晚于 seen_until 的物品数：先前的模型已学过它们。
     void know_until(const std::vector<double>& seen_until);
-    /// How many items of each user are no later than `seen_until`. 每个用户不晚于 seen_until 的物品数。
+    /// How many items of each user are no later than `seen_until`.
+    /// 每个用户不晚于 seen_until 的物品数。
     std::vector<std::int32_t> known_until(const std::vector<double>& seen_until) const;
     /// How many of a user's items, from the oldest on, an earlier model has learned; 0 without one.
     /// 用户的物品中（从最早的起）先前模型已学过的个数；没有则为 0。
@@ -107,7 +117,8 @@ class Dataset {
         return known_.empty() ? 0 : known_[static_cast<std::size_t>(user)];
     }
     bool builds_on_a_model() const { return !known_.empty(); }
-    /// Interactions of each item in a part. 某部分中每个物品的交互数。
+    /// Interactions of each item in a part.
+    /// 某部分中每个物品的交互数。
     std::vector<std::int64_t> counts(Part part) const;
     /// Interactions of each item overall, where one that is older by a ninth of the time between the first
     /// and the last twentieth of all interactions (about a tenth of the data's time) counts half as much.
@@ -117,8 +128,8 @@ class Dataset {
     /// 每个用户的物品在 seen_items() 结果中的起始位置，以及末尾。
     const std::vector<std::int64_t>& offsets() const { return offsets_; }
     /// The items of sequence(), user after user, oldest first. Without repeats each user's are in the order
-    /// of their last interaction. 依次给出各用户的物品（与 sequence()
-    /// 相同），最早的在前；不保留重复时按最后一次交互的时间排序。
+    /// of their last interaction.
+    /// 依次给出各用户的物品（与 sequence() 相同），最早的在前；不保留重复时按最后一次交互的时间排序。
     std::vector<std::int32_t> seen_items() const;
 
   private:

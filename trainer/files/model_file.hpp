@@ -11,17 +11,18 @@
 
 namespace seqrec::trainer {
 
-/// What a model file says of the model beside its tensors. 模型文件中除张量外的说明。
+/// What a model file says of the model beside its tensors.
+/// 模型文件中除张量外的说明。
 struct ModelDescription {
     const Kind& kind;
     nlohmann::json config, metrics;
 };
 
 /// Writes a model file (docs/architecture.md): the weights, and of `data` how often each item occurs, which
-/// items each user has seen and until when. `index`: the lists of the items, null without an index. Nothing appears under
-/// `path` when it fails or the process is told to stop meanwhile.
-/// 写出模型文件：权重，以及数据中每个物品的次数、每个用户看过的物品与最后时间；index 为物品的列表，没有索引则为空指针。
-/// 失败或中途被要求停止时不会留下文件。
+/// items each user has seen and until when. `index`: the lists of the items, null without an index. Nothing
+/// appears under `path` when it fails or the process is told to stop meanwhile.
+/// 写出模型文件：权重，以及数据中每个物品的次数、每个用户看过的物品与最后时间；index 为物品的列表，
+/// 没有索引则为空指针。失败或中途被要求停止时不会留下文件。
 void write_model(const std::string& path, const ModelDescription& description, const Weights& weights,
                  const Dataset& data, const ListIndex* index);
 

@@ -10,7 +10,8 @@
 
 namespace seqrec::trainer {
 
-/// A tensor under the name that it has in a file. 文件中带名称的张量。
+/// A tensor under the name that it has in a file.
+/// 文件中带名称的张量。
 struct NamedTensor {
     std::string name;
     at::Tensor tensor;
@@ -22,8 +23,8 @@ struct NamedTensor {
 void write_tensors(const std::string& path, const std::map<std::string, std::string>& metadata,
                    const std::vector<NamedTensor>& tensors);
 
-/// A copy of one tensor; Error XX001 when the file does not have it. 张量的副本；文件中没有则抛出 Error
-/// XX001。
+/// A copy of one tensor; Error XX001 when the file does not have it.
+/// 张量的副本；文件中没有则抛出 Error XX001。
 at::Tensor read_tensor(const SafetensorsFile& file, std::string_view name);
 
 }  // namespace seqrec::trainer

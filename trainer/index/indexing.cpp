@@ -43,9 +43,10 @@ Queries item_queries(const Tensor& items, Random random) {
 
 Tensor lengths(const Tensor& rows) { return rows.norm(2, 1, true); }
 
-/// Rows of length 1 whose products order the items as the scores do. Directions for cosines, those without one 0. Otherwise the
-/// rows by the longest, with a column that makes up what they are shorter (Bachrach et al., "Speeding up the Xbox recommender
-/// system using a Euclidean transformation for inner-product spaces", 2014): queries have 0 there.
+/// Rows of length 1 whose products order the items as the scores do. Directions for cosines, those without
+/// one 0. Otherwise the rows by the longest, with a column that makes up what they are shorter (Bachrach et
+/// al., "Speeding up the Xbox recommender system using a Euclidean transformation for inner-product spaces",
+/// 2014): queries have 0 there.
 Tensor unit_items(const Tensor& rows, const ScoreForm& form) {
     if (form.link == Link::Cosine) return rows / lengths(rows).clamp_min_(1e-20);
     const Tensor scaled = rows / lengths(rows).max().clamp_min(1e-20);

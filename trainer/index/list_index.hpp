@@ -29,8 +29,8 @@ std::int64_t choose_lists(std::int64_t items);
 /// Spherical k-means: every row of `items` [items, width] goes to the list whose centroid it has the largest
 /// product with, the first of equals. Lists that would stay empty, and those much larger than the mean, get
 /// their share by splitting. The same for the same random numbers, whatever the number of threads. There are
-/// at most `lists` lists, at least one; memory beyond the result is that of 64 rows a list.
-/// `poll(share)` is called as work gets done, from any thread.
+/// at most `lists` lists, at least one; memory beyond the result is that of 64 rows a list. `poll(share)` is
+/// called as work gets done, from any thread.
 /// 球面 k-means：每个物品归入与其内积最大的列表（相等取第一个）。空列表与过大的列表通过拆分得到平衡。
 /// 随机数相同则结果相同，与线程数无关。
 ListIndex group_items(const at::Tensor& items, std::int64_t lists, Random random, Workers& workers,

@@ -7,9 +7,8 @@
 namespace seqrec::kernels {
 
 /// One matrix product C = alpha * A B (+ C). A is m x k, B is k x n, C is m x n and row by row; A and B are
-/// read through a row and a column stride, so that
-/// transposes cost nothing. 一次矩阵乘法 C = alpha * A B (+ C)。A、B
-/// 以行、列步长读取，因此转置没有开销；C 按行存储。
+/// read through a row and a column stride, so that transposes cost nothing.
+/// 一次矩阵乘法 C = alpha * A B (+ C)。A、B 以行、列步长读取，因此转置没有开销；C 按行存储。
 struct Gemm {
     std::ptrdiff_t m = 0, n = 0, k = 0;
     const float* a = nullptr;
@@ -24,9 +23,8 @@ struct Gemm {
 };
 
 /// Random numbers that need no state: element i of a stream is a hash of (seed, i), so that a mask is drawn
-/// again in the backward pass instead of being
-/// kept. 无状态随机数：第 i 个元素是 (seed, i)
-/// 的哈希，反向传播时重新生成掩码而无需保存。
+/// again in the backward pass instead of being kept.
+/// 无状态随机数：第 i 个元素是 (seed, i) 的哈希，反向传播时重新生成掩码而无需保存。
 struct Mask {
     std::uint32_t seed;
     float rate;  // of zeros, in [0, 1)
@@ -45,7 +43,8 @@ inline constexpr std::ptrdiff_t kPackMultiple = 32;
 
 /// Products of bfloat16 values, for CPUs that multiply them twice as fast. Two values that are neighbours
 /// along k make one 32-bit pair; matrices of pairs are addressed like matrices of floats, with k counting
-/// pairs. bfloat16 乘积：沿 k 相邻的两个值组成一个 32 位的对；按 float 矩阵的方式寻址，k 以对计。
+/// pairs.
+/// bfloat16 乘积：沿 k 相邻的两个值组成一个 32 位的对；按 float 矩阵的方式寻址，k 以对计。
 struct Bfloat16 {
     /// As Table::gemm; A and B hold pairs, C is float32, and so are the sums.
     void (*gemm)(const Gemm&);
@@ -54,8 +53,7 @@ struct Bfloat16 {
     /// [rows, columns] to pairs of columns 2j, 2j + 1, [rows, (columns + 1) / 2]; a missing column is 0.
     void (*pair_columns)(const float* x, std::ptrdiff_t rows, std::ptrdiff_t columns, float* to);
     /// As Table::exp_column_sums, but x stays and the results go, as pairs of rows and as pairs of columns,
-    /// to
-    /// [(rows + 1) / 2, n] and [rows, n / 2].
+    /// to [(rows + 1) / 2, n] and [rows, n / 2].
     void (*exp_pairs)(const float* x, const float* shift, const float* weight, float* sum,
                       std::ptrdiff_t rows, std::ptrdiff_t n, float* along_rows, float* along_columns);
 };

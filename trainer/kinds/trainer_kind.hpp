@@ -1,4 +1,5 @@
-// What a kind of model is to the trainer. A new kind is a file or a folder here and a line in trainer_kind.cpp.
+// What a kind of model is to the trainer. A new kind is a file or a folder here and a line in
+// trainer_kind.cpp.
 #pragma once
 
 #include <memory>
@@ -14,16 +15,17 @@
 
 namespace seqrec::trainer {
 
-/// What a training is given. 训练所得到的一切。
+/// What a training is given.
+/// 训练所得到的一切。
 struct Run {
     const Dataset& data;
     Workers& workers;
     Reporter& reporter;
-    std::string
-        checkpoint;  ///< path where the state is kept, and goes on from when it is there; empty for none
+    std::string checkpoint;  ///< path of the state, which it goes on from when it is there; empty for none
 };
 
-/// What a training gives. 训练的产出。
+/// What a training gives.
+/// 训练的产出。
 struct Trained {
     std::unique_ptr<const Weights> measured;  ///< never saw what is held out
     std::unique_ptr<const Weights> served;
@@ -31,11 +33,13 @@ struct Trained {
     nlohmann::json config = nlohmann::json::object();  ///< every option as used, and what the encoder needs
 };
 
-/// A model of one kind that is going to be trained. 即将训练的某类模型。
+/// A model of one kind that is going to be trained.
+/// 即将训练的某类模型。
 class Model {
   public:
     virtual ~Model() = default;
-    /// Begins with the weights of an earlier model instead of random ones. Error 22023 when its shape is another.
+    /// Begins with the weights of an earlier model instead of random ones. Error 22023 when its shape is
+    /// another.
     /// 以早先模型的权重而非随机权重开始；形状不同则抛出 Error 22023。
     virtual void start_from(const EarlierModel& earlier) = 0;
     virtual Trained train(const Run& run) = 0;
@@ -43,9 +47,9 @@ class Model {
 
 struct TrainerKind {
     const Kind* kind;
-    /// `options` as resolve_options gives them, null = decided from the data; `earlier`: the configuration of the model that the
-    /// training starts from, null for a fresh start. options 由 resolve_options 给出，null 表示由数据决定；earlier
-    /// 为起始模型的配置，没有则为 null。
+    /// `options` as resolve_options gives them, null = decided from the data; `earlier`: the configuration of
+    /// the model that the training starts from, null for a fresh start.
+    /// options 由 resolve_options 给出，null 表示由数据决定；earlier 为起始模型的配置，没有则为 null。
     std::unique_ptr<Model> (*make)(const nlohmann::json& options, const Dataset& data,
                                    const nlohmann::json& earlier);
     /// The weights of a model or snapshot file; Error XX001 when it lacks one.
@@ -53,9 +57,11 @@ struct TrainerKind {
     std::unique_ptr<const Weights> (*read)(const SafetensorsFile& file);
 };
 
-/// Error 22023 for a name that this build can't train. 本构建无法训练该类型时抛出 Error 22023。
+/// Error 22023 for a name that this build can't train.
+/// 本构建无法训练该类型时抛出 Error 22023。
 const TrainerKind& trainer_kind(std::string_view name);
-/// The weights of a file of any kind. 任意类型文件中的权重。
+/// The weights of a file of any kind.
+/// 任意类型文件中的权重。
 std::unique_ptr<const Weights> read_weights(const SafetensorsFile& file);
 
 /// A kind from outside this folder, for the life of the program: how tests link one in.

@@ -10,10 +10,12 @@
 
 namespace seqrec::trainer {
 
-/// Item indexes before each question, oldest first. 每个问题之前的物品下标，最早的在前。
+/// Item indexes before each question, oldest first.
+/// 每个问题之前的物品下标，最早的在前。
 using Histories = std::vector<std::span<const std::int32_t>>;
 
-/// Items are rows, whoever asks is a query: score(user, item) = query . row. Safe to use from several threads.
+/// Items are rows, whoever asks is a query: score(user, item) = query . row. Safe to use from several
+/// threads.
 /// 物品为行，请求者为查询：score(user, item) = query · row。可多线程使用。
 class Weights {
   public:
@@ -22,12 +24,15 @@ class Weights {
     /// What queries are multiplied with, [items, width]; `item.embedding` of the model file.
     /// 与查询相乘的矩阵 [物品数, 宽度]，即模型文件的 item.embedding。
     virtual at::Tensor item_rows() const = 0;
-    /// The query of each user after a history, [n, width]; a user is -1 when unknown. What they share in core/ is tested to
-    /// 1e-4. 每个用户在其历史之后的查询 [n, 宽度]；未知用户为 -1。
+    /// The query of each user after a history, [n, width]; a user is -1 when unknown. What they share in
+    /// core/ is tested to 1e-4.
+    /// 每个用户在其历史之后的查询 [n, 宽度]；未知用户为 -1。
     virtual at::Tensor encode(const Histories& histories, const std::vector<std::int32_t>& users) const = 0;
-    /// `user.embedding` of the model file, [users, any width, 0 for none]. 模型文件的 user.embedding，宽度任意，可为 0。
+    /// `user.embedding` of the model file, [users, any width, 0 for none].
+    /// 模型文件的 user.embedding，宽度任意，可为 0。
     virtual at::Tensor user_rows() const = 0;
-    /// All further tensors under the names that the model file gives them. 其余张量，以模型文件中的名称给出。
+    /// All further tensors under the names that the model file gives them.
+    /// 其余张量，以模型文件中的名称给出。
     virtual std::vector<NamedTensor> tensors() const = 0;
 };
 

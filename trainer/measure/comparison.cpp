@@ -64,9 +64,10 @@ std::vector<Question> news(const Dataset& data, const EarlierModel& active) {
     return questions;
 }
 
-Shifts their_shifts(const Dataset& data, const EarlierModel& active) {
+/// What the active version's repeats gain or lose.
+Shifts shifts_of(const EarlierModel& active) {
     const auto config = nlohmann::json::parse(active.file.meta("config"));
-    return data.keeps_repeats() ? config.value("repeat_shifts", Shifts()) : Shifts();
+    return config.value("repeat_shifts", Shifts{});
 }
 
 /// NDCG@10 of one row.
@@ -82,8 +83,7 @@ nlohmann::json compare_with_active(const Dataset& data, const EarlierModel& acti
     const Matched theirs(read_weights(active.file), active);
     const auto mine = rank_held_out(data, questions, HeldOut::Validation, ours, shifts, workers, poll).ranks;
     const auto other =
-        rank_held_out(data, questions, HeldOut::Validation, theirs, their_shifts(data, active), workers, poll)
-            .ranks;
+        rank_held_out(data, questions, HeldOut::Validation, theirs, shifts_of(active), workers, poll).ranks;
     double sum = 0, squares = 0, active_sum = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
         const double difference = gain(mine[i]) - gain(other[i]);

@@ -12,7 +12,8 @@
 
 namespace seqrec::trainer {
 
-/// At most `limit` of them, evenly spread. 均匀选取至多 limit 个。
+/// At most `limit` of them, evenly spread.
+/// 均匀选取至多 limit 个。
 template <typename T>
 std::vector<T> thin_out(const std::vector<T>& all, std::size_t limit) {
     if (all.size() <= limit) return all;
@@ -27,9 +28,11 @@ struct Ranking {
 };
 
 /// Ranks the item that each question asks for: among all items where repeats are kept, else among those that
-/// the user has not seen before it; `shifts` are added to the scores of what was clicked before. A user without a training part is an unknown one. Ties count against the
-/// model; coverage only of the test. `poll(share)` is called as work gets done, from any thread.
-/// 对每个问题所求的物品排名：保留重复时在全部物品中，否则在用户此前未看过的物品中。没有训练部分的用户视为未知用户；同分按不利于模型计。
+/// the user has not seen before it; `shifts` are added to the scores of what was clicked before. A user
+/// without a training part is an unknown one. Ties count against the model; coverage only of the test.
+/// `poll(share)` is called as work gets done, from any thread.
+/// 对每个问题所求的物品排名：保留重复时在全部物品中，否则在用户此前未看过的物品中。
+/// 没有训练部分的用户视为未知用户；同分按不利于模型计。
 Ranking rank_held_out(const Dataset& data, const std::vector<Question>& questions, HeldOut which,
                       const Weights& weights, const Shifts& shifts, Workers& workers,
                       const std::function<void(double)>& poll);

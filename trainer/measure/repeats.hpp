@@ -13,7 +13,8 @@ namespace seqrec::trainer {
 
 /// For each age (core/ages.hpp) what is added to the score of an item that was clicked so long ago, empty for
 /// nothing. A query can't tell an item from those like it, and whether people take the very same again, and
-/// how soon, differs from data to data. 对每种新旧程度，加到曾被点击的物品得分上的值；空则不加。
+/// how soon, differs from data to data.
+/// 对每种新旧程度，加到曾被点击的物品得分上的值；空则不加。
 using Shifts = std::vector<float>;
 
 /// The shifts with which the items that are asked for rank best (NDCG@10); none where repeats are reduced.

@@ -6,12 +6,14 @@
 
 namespace seqrec::trainer {
 
-/// Keeps the ten highest scores offered, of equal ones the first. 保留得分最高的十个；同分时先到者优先。
+/// Keeps the ten highest scores offered, of equal ones the first.
+/// 保留得分最高的十个；同分时先到者优先。
 class TenBest {
   public:
     static constexpr std::int64_t kTop = 10;
 
-    /// Whether a score would be kept. 该得分是否会被保留。
+    /// Whether a score would be kept.
+    /// 该得分是否会被保留。
     bool wants(float score) const { return found_ < kTop || score > scores_[kTop - 1]; }
 
     void add(float score, std::int64_t item) {
@@ -24,7 +26,8 @@ class TenBest {
         scores_[at] = score;
         items_[at] = item;
     }
-    /// Best first. 从高到低。
+    /// Best first.
+    /// 从高到低。
     std::span<const std::int64_t> items() const { return {items_, static_cast<std::size_t>(found_)}; }
 
   private:

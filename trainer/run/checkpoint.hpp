@@ -16,8 +16,8 @@ namespace seqrec::trainer {
 /// 训练状态的存放位置与频率：写入至多占用五十分之一的时间。
 class Checkpoint {
   public:
-    /// An empty path keeps nothing; `job` tells whose state it is. path 为空则不保存；job
-    /// 表明状态属于哪个任务。
+    /// An empty path keeps nothing; `job` tells whose state it is.
+    /// path 为空则不保存；job 表明状态属于哪个任务。
     Checkpoint(std::string path, std::string job) : path_(std::move(path)), job_(std::move(job)) {}
 
     bool is_wanted() const { return !path_.empty(); }

@@ -9,20 +9,23 @@
 
 namespace seqrec::trainer {
 
-/// An earlier model's snapshot, its ids matched with those of a dataset. 早先模型的快照，其 id 与数据集对应。
+/// An earlier model's snapshot, its ids matched with those of a dataset.
+/// 早先模型的快照，其 id 与数据集对应。
 struct EarlierModel {
     SafetensorsFile file;
     std::vector<std::int32_t> items, users;  ///< row of each id of the dataset in the earlier model, or -1
     std::vector<double> seen_until;  ///< per user of the dataset: the latest interaction that the model knew
 
-    /// Errors: XX001, 58030. 错误：XX001、58030。
+    /// Errors: XX001, 58030.
+    /// 错误：XX001、58030。
     EarlierModel(const std::string& snapshot, const std::string& dataset);
 
     std::int64_t known_items() const;
     std::int64_t known_users() const;
 };
 
-/// Copies the rows that are known over those of `fresh`, [rows, width]. 将已知的行复制到 fresh 中。
+/// Copies the rows that are known over those of `fresh`, [rows, width].
+/// 将已知的行复制到 fresh 中。
 void take_rows(const at::Tensor& fresh, const at::Tensor& earlier, const std::vector<std::int32_t>& rows);
 
 }  // namespace seqrec::trainer

@@ -143,8 +143,8 @@ void build_on(const EarlierModel& earlier, Dataset& data, Reporter& reporter) {
                                                : " users have two new items to be evaluated on")}});
 }
 
-/// Repeats are left to the earlier model to decide where they are not asked for: the next night's data may lie
-/// on the other side of the line, and the model would be another one.
+/// Repeats are left to the earlier model to decide where they are not asked for: the next night's data may
+/// lie on the other side of the line, and the model would be another one.
 DatasetOptions dataset_options(const json& options, const json& earlier) {
     DatasetOptions chosen(options);
     if (chosen.repeats == "auto" && earlier.is_object()) chosen.repeats = earlier.value("repeats", "first");
@@ -170,7 +170,8 @@ json decided(json options) {
     return options;
 }
 
-/// How the active version ranks the same rows; a version that can't be read is no reason to lose the training.
+/// How the active version ranks the same rows; a version that can't be read is no reason to lose the
+/// training.
 json compare(const Job& job, const Dataset& data, const Weights& measured, const Shifts& shifts,
              Workers& workers, Reporter& reporter) try {
     if (job.compare.empty()) return json::object();

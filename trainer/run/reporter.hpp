@@ -23,12 +23,13 @@ class Reporter {
 
     /// Sets what the progress lines say; prints at most about five lines a second. The first call prints
     /// before it starts the thread that repeats. std::system_error when that can't be started.
-    /// 设置进度内容；每秒至多打印约五行。首次调用先打印，再启动负责重复的线程，无法启动时抛出
-    /// std::system_error。
+    /// 设置进度内容；每秒至多打印约五行。首次调用先打印，再启动负责重复的线程，
+    /// 无法启动时抛出 std::system_error。
     void progress(nlohmann::json fields);
     /// Prints one event at once.
     void event(const char* name, nlohmann::json fields);
-    /// Prints a line that is there already, and needs no memory for it. 打印现成的一行，不需要内存。
+    /// Prints a line that is there already, and needs no memory for it.
+    /// 打印现成的一行，不需要内存。
     void line(std::string_view text);
     void warning(const std::string& message) { event("warning", {{"message", message}}); }
 

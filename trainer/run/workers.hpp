@@ -14,11 +14,12 @@ namespace seqrec::trainer {
 /// Runs the same job for the parts 0 .. count-1, one thread a part (the caller's thread takes part 0). Each
 /// thread computes alone: libtorch and its BLAS are kept to one thread, because many small steps lose more to
 /// waiting at barriers than they win. An exception of a part is rethrown by run().
-/// 将同一任务的各部分分配给固定的线程（调用线程处理第 0
-/// 部分）。每个线程独立计算；任一部分的异常由 run() 重新抛出。
+/// 将同一任务的各部分分配给固定的线程（调用线程处理第 0 部分）。每个线程独立计算；
+/// 任一部分的异常由 run() 重新抛出。
 class Workers {
   public:
-    /// std::system_error when a thread can't be started. 线程无法启动时抛出 std::system_error。
+    /// std::system_error when a thread can't be started.
+    /// 线程无法启动时抛出 std::system_error。
     explicit Workers(int count);
     ~Workers();
     Workers(const Workers&) = delete;

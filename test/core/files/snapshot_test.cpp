@@ -37,7 +37,8 @@ class SnapshotTest : public ::testing::Test {
         return error_of([&] { Snapshot::open(path_); });
     }
 
-    /// Copies the snapshot to "rewritten", tensor by tensor; `change` may alter a shape, or say false to leave one out.
+    /// Copies the snapshot to "rewritten", tensor by tensor; `change` may alter a shape, or say false to
+    /// leave one out.
     void rewrite(const std::function<bool(const std::string& name, Shape& shape)>& change) {
         const SafetensorsFile file = SafetensorsFile::open(path_);
         SafetensorsWriter writer;

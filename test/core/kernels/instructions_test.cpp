@@ -22,7 +22,8 @@ TEST(Instructions, BuildOnOneAnother) {
     EXPECT_EQ(&use, &instructions());
 }
 
-/// Whether kernels need no more than is allowed; the program is started anew, which asks the environment once more.
+/// Whether kernels need no more than is allowed; the program is started anew, which asks the environment once
+/// more.
 [[noreturn]] void leave_with_what_is_run() {
     const Instructions& use = instructions();
     int newest = use.bfloat16 ? 3 : use.avx512 ? 2 : use.avx2 ? 1 : 0;

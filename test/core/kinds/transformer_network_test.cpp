@@ -109,7 +109,8 @@ struct Packed {
     }
 };
 
-/// What another process finds in a snapshot is the network that was packed into it: weights are not looked at again.
+/// What another process finds in a snapshot is the network that was packed into it: weights are not looked at
+/// again.
 TEST(Network, FoundInPackedBytesIsTheOneThatWasPacked) {
     for (const EncoderKernels* kernels : encoder_kernels()) {
         Packed packed(*kernels);

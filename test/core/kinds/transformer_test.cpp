@@ -1,4 +1,5 @@
-// The encoder on model files made here, without libtorch; test/trainer/kinds/kinds_test.cpp holds it to libtorch.
+// The encoder on model files made here, without libtorch; test/trainer/kinds/kinds_test.cpp holds it to
+// libtorch.
 #include "core/kinds/transformer.hpp"
 
 #include <cmath>

@@ -12,7 +12,8 @@
 
 namespace seqrec::testing {
 
-/// Items around a few centres, as trained ones lie, in float32 and in codes; `slot_item` says which item lies in which slot.
+/// Items around a few centres, as trained ones lie, in float32 and in codes; `slot_item` says which item lies
+/// in which slot.
 /// 围绕若干中心的物品（与训练结果相似），以 float32 与编码两种形式存放；slot_item 为每个槽中的物品。
 struct Catalogue {
     std::size_t items, dim;
@@ -49,7 +50,8 @@ struct Catalogue {
         error = encode_rows(matrix, unit, dim, {values, scale, slot_item, code_depth(dim)}, {});
     }
 
-    /// Makes lengths count: rows a thousandth to once as long as the longest, all of them multiplied by one number.
+    /// Makes lengths count: rows a thousandth to once as long as the longest, all of them multiplied by one
+    /// number.
     /// 使长度有别：各行为最长者的千分之一至一倍，且统一乘以同一个数。
     void stretch(float longest) {
         std::uniform_real_distribution<float> exponent(-3, 0);

@@ -92,9 +92,24 @@ Parameters parameters(std::initializer_list<std::pair<const char*, const char*>>
 }
 
 TEST(QueryFields, AreThoseOfTheRouteOnceEach) {
-    EXPECT_NO_THROW(expect_parameters(parameters({{"k", "1"}, {"id", "a"}, {"id", "b"}}), {"k", "id"}, {"id"}));
+    EXPECT_NO_THROW(expect_parameters(parameters({{"k", "1"}, {"id", "a"}, {"id", "b"}}), {"k"}, {"id"}));
     EXPECT_EQ(refused_field([] { expect_parameters(parameters({{"k", "1"}, {"k", "1"}}), {"k"}); }), "k");
-    EXPECT_EQ(refused_field([] { expect_parameters(parameters({{"q", "1"}}), {"k"}); }), "q");
+    EXPECT_EQ(refused_field([] { expect_parameters(parameters({{"q", "1"}}), {"k"}, {"id"}); }), "q");
+}
+
+TEST(QueryFields, MayBeListsAndNumbers) {
+    EXPECT_EQ(id_list(parameters({{"id", "a"}, {"k", "1"}, {"id", "b"}}), "id"),
+              (std::vector<std::string>{"a", "b"}));
+    EXPECT_FALSE(id_list(parameters({{"k", "1"}}), "id"));
+    EXPECT_EQ(refused_field([] { id_list(parameters({{"id", "a"}, {"id", ""}}), "id"); }), "id");
+    EXPECT_EQ(number(parameters({{"min_score", "-2.5"}}), "min_score"), -2.5);
+    EXPECT_FALSE(number(parameters({}), "min_score"));
+    for (const char* text : {"", "x", "1,5", "nan", "inf", "1e999", "0.5 "})
+        EXPECT_EQ(refused_field([&] {
+                      number(parameters({{"min_score", text}}), "min_score");
+                  }),
+                  "min_score")
+            << text;
 }
 
 TEST(QueryFields, AreNumbersAndIds) {

@@ -46,7 +46,8 @@ TEST(Arrays, DecodeNoMoreThanThereIs) {
     EXPECT_EQ(decode_reals(encode_array(Strings{"wrong size"})), (std::vector<float>{0}));
 }
 
-/// Dimensions, no NULL, type text, two elements from 1 on, then each with its length: as array_send writes it.
+/// Dimensions, no NULL, type text, two elements from 1 on, then each with its length: as array_send writes
+/// it.
 TEST(Arrays, AreThoseOfPostgres) {
     const std::string wanted(
         "\0\0\0\1"
@@ -68,6 +69,14 @@ TEST(Arrays, AreThoseOfPostgres) {
         "\xff\xff\xff\xff",
         32);
     EXPECT_EQ(encode_array(Numbers{-2, std::nullopt}), number);
+}
+
+TEST(Parameters, AreNullWithoutAValue) {
+    EXPECT_EQ(array_parameter(std::nullopt), (Parameter{std::nullopt, true}));
+    EXPECT_EQ(array_parameter(Strings{}), (Parameter{encode_array(Strings{}), true}));  // empty is not NULL
+    EXPECT_EQ(number_parameter(std::nullopt), Parameter{});
+    EXPECT_EQ(number_parameter(-0.1), Parameter{"-0.1"});
+    EXPECT_EQ(number_parameter(1e300), Parameter{"1e+300"});
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ inline ListIndex group(const at::Tensor& items, std::int64_t lists, std::uint64_
     return group_items(items, lists, Random(seed), workers, [](double share) { EXPECT_LE(share, 1); });
 }
 
-/// Items of each list. 每个列表的物品数。
+/// Items of each list.
+/// 每个列表的物品数。
 inline std::vector<std::int64_t> sizes(const ListIndex& index) {
     std::vector<std::int64_t> count(static_cast<std::size_t>(index.lists()));
     for (const std::int32_t list : index.list) ++count[static_cast<std::size_t>(list)];

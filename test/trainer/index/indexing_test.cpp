@@ -59,8 +59,8 @@ FewWeights biased_weights() {
     return {items, users};
 }
 
-/// The share of the exact ten best of every other user that lie in the lists nearest to the query: what a search does, which
-/// knows the centroids as the model file has them.
+/// The share of the exact ten best of every other user that lie in the lists nearest to the query: what a
+/// search does, which knows the centroids as the model file has them.
 double recall_of(const ModelIndex& index, const Tensor& items, const Tensor& queries) {
     double found = 0, wanted = 0;
     for (std::int64_t q = 1; q < queries.size(0); q += 2) {

@@ -1,4 +1,5 @@
-// Every table of kernels that this CPU runs against plain loops in double precision, at sizes that fill no vector.
+// Every table of kernels that this CPU runs against plain loops in double precision, at sizes that fill no
+// vector.
 #include "kernels/step_kernels.hpp"
 
 #include <gtest/gtest.h>
@@ -282,7 +283,8 @@ TEST_P(StepKernels, DropoutKeepsTheMean) {
     }
 }
 
-/// A checkpoint may go on on another machine: masks are those of the seed and the place, not of the instructions.
+/// A checkpoint may go on on another machine: masks are those of the seed and the place, not of the
+/// instructions.
 TEST_P(StepKernels, DropsWhatThePortableOnesDrop) {
     Floats ours(1001, 1.0f), theirs(1001, 1.0f);
     k().dropout(ours.data(), ours.data(), 1001, {99, 0.4f});

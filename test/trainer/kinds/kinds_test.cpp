@@ -1,4 +1,5 @@
-// What every kind of model must be, whichever there are: the same in the trainer and in core/, and served right.
+// What every kind of model must be, whichever there are: the same in the trainer and in core/, and served
+// right.
 #include <gtest/gtest.h>
 
 #include <algorithm>

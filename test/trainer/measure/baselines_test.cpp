@@ -23,7 +23,8 @@ TEST(Baselines, RankAllItemsWhereRepeatsAreKept) {
     const BaselineRanks ranks = rank_baselines(data, data.questions(HeldOut::Test));
     // Asked: 0 after {0 1 0 2 1}, 1 after {1 1 2 4}, 3 after {3 1 3}.
     EXPECT_EQ(ranks.popularity, (Ranks{1, 0, 3}));
-    // After 1: 1, 0 and 2 once each, by popularity. After 4: nothing, so popularity. After 3: 1, then 0, 2, 3.
+    // After 1: 1, 0 and 2 once each, by popularity. After 4: nothing, so popularity. After 3: 1, then 0, 2,
+    // 3.
     EXPECT_EQ(ranks.markov, (Ranks{1, 0, 3}));
     // Own: 1 (twice, later), 0 (twice), 2; 1 (twice), 4, 2; 3 (twice), 1.
     EXPECT_EQ(ranks.personal, (Ranks{1, 0, 0}));

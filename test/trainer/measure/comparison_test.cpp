@@ -37,7 +37,9 @@ class Comparing : public ::testing::Test {
     EarlierModel active(double seen_until) {
         const testing::Names names{{"a", "b", "c", "d", "e", "f"}, {"u", "v", "w", "x"}};
         testing::write_dataset(folder_ / "dataset", kSequences, 6, "", names);
-        EXPECT_EQ(testing::run_job(folder_, {}, false, "category_popularity", SEQREC_TRAINER_FIXTURE).status,
+        EXPECT_EQ(testing::run_job(folder_, nlohmann::json::object(), false, "category_popularity",
+                                   SEQREC_TRAINER_FIXTURE)
+                      .status,
                   0);
         testing::write_snapshot(SafetensorsFile::open(folder_ / "model"), names, folder_ / "snapshot");
         EarlierModel earlier(folder_ / "snapshot", folder_ / "dataset");
@@ -62,8 +64,9 @@ TEST_F(Comparing, NothingNewIsNotCompared) {
 TEST_F(Comparing, PairsOfRows) {
     EarlierModel earlier = active(-1e9);
     std::fill(earlier.items.begin() + 3, earlier.items.end(), -1);  // items 3, 4, 5 are new since
-    // Asked for 2, 3, 3, 3 with the seen hidden: ours has them first, first, first, first; theirs has 2 first of
-    // four and 3 behind all that it knows: of 2 3 4 5, of 1 3 4 5 and of 2 3 4 5, ties counting against it.
+    // Asked for 2, 3, 3, 3 with the seen hidden: ours has them first, first, first, first; theirs has 2 first
+    // of four and 3 behind all that it knows: of 2 3 4 5, of 1 3 4 5 and of 2 3 4 5, ties counting against
+    // it.
     const auto found = compare(earlier, {1, 1, 4, 5, 0, 0});
     EXPECT_EQ(found["compared_rows"], 4);
     const double last = 1 / std::log2(3 + 2.0);  // rank 3 of 0

@@ -13,7 +13,8 @@ using Ranks = std::vector<std::int64_t>;
 
 constexpr std::int64_t kItems = 6;
 
-/// The latest item scores 1, the one after it 0.5, the others by index from 0.05 down; a known user adds 0.2 to item 5.
+/// The latest item scores 1, the one after it 0.5, the others by index from 0.05 down; a known user adds 0.2
+/// to item 5.
 class Pointer : public Weights {
   public:
     at::Tensor item_rows() const override { return at::eye(kItems); }

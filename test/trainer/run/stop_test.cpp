@@ -62,7 +62,8 @@ TEST_F(StopDeathTest, WhoWasAskedTooLateEndsAfterwards) {
         ::testing::ExitedWithCode(128 + SIGTERM), "");
 }
 
-/// Told to stop before the first tensor is written: how many files are then left, as an exit status of 17 and more.
+/// Told to stop before the first tensor is written: how many files are then left, as an exit status of 17 and
+/// more.
 [[noreturn]] void stop_while_writing() {
     stop_on_signals();
     std::size_t left = 99;

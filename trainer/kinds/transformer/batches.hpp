@@ -13,14 +13,12 @@ namespace seqrec::trainer {
 
 /// Sequences laid end to end. Sequence s is items[offsets[s] .. offsets[s+1]); labels[t] is the item that
 /// follows items[t] (empty when nothing is trained); `users` holds a user for each sequence, -1 for none.
-/// 首尾相接的序列，没有任何填充。labels[t] 是 items[t] 之后的物品；users
-/// 为每个序列的用户，-1 表示无。
+/// 首尾相接的序列，没有任何填充。labels[t] 是 items[t] 之后的物品；users 为每个序列的用户，-1 表示无。
 struct Packed {
     std::vector<std::int32_t> items, labels, users;
     std::vector<std::int64_t> offsets{0};
-    std::vector<std::int32_t>
-        trained;             // positions that have a label, when not all have: labels go with these
-    std::uint32_t seed = 0;  // of this batch's dropout masks
+    std::vector<std::int32_t> trained;  // positions that have a label, when not all have: labels go with them
+    std::uint32_t seed = 0;             // of this batch's dropout masks
 
     std::int64_t tokens() const { return static_cast<std::int64_t>(items.size()); }
     std::int64_t sequences() const { return static_cast<std::int64_t>(users.size()); }
@@ -38,8 +36,7 @@ struct Window {
 
 /// Cuts every training history into windows of at most max_len inputs that cover each label once. The first
 /// cut of a long history is drawn anew each epoch, so that a label is seen with contexts of many lengths.
-/// 将每个训练历史切成至多 max_len
-/// 的窗口，每个标签恰好覆盖一次；长历史的首个切点每轮随机。
+/// 将每个训练历史切成至多 max_len 的窗口，每个标签恰好覆盖一次；长历史的首个切点每轮随机。
 std::vector<Window> cut_windows(const Dataset& data, Part part, std::int64_t max_len, Random& random);
 
 /// Groups shuffled windows into steps of about batch_tokens inputs: the end index of each step.

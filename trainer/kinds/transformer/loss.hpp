@@ -10,12 +10,12 @@ namespace seqrec::trainer {
 /// `scale`, known beforehand. `weights` is empty (all 1) for all items; for a sample it holds 1 /
 /// (probability that the item is in the sample), which makes the sum an unbiased estimate of the sum over all
 /// items (the "logQ" correction; Bengio and Senecal 2008). The label itself always counts 1. Both gradients
-/// are computed in the forward pass, block of positions by block, so that the [T,
-/// I] logits never exist. `bfloat16` (only where kernels::table().bfloat16 is there) rounds the factors of
-/// the products; sums, exponentials and the labels' own terms stay float32. 带缩放余弦的 softmax
-/// 交叉熵之和乘以 factor；hidden 与 items 的行须为单位长度。weights 为空表示全部物品，
-/// 采样时为入样概率的倒数（logQ 校正），标签自身恒计
-/// 1。两者的梯度在前向中按位置分块算出，不生成完整的 [T, I] 矩阵。
+/// are computed in the forward pass, block of positions by block, so that the [T, I] logits never exist.
+/// `bfloat16` (only where kernels::table().bfloat16 is there) rounds the factors of the products; sums,
+/// exponentials and the labels' own terms stay float32.
+/// 带缩放余弦的 softmax 交叉熵之和乘以 factor；hidden 与 items 的行须为单位长度。weights 为空表示全部物品，
+/// 采样时为入样概率的倒数（logQ 校正），标签自身恒计 1。两者的梯度在前向中按位置分块算出，
+/// 不生成完整的 [T, I] 矩阵。
 at::Tensor softmax_loss(const at::Tensor& hidden, const at::Tensor& items,
                         const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
                         double scale, double factor, bool bfloat16 = false);

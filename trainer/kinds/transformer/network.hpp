@@ -11,8 +11,8 @@
 
 namespace seqrec::trainer {
 
-/// The dense weights; users' vectors live in a RowTable. Copies share the
-/// tensors. 稠密权重（用户向量另存于 RowTable）。复制对象共享张量。
+/// The dense weights; users' vectors live in a RowTable. Copies share the tensors.
+/// 稠密权重（用户向量另存于 RowTable）。复制对象共享张量。
 struct Transformer {
     struct Block {
         at::Tensor norm1_weight, norm1_bias, qkv_weight, qkv_bias, relative, out_weight, out_bias;
@@ -32,8 +32,8 @@ struct Transformer {
     /// The same tensors as a list; the item matrix is the first.
     std::vector<at::Tensor> tensors();
 
-    /// Hidden states of all tokens, [T, dim]. `dropout.rate` is 0 outside
-    /// training. 所有位置的隐藏状态 [T, dim]。
+    /// Hidden states of all tokens, [T, dim]. `dropout.rate` is 0 outside training.
+    /// 所有位置的隐藏状态 [T, dim]。
     at::Tensor forward(const Batch& batch, Pass pass) const;
 };
 

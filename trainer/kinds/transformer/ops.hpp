@@ -19,15 +19,16 @@ struct Pass {
     kernels::Mask mask(std::uint32_t layer) const { return {seed + layer * 0x9E3779B9u, rate}; }
 };
 
-/// mask(items[item_t] * scale + positions[place of t in its sequence]), [T,
-/// dim]. 物品嵌入乘以 scale 再加位置嵌入，并施加 dropout。
+/// mask(items[item_t] * scale + positions[place of t in its sequence]), [T, dim].
+/// 物品嵌入乘以 scale 再加位置嵌入，并施加 dropout。
 at::Tensor embed(const at::Tensor& items, const at::Tensor& positions, const Batch& batch, float scale,
                  kernels::Mask mask);
 
 /// x w^T, [T, out] for x [T, in], w [out, in]; `bfloat16` as in softmax_loss.
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, bool bfloat16 = false);
 
-/// Layer normalisation over the last dimension. 对最后一维做层归一化。
+/// Layer normalisation over the last dimension.
+/// 对最后一维做层归一化。
 at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
 /// mask(gelu(x + bias)); x is overwritten.
@@ -37,9 +38,8 @@ at::Tensor bias_gelu(const at::Tensor& x, const at::Tensor& bias, kernels::Mask 
 at::Tensor join(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& residual, kernels::Mask mask);
 
 /// Causal attention inside each sequence. `qkv` [T, 3 dim] without its bias [3 dim]; `relative` [heads,
-/// max_len]: what is added to the score of a key that
-/// many places back. Returns [T, dim]. 每个序列内部的因果注意力；relative
-/// 为按距离相加的可学习偏置。
+/// max_len]: what is added to the score of a key that many places back. Returns [T, dim].
+/// 每个序列内部的因果注意力；relative 为按距离相加的可学习偏置。
 at::Tensor attention(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& relative,
                      const Batch& batch, kernels::Mask mask);
 
@@ -47,7 +47,8 @@ at::Tensor attention(const at::Tensor& qkv, const at::Tensor& bias, const at::Te
 at::Tensor add_rows(const at::Tensor& hidden, const at::Tensor& rows, const Batch& batch,
                     const std::vector<std::int32_t>& row_of_sequence);
 
-/// Rows divided by their length. 每行除以其长度。
+/// Rows divided by their length.
+/// 每行除以其长度。
 at::Tensor unit_rows(const at::Tensor& x);
 
 }  // namespace seqrec::trainer

@@ -13,7 +13,8 @@
 
 namespace seqrec::trainer {
 
-/// The numbers of one step. 单步优化所用的数值。
+/// The numbers of one step.
+/// 单步优化所用的数值。
 class Schedule {
   public:
     explicit Schedule(const Settings& settings) : settings_(settings) {}
@@ -28,8 +29,8 @@ class Schedule {
     std::int64_t step_ = 0;
 };
 
-/// AdamW (Loshchilov and Hutter 2019) of dense tensors, with an exponential
-/// moving average of the weights. 稠密张量的 AdamW，并维护权重的指数滑动平均。
+/// AdamW (Loshchilov and Hutter 2019) of dense tensors, with an exponential moving average of the weights.
+/// 稠密张量的 AdamW，并维护权重的指数滑动平均。
 class DenseOptimizer {
   public:
     /// An undefined tensor is left alone, and so are its gradients.
@@ -57,8 +58,8 @@ class DenseOptimizer {
     std::vector<Piece> pieces_;
 };
 
-/// Rows of a table in ascending order without repetition, and the gradient of
-/// each. 表中若干行（升序且不重复）及其梯度。
+/// Rows of a table in ascending order without repetition, and the gradient of each.
+/// 表中若干行（升序且不重复）及其梯度。
 struct RowGradient {
     std::vector<std::int32_t> rows;
     at::Tensor values;  // [rows, dim]

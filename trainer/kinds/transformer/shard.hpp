@@ -8,8 +8,7 @@ namespace seqrec::trainer {
 
 /// What all shards of a training share. `sampled` > 0: that many items drawn at random stand, with the labels
 /// of the shard, for the whole catalogue.
-/// 一次训练中各分片共享的内容。sampled > 0
-/// 时，以随机抽取的物品与本分片标签代替整个目录。
+/// 一次训练中各分片共享的内容。sampled > 0 时，以随机抽取的物品与本分片标签代替整个目录。
 struct ShardInput {
     const Transformer& model;
     const RowTable& users;
@@ -21,8 +20,8 @@ struct ShardInput {
 struct ShardOutput {
     double loss = 0;
     std::vector<at::Tensor> dense;  // gradients in the order of Transformer::for_each
-    RowGradient items,
-        users;  // `items` only when sampled; dense[0] is undefined then
+    RowGradient users;
+    RowGradient items;  // only when sampled; dense[0] is undefined then
 };
 
 /// The gradients of one shard; each label counts `label_weight`.

@@ -37,7 +37,8 @@ struct Standing {
                                    random, finished)
 };
 
-/// Which of several trainings one is, for what it reports. 多次训练中的第几次，用于进度报告。
+/// Which of several trainings one is, for what it reports.
+/// 多次训练中的第几次，用于进度报告。
 struct Turn {
     std::int64_t number = 0, of = 1;
     std::int64_t epochs_before = 0;
@@ -45,12 +46,13 @@ struct Turn {
 };
 
 /// Trains on every user's training part, keeps the weights that ranked the validation items best, and stops
-/// when they no longer improve. 以每个用户的训练部分训练，保留在验证物品上排名最好的权重，不再提高时停止。
+/// when they no longer improve.
+/// 以每个用户的训练部分训练，保留在验证物品上排名最好的权重，不再提高时停止。
 class Training {
   public:
     /// `start`: the weights to begin with. `checkpoint`: where to go on from when it holds something, and
-    /// what is kept up to date. start 为初始权重；checkpoint 若有内容则从中继续，并持续更新。
-    /// max_seconds of `settings` counts from the beginning of the first turn.
+    /// what is kept up to date. max_seconds of `settings` counts from the beginning of the first turn.
+    /// start 为初始权重；checkpoint 若有内容则从中继续，并持续更新。
     Training(const Dataset& data, const Settings& settings, Member start, Random random, Turn turn,
              Workers& workers, Reporter& reporter, Checkpoint& checkpoint);
 

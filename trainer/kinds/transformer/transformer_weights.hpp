@@ -9,7 +9,8 @@
 
 namespace seqrec::trainer {
 
-/// One network and its users' vectors, [U, dim]. 一个网络及其用户向量 [U, dim]。
+/// One network and its users' vectors, [U, dim].
+/// 一个网络及其用户向量 [U, dim]。
 struct Member {
     Transformer network;
     at::Tensor users;
@@ -19,11 +20,13 @@ struct Member {
 /// 取余弦平均的多个网络；每个网络占行与查询的一段列。
 using Members = std::vector<Member>;
 
-/// Rows are of unit length in each member's slice; queries are of unit length. 行在每个成员的切片内为单位长度；查询为单位长度。
+/// Rows are of unit length in each member's slice; queries are of unit length.
+/// 行在每个成员的切片内为单位长度；查询为单位长度。
 class TransformerWeights final : public Weights {
   public:
     explicit TransformerWeights(Members members) : members_(std::move(members)) {}
-    /// Of a model or snapshot file; Error XX001 when it lacks a tensor. 读取自模型或快照文件；缺失张量则抛出 Error XX001。
+    /// Of a model or snapshot file; Error XX001 when it lacks a tensor.
+    /// 读取自模型或快照文件；缺失张量则抛出 Error XX001。
     explicit TransformerWeights(const SafetensorsFile& file);
 
     const Members& members() const { return members_; }

@@ -110,7 +110,8 @@ TEST(Attention, SharesOfOneThatAreDroppedAreMissing) {
     EXPECT_TRUE(at::equal(dropped, in.run(batch, {5, 0.3f})));
 }
 
-/// Attention is linear in its values, so that with a mask the gradient along the values must give the result back.
+/// Attention is linear in its values, so that with a mask the gradient along the values must give the result
+/// back.
 TEST(Attention, MasksAreTheSameForwardAndBackward) {
     const Batch batch = batch_of({40, 90});
     Inputs in(batch);

@@ -158,7 +158,8 @@ TEST(Loss, IsThePlainFormulaWithBothGradients) {
         }
 }
 
-/// Bengio and Senecal: with weights of 1 / probability the sum over a sample has the sum over all items as its mean.
+/// Bengio and Senecal: with weights of 1 / probability the sum over a sample has the sum over all items as
+/// its mean.
 TEST(Loss, OfASampleEstimatesTheSumWithoutBias) {
     constexpr std::int64_t kItems = 30;
     const Tensor hidden = unit_rows(leaf({1, 8}, 1).detach()),

@@ -147,8 +147,8 @@ RowGradient some_rows(int t) {
     return gradient;
 }
 
-/// What a row missed is decay, fading moments and the average's approach. A weight's own drift along its old moments is left out
-/// on purpose: it is what rows that are touched by every step have and others must not.
+/// What a row missed is decay, fading moments and the average's approach. A weight's own drift along its old
+/// moments is left out on purpose: it is what rows that are touched by every step have and others must not.
 TEST(RowTable, ARowOfEveryStepIsAsInTheDenseOptimizer) {
     const Settings used = settings(0.02, 0.1);
     Schedule schedule(used);

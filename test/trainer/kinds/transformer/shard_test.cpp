@@ -125,8 +125,8 @@ TEST(Shard, ASampleTouchesItsCandidatesAndInputsAlone) {
     EXPECT_GT(drawn.size(), 10U);
 }
 
-/// The mean over samples of the sum that the loss is made of is the sum over all items: 1 / probability corrects for what a
-/// sample leaves out. The label counts once, however often it would be drawn.
+/// The mean over samples of the sum that the loss is made of is the sum over all items: 1 / probability
+/// corrects for what a sample leaves out. The label counts once, however often it would be drawn.
 TEST(Shard, ASampleEstimatesTheWholeSoftmax) {
     Fixture fixture(1);
     for (const std::int32_t label : {1, 8}) {
