@@ -17,6 +17,8 @@
 namespace seqrec {
 
 inline constexpr std::string_view kSnapshotFormat = "seqrec-snapshot/2";
+/// What an earlier version of seqrec wrote: no damage, but built again. 早先版本所写：并非损坏，但须重建。
+inline constexpr std::string_view kEarlierSnapshotFormat = "seqrec-snapshot/1";
 
 /// One model version, mapped read-only: every process that opens it shares its pages. Beside the tensors of
 /// the model file it holds `item.scale` (F32 [I], what scores are multiplied with), the id indexes
