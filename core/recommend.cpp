@@ -67,11 +67,8 @@ std::vector<float> scan_vector(const Snapshot& snapshot, std::vector<float> vect
     return vector;
 }
 
-/// From a product to a score. A cosine is at most 1, whatever rounding and a shift do.
-float finished(const Snapshot& snapshot, float product, float offset, float shift = 0) {
-    return snapshot.form().link == Link::Cosine ? std::clamp(product + shift, -1.0f, 1.0f)
-                                                : product + offset + shift;
-}
+/// From a product to a score.
+float finished(float product, float offset, float shift = 0) { return product + offset + shift; }
 
 /// A part of a whole in [0, 1], whatever the two are.
 float share(double part, double whole) {
@@ -104,7 +101,7 @@ float scanned_score(const Snapshot& snapshot, const QueryView& query, std::int32
     snapshot.rows().score(std::span(&item, 1), query.vector, std::span(&product, 1));
     const auto shift = std::ranges::lower_bound(query.shifts, item, {}, &Shift::item);
     const bool shifted = shift != query.shifts.end() && shift->item == item;
-    return finished(snapshot, product, query.offset, shifted ? shift->by : 0);
+    return finished(product, query.offset, shifted ? shift->by : 0);
 }
 
 /// What the clicks' own items gain or lose; clicks are oldest first.
@@ -290,8 +287,7 @@ std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepar
                                                       : std::move(searches[i]).best(snapshot_.rows(), poll_));
     }
     for (std::size_t i = 0; i < askers.size(); ++i)
-        for (ScoredItem& item : results[i])
-            item.score = finished(snapshot_, item.score, askers[i]->query.offset);
+        for (ScoredItem& item : results[i]) item.score = finished(item.score, askers[i]->query.offset);
     for (std::size_t i = 0; i < askers.size(); ++i)
         if (!askers[i]->shifted.empty()) add_shifted(*askers[i], results[i]);
     return results;
@@ -319,7 +315,6 @@ std::vector<ScoredItem> Recommender::nearest_directions(const Prepared& asker) c
     auto found = short_list() ? top_k_of(candidates_, rows, asker.query.vector, asker.filter,
                                          wanted(asker.query), poll_)
                               : top_k(rows, asker.query.vector, asker.filter, wanted(asker.query), poll_);
-    for (ScoredItem& item : found) item.score = std::clamp(item.score, -1.0f, 1.0f);
     return found;
 }
 

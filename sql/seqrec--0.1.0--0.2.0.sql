@@ -37,6 +37,13 @@ FROM (VALUES ('train', '@extschema@.seqrec_train(regclass, text, text, name, nam
     LEFT JOIN (aclexplode(p.proacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee) ON a.grantee <> p.proowner AND (a.grantee = 0 OR r.rolname IS NOT NULL)
 GROUP BY f.name;
 
+SELECT set_config('seqrec_update.view_' || v.name, coalesce(string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END, ', '), ''), true)
+FROM (VALUES ('jobs', '@extschema@.seqrec_jobs'), ('job_log', '@extschema@.seqrec_job_log'), ('models', '@extschema@.seqrec_models')) v(name, relation)
+    JOIN pg_class c ON c.oid = v.relation::regclass
+    LEFT JOIN (aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee)
+        ON a.privilege_type = 'SELECT' AND a.grantee <> c.relowner AND (a.grantee = 0 OR r.rolname IS NOT NULL)
+GROUP BY v.name;
+
 -- What is made anew below.
 DROP VIEW @extschema@.seqrec_jobs, @extschema@.seqrec_job_log, @extschema@.seqrec_models;
 DROP FUNCTION seqrec.current_state(seqrec.jobs), seqrec.worker_pid(bigint), seqrec.visible_to_me(name),
@@ -375,12 +382,12 @@ COMMENT ON FUNCTION @extschema@.seqrec_explain IS
 CREATE FUNCTION @extschema@.seqrec_user_embedding(user_id seqrec.id, clicks seqrec.id[] DEFAULT NULL, model text DEFAULT 'default') RETURNS real[]
 LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_user_embedding IS
-'the unit vector that items are scored with for a user and clicks, those as in seqrec_recommend; zeros when neither is known';
+'the vector that items are scored with for a user and clicks, those as in seqrec_recommend';
 
 CREATE FUNCTION @extschema@.seqrec_item_embedding(item_id seqrec.id, model text DEFAULT 'default') RETURNS real[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_item_embedding IS
-'an item''s unit vector; NULL when the model does not know it';
+'an item''s vector; NULL when the model does not know it';
 
 CREATE FUNCTION @extschema@.seqrec_unknown_items(item_ids seqrec.id[], model text DEFAULT 'default') RETURNS text[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME';
@@ -672,7 +679,6 @@ REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_pin, @extsch
     @extschema@.seqrec_similar_items, @extschema@.seqrec_score, @extschema@.seqrec_score_item, @extschema@.seqrec_explain,
     @extschema@.seqrec_user_embedding, @extschema@.seqrec_item_embedding, @extschema@.seqrec_unknown_items, seqrec.answers,
     seqrec.sees_all_jobs, seqrec.refuse_restricted FROM PUBLIC;
-GRANT SELECT ON @extschema@.seqrec_jobs, @extschema@.seqrec_job_log, @extschema@.seqrec_models TO PUBLIC;
 DO $$
 DECLARE
     name text;
@@ -683,6 +689,12 @@ BEGIN
         grantees := current_setting('seqrec_update.' || name);
         IF grantees <> '' THEN
             EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', CASE name WHEN 'answers' THEN 'seqrec.answers' ELSE '@extschema@.seqrec_' || name END, grantees);
+        END IF;
+    END LOOP;
+    FOREACH name IN ARRAY '{jobs,job_log,models}'::text[] LOOP
+        grantees := current_setting('seqrec_update.view_' || name);
+        IF grantees <> '' THEN
+            EXECUTE format('GRANT SELECT ON @extschema@.seqrec_%s TO %s', name, grantees);
         END IF;
     END LOOP;
 END $$;

@@ -425,12 +425,12 @@ COMMENT ON FUNCTION @extschema@.seqrec_explain IS
 CREATE FUNCTION @extschema@.seqrec_user_embedding(user_id seqrec.id, clicks seqrec.id[] DEFAULT NULL, model text DEFAULT 'default') RETURNS real[]
 LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_user_embedding IS
-'the unit vector that items are scored with for a user and clicks, those as in seqrec_recommend; zeros when neither is known';
+'the vector that items are scored with for a user and clicks, those as in seqrec_recommend';
 
 CREATE FUNCTION @extschema@.seqrec_item_embedding(item_id seqrec.id, model text DEFAULT 'default') RETURNS real[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_item_embedding IS
-'an item''s unit vector; NULL when the model does not know it';
+'an item''s vector; NULL when the model does not know it';
 
 CREATE FUNCTION @extschema@.seqrec_unknown_items(item_ids seqrec.id[], model text DEFAULT 'default') RETURNS text[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME';

@@ -121,15 +121,17 @@ NewFile::NewFile(const std::string& path, std::size_t size)
     if (descriptor_ < 0) fail("could not create file", temporary_, errno);
     const int code = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(size_));
     if (code != 0) {
+        const std::string name = temporary_;
         abandon();
-        fail("could not reserve space for file", temporary_, code);
+        fail("could not reserve space for file", name, code);
     }
     address_ = map(descriptor_, size_, PROT_READ | PROT_WRITE);
     if (address_ == MAP_FAILED) {
         const int reason = errno;
         address_ = nullptr;
+        const std::string name = temporary_;
         abandon();
-        fail("could not map file", temporary_, reason);
+        fail("could not map file", name, reason);
     }
 }
 

@@ -61,7 +61,7 @@ class TryIt {
         this.excluded = items(t('try.exclude'), null, t('try.exclude.empty'), false);
         this.candidates = items(t('try.candidates'), null, t('try.candidates.empty'), false);
         this.k = h('input', {type: 'number', min: '1', max: '100', step: '1', value: String(DEFAULT_K), required: true, inputmode: 'numeric', onchange: changed});
-        this.minScore = h('input', {type: 'number', min: '-1', max: '1', step: 'any', inputmode: 'decimal', onchange: changed});
+        this.minScore = h('input', {type: 'number', step: 'any', inputmode: 'decimal', onchange: changed});
         this.seen = h('select', {onchange: changed},
             h('option', {value: ''}, t('try.seen.trained')), h('option', {value: 'true'}, t('try.seen.out')), h('option', {value: 'false'}, t('try.seen.in')));
         const button = h('button', {type: 'submit', class: 'primary wide-button'}, t('try.submit'));
@@ -70,7 +70,7 @@ class TryIt {
             h('div', {class: 'field'}, h('label', {for: this.user.input.id}, t('try.user')), this.user.element, h('span', {class: 'hint'}, t('try.user.hint'))),
             this.clicks.element,
             h('div', {class: 'inline-fields'}, field(t('try.k'), this.k), field(t('try.seen'), this.seen)),
-            h('details', {}, h('summary', {}, t('try.filters')), field(t('try.min_score'), this.minScore, t('try.min_score.hint')), this.excluded.element, this.candidates.element),
+            h('details', {}, h('summary', {}, t('try.filters')), field(t('try.min_score'), this.minScore), this.excluded.element, this.candidates.element),
             button);
     }
 

@@ -62,7 +62,10 @@ Comparison read_measured(std::int64_t model_id, const ActiveVersion& active) {
 }
 
 Activation decide_better(const ActiveVersion& active, const Comparison& found) {
-    if (!found.made) return {true, "the version was activated without being compared with the active one"};
+    if (!found.made)
+        return {false,
+                psprintf("the version was not activated: it could not be compared with version " INT64_FORMAT,
+                         active.model_id)};
     if (strcmp(found.with, active.version) != 0)
         return {false, psprintf("the version was not activated: version " INT64_FORMAT
                                 " has been activated since the training began",
@@ -83,8 +86,8 @@ Activation decide(const char* wanted, const ActiveVersion& active, std::int64_t 
                                 active.model_id)};
     if (strcmp(wanted, "better") != 0) return {true, nullptr};
     if (!active.exists) return {true, "the version was activated: there was none to compare it with"};
-    const Comparison found = read_comparison(model_id);
-    return decide_better(active, found.made ? found : read_measured(model_id, active));
+    const Comparison measured = read_measured(model_id, active);
+    return decide_better(active, measured.made ? measured : read_comparison(model_id));
 }
 
 const char* wanted_activation(const Job& job) {

@@ -247,8 +247,7 @@ bool tells_of_memory(const char* tail) {
              errmsg("the trainer was terminated by signal %d: %s", number, pg_strsignal(number)),
              tail ? errdetail("It said: %s", tail) : 0,
              killed ? errhint("The system, or what seqrec.trainer_memory allows, may have run out. Smaller "
-                              "dim, batch_tokens or "
-                              "max_len need less.")
+                              "values of the options that make the model large need less.")
                     : errhint("Nothing but this job is affected. Please report it with the server's log.")));
     pg_unreachable();
 }

@@ -109,12 +109,10 @@ std::span<const float> real_view(Datum value) { return array_view<float>(value, 
 void declare_weight(TupleTableSlot* slot, void* state) {
     const std::string_view name = text_view(slot->tts_values[0]);
     const std::string_view dtype = text_view(slot->tts_values[1]);
-    ArrayType* shape = DatumGetArrayTypeP(slot->tts_values[2]);
-    const auto* lengths = reinterpret_cast<const std::int64_t*>(ARR_DATA_PTR(shape));
-    const int count = ArrayGetNItems(ARR_NDIM(shape), ARR_DIMS(shape));
+    const auto shape = array_view<std::int64_t>(slot->tts_values[2], INT8OID);
     guarded([&] {
         static_cast<SnapshotWriter*>(state)->weight(std::string(name), parse_dtype(dtype),
-                                                    Shape(lengths, lengths + count));
+                                                    Shape(shape.begin(), shape.end()));
     });
 }
 

@@ -3,6 +3,7 @@
 #include "pg/catalog.hpp"
 
 extern "C" {
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -37,6 +38,15 @@ bool may_use(Oid type) {
 #else
     return pg_type_aclcheck(type, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
 #endif
+}
+
+/// A type that goes with its session would be in a dump, and not where that is restored.
+bool is_temporary(Oid type) {
+    const HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    if (!HeapTupleIsValid(tuple)) return true;
+    const Oid space = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typnamespace;
+    ReleaseSysCache(tuple);
+    return isAnyTempNamespace(space);
 }
 
 /// Who makes the cast of a type first makes it for all; nobody waits for the end of another's transaction.
@@ -86,7 +96,9 @@ void try_create_cast(Oid type, Oid to) {
 
 void ensure_id_cast(Oid column_type) {
     const Oid type = getBaseType(column_type), to = id_type();
-    if (type == to || has_cast(type, to) || get_typtype(type) == TYPTYPE_PSEUDO || !may_use(type)) return;
+    if (type == to || has_cast(type, to) || get_typtype(type) == TYPTYPE_PSEUDO || !may_use(type) ||
+        is_temporary(type))
+        return;
     if (try_lock_cast(type)) try_create_cast(type, to);
 }
 

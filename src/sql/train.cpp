@@ -96,11 +96,18 @@ void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
     if (!PG_ARGISNULL(7) && !needs.users) refuse_side_table(kind, "users");
 }
 
+/// A number that fits nowhere is valid JSON for PostgreSQL.
+nlohmann::json parse_options(const char* options) try {
+    return nlohmann::json::parse(to_utf8(options));
+} catch (const nlohmann::json::out_of_range&) {
+    throw Error(sqlstate::kInvalidParameter, "options hold a number that is out of range",
+                "Numbers are those of double precision.");
+}
+
 /// The options with defaults filled in; ERROR 22023 for what the kind does not know.
 const char* check_options(const char* kind, const char* options) {
-    return guarded([&] {
-        return from_utf8(json_text(resolve_options(to_utf8(kind), nlohmann::json::parse(to_utf8(options)))));
-    });
+    return guarded(
+        [&] { return from_utf8(json_text(resolve_options(to_utf8(kind), parse_options(options)))); });
 }
 
 /// The name or version that the options ask to start from, or null.
@@ -147,8 +154,8 @@ WHERE (name = $1 AND active) OR version::text = $1 ORDER BY version::text = $1 L
 /// that may mean another one tomorrow.
 const char* start_from(const Earlier& earlier, const char* kind, const char* options) {
     return guarded([&] {
-        auto given = adopt_shape(kind, nlohmann::json::parse(to_utf8(options)),
-                                 nlohmann::json::parse(to_utf8(earlier.config)));
+        auto given =
+            adopt_shape(kind, parse_options(options), nlohmann::json::parse(to_utf8(earlier.config)));
         given["init_from"] = earlier.version;
         return from_utf8(json_text(resolve_options(kind, given)));
     });

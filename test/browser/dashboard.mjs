@@ -277,7 +277,7 @@ async function shows_hostile_names_as_text() {
         await page.keyboard.press('ArrowDown');
         await page.keyboard.press('Enter');
     }
-    await page.getByRole('checkbox', {name: /Leave out/}).uncheck();
+    await page.getByLabel(/Already seen/).selectOption('false');
     await page.getByRole('button', {name: 'Recommend', exact: true}).click();
     await results(page).first().waitFor();
     assert.equal(await results(page).locator('.title').textContent(), HOSTILE_TITLE);

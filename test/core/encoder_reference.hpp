@@ -1,4 +1,4 @@
-// The forward pass of a model as it is written down, in double precision loops: what core/encoder.cpp is held
+// The forward pass of a model as it is written down, in double precision loops: what core/kinds/transformer.cpp is held
 // to.
 #pragma once
 

@@ -186,8 +186,7 @@ TEST_F(Repeats, AreShiftedByTheirAge) {
         const Query query = asker_query(plain, {nobody, views}, exact, {});
         for (const std::int32_t item : everything()) {
             const float shift = item == 6 ? -0.7F : item == 4 ? 0.4F : item == 11 ? 0.2F : 0;
-            definition[exact].push_back(
-                {item, std::clamp(score_of(plain, query, item) + shift, -1.0F, 1.0F)});
+            definition[exact].push_back({item, score_of(plain, query, item) + shift});
         }
         std::ranges::sort(definition[exact], better);
     }

@@ -143,9 +143,10 @@ def lists_models_and_activates():
     wait_done(number)
     models = get("/models")[2]["models"]
     expect([m["active"] for m in models], [True, False])
-    expect(set(models[0]), set("model model_id version kind active owner created_at n_users n_items dim metrics config".split()))
+    expect(set(models[0]), set("model model_id version kind active pinned owner created_at n_users n_items dim metrics config".split()))
     expect((models[0]["n_users"], models[0]["n_items"], models[0]["owner"]), (300, 60, "shop_trainer"))
     assert 0 < models[0]["metrics"]["ndcg@10"] <= 1
+    expect([kind["kind"] for kind in get("/kinds")[2]["kinds"]][0], models[0]["kind"])
     old = models[1]["model_id"]
     expect(post(f"/models/{old}/activate")[2], {"model_id": old, "active": True})
     expect([m["active"] for m in get("/models")[2]["models"]], [False, True])

@@ -98,6 +98,7 @@ def make_old():
     grant(OLD)
     for role, functions in GRANTS_OF_OLD.items():
         sql(f"GRANT EXECUTE ON FUNCTION {functions} TO {role if role == 'PUBLIC' else json.dumps(role)}", database=OLD)
+    sql("REVOKE SELECT ON seqrec_job_log FROM PUBLIC; GRANT SELECT ON seqrec_job_log TO alice", database=OLD)
     for table, columns in COLUMNS_OF_OLD.items():
         copy_rows(f"SELECT {columns} FROM seqrec.{table}", f"seqrec.{table}")
     for table, number in (("models", "model_id"), ("jobs", "job_id")):
@@ -192,6 +193,9 @@ def grants_are_carried_along():
         ("Shop Trainer", f"{everybody} seqrec_prewarm seqrec_recommend_all seqrec_score seqrec_train"),
     ):
         assert set(sql(may.format(role), database=OLD).split()) == set(functions.split()), role
+    reads = "SELECT has_table_privilege('{}', 'seqrec_job_log', 'SELECT'), has_table_privilege('{}', 'seqrec_jobs', 'SELECT')"
+    for role, may_read in (("public", "f|t"), ("alice", "t|t"), ("Shop Trainer", "f|t")):
+        assert sql(reads.format(role, role), database=OLD) == may_read, role
     grant(OLD, LEFT)
 
 

@@ -60,10 +60,10 @@ inline void fill_ids(SafetensorsWriter& writer, const std::string& prefix,
     }
 }
 
-/// `job`: the metadata entry; empty for none.
-/// job 为元数据项，空则不写。
+/// `job`: the metadata entry; empty for none. The clock shows a new time once in `clock` events.
+/// job 为元数据项，空则不写；每 clock 个事件时钟才前进一次。
 inline void write_dataset(const std::string& path, const Sequences& sequences, std::int64_t items,
-                          const std::string& job = "", const Names& names = {}) {
+                          const std::string& job = "", const Names& names = {}, std::size_t clock = 1) {
     std::int64_t events = 0;
     for (const auto& sequence : sequences) events += static_cast<std::int64_t>(sequence.size());
     const auto users = static_cast<std::int64_t>(sequences.size());
@@ -83,7 +83,7 @@ inline void write_dataset(const std::string& path, const Sequences& sequences, s
     std::size_t event = 0;
     for (std::size_t u = 0; u < sequences.size(); ++u) {
         for (const std::int32_t item : sequences[u]) {
-            writer.data<double>("event.time")[event] = static_cast<double>(event);
+            writer.data<double>("event.time")[event] = static_cast<double>(event / clock);
             writer.data<std::int32_t>("event.item")[event++] = item;
         }
         writer.data<std::int64_t>("user.offsets")[u + 1] = static_cast<std::int64_t>(event);

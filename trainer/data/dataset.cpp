@@ -12,6 +12,7 @@ namespace seqrec::trainer {
 namespace {
 
 constexpr double kNever = -std::numeric_limits<double>::infinity();
+constexpr double kForever = std::numeric_limits<double>::infinity();
 
 [[noreturn]] void corrupted(const std::string& what) {
     throw Error(sqlstate::kDataCorrupted, "dataset file is not valid: " + what,
@@ -35,6 +36,15 @@ double time_at(std::span<const double> times, double share) {
     const auto place = static_cast<std::ptrdiff_t>(share * static_cast<double>(all.size() - 1));
     std::nth_element(all.begin(), all.begin() + place, all.end());
     return all[static_cast<std::size_t>(place)];
+}
+
+/// The latest of the times that are earlier than `end`. Where a coarse clock puts many events at one time, a period
+/// begins at the one before, so that neither of the two is empty.
+double last_before(std::span<const double> times, double end) {
+    double last = kNever;
+    for (const double time : times)
+        if (time < end) last = std::max(last, time);
+    return last;
 }
 
 }  // namespace
@@ -118,8 +128,9 @@ Dataset::Dataset(const std::string& path, const DatasetOptions& options)
 Dataset::Events Dataset::events() const { return {file_, items_, options_.merge_seconds, keep_}; }
 
 void Dataset::choose_periods(std::span<const double> times) {
-    validation_after_ = time_at(times, kValidationFrom);
     test_after_ = time_at(times, kTestFrom);
+    if (last_before(times, kForever) <= test_after_) test_after_ = last_before(times, test_after_);
+    validation_after_ = std::min(time_at(times, kValidationFrom), last_before(times, test_after_));
 }
 
 /// Counts the repeats among what a test would ask with all of them kept.

@@ -25,8 +25,9 @@ Queries user_queries(const Weights& served, const Dataset& data) {
     return queries;
 }
 
-/// Directions near items, for a model that knows too few users.
-Queries item_queries(const Tensor& items, Random random) {
+/// Directions near items, for a model that knows too few users; 1 for the column of an item's bias, as a user's query has.
+Queries item_queries(const Tensor& rows, const ScoreForm& form, Random random) {
+    const Tensor items = rows / rows.norm(2, 1, true).clamp_min(1e-20);
     const std::int64_t width = items.size(1), count = kQueries;
     const float reach = kNoise * std::sqrt(3 / static_cast<float>(width));  // of a uniform distribution
     Queries queries;
@@ -37,6 +38,7 @@ Queries item_queries(const Tensor& items, Random random) {
         float* query = queries.vectors.data_ptr<float>() + q * width;
         for (std::int64_t d = 0; d < width; ++d)
             query[d] = item[d] + reach * static_cast<float>(2 * random.uniform() - 1);
+        if (form.item_bias) query[width - 1] = 1;
     }
     return queries;
 }
@@ -86,7 +88,7 @@ ModelIndex index_items(const Weights& served, const Tensor& rows, const ScoreFor
     index.items = group_items(items, choose_lists(items.size(0)), Random(random.next()), workers,
                               [&](double share) { report(kGroupingShare * share); });
     Queries queries = data.users() < static_cast<std::int64_t>(kFewUsers)
-                          ? item_queries(items, Random(random.next()))
+                          ? item_queries(rows, form, Random(random.next()))
                           : user_queries(served, data);
     queries.vectors = widened(queries.vectors, items.size(1));
     index.probes = choose_probes(index.items, items, queries, workers, [&](double share) {

@@ -110,7 +110,7 @@ struct Table {
     const Bfloat16* bfloat16;  // null where the CPU has no instruction for it
 };
 
-/// The fastest table that this CPU runs; SEQREC_ISA may ask for a slower one (core/instructions.hpp).
+/// The fastest table that this CPU runs; SEQREC_ISA may ask for a slower one (core/kernels/instructions.hpp).
 /// 此 CPU 可运行的最快实现；SEQREC_ISA 可指定较慢的实现。
 const Table& table();
 

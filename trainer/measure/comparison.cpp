@@ -55,13 +55,15 @@ class Matched final : public Weights {
     const EarlierModel& active_;
 };
 
-/// The questions about what the active version has not been told.
+constexpr std::size_t kEnough = 30;  // rows, to tell a difference by
+
+/// The questions about what the active version has not been told; where those are too few, all of them, which favours it.
 std::vector<Question> news(const Dataset& data, const EarlierModel& active) {
     const std::vector<std::int32_t> known = data.known_until(active.seen_until);
     std::vector<Question> questions;
     for (const Question& question : data.questions(HeldOut::Test))
         if (question.at >= known[static_cast<std::size_t>(question.user)]) questions.push_back(question);
-    return questions;
+    return questions.size() >= kEnough ? questions : data.questions(HeldOut::Test);
 }
 
 /// What the active version's repeats gain or lose.

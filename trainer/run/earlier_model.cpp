@@ -74,6 +74,12 @@ EarlierModel::EarlierModel(const std::string& snapshot, const std::string& datas
     seen_until = seen_until_of(file, users);
 }
 
+double EarlierModel::told_until() const {
+    double latest = -std::numeric_limits<double>::infinity();
+    for (const double time : file.get<double>("user.seen_until", {-1})) latest = std::max(latest, time);
+    return latest;
+}
+
 std::int64_t EarlierModel::known_items() const { return known(items); }
 std::int64_t EarlierModel::known_users() const { return known(users); }
 

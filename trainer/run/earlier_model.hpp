@@ -20,6 +20,8 @@ struct EarlierModel {
     /// 错误：XX001、58030。
     EarlierModel(const std::string& snapshot, const std::string& dataset);
 
+    /// The latest interaction of any user that the model knew. 该模型所知的最晚一次交互。
+    double told_until() const;
     std::int64_t known_items() const;
     std::int64_t known_users() const;
 };

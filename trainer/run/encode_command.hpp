@@ -1,4 +1,4 @@
-// The `encode` command: what libtorch's forward pass gives, to hold core/encoder.cpp to.
+// The `encode` command: what libtorch's forward pass gives, to hold core/kinds/ to.
 #pragma once
 
 #include <string>

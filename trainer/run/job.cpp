@@ -127,10 +127,18 @@ std::optional<EarlierModel> open_earlier(const Job& job) {
     return earlier;
 }
 
+/// Until when the earlier model has been told of each user. By the clock it is told of all: others' later interactions are
+/// part of what nobody may have learned.
+std::vector<double> told_until(const EarlierModel& earlier, const Dataset& data) {
+    std::vector<double> until = earlier.seen_until;
+    if (data.split_by_time() && !until.empty()) std::fill(until.begin(), until.end(), earlier.told_until());
+    return until;
+}
+
 /// Users are evaluated only on what the earlier model does not know.
 void build_on(const EarlierModel& earlier, Dataset& data, Reporter& reporter) {
     const std::size_t before = users_of(data.questions(HeldOut::Test));
-    data.evaluate_only_after(earlier.seen_until);
+    data.evaluate_only_after(told_until(earlier, data));
     data.know_until(earlier.seen_until);
     const std::size_t after = users_of(data.questions(HeldOut::Test));
     reporter.event(
@@ -231,7 +239,7 @@ void train(const std::string& path, Reporter& reporter) {
 /// Written beforehand: there may be no memory to make it when it is needed.
 constexpr std::string_view kOutOfMemory =
     R"({"event":"error","sqlstate":"53200","message":"out of memory while training",)"
-    R"("hint":"Lower dim, batch_tokens or threads, or give the trainer more memory."})"
+    R"("hint":"Give the trainer more memory, or lower threads and what the kind's options make large."})"
     "\n";
 
 void fail(Reporter& reporter, const char* state, const std::string& message, const std::string& hint) {

@@ -270,6 +270,16 @@ TEST_F(SplitByTime, PartsAUserWhoIsThereAllTheTime) {
     EXPECT_EQ(data.questions(HeldOut::Test), (Questions{{0, 9}}));
 }
 
+/// Forty events at a time: the last twenty are both beyond 80 and beyond 90 of 100.
+TEST_F(SplitByTime, ACoarseClockHasATestAndAValidation) {
+    testing::write_dataset(folder_ / "dataset", Sequences(20, {0, 1, 2, 1, 3}), 4, "", {}, 40);
+    const Dataset data(folder_ / "dataset", testing::with_repeats("keep", true));
+    EXPECT_EQ(data.training_interactions(), 40);
+    EXPECT_EQ(data.questions(HeldOut::Validation).size(), 8U * 4);
+    EXPECT_EQ(data.questions(HeldOut::Test).size(), 4U * 4);
+    EXPECT_EQ(data.questions(HeldOut::Test).front(), (Question{16, 1}));
+}
+
 TEST_F(SplitByTime, NeedsSomethingBefore) {
     testing::write_dataset(folder_ / "dataset", {{0}, {1}, {0}, {1}, {0}, {1}, {0}, {1}, {0, 1, 0}}, 2);
     EXPECT_EQ(

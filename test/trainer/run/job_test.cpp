@@ -131,6 +131,23 @@ TEST(Job, WithoutHeldOutItemsMetricsAreNull) {
     EXPECT_TRUE(outcome.last("done").at("metrics").at("ndcg@10").is_null());
 }
 
+/// By the clock there may be a test and nothing to steer by: users of the last tenth alone come back.
+TEST(Job, ATestWithoutAValidationIsEnough) {
+    const TempFolder folder;
+    Sequences sequences(60, {0, 1, 2, 3, 4});  // 300 events, one after the other
+    for (int user = 0; user < 60; ++user)
+        sequences.push_back({1});  // the next 60, of which 40 lie in the validation
+    sequences.emplace_back();      // and the last 40
+    for (int i = 0; i < 40; ++i) sequences.back().push_back(i % 5);
+    const auto outcome = testing::train(
+        folder, sequences, 5, {{"epochs", 2}, {"dim", 8}, {"max_len", 8}, {"members", 1}, {"split", "time"}});
+    ASSERT_EQ(outcome.status, 0) << outcome.last("error").dump();
+    const auto metrics = outcome.last("done").at("metrics");
+    EXPECT_GT(metrics.at("rows_evaluated"), 0);
+    EXPECT_TRUE(metrics.at("valid_ndcg@10").is_null()) << metrics.at("valid_ndcg@10");
+    EXPECT_GT(metrics.at("final_fit_epochs"), 0);
+}
+
 TEST(Job, BadJobsAreErrors) {
     const TempFolder folder;
     const auto run = [&](const std::string& text) {

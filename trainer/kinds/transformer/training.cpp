@@ -274,8 +274,8 @@ nlohmann::json Training::validation_metrics(const Member& member) {
 /// Shortens the users' vectors, or drops them, when the validation items rank better so: the long-term
 /// interest must not hurt.
 void Training::choose_user_scale() {
-    if (validation_questions_.empty()) return;
     best_users_ = best_.users;
+    if (validation_questions_.empty()) return;
     for (const double scale : {0.0, 0.5}) {
         const Member trial{best_.network, best_users_ * scale};
         const nlohmann::json metrics = validation_metrics(trial);
