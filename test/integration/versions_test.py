@@ -54,7 +54,7 @@ def expect_activated(version, why=None):
 def ranked(difference, error):
     """As if the trainer had found this when it ranked the held-out rows with both versions."""
     sql(f"""CREATE FUNCTION as_ranked() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                NEW.metrics := NEW.metrics || jsonb_build_object('ndcg@10_difference', {difference}, 'ndcg@10_standard_error', {error});
+                NEW.metrics := NEW.metrics || jsonb_build_object('ndcg@10_difference', {difference}, 'ndcg@10_standard_error', {error}, 'rows', random());  -- other data
                 RETURN NEW;
             END $$;
             CREATE TRIGGER as_ranked BEFORE INSERT OR UPDATE OF metrics ON seqrec.models FOR EACH ROW EXECUTE FUNCTION as_ranked()""")
