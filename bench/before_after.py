@@ -14,7 +14,8 @@ and with one seed. Both must give the same answers, or the script fails. Prints 
 All but labels on one core, client and load included: to wake another one costs as much as a call. For each: the medians before and after, as the
 client waits (wall_us) and of CPU time (cpu_us: the backend's; of the whole trainer a label; of sidecar and backends a request), and the median of the paired ratios with its 95 % interval; above 1 the
 later build is the faster one. --rounds (60) are those of calls; the others have fewer in proportion. Calls are made a hundred a turn, on new
-connections every fifth round. SEQREC_ISA chooses slower instructions.
+connections and new copies of the models' files every fourth round: both lie elsewhere in memory each time, which matters as much.
+SEQREC_ISA chooses slower instructions.
 """
 
 import argparse
@@ -32,7 +33,7 @@ import training
 from http_service import Sidecar
 from main_job import WRK_SCRIPT, wrk
 from stand_in import make_table
-from two_builds import ROOT, Build, calls_us, cpu_ns, in_turns, summary
+from two_builds import ROOT, Build, calls_us, cpu_ns, in_groups, in_turns, order, summary
 
 CALLS = 100  # a turn
 SHARE = {"labels": 8, "calls": 1, "scan": 2, "first_call": 1, "requests": 5}  # a round for so many of calls
@@ -139,15 +140,16 @@ def warm(build, asked):
     return connection
 
 
-def compare_calls(builds, asked, rounds):
-    """All the questions in turn, on new connections every fifth round."""
+def compare_calls(builds, model, asked, rounds):
+    """All the questions in turn, on new connections and new files every fourth round."""
     pairs = {name: [] for name in asked}
-    for begin in range(0, rounds, 5):
+    for group, numbers in enumerate(in_groups(rounds, 4)):
+        for which in order(group):
+            builds[which].place_anew(model)
         connections = [warm(build, asked) for build in builds]
-        for number in range(begin, min(begin + 5, rounds)):
+        for number in numbers:
             for name, statements in asked.items():
-                order = (0, 1) if number % 2 == 0 else (1, 0)
-                took = {which: calls_us(connections[which], statements) for which in order}
+                took = {which: calls_us(connections[which], statements) for which in order(number)}
                 pairs[name].append((took[0], took[1]))
         for connection in connections:
             connection.close()
@@ -159,13 +161,22 @@ def measure_calls(builds, rounds, arguments):
     asked = {"20 clicks": questions.with_clicks(), "own rows": questions.own_rows(), **questions.for_http(), "SELECT 1": ["SELECT 1"] * CALLS}
     for statements in asked.values():
         agree(builds, statements[:10])
-    return compare_calls(builds, asked, rounds)
+    return compare_calls(builds, "default", asked, rounds)
 
 
 def measure_scan(builds, rounds, arguments):
     asked = Questions(builds[0], "large").with_clicks()
     agree(builds, asked[:10])
-    return compare_calls(builds, {f"20 clicks, {arguments.items:,} items": asked}, rounds)
+    return compare_calls(builds, "large", {f"20 clicks, {arguments.items:,} items": asked}, rounds)
+
+
+def first_call(build, statement):
+    start = time.perf_counter()
+    with build.connect() as connection:
+        connected = time.perf_counter()
+        connection.run(statement)
+        end = time.perf_counter()
+        return {"connection_wall_us": 1e6 * (end - start), "wall_us": 1e6 * (end - connected), "cpu_us": cpu_ns(connection.pid) / 1000}
 
 
 def measure_first_call(builds, rounds, arguments):
@@ -173,23 +184,20 @@ def measure_first_call(builds, rounds, arguments):
     for model in MODELS:
         statements = Questions(builds[0], model).with_clicks()
         agree(builds, statements[:2])
-        holders = [warm(build, {"": statements}) for build in builds]  # as in a server at work: others use the files too
 
         def turn(which):
-            spent = {"connection_wall_us": [], "wall_us": [], "cpu_us": []}
-            for statement in statements[:20]:
-                start = time.perf_counter()
-                with builds[which].connect() as connection:
-                    connected = time.perf_counter()
-                    connection.run(statement)
-                    spent["connection_wall_us"].append(1e6 * (time.perf_counter() - start))
-                    spent["wall_us"].append(1e6 * (time.perf_counter() - connected))
-                    spent["cpu_us"].append(cpu_ns(connection.pid) / 1000)
-            return {name: statistics.median(values) for name, values in spent.items()}
+            calls = [first_call(builds[which], statement) for statement in statements[:20]]
+            return {name: statistics.median(call[name] for call in calls) for name in calls[0]}
 
-        result[model] = summary(in_turns(rounds, turn))
-        for connection in holders:
-            connection.close()
+        pairs = []
+        for group, numbers in enumerate(in_groups(rounds, 4)):
+            for which in order(group):
+                builds[which].place_anew(model)
+            holders = [warm(build, {"": statements}) for build in builds]  # as in a server at work: others use the files too
+            pairs += in_turns(len(numbers), turn)
+            for connection in holders:
+                connection.close()
+        result[model] = summary(pairs)
     return result
 
 

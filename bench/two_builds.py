@@ -50,6 +50,15 @@ class Build:
         """From now on the server's workers are of this build, and so is the program that they train with."""
         clusters.restart_with(f"dynamic_library_path = '{self.folder}:$libdir'\nseqrec.trainer = '{self.folder / trainer}'")
 
+    def place_anew(self, model):
+        """Another copy of the file that a model is served from: how its pages lie in memory moves a scan by some per cent."""
+        version = self.sql(f"SELECT version FROM seqrec.models WHERE name = '{model}'")
+        for path in Path(os.environ["PGDATA"], "seqrec").glob(f"*/{version}.safetensors"):
+            copy, owner = path.with_suffix(".copy"), path.stat()
+            shutil.copy(path, copy)
+            os.chown(copy, owner.st_uid, owner.st_gid)
+            copy.rename(path)
+
     def connect(self):
         os.environ["PGDATABASE"], kept = self.name, os.environ["PGDATABASE"]
         try:
@@ -73,13 +82,23 @@ def calls_us(connection, statements):
     return {"wall_us": 1e6 * statistics.median(spent), "cpu_us": (cpu_ns(connection.pid) - before) / 1000 / len(statements)}
 
 
+def order(number):
+    """Which build is the first in a round."""
+    return (0, 1) if number % 2 == 0 else (1, 0)
+
+
 def in_turns(rounds, measure):
     """Pairs of what measure(0) and measure(1) gave, each the first by turns."""
     pairs = []
     for number in range(rounds):
-        took = {which: measure(which) for which in ((0, 1) if number % 2 == 0 else (1, 0))}
+        took = {which: measure(which) for which in order(number)}
         pairs.append((took[0], took[1]))
     return pairs
+
+
+def in_groups(rounds, size):
+    """The numbers of rounds, some at a time."""
+    return [range(begin, min(begin + size, rounds)) for begin in range(0, rounds, size)]
 
 
 def spread(values):

@@ -14,11 +14,10 @@ namespace {
     throw Error(sqlstate::kDataCorrupted, "invalid snapshot: " + message);
 }
 
-std::unique_ptr<const SafetensorsFile> open_snapshot(const std::string& path) {
-    auto file = std::make_unique<const SafetensorsFile>(SafetensorsFile::open(path));
-    if (file->meta("format") != kSnapshotFormat) invalid("the format is not " + std::string(kSnapshotFormat));
-    file->meta("version");
-    return file;
+std::unique_ptr<const SafetensorsFile> check(SafetensorsFile file) {
+    if (file.meta("format") != kSnapshotFormat) invalid("the format is not " + std::string(kSnapshotFormat));
+    file.meta("version");
+    return std::make_unique<const SafetensorsFile>(std::move(file));
 }
 
 Codes read_codes(const SafetensorsFile& file, std::size_t depth) {
@@ -47,7 +46,9 @@ Rows read_directions(const SafetensorsFile& file, Rows rows, const ScoreForm& fo
 
 }  // namespace
 
-Snapshot Snapshot::open(const std::string& path) { return Snapshot(open_snapshot(path)); }
+Snapshot Snapshot::open(const std::string& path) { return open(SafetensorsFile::open(path)); }
+
+Snapshot Snapshot::open(SafetensorsFile file) { return Snapshot(check(std::move(file))); }
 
 Snapshot::Snapshot(std::unique_ptr<const SafetensorsFile> file)
     : file_(std::move(file)),

@@ -34,6 +34,10 @@ class Snapshot {
     /// XX001（快照无效）。
     static Snapshot open(const std::string& path);
 
+    /// The same for a file that is open already.
+    /// 同上，用于已打开的文件。
+    static Snapshot open(SafetensorsFile file);
+
     /// Reads the whole file and checks every byte: Error (data corrupted) when one is not as it was written.
     /// 读取整个文件并检查每个字节：与写入时不同则抛出 Error（数据损坏）。
     void verify(const Poll& poll = {}) const { file_->verify(poll); }

@@ -186,8 +186,9 @@ enum class Unverified { Leave, Verify };
 /// Null for a file of an earlier version of seqrec, which is built again, and one that is not verified and
 /// left alone.
 const Snapshot* open_checked(const char* path, const char* version, Unverified unverified) {
-    if (SafetensorsFile::open(path).meta("format") == kEarlierSnapshotFormat) return nullptr;
-    auto opened = std::make_unique<const Snapshot>(Snapshot::open(path));
+    SafetensorsFile file = SafetensorsFile::open(path);  // once: to read its header is most of opening it
+    if (file.meta("format") == kEarlierSnapshotFormat) return nullptr;
+    auto opened = std::make_unique<const Snapshot>(Snapshot::open(std::move(file)));
     if (opened->file().meta("version") != version)
         throw Error(sqlstate::kDataCorrupted, "snapshot of another model version");
     const FileState& state = opened->file().mapped().state();
