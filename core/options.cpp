@@ -1,6 +1,8 @@
 #include "core/options.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -69,6 +71,8 @@ std::string expectation(const OptionSpec& spec) {
         case Text:
             if (spec.choices.empty()) return name + " is a text.";
             return name + " is one of: " + std::string(spec.choices) + ".";
+        case Json:
+            return name + ": " + std::string(spec.meaning) + ".";
     }
     return name;
 }
@@ -93,6 +97,8 @@ bool has_type(const OptionSpec& spec, const json& value) {
             return value.is_boolean();
         case Text:
             return value.is_string();
+        case Json:
+            return true;
     }
     return false;
 }
@@ -117,7 +123,10 @@ json check_value(const OptionSpec& spec, const json& value) {
 std::vector<OptionSpec> option_specs(std::string_view kind) {
     const auto own = find_kind(kind).options;
     std::vector<OptionSpec> specs(own.begin(), own.end());
-    specs.insert(specs.end(), std::begin(kCommon), std::end(kCommon));
+    const auto is_own = [&](const OptionSpec& common) {
+        return std::ranges::any_of(own, [&](const OptionSpec& spec) { return spec.name == common.name; });
+    };
+    std::ranges::remove_copy_if(kCommon, std::back_inserter(specs), is_own);
     return specs;
 }
 

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/files/safetensors.hpp"
 
@@ -26,6 +28,10 @@ using TensorSource = std::function<std::span<const float>(const std::string& nam
 struct EncoderInput {
     std::span<const std::int32_t> clicks;  ///< oldest first, each in [0, items)
     std::int32_t user = -1;                ///< in [0, users), or -1 for a user the model has never seen
+    /// What is known beyond the clicks, a JSON object of columns and values, or null: features of a user who
+    /// was not there at training, and the moment's.
+    /// 点击之外已知的信息（列名到值的 JSON 对象）或空：训练时不存在的用户的特征，以及当下的情境。
+    const nlohmann::json* context = nullptr;
 };
 
 /// What an encoding says beside its vector.
@@ -55,6 +61,10 @@ class Encoder {
     /// 下标越界抛出 Error（内部错误）。
     virtual Encoded encode(const EncoderInput& input, std::span<float> out,
                            Precision precision = Precision::Fast) const = 0;
+    /// The keys of a context (a JSON object) that mean nothing to it, or have a value that its column can't
+    /// have: all of them to a kind that uses none.
+    /// context（JSON 对象）中对该模型没有意义、或值不合其列的键；不使用 context 的类型返回全部。
+    virtual std::vector<std::string> unknown_context(const nlohmann::json& context) const;
 };
 
 }  // namespace seqrec

@@ -261,7 +261,8 @@ int TransformerEncoder::reach() const { return static_cast<int>(impl_->config.ma
 
 Encoded TransformerEncoder::encode(const EncoderInput& input, std::span<float> out,
                                    Precision precision) const {
-    const auto [all_clicks, user] = input;
+    const auto all_clicks = input.clicks;
+    const std::int32_t user = input.user;
     const std::size_t dim = impl_->dim, width = impl_->width;
     if (out.size() != width || user < -1 || user >= impl_->user_count())
         throw Error(sqlstate::kInternal, "encoder called with a wrong size or user");

@@ -35,6 +35,8 @@ const char* type_name(OptionType type) {
             return "boolean";
         case OptionType::Text:
             return "text";
+        case OptionType::Json:
+            return "json";
     }
     return "";
 }
