@@ -1,12 +1,13 @@
 #include "core/kinds/kind.hpp"
 
 #include "core/error.hpp"
+#include "core/kinds/logistic.hpp"
 #include "core/kinds/transformer.hpp"
 
 namespace seqrec {
 namespace {
 
-constexpr const Kind* kKinds[] = {&kTransformer};
+constexpr const Kind* kKinds[] = {&kTransformer, &kLogistic};
 
 std::vector<const Kind*>& linked() {
     static std::vector<const Kind*> kinds;

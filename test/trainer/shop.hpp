@@ -96,7 +96,7 @@ inline void write_dataset(const std::string& path, const Sequences& sequences, s
 inline DatasetOptions with_repeats(const char* repeats, bool by_time = false) {
     DatasetOptions options;
     options.repeats = repeats;
-    options.by_time = by_time;
+    if (by_time) options.split = Split::Time;
     return options;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "random.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -38,6 +39,11 @@ double time_at(std::span<const double> times, double share) {
     return all[static_cast<std::size_t>(place)];
 }
 
+/// Without them nothing is later than anything.
+bool has_two_times(std::span<const double> times) {
+    return std::ranges::any_of(times, [&](double time) { return time != times.front(); });
+}
+
 /// The latest of the times that are earlier than `end`. Where a coarse clock puts many events at one time, a period
 /// begins at the one before, so that neither of the two is empty.
 double last_before(std::span<const double> times, double end) {
@@ -49,8 +55,23 @@ double last_before(std::span<const double> times, double end) {
 
 }  // namespace
 
+namespace {
+
+constexpr std::pair<const char*, Split> kSplits[] = {
+    {"leave_one_out", Split::LeaveOneOut}, {"time", Split::Time}, {"random", Split::Random}};
+
+Split split_of(const std::string& name) {
+    for (const auto& [known, split] : kSplits)
+        if (name == known) return split;
+    throw Error(sqlstate::kInvalidParameter, "unknown split \"" + name + "\"");
+}
+
+const char* name_of(Split split) { return kSplits[static_cast<std::size_t>(split)].first; }
+
+}  // namespace
+
 DatasetOptions::DatasetOptions(const nlohmann::json& options)
-    : repeats(options.at("repeats")), by_time(options.at("split") == "time") {
+    : repeats(options.at("repeats")), split(split_of(options.at("split"))), seed(options.at("seed")) {
     if (const auto& seconds = options.at("merge_seconds"); !seconds.is_null()) merge_seconds = seconds;
 }
 
@@ -119,7 +140,8 @@ Dataset::Dataset(const std::string& path, const DatasetOptions& options)
     check_offsets(offsets, items.size());
     for (const std::int32_t item : items)
         if (item < 0 || item >= items_) corrupted("an item index is out of range");
-    if (options_.by_time) choose_periods(times);
+    if (options_.split == Split::Time && !has_two_times(times)) options_.split = Split::Random;
+    if (options_.split == Split::Time) choose_periods(times);
     choose_repeats(events());
     read(events());
     check();
@@ -141,11 +163,11 @@ void Dataset::choose_repeats(Events events) {
         bool repeated = false;
         events.of(u, [&](std::int64_t event, bool met) {
             repeated = met;
-            if (length++ == 0 || !options_.by_time || events.time(event) <= test_after_) return;
+            if (length++ == 0 || !split_by_time() || events.time(event) <= test_after_) return;
             ++asked;
             repeats += met;
         });
-        if (options_.by_time || length < 3) continue;
+        if (split_by_time() || length < 3) continue;
         ++asked;
         repeats += repeated;
     }
@@ -160,32 +182,80 @@ void Dataset::read(Events events) {
     std::vector<double> times;
     for (std::int64_t u = 0; u < events.users(); ++u) {
         times.clear();
-        events.of(u, [&](std::int64_t event, bool) {
-            sequence_.push_back(events.item(event));
-            times.push_back(events.time(event));
-        });
+        const std::vector<std::int64_t> rows = rows_of(events, u);
+        for (const std::int64_t row : rows) {
+            sequence_.push_back(events.item(row));
+            times.push_back(events.time(row));
+        }
         offsets_.push_back(interactions());
         seen_until_.push_back(events.latest(u));
         first_asked_.push_back(kNever);
         training_.push_back(static_cast<std::int32_t>(times.size()));
-        ask_about(static_cast<std::int32_t>(u), times);
+        if (options_.split == Split::Random)
+            ask_by_chance(static_cast<std::int32_t>(u), rows);
+        else
+            ask_about(static_cast<std::int32_t>(u), times);
     }
+}
+
+/// The rows of a user in the order of the sequence: by time, and split by chance those held out last.
+std::vector<std::int64_t> Dataset::rows_of(Events& events, std::int64_t user) const {
+    std::vector<std::int64_t> rows;
+    events.of(user, [&](std::int64_t row, bool) { rows.push_back(row); });
+    if (options_.split == Split::Random)
+        std::ranges::stable_sort(rows, {}, [&](std::int64_t row) { return part_by_chance(row); });
+    return rows;
+}
+
+/// 0 of eight in ten rows, the training part; 1 and 2 of one in ten each, validation and test.
+int Dataset::part_by_chance(std::int64_t row) const {
+    const auto tenth = Random(options_.seed ^ static_cast<std::uint64_t>(row) * 0x9E3779B97F4A7C15ULL).below(10);
+    return tenth < 8 ? 0 : static_cast<int>(tenth) - 7;
+}
+
+void Dataset::ask_by_chance(std::int32_t user, const std::vector<std::int64_t>& rows) {
+    const auto before = [&](int part) {
+        return static_cast<std::int32_t>(
+            std::ranges::count_if(rows, [&](std::int64_t row) { return part_by_chance(row) < part; }));
+    };
+    training_.back() = before(1);
+    const std::int32_t tested = before(2), length = before(3);
+    for (std::int32_t at = std::max(training_.back(), 1); at < length; ++at)
+        (at < tested ? validation_ : test_).push_back({user, at});
+    tested_from_.push_back(tested);
+    if (training_.back() < length) first_asked_.back() = seen_until_.back();
+}
+
+std::vector<std::int64_t> Dataset::rows_of_sequences() const {
+    std::vector<std::int64_t> rows;
+    rows.reserve(sequence_.size());
+    Events all = events();
+    for (std::int64_t u = 0; u < users(); ++u) {
+        const auto own = rows_of(all, u);
+        rows.insert(rows.end(), own.begin(), own.end());
+    }
+    return rows;
 }
 
 /// Decides what of a user is held out; `times` are those of the sequence.
 void Dataset::ask_about(std::int32_t user, std::span<const double> times) {
     const auto length = static_cast<std::int32_t>(times.size());
     std::int32_t& training = training_.back();
-    if (!options_.by_time) {
+    tested_from_.push_back(length);
+    if (!split_by_time()) {
         if (length < 3) return;
         training = length - 2;
+        tested_from_.back() = length - 1;
         validation_.push_back({user, training});
         test_.push_back({user, training + 1});
         first_asked_.back() = times[static_cast<std::size_t>(training)];
         return;
     }
-    training = static_cast<std::int32_t>(std::upper_bound(times.begin(), times.end(), validation_after_) -
-                                         times.begin());
+    const auto until = [&](double time) {
+        return static_cast<std::int32_t>(std::ranges::upper_bound(times, time) - times.begin());
+    };
+    training = until(validation_after_);
+    tested_from_.back() = until(test_after_);
     for (std::int32_t at = std::max(training, 1); at < length; ++at)
         (times[static_cast<std::size_t>(at)] > test_after_ ? test_ : validation_).push_back({user, at});
     if (std::max(training, 1) < length)
@@ -196,7 +266,7 @@ nlohmann::json Dataset::config() const {
     return {{"repeats", keep_ ? "keep" : "first"},
             {"merge_seconds",
              options_.merge_seconds ? nlohmann::json(*options_.merge_seconds) : nlohmann::json()},
-            {"split", options_.by_time ? "time" : "leave_one_out"}};
+            {"split", name_of(options_.split)}};
 }
 
 std::int64_t Dataset::training_interactions() const {
@@ -233,8 +303,8 @@ void Dataset::check() const {
         throw Error(sqlstate::kNotEnoughData, "there are fewer than two items",
                     "A recommendation needs at least two different items; check the item column.");
     for (std::int64_t u = 0; u < users(); ++u)
-        if (part(u, options_.by_time ? Part::Training : Part::All).size() >= 2) return;
-    if (options_.by_time)
+        if (part(u, split_by_time() ? Part::Training : Part::All).size() >= 2) return;
+    if (split_by_time())
         throw Error(sqlstate::kNotEnoughData,
                     "no user has interacted with two items before the time of validation and test",
                     "Check the time column, or leave split at leave_one_out.");
@@ -276,14 +346,15 @@ class Decay {
 
 }  // namespace
 
-std::vector<float> Dataset::recent_counts() const {
+std::vector<float> Dataset::recent_counts(Part which) const {
     Events all = events();
     const Decay decay(all.times());
     std::vector<double> counts(static_cast<std::size_t>(items_));
-    for (std::int64_t u = 0; u < users(); ++u)
-        all.of(u, [&](std::int64_t event, bool) {
-            counts[static_cast<std::size_t>(all.item(event))] += decay(all.time(event));
-        });
+    for (std::int64_t u = 0; u < users(); ++u) {
+        const std::vector<std::int64_t> rows = rows_of(all, u);
+        for (std::size_t i = 0; i < part(u, which).size(); ++i)
+            counts[static_cast<std::size_t>(all.item(rows[i]))] += decay(all.time(rows[i]));
+    }
     return {counts.begin(), counts.end()};
 }
 

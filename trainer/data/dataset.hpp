@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/files/safetensors.hpp"
@@ -31,12 +32,17 @@ struct Question {
 /// 按用户排序的问题所涉及的用户数。
 std::size_t users_of(const std::vector<Question>& questions);
 
-/// The options `repeats`, `merge_seconds` and `split`: how the interactions of a file are read.
-/// 选项 repeats、merge_seconds 与 split：如何读取文件中的交互。
+/// What is held out: each user's last two interactions, what happened last of all, or a fifth by chance.
+/// 留出的内容：每个用户的最后两次交互、全部中最晚发生的，或随机的五分之一。
+enum class Split : std::uint8_t { LeaveOneOut, Time, Random };
+
+/// The options `repeats`, `merge_seconds`, `split` and `seed`: how the interactions of a file are read.
+/// 选项 repeats、merge_seconds、split 与 seed：如何读取文件中的交互。
 struct DatasetOptions {
     std::string repeats = "auto";  // or keep or first
     std::optional<double> merge_seconds;
-    bool by_time = false;
+    Split split = Split::LeaveOneOut;
+    std::uint64_t seed = 1;  // of the random split
 
     DatasetOptions() = default;
     /// From a full set of options.
@@ -68,7 +74,8 @@ class Dataset {
     /// without such interactions.
     /// 用于测量的交互（去重前）中重复的占比；没有则为空。
     std::optional<double> repeat_share() const { return repeat_share_; }
-    bool split_by_time() const { return options_.by_time; }
+    Split split() const { return options_.split; }
+    bool split_by_time() const { return options_.split == Split::Time; }
     /// How the file was read, as a model's config tells it: `repeats`, `merge_seconds`, `split`.
     /// 读取方式，写入模型的 config。
     nlohmann::json config() const;
@@ -83,6 +90,15 @@ class Dataset {
     /// 训练部分：除最后两个物品（用户至少有三个）；按时间划分时为验证期之前的交互。
     std::span<const std::int32_t> training(std::int64_t user) const {
         return sequence(user).first(static_cast<std::size_t>(training_[static_cast<std::size_t>(user)]));
+    }
+    /// Where in a user's sequence the interactions lie that the questions of a part are about; there may be one
+    /// that is no question, as the first of a user's is when split by time.
+    /// 某部分的留出交互在用户序列中的区间；其中可能有并非问题的交互（如按时间划分时用户的首次交互）。
+    std::pair<std::int32_t, std::int32_t> held_out(std::int64_t user, HeldOut which) const {
+        const auto u = static_cast<std::size_t>(user);
+        return which == HeldOut::Validation
+                   ? std::pair(training_[u], tested_from_[u])
+                   : std::pair(tested_from_[u], static_cast<std::int32_t>(sequence(user).size()));
     }
     std::span<const std::int32_t> part(std::int64_t user, Part part) const {
         return part == Part::All ? sequence(user) : training(user);
@@ -123,7 +139,14 @@ class Dataset {
     /// Interactions of each item overall, where one that is older by a ninth of the time between the first
     /// and the last twentieth of all interactions (about a tenth of the data's time) counts half as much.
     /// 每个物品的交互数；每早约数据时间跨度的十分之一，权重减半。
-    std::vector<float> recent_counts() const;
+    std::vector<float> recent_counts(Part part = Part::All) const;
+    /// The sequences of all users, one after the other.
+    /// 各用户的序列依次相接。
+    std::span<const std::int32_t> items_of_sequences() const { return sequence_; }
+    /// The row of the file, and with it its time and features, of each interaction of all sequences.
+    /// 各序列中每次交互在文件中的行号，由此得到其时间与特征。
+    std::vector<std::int64_t> rows_of_sequences() const;
+    const SafetensorsFile& file() const { return file_; }
     /// Where each user's items begin in what seen_items() gives, and where the last user's end.
     /// 每个用户的物品在 seen_items() 结果中的起始位置，以及末尾。
     const std::vector<std::int64_t>& offsets() const { return offsets_; }
@@ -137,9 +160,13 @@ class Dataset {
 
     Events events() const;
     void choose_periods(std::span<const double> times);
+    std::vector<std::int64_t> rows_of(Events& events, std::int64_t user) const;
+    void order_by_chance(std::vector<std::int64_t>& rows) const;
+    int part_by_chance(std::int64_t row) const;
     void choose_repeats(Events events);
     void read(Events events);
     void ask_about(std::int32_t user, std::span<const double> times);
+    void ask_by_chance(std::int32_t user, const std::vector<std::int64_t>& rows);
     void check() const;
 
     SafetensorsFile file_;  // mapped: times are kept nowhere else
@@ -151,7 +178,8 @@ class Dataset {
     std::int64_t items_ = 0, rows_ = 0;
     std::vector<std::int64_t> offsets_;
     std::vector<std::int32_t> sequence_;
-    std::vector<std::int32_t> training_;  // items of each user's training part
+    std::vector<std::int32_t> training_;     // items of each user's training part
+    std::vector<std::int32_t> tested_from_;  // where each user's test begins
     std::vector<Question> validation_, test_;
     std::vector<double> seen_until_, first_asked_;
     std::vector<std::int32_t> known_;

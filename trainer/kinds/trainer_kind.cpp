@@ -1,12 +1,13 @@
 #include "kinds/trainer_kind.hpp"
 
 #include "core/error.hpp"
+#include "kinds/logistic/logistic_model.hpp"
 #include "kinds/transformer/transformer_model.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
-constexpr const TrainerKind* kKinds[] = {&kTransformerTrainer};
+constexpr const TrainerKind* kKinds[] = {&kTransformerTrainer, &kLogisticTrainer};
 
 std::vector<const TrainerKind*>& all_kinds() {
     static std::vector<const TrainerKind*> kinds(std::begin(kKinds), std::end(kKinds));

@@ -64,7 +64,7 @@ TEST(Baselines, AnswerEachQuestionOfAUser) {
     Sequences sequences = {{0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0}, {2, 1, 2, 1}};  // at 0 to 19
     testing::write_dataset(folder / "dataset", sequences, 3);
     DatasetOptions options = testing::with_repeats("keep");
-    options.by_time = true;
+    options.split = Split::Time;
     const Dataset data(folder / "dataset", options);
     ASSERT_EQ(data.questions(HeldOut::Test), (std::vector<Question>{{1, 2}, {1, 3}}));
     const BaselineRanks ranks = rank_baselines(data, data.questions(HeldOut::Test));

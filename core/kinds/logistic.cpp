@@ -1,0 +1,343 @@
+// Kind `logistic`: options, what is read from the file, and the query. Everything the trainer must do alike is
+// in LogisticQuery, which it calls itself.
+#include "core/kinds/logistic.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <mutex>
+
+#include "core/error.hpp"
+
+namespace seqrec {
+namespace {
+
+using nlohmann::json;
+using enum OptionType;
+
+constexpr OptionSpec kOptions[] = {
+    {"ids", Boolean, 0, 0, "true", "",
+     "whether users and items have weights of their own; false = features alone, for those that are new"},
+    {"crosses", Json, 0, 0, "\"auto\"", "",
+     "pairs of a column of users or context and one of items that count together: auto = all, or a list such "
+     "as [[\"gender\", \"genres\"]], where user_id and item_id are columns too"},
+    {"positive_from", Real, -1e300, 1e300, "null", "",
+     "the least number of the label that is a positive; null = true, or 1 of 0 and 1"},
+    {"negatives", Integer, 1, 1000, "4", "",
+     "items drawn to stand against each interaction where there is no label"},
+    {"l2", Real, 0, 1e9, "null", "",
+     "weight of the squared coefficients; null = for each group of them from the data (empirical Bayes)"},
+    {"calibration", Text, 0, 0, "\"platt\"", "platt|none",
+     "platt = probabilities are fitted on the validation, that nothing was trained on"},
+    {"epochs", Integer, 1, 100000, "null", "", "most rounds in which the penalties are chosen anew"},
+    {"split", Text, 0, 0, "\"time\"", "time|random|leave_one_out",
+     "what is held out to measure: the last fifth of all by time, a fifth at random, or the last two "
+     "interactions of a user"},
+};
+
+bool is_pair(const json& pair) {
+    return pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string();
+}
+
+void check_options(const json& options) {
+    const json& crosses = options.at("crosses");
+    const bool valid = crosses == "auto" || crosses == "none" ||
+                       (crosses.is_array() && std::ranges::all_of(crosses, is_pair));
+    if (!valid)
+        throw Error(sqlstate::kInvalidParameter, "option \"crosses\" is neither auto nor a list of pairs",
+                    R"(For example {"crosses": [["gender", "genres"], ["user_id", "price"]]}.)");
+}
+
+[[noreturn]] void corrupted(const std::string& what) {
+    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
+}
+
+QueryColumn read_column(const json& column) {
+    QueryColumn read{column.at("name"), column.at("type"), column.at("first"), column.at("count")};
+    read.number = column.at("number");
+    read.missing = column.at("missing");
+    read.hashed = column.at("hashed");
+    read.mean = column.at("mean");
+    read.deviation = column.at("deviation");
+    read.edges = column.at("edges").get<std::vector<double>>();
+    read.now = column.at("now");
+    return read;
+}
+
+void add_row(std::span<const float> rows, std::int64_t row, float x, std::span<float> out) {
+    const float* from = rows.data() + row * static_cast<std::int64_t>(out.size());
+    for (std::size_t d = 0; d < out.size(); ++d) out[d] += x * from[d];
+}
+
+}  // namespace
+
+std::int32_t bin_of(const std::vector<double>& edges, double number) {
+    return static_cast<std::int32_t>(std::ranges::upper_bound(edges, number) - edges.begin());
+}
+
+std::int32_t hashed_value(std::string_view value, std::int32_t hashed) {
+    std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a: the same in every build, as files need it
+    for (const char c : value) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+    return static_cast<std::int32_t>((hash ^ (hash >> 32)) % static_cast<std::uint64_t>(hashed));
+}
+
+void LogisticQuery::read_config(const std::string& text) try {
+    const json config = json::parse(text);
+    for (const json& column : config.at("columns")) columns.push_back(read_column(column));
+    clicks_mean = config.at("clicks").at("mean");
+    clicks_deviation = config.at("clicks").at("deviation");
+    block = config.at("block");
+} catch (const json::exception& error) {
+    corrupted(error.what());
+}
+
+Encoded LogisticQuery::encode(std::span<const std::int32_t> clicks, std::int32_t user,
+                              std::span<const QueryFeature> given, const std::vector<bool>& overridden,
+                              std::span<float> out) const {
+    std::ranges::fill(out, 0.0f);
+    add_row(rows, 0, 1, out);
+    clicks = clicks.last(std::min(clicks.size(), kLogisticReach));
+    const double count = std::log1p(static_cast<double>(clicks.size()));
+    add_row(rows, 1, static_cast<float>((count - clicks_mean) / clicks_deviation), out);
+    if (user >= 0) {
+        add_row(users, user, 1, out);
+        const auto begin = user_offsets[static_cast<std::size_t>(user)],
+                   end = user_offsets[static_cast<std::size_t>(user) + 1];
+        if (begin < 0 || end < begin || end > static_cast<std::int64_t>(user_rows.size()))
+            corrupted("features of a user leave their tensor");
+        for (auto at = static_cast<std::size_t>(begin); at < static_cast<std::size_t>(end); ++at) {
+            const std::int32_t row = user_rows[at];
+            if (row < 0 || row >= static_cast<std::int64_t>(overridden.size()))
+                corrupted("a feature of a user is out of range");
+            if (!overridden[static_cast<std::size_t>(row)]) add_row(rows, row, user_values[at], out);
+        }
+    }
+    for (const QueryFeature& feature : given) add_row(rows, feature.row, feature.x, out);
+    const auto width = static_cast<std::size_t>(block);
+    std::vector<float> mean(width);
+    for (std::size_t m = 0; m < std::size(kLogisticDecays) && !clicks.empty(); ++m) {
+        std::ranges::fill(mean, 0.0f);
+        float weight = 1, total = 0;
+        for (std::size_t age = 0; age < clicks.size(); ++age) {
+            const float* item = items.data() + clicks[clicks.size() - 1 - age] * dim;
+            for (std::size_t j = 0; j < width; ++j) mean[j] += weight * item[j];
+            total += weight;
+            weight *= kLogisticDecays[m];
+        }
+        for (std::size_t j = 0; j < width; ++j) out[j] += affinity[m * width + j] * mean[j] / total;
+    }
+    const float offset = std::exchange(out.back(), 1.0f);
+    return {.known = user >= 0 || !clicks.empty() || !given.empty(), .offset = offset};
+}
+
+struct LogisticEncoder::Impl {
+    const SafetensorsFile& file;
+    LogisticQuery query;
+    std::span<const std::int64_t> value_offsets;
+    std::span<const std::uint8_t> value_bytes;
+    std::unordered_map<std::string_view, std::size_t> column_of;
+    mutable std::once_flag once{};
+    mutable std::vector<std::unordered_map<std::string_view, std::int32_t>> value_rows{};  // made when asked
+
+    explicit Impl(const SafetensorsFile& file) : file(file) {
+        const Shape& shape = file.tensor("item.embedding").shape;
+        if (shape.size() != 2 || shape[1] < 1 || shape[1] > 65536) corrupted("item.embedding is no matrix");
+        query.dim = shape[1];
+        query.items = file.get<float>("item.embedding", {-1, query.dim});
+        query.users = file.get<float>("user.embedding", {-1, query.dim});
+        query.rows = file.get<float>("feature.rows", {-1, query.dim});
+        query.user_offsets = file.get<std::int64_t>("feature.user.offsets", {user_count() + 1});
+        query.user_rows = file.get<std::int32_t>("feature.user.rows", {-1});
+        query.user_values =
+            file.get<float>("feature.user.values", {static_cast<std::int64_t>(query.user_rows.size())});
+        value_offsets = file.get<std::int64_t>("feature.value.offsets", {row_count() + 1});
+        value_bytes = file.get<std::uint8_t>("feature.value.bytes", {-1});
+        query.read_config(file.meta("config"));
+        if (row_count() < 2 || query.block < 0 || query.block >= query.dim)
+            corrupted("its parts have wrong sizes");
+        query.affinity = file.get<float>("affinity", {2, query.block});
+        for (std::size_t c = 0; c < query.columns.size(); ++c) check(query.columns[c], c);
+    }
+
+    std::int64_t user_count() const { return static_cast<std::int64_t>(query.users.size()) / query.dim; }
+    std::int64_t item_count() const { return static_cast<std::int64_t>(query.items.size()) / query.dim; }
+    std::int64_t row_count() const { return static_cast<std::int64_t>(query.rows.size()) / query.dim; }
+
+    void check(const QueryColumn& column, std::size_t number) {
+        const std::int64_t rows = row_count();
+        const std::int64_t last = static_cast<std::int64_t>(column.first) + column.count;
+        const bool valid = column.first >= 2 && column.count >= 0 && last <= rows && column.number < rows &&
+                           column.missing < rows && column.hashed >= 0 && column.hashed <= column.count &&
+                           static_cast<std::int64_t>(column.edges.size()) <= column.count;
+        if (!valid) corrupted("column " + column.name + " has rows that are not there");
+        column_of.emplace(column.name, number);
+    }
+
+    std::string_view value(std::int64_t row) const {
+        const auto begin = value_offsets[static_cast<std::size_t>(row)],
+                   end = value_offsets[static_cast<std::size_t>(row) + 1];
+        if (begin < 0 || end < begin || end > static_cast<std::int64_t>(value_bytes.size()))
+            corrupted("values of features leave their tensor");
+        return {reinterpret_cast<const char*>(value_bytes.data()) + begin,
+                static_cast<std::size_t>(end - begin)};
+    }
+
+    void index_values() const {
+        value_rows.resize(query.columns.size());
+        for (std::size_t c = 0; c < query.columns.size(); ++c) {
+            const QueryColumn& column = query.columns[c];
+            if (column.type != "category") continue;
+            for (std::int32_t v = 0; v < column.count - column.hashed; ++v)
+                value_rows[c].emplace(value(column.first + v), column.first + v);
+        }
+    }
+
+    /// The row of a category's value, -1 for one that the column does not have.
+    std::int32_t row_of(std::size_t column, std::string_view text) const {
+        std::call_once(once, [this] { index_values(); });
+        const auto found = value_rows[column].find(text);
+        if (found != value_rows[column].end()) return found->second;
+        const QueryColumn& of = query.columns[column];
+        return of.hashed > 0 ? of.first + of.count - of.hashed + hashed_value(text, of.hashed) : -1;
+    }
+
+    bool add_number(const QueryColumn& column, double number, std::vector<QueryFeature>& to) const {
+        if (!std::isfinite(number)) return false;
+        if (column.number >= 0)
+            to.push_back({column.number, static_cast<float>((number - column.mean) / column.deviation)});
+        if (column.count > 0)
+            to.push_back({column.first + std::min(bin_of(column.edges, number), column.count - 1), 1});
+        return true;
+    }
+
+    bool add_values(std::size_t column, const std::vector<std::string>& texts,
+                    std::vector<QueryFeature>& to) const {
+        const float share = 1 / std::sqrt(static_cast<float>(texts.size()));
+        bool all = true;
+        for (const std::string& text : texts) {
+            const std::int32_t row = row_of(column, text);
+            if (row >= 0)
+                to.push_back({row, share});
+            else
+                all = false;
+        }
+        return all;
+    }
+
+    /// What a value of the context is in rows; false when the column can't have it.
+    bool add(std::size_t number, const json& value, std::vector<QueryFeature>& to) const;
+};
+
+namespace {
+
+/// Seconds since 1970 of a number, or of a text in ISO 8601 whose zone, if any, is Z.
+std::optional<double> time_of(const json& value) {
+    if (value.is_number()) return value.get<double>();
+    if (!value.is_string()) return std::nullopt;
+    int year = 0, month = 0, day = 0, hour = 0, minute = 0;
+    double second = 0;
+    const int read = std::sscanf(value.get_ref<const std::string&>().c_str(), "%d-%d-%d%*1[ T]%d:%d:%lf",
+                                 &year, &month, &day, &hour, &minute, &second);
+    if (read < 3 || month < 1 || month > 12 || day < 1 || day > 31) return std::nullopt;
+    // Days from civil, Howard Hinnant: http://howardhinnant.github.io/date_algorithms.html
+    const std::int64_t y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400, of_era = y - era * 400;
+    const std::int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    const std::int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+    return static_cast<double>(days * 86400 + hour * 3600 + minute * 60) + second;
+}
+
+/// The texts of a category's value, or nothing when it can't be one.
+std::optional<std::vector<std::string>> texts_of(const json& value) {
+    if (value.is_string()) return std::vector{value.get<std::string>()};
+    if (value.is_boolean()) return std::vector<std::string>{value.get<bool>() ? "true" : "false"};
+    if (value.is_number()) return std::vector{value.dump()};
+    if (!value.is_array() || value.empty()) return std::nullopt;
+    std::vector<std::string> texts;
+    for (const json& element : value) {
+        const auto one = texts_of(element);
+        if (!one || one->size() != 1) return std::nullopt;
+        if (std::ranges::find(texts, one->front()) == texts.end()) texts.push_back(one->front());
+    }
+    return texts;
+}
+
+}  // namespace
+
+bool LogisticEncoder::Impl::add(std::size_t number, const json& value, std::vector<QueryFeature>& to) const {
+    const QueryColumn& column = query.columns[number];
+    if (value.is_null()) {
+        if (column.missing >= 0) to.push_back({column.missing, 1});
+        return true;
+    }
+    if (column.type == "number") return value.is_number() && add_number(column, value.get<double>(), to);
+    if (column.type == "time") {
+        const auto time = time_of(value);
+        return time && add_number(column, column.now - *time, to);
+    }
+    const auto texts = texts_of(value);
+    return texts && add_values(number, *texts, to);
+}
+
+LogisticEncoder::LogisticEncoder(const SafetensorsFile& file) : impl_(std::make_unique<const Impl>(file)) {}
+LogisticEncoder::~LogisticEncoder() = default;
+
+int LogisticEncoder::dim() const { return static_cast<int>(impl_->query.dim); }
+int LogisticEncoder::reach() const { return static_cast<int>(kLogisticReach); }
+
+Encoded LogisticEncoder::encode(const EncoderInput& input, std::span<float> out, Precision) const {
+    const LogisticQuery& query = impl_->query;
+    if (out.size() != static_cast<std::size_t>(query.dim) || input.user < -1 ||
+        input.user >= impl_->user_count())
+        throw Error(sqlstate::kInternal, "encoder called with a wrong size or user");
+    for (const std::int32_t item : input.clicks)
+        if (item < 0 || item >= impl_->item_count())
+            throw Error(sqlstate::kInternal, "item index is out of range");
+    std::vector<QueryFeature> given;
+    std::vector<bool> overridden(static_cast<std::size_t>(impl_->row_count()));
+    if (input.context)
+        for (const auto& [key, value] : input.context->items()) {
+            const auto column = impl_->column_of.find(key);
+            if (column == impl_->column_of.end()) continue;
+            const QueryColumn& of = query.columns[column->second];
+            const std::size_t before = given.size();
+            (void)impl_->add(column->second, value, given);
+            if (given.size() == before && !value.is_null()) continue;  // it says nothing: what was known stands
+            std::fill_n(overridden.begin() + of.first, of.count, true);
+            for (const std::int32_t row : {of.number, of.missing})
+                if (row >= 0) overridden[static_cast<std::size_t>(row)] = true;
+        }
+    return query.encode(input.clicks, input.user, given, overridden, out);
+}
+
+std::vector<std::string> LogisticEncoder::unknown_context(const json& context) const {
+    std::vector<std::string> unknown;
+    std::vector<QueryFeature> ignored;
+    for (const auto& [key, value] : context.items()) {
+        const auto column = impl_->column_of.find(key);
+        if (column == impl_->column_of.end() || !impl_->add(column->second, value, ignored))
+            unknown.push_back(key);
+    }
+    return unknown;
+}
+
+namespace {
+
+std::unique_ptr<const Encoder> open_encoder(const SafetensorsFile& model) {
+    return std::make_unique<const LogisticEncoder>(model);
+}
+
+}  // namespace
+
+constinit const Kind kLogistic = {
+    .name = "logistic",
+    .meaning = "a logistic regression over features of users, items and context, and over what was clicked: "
+               "calibrated probabilities, coefficients to read",
+    .form = {.link = Link::Sigmoid, .item_bias = true, .user_offset = true},
+    .needs = {.items = true, .users = true, .context = true},
+    .options = kOptions,
+    .shape = {},
+    .check = check_options,
+    .open = open_encoder};
+
+}  // namespace seqrec

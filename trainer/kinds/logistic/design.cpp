@@ -1,0 +1,304 @@
+#include "kinds/logistic/design.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "core/error.hpp"
+#include "kinds/logistic/numbers.hpp"
+#include "random.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kSightings = 100000;  // that tell what ages are usual
+constexpr const char* kUser = "user_id";
+constexpr const char* kItem = "item_id";
+constexpr std::int32_t kFirstSlot = 2;  // after the 1 and the clicks
+
+std::size_t number(Side side) { return static_cast<std::size_t>(side); }
+
+std::vector<std::string> names_of(const std::vector<Place>& places, const char* id) {
+    std::vector<std::string> names = {id};
+    for (const Place& place : places) names.push_back(place.column->name());
+    return names;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+    std::string all;
+    for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+    return all;
+}
+
+void expect_name(const std::string& name, const std::vector<std::string>& among, const char* of) {
+    if (std::ranges::find(among, name) == among.end())
+        throw Error(sqlstate::kInvalidParameter,
+                    "option \"crosses\" names \"" + name + "\", which is no column of " + of,
+                    "Columns of " + std::string(of) + ": " + joined(among) + ".");
+}
+
+}  // namespace
+
+void Entries::end_row() {
+    offsets.push_back(static_cast<std::int64_t>(slots.size()));
+    wide_offsets.push_back(static_cast<std::int64_t>(wide.size()));
+}
+
+std::span<const Entry> Entries::at(std::int64_t row) const {
+    const auto r = static_cast<std::size_t>(row);
+    return {slots.data() + offsets[r], slots.data() + offsets[r + 1]};
+}
+
+std::span<const Entry> Entries::wide_at(std::int64_t row) const {
+    const auto r = static_cast<std::size_t>(row);
+    return {wide.data() + wide_offsets[r], wide.data() + wide_offsets[r + 1]};
+}
+
+Design::Design(const Dataset& data, const json& options)
+    : data_(data),
+      ids_(options.at("ids")),
+      rows_(data.rows_of_sequences()),
+      times_(data.file().get<double>("event.time", {data.rows()})),
+      labels_(read_labels(data.file(), data.rows())),
+      weights_(read_weights(data.file(), data.rows())) {
+    for (const double time : times_) now_ = std::max(now_, time);
+    if (!labels_.empty()) read_labels_as(options.at("positive_from"));
+    make_columns();
+    count_popularity(Part::Training);
+    place_columns();
+    choose_crosses(options.at("crosses"));
+    number_groups();
+    fill_entries();
+}
+
+/// Without a bound, labels have to be what everybody takes for yes and no.
+void Design::read_labels_as(const json& positive_from) {
+    if (positive_from.is_number()) {
+        positive_from_ = positive_from;
+        return;
+    }
+    const auto is_clear = [](float label) { return std::isnan(label) || label == 0 || label == 1; };
+    if (const auto other = std::ranges::find_if_not(labels_, is_clear); other != labels_.end())
+        throw Error(sqlstate::kInvalidParameter,
+                    "the label is " + short_number(static_cast<double>(*other)) +
+                        " somewhere, and nothing says from what on it is positive",
+                    "Give it: options => '{\"positive_from\": 4, …}'; other rows are the negatives.");
+}
+
+Design::Event Design::event(std::int64_t position) const {
+    const std::int64_t row = rows_[static_cast<std::size_t>(position)];
+    const auto r = static_cast<std::size_t>(row);
+    Event event{row, times_[r], 1, weights_.empty() ? 1 : weights_[r]};
+    if (!labels_.empty())
+        event.positive =
+            std::isnan(labels_[r]) ? std::int8_t{-1} : static_cast<std::int8_t>(labels_[r] >= positive_from_);
+    return event;
+}
+
+/// An even sample of the interactions, with the rows of a side that they have.
+std::vector<Sighting> Design::sightings(Side side) const {
+    std::vector<Sighting> seen;
+    const std::vector<std::int64_t>& offsets = data_.offsets();
+    const std::size_t step = rows_.size() / kSightings + 1;
+    std::int64_t user = 0;
+    for (std::size_t i = 0; i < rows_.size(); i += step) {
+        while (offsets[static_cast<std::size_t>(user) + 1] <= static_cast<std::int64_t>(i)) ++user;
+        const std::int64_t item = data_.sequence(user)[i - static_cast<std::size_t>(offsets[static_cast<std::size_t>(user)])];
+        const std::int64_t row = side == Side::Item ? item : side == Side::User ? user : rows_[i];
+        seen.push_back({row, times_[static_cast<std::size_t>(rows_[i])]});
+    }
+    return seen;
+}
+
+void Design::make_columns() {
+    const std::int64_t rows[] = {data_.items(), data_.users(), data_.rows()};
+    for (const Side side : {Side::Item, Side::User, Side::Event}) {
+        auto& sources = sources_[number(side)];
+        sources = read_features(data_.file(), side, rows[number(side)]);
+        const std::vector<Sighting> seen = sources.empty() ? std::vector<Sighting>() : sightings(side);
+        for (const FeatureColumn& source : sources) columns_[number(side)].emplace_back(source, seen, now_);
+    }
+    std::vector<double> clicks;
+    for (std::int64_t u = 0; u < data_.users(); ++u)
+        for (std::size_t at = 0; at < data_.training(u).size(); ++at)
+            clicks.push_back(std::log1p(static_cast<double>(std::min(at, kLogisticReach))));
+    std::tie(clicks_mean_, clicks_deviation_) = mean_and_deviation(clicks);
+}
+
+void Design::count_popularity(Part part) {
+    const auto logs = [](const auto& counts) {
+        std::vector<double> logs;
+        for (const auto count : counts) logs.push_back(std::log1p(static_cast<double>(count)));
+        return logs;
+    };
+    std::vector<Column> counted;
+    counted.push_back(Column::of_numbers("(popularity)", logs(data_.counts(part))));
+    counted.push_back(Column::of_numbers("(recent popularity)", logs(data_.recent_counts(part))));
+    if (popularity_.empty()) {
+        popularity_ = std::move(counted);
+        return;
+    }
+    for (std::size_t i = 0; i < counted.size(); ++i) popularity_[i] = std::move(counted[i]);  // places point at them
+    fill_entries();
+}
+
+void Design::place_columns() {
+    std::int32_t slot = kFirstSlot, own = 1;
+    own_of_.assign(kFirstSlot, -1);
+    own_of_[0] = 0;
+    slot_of_own_ = {0};
+    const auto place_query = [&](const Column& column, Side side) {
+        if (column.features() == 0) return;
+        Place place{&column, side, slot, own};
+        if (column.is_wide()) place.wide = static_cast<std::int32_t>(layout_.wide_query), layout_.wide_query += column.features();
+        for (std::int32_t s = 0; s < column.slots(); ++s) {
+            const bool is_number = !column.is_wide() && column.value(s).empty();
+            own_of_.push_back(is_number ? -1 : own);  // of numbers, their bins meet items
+            if (!is_number) slot_of_own_.push_back(slot), ++own;
+            ++slot;
+        }
+        query_.push_back(place);
+        has_moment_ |= side == Side::Event;
+        has_user_times_ |= side == Side::User && column.is_time();
+    };
+    for (const Column& column : columns_[number(Side::User)]) place_query(column, Side::User);
+    for (const Column& column : columns_[number(Side::Event)]) place_query(column, Side::Event);
+    std::int32_t first = 0;
+    const auto place_item = [&](const Column& column) {
+        if (column.features() == 0) return;
+        Place place{&column, Side::Item, first};
+        if (column.is_wide()) place.wide = static_cast<std::int32_t>(layout_.wide_item), layout_.wide_item += column.features();
+        first += column.slots();
+        item_.push_back(place);
+        has_item_times_ |= column.is_time();
+    };
+    for (const Column& column : columns_[number(Side::Item)]) place_item(column);
+    for (const Column& column : popularity_) place_item(column);
+    layout_.slots = slot;
+    layout_.columns = first;
+    layout_.own = own;
+    layout_.users = ids_ ? data_.users() : 0;
+    layout_.items = ids_ ? data_.items() : 0;
+}
+
+void Design::choose_crosses(const json& crosses) {
+    all_crosses_ = crosses == "auto";
+    if (!crosses.is_array()) return;
+    const std::vector<std::string> queries = names_of(query_, kUser), items = names_of(item_, kItem);
+    for (const json& pair : crosses) {
+        const std::string left = pair[0], right = pair[1];
+        const bool turned = std::ranges::find(queries, left) == queries.end();  // either order will do
+        const auto& [query, item] = turned ? std::pair(right, left) : std::pair(left, right);
+        expect_name(query, queries, "users and context");
+        expect_name(item, items, "items");
+        crosses_.emplace_back(query, item);
+    }
+}
+
+/// Numbers the groups in the order of the layout; a group is a pair of columns of which one may be the 1.
+void Design::number_groups() {
+    group_of_.reserve(static_cast<std::size_t>(layout_.total()));
+    std::map<std::string, std::uint16_t> numbers;
+    const auto group = [&](const std::string& name) {
+        const auto [at, fresh] = numbers.emplace(name, static_cast<std::uint16_t>(groups_.size()));
+        if (fresh) groups_.push_back({name});
+        return at->second;
+    };
+    (void)group("(intercept)");
+    const auto add = [&](std::uint16_t of, std::int64_t count) {
+        group_of_.insert(group_of_.end(), static_cast<std::size_t>(count), of);
+        if (of != kOff) groups_[of].size += count;
+    };
+    const auto crossed = [&](const std::string& query, const std::string& item) {
+        const bool wanted = all_crosses_ || std::ranges::find(crosses_, std::pair(query, item)) != crosses_.end();
+        return wanted ? group(query + " * " + item) : kOff;
+    };
+    const auto add_row = [&](const std::string& query) {
+        for (const Place& item : item_)
+            add(query.empty() ? group(item.column->name()) : crossed(query, item.column->name()), item.column->slots());
+        add(query.empty() ? kIntercept : group(query), 1);
+    };
+    add_row("");
+    add_row("(clicks)");
+    for (const Place& query : query_)
+        for (std::int32_t s = 0; s < query.column->slots(); ++s) add_row(query.column->name());
+    for (std::int64_t u = 0; u < layout_.users; ++u) add_row(kUser);
+    for (std::int64_t i = 0; i < layout_.items; ++i) {
+        add(group(kItem), 1);
+        for (const Place& query : query_) {
+            const auto begin = own_of_.begin() + query.first;
+            const auto meeting = std::count_if(begin, begin + query.column->slots(),
+                                               [](std::int32_t own) { return own >= 0; });
+            add(crossed(query.column->name(), kItem), meeting);
+        }
+    }
+    for (const char* how : {"clicked ", "just clicked "})
+        for (const Place& item : item_) add(group(how + item.column->name()), item.column->slots());
+    for (const std::vector<Place>* places : {&query_, &item_})
+        for (const Place& place : *places)
+            if (place.wide >= 0) add(group(place.column->name() + " (each)"), place.column->features());
+}
+
+void Design::append(const Place& place, std::int64_t row, double time, std::vector<Entry>& slots,
+                    std::vector<Entry>& wide) const {
+    const std::size_t begin = slots.size();
+    place.column->append(row, time, slots);
+    for (std::size_t i = begin; i < slots.size(); ++i) {
+        Entry& entry = slots[i];
+        if (place.wide >= 0) wide.push_back({place.wide + entry.feature, entry.x});
+        entry.feature = place.first + place.column->slot(entry.feature);
+    }
+}
+
+void Design::fill_entries() {
+    user_entries_ = {};
+    for (std::int64_t u = 0; u < data_.users(); ++u) {
+        for (const Place& place : query_)
+            if (place.side == Side::User && !place.column->is_time()) append(place, u, now_, user_entries_.slots, user_entries_.wide);
+        user_entries_.end_row();
+    }
+    item_entries_ = {};
+    for (std::int64_t i = 0; i < data_.items(); ++i) {
+        for (const Place& place : item_)
+            if (!place.column->is_time()) append(place, i, now_, item_entries_.slots, item_entries_.wide);
+        item_entries_.end_row();
+    }
+}
+
+void Design::append_user_times(std::int64_t user, double time, std::vector<Entry>& slots) const {
+    std::vector<Entry> none;
+    if (!has_user_times_) return;
+    for (const Place& place : query_)
+        if (place.side == Side::User && place.column->is_time()) append(place, user, time, slots, none);
+}
+
+void Design::append_item_times(std::int64_t item, double time, std::vector<Entry>& columns) const {
+    std::vector<Entry> none;
+    if (!has_item_times_) return;
+    for (const Place& place : item_)
+        if (place.column->is_time()) append(place, item, time, columns, none);
+}
+
+void Design::append_moment(std::int64_t row, std::vector<Entry>& slots, std::vector<Entry>& wide) const {
+    if (!has_moment_) return;
+    const double time = times_[static_cast<std::size_t>(row)];
+    for (const Place& place : query_)
+        if (place.side == Side::Event) append(place, row, time, slots, wide);
+}
+
+std::vector<std::string> Design::warnings() const {
+    std::vector<std::string> said;
+    for (const Side side : {Side::Item, Side::User, Side::Event})
+        for (const Column& column : columns_[number(side)]) {
+            if (column.features() == 0) said.push_back("column \"" + column.name() + "\" is the same everywhere and was left out");
+            if (column.is_wide())
+                said.push_back("column \"" + column.name() + "\" has " + std::to_string(column.features()) +
+                               " values: each counts by itself, but in crosses those beyond the " +
+                               std::to_string(kMostSlots - 2) + " most frequent count as one");
+        }
+    return said;
+}
+
+}  // namespace seqrec::trainer

@@ -1,0 +1,212 @@
+#include "kinds/logistic/fitting.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/measure/pair_metrics.hpp"
+#include "kinds/logistic/lbfgs.hpp"
+#include "kinds/logistic/numbers.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kRounds = 8, kRoundIterations = 15, kLastIterations = 60, kRefitIterations = 30;
+constexpr double kRoundTolerance = 1e-5, kLastTolerance = 1e-6;
+constexpr double kFirstPenalty = 5, kLeastPenalty = 1e-2, kMostPenalty = 1e5;
+constexpr double kInterceptPenalty = 1e-3;  // so that it is found at all where all outcomes are the same
+
+bool has_both(const std::vector<Outcome>& outcomes) {
+    const auto positives = std::ranges::count_if(outcomes, &Outcome::positive);
+    return positives > 0 && positives < static_cast<std::ptrdiff_t>(outcomes.size());
+}
+
+}  // namespace
+
+/// Newton's method in two variables, with a prior of a few pairs for no change at all.
+Calibration calibrate(const std::vector<Outcome>& outcomes) {
+    if (!has_both(outcomes)) return {};
+    Calibration c;
+    for (int i = 0; i < 50; ++i) {
+        double g0 = c.shift, g1 = c.slope - 1, h00 = 1, h01 = 0, h11 = 1;
+        for (const auto& [logit, weight, positive] : outcomes) {
+            const double z = logit, p = sigmoid(c.slope * z + c.shift), w = weight;
+            g0 += w * (p - positive);
+            g1 += w * (p - positive) * z;
+            h00 += w * p * (1 - p);
+            h01 += w * p * (1 - p) * z;
+            h11 += w * p * (1 - p) * z * z;
+        }
+        const double determinant = h00 * h11 - h01 * h01;
+        const double shift = (h11 * g0 - h01 * g1) / determinant, slope = (h00 * g1 - h01 * g0) / determinant;
+        c.shift -= shift;
+        c.slope -= slope;
+        if (std::abs(shift) + std::abs(slope) < 1e-9) break;
+    }
+    return c.slope > 0 && std::isfinite(c.slope + c.shift) ? c : Calibration{};
+}
+
+Fitting::Fitting(const Dataset& data, const Design& design, const Passes& passes, const json& options,
+                 Reporter& reporter, std::string checkpoint)
+    : data_(data),
+      design_(design),
+      passes_(passes),
+      options_(options),
+      reporter_(reporter),
+      checkpoint_(std::move(checkpoint), data.job()),
+      coefficients_(static_cast<std::size_t>(design.layout().total())),
+      penalties_(design.groups().size(), options.at("l2").is_number() ? options.at("l2").get<double>() : kFirstPenalty),
+      rounds_(options.at("l2").is_number() ? 1 : options.at("epochs").is_number() ? options.at("epochs").get<int>() : kRounds) {
+    penalties_[Design::kIntercept] = kInterceptPenalty;
+}
+
+float Fitting::penalty_of(std::size_t coefficient) const {
+    return static_cast<float>(penalties_[design_.group_of()[coefficient]]);
+}
+
+double Fitting::penalised(Pairs pairs, std::span<const float> at, std::span<float> gradient) {
+    const Clock::time_point begin = Clock::now();
+    double value = passes_.gradient(pairs, at, gradient);
+    pass_seconds_ += std::chrono::duration<double>(Clock::now() - begin).count();
+    ++evaluations_;
+    loss_ = value;
+    for (std::size_t i = 0; i < at.size(); ++i) {
+        if (design_.group_of()[i] == Design::kOff) {
+            gradient[i] = 0;
+            continue;
+        }
+        const float penalty = penalty_of(i);
+        value += 0.5 * static_cast<double>(penalty) * static_cast<double>(at[i]) * static_cast<double>(at[i]);
+        gradient[i] += penalty * at[i];
+    }
+    return value;
+}
+
+std::vector<float> Fitting::inverse(const std::vector<float>& curvature) const {
+    std::vector<float> inverse(curvature.size());
+    for (std::size_t i = 0; i < inverse.size(); ++i)
+        if (design_.group_of()[i] != Design::kOff) inverse[i] = 1 / (curvature[i] + penalty_of(i) + 1e-9f);
+    return inverse;
+}
+
+void Fitting::choose_penalties(const std::vector<float>& curvature) {
+    std::vector<double> squares(penalties_.size());
+    const std::vector<float> variances = inverse(curvature);
+    for (std::size_t i = 0; i < coefficients_.size(); ++i) {
+        const std::uint16_t group = design_.group_of()[i];
+        if (group == Design::kOff) continue;
+        const double w = coefficients_[i];
+        squares[group] += w * w + static_cast<double>(variances[i]);
+    }
+    for (std::size_t g = 0; g < penalties_.size(); ++g) {
+        if (g == Design::kIntercept) continue;
+        const auto size = static_cast<double>(design_.groups()[g].size);
+        penalties_[g] = std::clamp(size / std::max(squares[g], 1e-12), kLeastPenalty, kMostPenalty);
+    }
+}
+
+void Fitting::round(Pairs pairs, int iterations, double tolerance) {
+    const std::vector<float> guess = inverse(passes_.curvature(pairs, coefficients_));
+    const auto objective = [&](std::span<const float> at, std::span<float> gradient) {
+        return penalised(pairs, at, gradient);
+    };
+    minimise(objective, guess, coefficients_, {iterations, tolerance, [&] { return is_over(); }});
+}
+
+bool Fitting::is_over() const {
+    const json& most = options_.at("max_seconds");
+    return most.is_number() && seconds() >= most.get<double>();
+}
+
+void Fitting::fit() {
+    go_on();
+    pairs_ = static_cast<std::int64_t>(passes_.outcomes(Pairs::Training, coefficients_).size());
+    for (; round_ < rounds_ && !is_over(); ++round_) {
+        const bool last = round_ + 1 == rounds_;
+        round(Pairs::Training, last ? kLastIterations : kRoundIterations, last ? kLastTolerance : kRoundTolerance);
+        if (!last) choose_penalties(passes_.curvature(Pairs::Training, coefficients_));
+        report_round();
+        keep();
+    }
+}
+
+void Fitting::fit_all() { round(Pairs::All, kRefitIterations, kLastTolerance); }
+
+std::vector<float> Fitting::errors(Pairs pairs) const {
+    std::vector<float> errors = inverse(passes_.curvature(pairs, coefficients_));
+    for (float& x : errors) x = std::sqrt(x);
+    return errors;
+}
+
+void Fitting::report_round() {
+    const std::vector<Outcome> outcomes = passes_.outcomes(Pairs::Validation, coefficients_);
+    std::vector<ScoredPair> pairs;
+    for (const Outcome& outcome : outcomes)
+        pairs.push_back({static_cast<float>(sigmoid(static_cast<double>(outcome.logit))), outcome.positive});
+    const json measured = pair_metrics(std::move(pairs), 0.5f);
+    const double mean = loss_ / std::max<double>(1, static_cast<double>(pairs_));
+    reporter_.event("epoch", {{"epoch", round_ + 1},
+                              {"step", evaluations_},
+                              {"loss", mean},
+                              {"metrics", {{"auc", measured["auc"]}, {"log_loss", measured["log_loss"]}}},
+                              {"seconds", seconds()}});
+    const double done = (round_ + 1.0) / rounds_;
+    reporter_.progress({{"phase", "training"},
+                        {"percent", 100 * done},
+                        {"epoch", round_ + 1},
+                        {"step", evaluations_},
+                        {"loss", mean},
+                        {"labels_per_s", metrics()["labels_per_s"]},
+                        {"eta_seconds", seconds() * (1 - done) / done}});
+}
+
+/// What a stored state must agree with.
+json Fitting::settings() const {
+    json settings = options_;
+    settings.erase("max_seconds");
+    settings["coefficients"] = coefficients_.size();
+    return settings;
+}
+
+void Fitting::keep() {
+    if (!checkpoint_.is_due()) return;
+    const auto copy = [](const auto& values, at::ScalarType type) {
+        at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, type);
+        std::memcpy(tensor.data_ptr(), values.data(), tensor.nbytes());
+        return tensor;
+    };
+    checkpoint_.write({{"round", round_ + 1}, {"seconds", seconds()}, {"evaluations", evaluations_},
+                       {"pass_seconds", pass_seconds_}, {"loss", loss_}},
+                      settings(),
+                      {{"coefficients", copy(coefficients_, at::kFloat)}, {"penalties", copy(penalties_, at::kDouble)}});
+}
+
+void Fitting::go_on() {
+    if (!checkpoint_.exists()) return;
+    const auto stored = checkpoint_.read(settings());
+    if (!stored) return;
+    const auto coefficients = stored->file.get<float>("coefficients", {static_cast<std::int64_t>(coefficients_.size())});
+    const auto penalties = stored->file.get<double>("penalties", {static_cast<std::int64_t>(penalties_.size())});
+    coefficients_.assign(coefficients.begin(), coefficients.end());
+    penalties_.assign(penalties.begin(), penalties.end());
+    round_ = stored->state.at("round");
+    begun_ = stored->state.at("seconds");
+    evaluations_ = stored->state.at("evaluations");
+    pass_seconds_ = stored->state.at("pass_seconds");
+    loss_ = stored->state.at("loss");
+}
+
+json Fitting::metrics() const {
+    const double passed = static_cast<double>(pairs_) * static_cast<double>(evaluations_);
+    return {{"epochs", round_},
+            {"passes", evaluations_},
+            {"pairs", pairs_},
+            {"coefficients", coefficients_.size()},
+            {"loss", loss_ / std::max<double>(1, static_cast<double>(pairs_))},
+            {"train_seconds", seconds()},
+            {"labels_per_s", passed / std::max(pass_seconds_, 1e-9)}};
+}
+
+}  // namespace seqrec::trainer

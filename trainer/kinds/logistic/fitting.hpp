@@ -1,0 +1,76 @@
+// The coefficients of a regression: as likely as they can be under penalties that the data choose.
+#pragma once
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "kinds/logistic/passes.hpp"
+#include "run/checkpoint.hpp"
+#include "run/reporter.hpp"
+
+namespace seqrec::trainer {
+
+/// From a logit to a probability, fitted on what nothing was trained on: sigmoid(slope * logit + shift)
+/// (Platt 1999).
+/// 由 logit 到概率：sigmoid(slope * logit + shift)，在未参与训练的数据上拟合。
+struct Calibration {
+    double slope = 1, shift = 0;
+};
+/// The likeliest; none where one outcome alone is there or higher logits would mean less.
+/// 最大似然的校准；只有一类结果或斜率非正时不校准。
+Calibration calibrate(const std::vector<Outcome>& outcomes);
+
+/// Minimises loss + 1/2 sum over groups of penalty * |coefficients|^2 with L-BFGS, and between rounds sets
+/// each group's penalty to the inverse of its coefficients' expected square, by a diagonal of the curvature
+/// (empirical Bayes: expectation maximisation, MacKay 1992).
+/// 以 L-BFGS 最小化带惩罚的损失；每轮之间按各组系数平方的期望（曲率取对角近似）更新该组的惩罚
+/// （经验贝叶斯）。
+class Fitting {
+  public:
+    Fitting(const Dataset& data, const Design& design, const Passes& passes, const nlohmann::json& options,
+            Reporter& reporter, std::string checkpoint);
+
+    /// Fits to the training part, from zero or from where a checkpoint left off.
+    /// 在训练部分上拟合，从零或检查点开始。
+    void fit();
+    /// Goes on with all interactions and the penalties as they are.
+    /// 保持惩罚不变，在全部交互上继续拟合。
+    void fit_all();
+    const std::vector<float>& coefficients() const { return coefficients_; }
+    /// Standard errors given the other coefficients: the inverse root of curvature and penalty.
+    /// 给定其余系数时的标准误：曲率与惩罚之和的平方根的倒数。
+    std::vector<float> errors(Pairs pairs) const;
+    nlohmann::json metrics() const;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    void round(Pairs pairs, int iterations, double tolerance);
+    void choose_penalties(const std::vector<float>& curvature);
+    double penalised(Pairs pairs, std::span<const float> at, std::span<float> gradient);
+    std::vector<float> inverse(const std::vector<float>& curvature) const;
+    float penalty_of(std::size_t coefficient) const;
+    void report_round();
+    void keep();
+    void go_on();
+    bool is_over() const;
+    double seconds() const { return begun_ + std::chrono::duration<double>(Clock::now() - start_).count(); }
+    nlohmann::json settings() const;
+
+    const Dataset& data_;
+    const Design& design_;
+    const Passes& passes_;
+    const nlohmann::json& options_;
+    Reporter& reporter_;
+    Checkpoint checkpoint_;
+    std::vector<float> coefficients_;
+    std::vector<double> penalties_;
+    int rounds_, round_ = 0;
+    std::int64_t evaluations_ = 0;
+    std::int64_t pairs_ = 0;
+    double loss_ = 0, pass_seconds_ = 0, begun_ = 0;
+    Clock::time_point start_ = Clock::now();
+};
+
+}  // namespace seqrec::trainer

@@ -1,0 +1,113 @@
+#include "kinds/logistic/logistic_model.hpp"
+
+#include <utility>
+
+#include "core/measure/pair_metrics.hpp"
+#include "kinds/logistic/coefficients.hpp"
+#include "kinds/logistic/fitting.hpp"
+#include "kinds/logistic/logistic_weights.hpp"
+#include "kinds/logistic/numbers.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using nlohmann::json;
+
+std::vector<ScoredPair> probabilities(const std::vector<Outcome>& outcomes, const Calibration& calibration) {
+    std::vector<ScoredPair> pairs;
+    for (const Outcome& outcome : outcomes) {
+        const double logit = calibration.slope * static_cast<double>(outcome.logit) + calibration.shift;
+        pairs.push_back({static_cast<float>(sigmoid(logit)), outcome.positive});
+    }
+    return pairs;
+}
+
+class LogisticModel final : public Model {
+  public:
+    explicit LogisticModel(json options) : options_(std::move(options)) {}
+
+    /// What is convex has one best fit wherever it starts.
+    void start_from(const EarlierModel&) override {}
+
+    Trained train(const Run& run) override {
+        Design design(run.data, options_);
+        for (const std::string& warning : design.warnings()) run.reporter.warning(warning);
+        const Passes passes(run.data, design, options_.at("negatives"), options_.at("seed"), run.workers);
+        Fitting fitting(run.data, design, passes, options_, run.reporter, run.checkpoint);
+        fitting.fit();
+        const Calibration calibration = choose_calibration(passes, fitting.coefficients());
+        json metrics = fitting.metrics();
+        metrics.update(measure(run, passes, fitting.coefficients(), calibration));
+        const auto made = [&](Pairs pairs, bool told) {
+            return make_weights(run, design, passes, fitting, calibration, pairs, told);
+        };
+        auto measured = made(Pairs::Training, false);
+        if (holds_out(run.data) && options_.at("holdout") == "refit") {
+            design.count_popularity(Part::All);
+            fitting.fit_all();
+        }
+        auto served = made(Pairs::All, true);
+        json config = options_;
+        config.update(served->config());
+        config["calibration_slope"] = calibration.slope;
+        config["calibration_shift"] = calibration.shift;
+        config["threshold"] = metrics["threshold"];
+        config["labelled"] = design.is_labelled();
+        return {std::move(measured), std::move(served), std::move(metrics), std::move(config)};
+    }
+
+  private:
+    static bool holds_out(const Dataset& data) {
+        for (std::int64_t u = 0; u < data.users(); ++u)
+            if (data.training(u).size() < data.sequence(u).size()) return true;
+        return false;
+    }
+
+    Calibration choose_calibration(const Passes& passes, const std::vector<float>& coefficients) const {
+        if (options_.at("calibration") == "none") return {};
+        return calibrate(passes.outcomes(Pairs::Validation, coefficients));
+    }
+
+    static json measure(const Run& run, const Passes& passes, const std::vector<float>& coefficients,
+                        const Calibration& calibration) {
+        const float threshold =
+            best_threshold(probabilities(passes.outcomes(Pairs::Validation, coefficients), calibration));
+        json metrics = pair_metrics(probabilities(passes.outcomes(Pairs::Test, coefficients), calibration), threshold);
+        if (metrics["pairs_evaluated"] == 0)
+            run.reporter.warning("no pair was held out, so the probabilities were not measured");
+        return metrics;
+    }
+
+    std::unique_ptr<const LogisticWeights> make_weights(const Run& run, const Design& design, const Passes& passes,
+                                                        const Fitting& fitting, const Calibration& calibration,
+                                                        Pairs pairs, bool told) const {
+        std::size_t left_out = 0;
+        std::vector<NamedTensor> table;
+        if (told) {
+            table = coefficient_table(run.data, design, fitting.coefficients(), fitting.errors(pairs),
+                                      passes.counts(pairs), &left_out);
+            if (left_out > 0)
+                run.reporter.warning("the table of coefficients has the " + std::to_string(kMostCoefficients) +
+                                     " that most pairs have to do with; " + std::to_string(left_out) +
+                                     " more are in the model");
+        }
+        return std::make_unique<const LogisticWeights>(run.data, design, passes, fitting.coefficients(), calibration,
+                                                       std::move(table));
+    }
+
+    json options_;
+};
+
+std::unique_ptr<Model> make(const json& options, const Dataset&, const json&) {
+    return std::make_unique<LogisticModel>(options);
+}
+
+std::unique_ptr<const Weights> read(const SafetensorsFile& file) {
+    return std::make_unique<const LogisticWeights>(file);
+}
+
+}  // namespace
+
+const TrainerKind kLogisticTrainer = {&kLogistic, make, read};
+
+}  // namespace seqrec::trainer

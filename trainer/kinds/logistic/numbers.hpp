@@ -1,0 +1,37 @@
+// Small arithmetic of the logistic trainer.
+#pragma once
+
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace seqrec::trainer {
+
+/// Mean and standard deviation, the latter 1 where all are the same.
+/// 均值与标准差；全部相同时标准差为 1。
+inline std::pair<double, double> mean_and_deviation(const std::vector<double>& numbers) {
+    double sum = 0, squares = 0;
+    for (const double x : numbers) sum += x;
+    const double mean = numbers.empty() ? 0 : sum / static_cast<double>(numbers.size());
+    for (const double x : numbers) squares += (x - mean) * (x - mean);
+    const double deviation = numbers.empty() ? 0 : std::sqrt(squares / static_cast<double>(numbers.size()));
+    return {mean, deviation > 0 ? deviation : 1};
+}
+
+/// A number as people write it, six digits at most.
+/// 便于阅读的数字，至多六位有效数字。
+inline std::string short_number(double number) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.6g", number);
+    return text;
+}
+
+inline double sigmoid(double logit) { return 1 / (1 + std::exp(-logit)); }
+
+/// log(1 + exp(x)) without overflow.
+/// 不溢出的 log(1 + exp(x))。
+inline double softplus(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+
+}  // namespace seqrec::trainer
