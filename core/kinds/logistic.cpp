@@ -302,7 +302,8 @@ Encoded LogisticEncoder::encode(const EncoderInput& input, std::span<float> out,
             const QueryColumn& of = query.columns[column->second];
             const std::size_t before = given.size();
             (void)impl_->add(column->second, value, given);
-            if (given.size() == before && !value.is_null()) continue;  // it says nothing: what was known stands
+            if (given.size() == before && !value.is_null())
+                continue;  // it says nothing: what was known stands
             std::fill_n(overridden.begin() + of.first, of.count, true);
             for (const std::int32_t row : {of.number, of.missing})
                 if (row >= 0) overridden[static_cast<std::size_t>(row)] = true;
@@ -331,8 +332,9 @@ std::unique_ptr<const Encoder> open_encoder(const SafetensorsFile& model) {
 
 constinit const Kind kLogistic = {
     .name = "logistic",
-    .meaning = "a logistic regression over features of users, items and context, and over what was clicked: "
-               "calibrated probabilities, coefficients to read",
+    .meaning =
+        "a logistic regression over features of users, items and context, and over what was clicked: "
+        "calibrated probabilities, coefficients to read",
     .form = {.link = Link::Sigmoid, .item_bias = true, .user_offset = true},
     .needs = {.items = true, .users = true, .context = true},
     .options = kOptions,

@@ -21,14 +21,14 @@ inline constexpr float kLogisticDecays[] = {0.98f, 0.8f};
 /// A column of users or of the moment, as the model knows it. Its values are rows of `feature.rows`.
 /// 用户或当下情境的一列；其取值对应 feature.rows 中的行。
 struct QueryColumn {
-    std::string name, type;        ///< type: number, category or time
-    std::int32_t first, count;     ///< rows of its values, or of the bins of its numbers
-    std::int32_t number = -1;      ///< row of the number itself, -1 for none
-    std::int32_t missing = -1;     ///< row of "nothing is known", -1 for none
-    std::int32_t hashed = 0;       ///< last rows that values share which have none of their own
+    std::string name, type;     ///< type: number, category or time
+    std::int32_t first, count;  ///< rows of its values, or of the bins of its numbers
+    std::int32_t number = -1;   ///< row of the number itself, -1 for none
+    std::int32_t missing = -1;  ///< row of "nothing is known", -1 for none
+    std::int32_t hashed = 0;    ///< last rows that values share which have none of their own
     double mean = 0, deviation = 1;
-    std::vector<double> edges{};   ///< bin b holds numbers below edges[b] and not below edges[b - 1]
-    double now = 0;                ///< time: what ages are counted to
+    std::vector<double> edges{};  ///< bin b holds numbers below edges[b] and not below edges[b - 1]
+    double now = 0;               ///< time: what ages are counted to
 };
 
 /// x of a row of `feature.rows`.
@@ -49,10 +49,10 @@ std::int32_t hashed_value(std::string_view value, std::int32_t hashed);
 /// and to the trainer. Spans are those of a file or of tensors, which must outlive it.
 /// 模型所知的用户与情境，以及点击如何计入：服务与训练共用的部分。
 struct LogisticQuery {
-    std::int64_t dim = 0, block = 0;          ///< columns of an item's row; those that describe the item
-    std::span<const float> items, users;      ///< [items, dim], [users, dim]
-    std::span<const float> rows;              ///< feature.rows [rows, dim]; row 0 always counts, row 1 clicks
-    std::span<const float> affinity;          ///< [2, block]: what a mean of the clicked items' columns counts
+    std::int64_t dim = 0, block = 0;      ///< columns of an item's row; those that describe the item
+    std::span<const float> items, users;  ///< [items, dim], [users, dim]
+    std::span<const float> rows;          ///< feature.rows [rows, dim]; row 0 always counts, row 1 clicks
+    std::span<const float> affinity;      ///< [2, block]: what a mean of the clicked items' columns counts
     std::span<const std::int64_t> user_offsets;  ///< [users + 1]: features of users as they were in training
     std::span<const std::int32_t> user_rows;
     std::span<const float> user_values;

@@ -180,9 +180,10 @@ void Dataset::read(Events events) {
     sequence_.reserve(static_cast<std::size_t>(rows_));
     offsets_.assign(1, 0);
     std::vector<double> times;
+    std::vector<std::int64_t> rows;
     for (std::int64_t u = 0; u < events.users(); ++u) {
         times.clear();
-        const std::vector<std::int64_t> rows = rows_of(events, u);
+        rows_of(events, u, &rows);
         for (const std::int64_t row : rows) {
             sequence_.push_back(events.item(row));
             times.push_back(events.time(row));
@@ -199,17 +200,17 @@ void Dataset::read(Events events) {
 }
 
 /// The rows of a user in the order of the sequence: by time, and split by chance those held out last.
-std::vector<std::int64_t> Dataset::rows_of(Events& events, std::int64_t user) const {
-    std::vector<std::int64_t> rows;
-    events.of(user, [&](std::int64_t row, bool) { rows.push_back(row); });
+void Dataset::rows_of(Events& events, std::int64_t user, std::vector<std::int64_t>* rows) const {
+    rows->clear();
+    events.of(user, [&](std::int64_t row, bool) { rows->push_back(row); });
     if (options_.split == Split::Random)
-        std::ranges::stable_sort(rows, {}, [&](std::int64_t row) { return part_by_chance(row); });
-    return rows;
+        std::ranges::stable_sort(*rows, {}, [&](std::int64_t row) { return part_by_chance(row); });
 }
 
 /// 0 of eight in ten rows, the training part; 1 and 2 of one in ten each, validation and test.
 int Dataset::part_by_chance(std::int64_t row) const {
-    const auto tenth = Random(options_.seed ^ static_cast<std::uint64_t>(row) * 0x9E3779B97F4A7C15ULL).below(10);
+    const auto tenth =
+        Random(options_.seed ^ static_cast<std::uint64_t>(row) * 0x9E3779B97F4A7C15ULL).below(10);
     return tenth < 8 ? 0 : static_cast<int>(tenth) - 7;
 }
 
@@ -227,11 +228,11 @@ void Dataset::ask_by_chance(std::int32_t user, const std::vector<std::int64_t>& 
 }
 
 std::vector<std::int64_t> Dataset::rows_of_sequences() const {
-    std::vector<std::int64_t> rows;
+    std::vector<std::int64_t> rows, own;
     rows.reserve(sequence_.size());
     Events all = events();
     for (std::int64_t u = 0; u < users(); ++u) {
-        const auto own = rows_of(all, u);
+        rows_of(all, u, &own);
         rows.insert(rows.end(), own.begin(), own.end());
     }
     return rows;
@@ -350,8 +351,9 @@ std::vector<float> Dataset::recent_counts(Part which) const {
     Events all = events();
     const Decay decay(all.times());
     std::vector<double> counts(static_cast<std::size_t>(items_));
+    std::vector<std::int64_t> rows;
     for (std::int64_t u = 0; u < users(); ++u) {
-        const std::vector<std::int64_t> rows = rows_of(all, u);
+        rows_of(all, u, &rows);
         for (std::size_t i = 0; i < part(u, which).size(); ++i)
             counts[static_cast<std::size_t>(all.item(rows[i]))] += decay(all.time(rows[i]));
     }

@@ -160,8 +160,7 @@ class Dataset {
 
     Events events() const;
     void choose_periods(std::span<const double> times);
-    std::vector<std::int64_t> rows_of(Events& events, std::int64_t user) const;
-    void order_by_chance(std::vector<std::int64_t>& rows) const;
+    void rows_of(Events& events, std::int64_t user, std::vector<std::int64_t>* rows) const;
     int part_by_chance(std::int64_t row) const;
     void choose_repeats(Events events);
     void read(Events events);

@@ -22,7 +22,7 @@ struct FeatureColumn {
 
     std::string name;
     Type type;
-    std::span<const double> numbers{};       ///< [rows]
+    std::span<const double> numbers{};        ///< [rows]
     std::span<const std::int64_t> offsets{};  ///< [rows + 1] into codes
     std::span<const std::int32_t> codes{};    ///< each an index of `values`
     std::vector<std::string_view> values{};

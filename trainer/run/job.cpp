@@ -55,10 +55,11 @@ Job read_job(const std::string& path) {
 
 std::string protocol(const Dataset& data) {
     const std::string split =
-        data.split() == Split::Random
-            ? "at random: of all interactions a tenth is the test, another the validation, each asked for after "
-              "all that its user was trained on; every interaction of the two that is not its user's only one, "
-              "or an even sample of them where they times items pass 2e10; "
+        data.split() == Split::Random ? "at random: of all interactions a tenth is the test, another the "
+                                        "validation, each asked for after "
+                                        "all that its user was trained on; every interaction of the two that "
+                                        "is not its user's only one, "
+                                        "or an even sample of them where they times items pass 2e10; "
         : data.split_by_time()
             ? "by time: of all interactions the last tenth is the test, the tenth before the validation, "
               "nothing later than the training part is trained on; every interaction of the two that is not "

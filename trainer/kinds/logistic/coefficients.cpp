@@ -12,7 +12,10 @@ namespace {
 class Names {
   public:
     Names(const Dataset& data, const Design& design)
-        : design_(design), layout_(design.layout()), users_(data.file(), "user"), items_(data.file(), "item") {}
+        : design_(design),
+          layout_(design.layout()),
+          users_(data.file(), "user"),
+          items_(data.file(), "item") {}
 
     std::string feature(std::size_t coefficient) const {
         return design_.groups()[design_.group_of()[coefficient]].name;
@@ -44,9 +47,11 @@ class Names {
             : offsets(file.get<std::int64_t>(side + ".id.offsets", {-1})),
               bytes(file.get<std::uint8_t>(side + ".id.bytes", {-1})) {}
         std::string operator[](std::int64_t row) const {
-            const auto begin = offsets[static_cast<std::size_t>(row)], end = offsets[static_cast<std::size_t>(row) + 1];
+            const auto begin = offsets[static_cast<std::size_t>(row)],
+                       end = offsets[static_cast<std::size_t>(row) + 1];
             if (begin < 0 || end < begin || end > static_cast<std::int64_t>(bytes.size())) return {};
-            return {reinterpret_cast<const char*>(bytes.data()) + begin, static_cast<std::size_t>(end - begin)};
+            return {reinterpret_cast<const char*>(bytes.data()) + begin,
+                    static_cast<std::size_t>(end - begin)};
         }
     };
 

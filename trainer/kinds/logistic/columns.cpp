@@ -18,7 +18,8 @@ std::vector<double> edges_of(const std::vector<double>& sorted) {
     distinct.erase(std::ranges::unique(distinct).begin(), distinct.end());
     std::vector<double> edges;
     if (distinct.size() <= kBins) {
-        for (std::size_t i = 1; i < distinct.size(); ++i) edges.push_back((distinct[i - 1] + distinct[i]) / 2);
+        for (std::size_t i = 1; i < distinct.size(); ++i)
+            edges.push_back((distinct[i - 1] + distinct[i]) / 2);
         return edges;
     }
     for (std::size_t b = 1; b < kBins; ++b) edges.push_back(sorted[b * sorted.size() / kBins]);
@@ -111,14 +112,16 @@ void Column::learn_categories() {
     std::vector<std::int64_t> rows(kept + static_cast<std::size_t>(hashed_));
     for (std::size_t i = 0; i < order.size(); ++i) {
         const auto code = static_cast<std::size_t>(order[i]);
-        const auto value = i < kept ? static_cast<std::int32_t>(i)
-                                    : static_cast<std::int32_t>(kept) + hashed_value(source.values[code], hashed_);
+        const auto value = i < kept
+                               ? static_cast<std::int32_t>(i)
+                               : static_cast<std::int32_t>(kept) + hashed_value(source.values[code], hashed_);
         value_of_[code] = value;
         rows[static_cast<std::size_t>(value)] += rows_of_code[code];
         if (i < kept) values_.emplace_back(source.values[code]);
     }
     for (std::int32_t h = 0; h < hashed_; ++h) values_.push_back("(others " + std::to_string(h) + ")");
-    if (values_.size() + missing_ < 2) values_.clear(), value_of_.assign(value_of_.size(), -1), missing_ = false;
+    if (values_.size() + missing_ < 2)
+        values_.clear(), value_of_.assign(value_of_.size(), -1), missing_ = false;
     choose_slots(rows);
 }
 
@@ -129,7 +132,8 @@ void Column::choose_slots(std::span<const std::int64_t> rows) {
     const std::int32_t shared = kMostSlots - (missing_ ? 2 : 1);
     const std::vector<std::int32_t> order = most_frequent(rows.first(values_.size()));
     slot_of_.assign(static_cast<std::size_t>(features()), shared);
-    for (std::int32_t i = 0; i < shared; ++i) slot_of_[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = i;
+    for (std::int32_t i = 0; i < shared; ++i)
+        slot_of_[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = i;
     if (missing_) slot_of_.back() = shared + 1;
     slots_ = kMostSlots;
 }
@@ -147,7 +151,8 @@ void Column::append_number(double number, std::vector<Entry>& to) const {
 void Column::append(std::int64_t row, double time, std::vector<Entry>& to) const {
     if (features() == 0) return;
     const auto at = static_cast<std::size_t>(row);
-    if (type_ == Type::Number) return append_number(own_numbers_.empty() ? numbers_[at] : own_numbers_[at], to);
+    if (type_ == Type::Number)
+        return append_number(own_numbers_.empty() ? numbers_[at] : own_numbers_[at], to);
     if (type_ == Type::Time) return append_number(time - numbers_[at], to);
     const auto codes = categories_->at(row);
     if (codes.empty() && missing_) to.push_back({missing_feature(), 1});
@@ -156,7 +161,8 @@ void Column::append(std::int64_t row, double time, std::vector<Entry>& to) const
 }
 
 std::string Column::value(std::int32_t feature) const {
-    if (feature < static_cast<std::int32_t>(values_.size())) return values_[static_cast<std::size_t>(feature)];
+    if (feature < static_cast<std::int32_t>(values_.size()))
+        return values_[static_cast<std::size_t>(feature)];
     return missing_ && feature == missing_feature() ? "(missing)" : "";
 }
 

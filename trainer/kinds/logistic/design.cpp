@@ -105,7 +105,8 @@ std::vector<Sighting> Design::sightings(Side side) const {
     std::int64_t user = 0;
     for (std::size_t i = 0; i < rows_.size(); i += step) {
         while (offsets[static_cast<std::size_t>(user) + 1] <= static_cast<std::int64_t>(i)) ++user;
-        const std::int64_t item = data_.sequence(user)[i - static_cast<std::size_t>(offsets[static_cast<std::size_t>(user)])];
+        const std::int64_t item =
+            data_.sequence(user)[i - static_cast<std::size_t>(offsets[static_cast<std::size_t>(user)])];
         const std::int64_t row = side == Side::Item ? item : side == Side::User ? user : rows_[i];
         seen.push_back({row, times_[static_cast<std::size_t>(rows_[i])]});
     }
@@ -140,7 +141,8 @@ void Design::count_popularity(Part part) {
         popularity_ = std::move(counted);
         return;
     }
-    for (std::size_t i = 0; i < counted.size(); ++i) popularity_[i] = std::move(counted[i]);  // places point at them
+    for (std::size_t i = 0; i < counted.size(); ++i)
+        popularity_[i] = std::move(counted[i]);  // places point at them
     fill_entries();
 }
 
@@ -152,7 +154,9 @@ void Design::place_columns() {
     const auto place_query = [&](const Column& column, Side side) {
         if (column.features() == 0) return;
         Place place{&column, side, slot, own};
-        if (column.is_wide()) place.wide = static_cast<std::int32_t>(layout_.wide_query), layout_.wide_query += column.features();
+        if (column.is_wide())
+            place.wide = static_cast<std::int32_t>(layout_.wide_query),
+            layout_.wide_query += column.features();
         for (std::int32_t s = 0; s < column.slots(); ++s) {
             const bool is_number = !column.is_wide() && column.value(s).empty();
             own_of_.push_back(is_number ? -1 : own);  // of numbers, their bins meet items
@@ -169,7 +173,8 @@ void Design::place_columns() {
     const auto place_item = [&](const Column& column) {
         if (column.features() == 0) return;
         Place place{&column, Side::Item, first};
-        if (column.is_wide()) place.wide = static_cast<std::int32_t>(layout_.wide_item), layout_.wide_item += column.features();
+        if (column.is_wide())
+            place.wide = static_cast<std::int32_t>(layout_.wide_item), layout_.wide_item += column.features();
         first += column.slots();
         item_.push_back(place);
         has_item_times_ |= column.is_time();
@@ -212,12 +217,14 @@ void Design::number_groups() {
         if (of != kOff) groups_[of].size += count;
     };
     const auto crossed = [&](const std::string& query, const std::string& item) {
-        const bool wanted = all_crosses_ || std::ranges::find(crosses_, std::pair(query, item)) != crosses_.end();
+        const bool wanted =
+            all_crosses_ || std::ranges::find(crosses_, std::pair(query, item)) != crosses_.end();
         return wanted ? group(query + " * " + item) : kOff;
     };
     const auto add_row = [&](const std::string& query) {
         for (const Place& item : item_)
-            add(query.empty() ? group(item.column->name()) : crossed(query, item.column->name()), item.column->slots());
+            add(query.empty() ? group(item.column->name()) : crossed(query, item.column->name()),
+                item.column->slots());
         add(query.empty() ? kIntercept : group(query), 1);
     };
     add_row("");
@@ -256,7 +263,8 @@ void Design::fill_entries() {
     user_entries_ = {};
     for (std::int64_t u = 0; u < data_.users(); ++u) {
         for (const Place& place : query_)
-            if (place.side == Side::User && !place.column->is_time()) append(place, u, now_, user_entries_.slots, user_entries_.wide);
+            if (place.side == Side::User && !place.column->is_time())
+                append(place, u, now_, user_entries_.slots, user_entries_.wide);
         user_entries_.end_row();
     }
     item_entries_ = {};
@@ -292,7 +300,8 @@ std::vector<std::string> Design::warnings() const {
     std::vector<std::string> said;
     for (const Side side : {Side::Item, Side::User, Side::Event})
         for (const Column& column : columns_[number(side)]) {
-            if (column.features() == 0) said.push_back("column \"" + column.name() + "\" is the same everywhere and was left out");
+            if (column.features() == 0)
+                said.push_back("column \"" + column.name() + "\" is the same everywhere and was left out");
             if (column.is_wide())
                 said.push_back("column \"" + column.name() + "\" has " + std::to_string(column.features()) +
                                " values: each counts by itself, but in crosses those beyond the " +

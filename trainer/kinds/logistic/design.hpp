@@ -52,7 +52,8 @@ struct Place {
     const Column* column;
     Side side;
     std::int32_t first;
-    std::int32_t own = -1;   ///< the place of its first slot among those that meet items' own rows; -1: it has none
+    std::int32_t own =
+        -1;  ///< the place of its first slot among those that meet items' own rows; -1: it has none
     std::int32_t wide = -1;  ///< the first of the main effects of its single values; -1: slots have them
 };
 

@@ -16,6 +16,7 @@ using nlohmann::json;
 constexpr int kRounds = 8, kRoundIterations = 15, kLastIterations = 60, kRefitIterations = 30;
 constexpr double kRoundTolerance = 1e-5, kLastTolerance = 1e-6;
 constexpr double kFirstPenalty = 5, kLeastPenalty = 1e-2, kMostPenalty = 1e5;
+constexpr double kShiftPrior = 100, kSlopePrior = 10;  // precisions
 constexpr double kInterceptPenalty = 1e-3;  // so that it is found at all where all outcomes are the same
 
 bool has_both(const std::vector<Outcome>& outcomes) {
@@ -25,12 +26,14 @@ bool has_both(const std::vector<Outcome>& outcomes) {
 
 }  // namespace
 
-/// Newton's method in two variables, with a prior of a few pairs for no change at all.
+/// Newton's method in two variables. A few hundred pairs say less about a shift than the model's own intercept does:
+/// the prior is for none.
 Calibration calibrate(const std::vector<Outcome>& outcomes) {
     if (!has_both(outcomes)) return {};
     Calibration c;
     for (int i = 0; i < 50; ++i) {
-        double g0 = c.shift, g1 = c.slope - 1, h00 = 1, h01 = 0, h11 = 1;
+        double g0 = kShiftPrior * c.shift, g1 = kSlopePrior * (c.slope - 1);
+        double h00 = kShiftPrior, h01 = 0, h11 = kSlopePrior;
         for (const auto& [logit, weight, positive] : outcomes) {
             const double z = logit, p = sigmoid(c.slope * z + c.shift), w = weight;
             g0 += w * (p - positive);
@@ -57,8 +60,11 @@ Fitting::Fitting(const Dataset& data, const Design& design, const Passes& passes
       reporter_(reporter),
       checkpoint_(std::move(checkpoint), data.job()),
       coefficients_(static_cast<std::size_t>(design.layout().total())),
-      penalties_(design.groups().size(), options.at("l2").is_number() ? options.at("l2").get<double>() : kFirstPenalty),
-      rounds_(options.at("l2").is_number() ? 1 : options.at("epochs").is_number() ? options.at("epochs").get<int>() : kRounds) {
+      penalties_(design.groups().size(),
+                 options.at("l2").is_number() ? options.at("l2").get<double>() : kFirstPenalty),
+      rounds_(options.at("l2").is_number()       ? 1
+              : options.at("epochs").is_number() ? options.at("epochs").get<int>()
+                                                 : kRounds) {
     penalties_[Design::kIntercept] = kInterceptPenalty;
 }
 
@@ -122,17 +128,30 @@ bool Fitting::is_over() const {
 
 void Fitting::fit() {
     go_on();
-    pairs_ = static_cast<std::int64_t>(passes_.outcomes(Pairs::Training, coefficients_).size());
+    pairs_ = static_cast<std::int64_t>(passes_.outcomes({Of::Training}, coefficients_).size());
     for (; round_ < rounds_ && !is_over(); ++round_) {
         const bool last = round_ + 1 == rounds_;
-        round(Pairs::Training, last ? kLastIterations : kRoundIterations, last ? kLastTolerance : kRoundTolerance);
-        if (!last) choose_penalties(passes_.curvature(Pairs::Training, coefficients_));
+        round({Of::Training}, last ? kLastIterations : kRoundIterations,
+              last ? kLastTolerance : kRoundTolerance);
+        if (!last) choose_penalties(passes_.curvature({Of::Training}, coefficients_));
         report_round();
         keep();
     }
 }
 
-void Fitting::fit_all() { round(Pairs::All, kRefitIterations, kLastTolerance); }
+void Fitting::fit_all() { round({Of::All}, kRefitIterations, kLastTolerance); }
+
+std::vector<Outcome> Fitting::out_of_fold() {
+    std::vector<Outcome> outcomes;
+    const std::vector<float> whole = coefficients_;
+    for (int fold = 0; fold < kFolds; ++fold) {
+        round({Of::Training, Pairs::Fold::Outside, fold}, kRefitIterations, kLastTolerance);
+        const auto told = passes_.outcomes({Of::Training, Pairs::Fold::Inside, fold}, coefficients_);
+        outcomes.insert(outcomes.end(), told.begin(), told.end());
+        coefficients_ = whole;
+    }
+    return outcomes;
+}
 
 std::vector<float> Fitting::errors(Pairs pairs) const {
     std::vector<float> errors = inverse(passes_.curvature(pairs, coefficients_));
@@ -141,7 +160,7 @@ std::vector<float> Fitting::errors(Pairs pairs) const {
 }
 
 void Fitting::report_round() {
-    const std::vector<Outcome> outcomes = passes_.outcomes(Pairs::Validation, coefficients_);
+    const std::vector<Outcome> outcomes = passes_.outcomes({Of::Validation}, coefficients_);
     std::vector<ScoredPair> pairs;
     for (const Outcome& outcome : outcomes)
         pairs.push_back({static_cast<float>(sigmoid(static_cast<double>(outcome.logit))), outcome.positive});
@@ -177,18 +196,24 @@ void Fitting::keep() {
         std::memcpy(tensor.data_ptr(), values.data(), tensor.nbytes());
         return tensor;
     };
-    checkpoint_.write({{"round", round_ + 1}, {"seconds", seconds()}, {"evaluations", evaluations_},
-                       {"pass_seconds", pass_seconds_}, {"loss", loss_}},
-                      settings(),
-                      {{"coefficients", copy(coefficients_, at::kFloat)}, {"penalties", copy(penalties_, at::kDouble)}});
+    checkpoint_.write(
+        {{"round", round_ + 1},
+         {"seconds", seconds()},
+         {"evaluations", evaluations_},
+         {"pass_seconds", pass_seconds_},
+         {"loss", loss_}},
+        settings(),
+        {{"coefficients", copy(coefficients_, at::kFloat)}, {"penalties", copy(penalties_, at::kDouble)}});
 }
 
 void Fitting::go_on() {
     if (!checkpoint_.exists()) return;
     const auto stored = checkpoint_.read(settings());
     if (!stored) return;
-    const auto coefficients = stored->file.get<float>("coefficients", {static_cast<std::int64_t>(coefficients_.size())});
-    const auto penalties = stored->file.get<double>("penalties", {static_cast<std::int64_t>(penalties_.size())});
+    const auto coefficients =
+        stored->file.get<float>("coefficients", {static_cast<std::int64_t>(coefficients_.size())});
+    const auto penalties =
+        stored->file.get<double>("penalties", {static_cast<std::int64_t>(penalties_.size())});
     coefficients_.assign(coefficients.begin(), coefficients.end());
     penalties_.assign(penalties.begin(), penalties.end());
     round_ = stored->state.at("round");

@@ -37,6 +37,9 @@ class Fitting {
     /// Goes on with all interactions and the penalties as they are.
     /// 保持惩罚不变，在全部交互上继续拟合。
     void fit_all();
+    /// What models of four fifths of the training part say of the last fifth, each fifth in turn.
+    /// 以训练部分的五分之四拟合、预测其余五分之一，依次轮换。
+    std::vector<Outcome> out_of_fold();
     const std::vector<float>& coefficients() const { return coefficients_; }
     /// Standard errors given the other coefficients: the inverse root of curvature and penalty.
     /// 给定其余系数时的标准误：曲率与惩罚之和的平方根的倒数。

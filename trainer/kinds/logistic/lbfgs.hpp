@@ -28,7 +28,7 @@ struct LbfgsResult {
 /// and steps halved until they satisfy Armijo's condition. `at` [n] is where it begins, and where it ends.
 /// 有限内存 BFGS，保留最近六步，以对角矩阵 preconditioner 作为逆 Hessian 的初值，步长减半直至满足
 /// Armijo 条件。at 既是起点也是终点。
-LbfgsResult minimise(const Objective& objective, std::span<const float> preconditioner, std::vector<float>& at,
-                     const LbfgsOptions& options);
+LbfgsResult minimise(const Objective& objective, std::span<const float> preconditioner,
+                     std::vector<float>& at, const LbfgsOptions& options);
 
 }  // namespace seqrec::trainer

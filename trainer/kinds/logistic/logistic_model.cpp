@@ -13,6 +13,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kFewPairs = 2000;
+
 std::vector<ScoredPair> probabilities(const std::vector<Outcome>& outcomes, const Calibration& calibration) {
     std::vector<ScoredPair> pairs;
     for (const Outcome& outcome : outcomes) {
@@ -35,18 +37,25 @@ class LogisticModel final : public Model {
         const Passes passes(run.data, design, options_.at("negatives"), options_.at("seed"), run.workers);
         Fitting fitting(run.data, design, passes, options_, run.reporter, run.checkpoint);
         fitting.fit();
-        const Calibration calibration = choose_calibration(passes, fitting.coefficients());
+        const std::vector<Outcome> validation = passes.outcomes({Of::Validation}, fitting.coefficients()),
+                                   test = passes.outcomes({Of::Test}, fitting.coefficients());
+        // Of few held-out pairs a calibration would be noise; what is told out of fold nobody trained on either.
+        const bool few = test.size() < kFewPairs && calibrates();
+        const std::vector<Outcome> known =
+            together(few ? fitting.out_of_fold() : std::vector<Outcome>(), validation);
+        Calibration calibration = choose_calibration(known);
         json metrics = fitting.metrics();
-        metrics.update(measure(run, passes, fitting.coefficients(), calibration));
+        metrics.update(measure(run, validation, test, calibration));
         const auto made = [&](Pairs pairs, bool told) {
             return make_weights(run, design, passes, fitting, calibration, pairs, told);
         };
-        auto measured = made(Pairs::Training, false);
+        auto measured = made({Of::Training}, false);
+        calibration = choose_calibration(together(known, test));  // once it has been measured
         if (holds_out(run.data) && options_.at("holdout") == "refit") {
             design.count_popularity(Part::All);
             fitting.fit_all();
         }
-        auto served = made(Pairs::All, true);
+        auto served = made({Of::All}, true);
         json config = options_;
         config.update(served->config());
         config["calibration_slope"] = calibration.slope;
@@ -63,36 +72,42 @@ class LogisticModel final : public Model {
         return false;
     }
 
-    Calibration choose_calibration(const Passes& passes, const std::vector<float>& coefficients) const {
-        if (options_.at("calibration") == "none") return {};
-        return calibrate(passes.outcomes(Pairs::Validation, coefficients));
+    Calibration choose_calibration(const std::vector<Outcome>& outcomes) const {
+        return calibrates() ? calibrate(outcomes) : Calibration{};
+    }
+    bool calibrates() const { return options_.at("calibration") == "platt"; }
+
+    static std::vector<Outcome> together(std::vector<Outcome> first, const std::vector<Outcome>& second) {
+        first.insert(first.end(), second.begin(), second.end());
+        return first;
     }
 
-    static json measure(const Run& run, const Passes& passes, const std::vector<float>& coefficients,
-                        const Calibration& calibration) {
-        const float threshold =
-            best_threshold(probabilities(passes.outcomes(Pairs::Validation, coefficients), calibration));
-        json metrics = pair_metrics(probabilities(passes.outcomes(Pairs::Test, coefficients), calibration), threshold);
+    static json measure(const Run& run, const std::vector<Outcome>& validation,
+                        const std::vector<Outcome>& test, const Calibration& calibration) {
+        const float threshold = best_threshold(probabilities(validation, calibration));
+        json metrics = pair_metrics(probabilities(test, calibration), threshold);
         if (metrics["pairs_evaluated"] == 0)
             run.reporter.warning("no pair was held out, so the probabilities were not measured");
         return metrics;
     }
 
-    std::unique_ptr<const LogisticWeights> make_weights(const Run& run, const Design& design, const Passes& passes,
-                                                        const Fitting& fitting, const Calibration& calibration,
-                                                        Pairs pairs, bool told) const {
+    std::unique_ptr<const LogisticWeights> make_weights(const Run& run, const Design& design,
+                                                        const Passes& passes, const Fitting& fitting,
+                                                        const Calibration& calibration, Pairs pairs,
+                                                        bool told) const {
         std::size_t left_out = 0;
         std::vector<NamedTensor> table;
         if (told) {
             table = coefficient_table(run.data, design, fitting.coefficients(), fitting.errors(pairs),
                                       passes.counts(pairs), &left_out);
             if (left_out > 0)
-                run.reporter.warning("the table of coefficients has the " + std::to_string(kMostCoefficients) +
+                run.reporter.warning("the table of coefficients has the " +
+                                     std::to_string(kMostCoefficients) +
                                      " that most pairs have to do with; " + std::to_string(left_out) +
                                      " more are in the model");
         }
-        return std::make_unique<const LogisticWeights>(run.data, design, passes, fitting.coefficients(), calibration,
-                                                       std::move(table));
+        return std::make_unique<const LogisticWeights>(run.data, design, passes, fitting.coefficients(),
+                                                       calibration, std::move(table));
     }
 
     json options_;

@@ -24,17 +24,17 @@ std::span<const T> view(const Tensor& tensor) {
 }
 
 json describe(const QueryColumn& column) {
-    return {{"name", column.name},       {"type", column.type},       {"first", column.first},
-            {"count", column.count},     {"number", column.number},   {"missing", column.missing},
-            {"hashed", column.hashed},   {"mean", column.mean},       {"deviation", column.deviation},
-            {"edges", column.edges},     {"now", column.now}};
+    return {{"name", column.name},     {"type", column.type},     {"first", column.first},
+            {"count", column.count},   {"number", column.number}, {"missing", column.missing},
+            {"hashed", column.hashed}, {"mean", column.mean},     {"deviation", column.deviation},
+            {"edges", column.edges},   {"now", column.now}};
 }
 
 /// Coefficients as they are served: times the slope of the calibration.
 class Served {
   public:
-    Served(const Dataset& data, const Design& design, const Passes& passes, std::span<const float> coefficients,
-           const Calibration& calibration)
+    Served(const Dataset& data, const Design& design, const Passes& passes,
+           std::span<const float> coefficients, const Calibration& calibration)
         : data_(data),
           design_(design),
           passes_(passes),
@@ -85,7 +85,8 @@ class Served {
         copy_row(at_ + layout_.width(), row + dim_);
         row += 2 * dim_;
         for (const Place& place : design_.query_places())
-            for (std::int32_t f = 0; f < place.column->features(); ++f, row += dim_) copy_feature(place, f, row);
+            for (std::int32_t f = 0; f < place.column->features(); ++f, row += dim_)
+                copy_feature(place, f, row);
         return rows;
     }
 

@@ -78,7 +78,8 @@ class Passes::Walk {
           pairs_(pairs),
           at_(at.data()),
           sums_(sums),
-          shared_(kAdds ? static_cast<std::size_t>(layout_.item_rows() - layout_.users * layout_.width()) : 0),
+          shared_(kAdds ? static_cast<std::size_t>(layout_.item_rows() - layout_.users * layout_.width())
+                        : 0),
           rest_(kAdds ? static_cast<std::size_t>(layout_.total() - layout_.item_rows()) : 0),
           clicked_(static_cast<std::size_t>(layout_.columns)),
           base_(static_cast<std::size_t>(layout_.width())),
@@ -132,16 +133,18 @@ class Passes::Walk {
     void start(std::int64_t u) {
         clicked_.clear();
         std::copy_n(slot_row(0), width(), base_.begin());
-        for (const Entry& entry : design_.users().at(u)) axpy(entry.x, slot_row(entry.feature), base_.data(), width());
+        for (const Entry& entry : design_.users().at(u))
+            axpy(entry.x, slot_row(entry.feature), base_.data(), width());
         for (const Entry& entry : design_.users().wide_at(u))
             base_.back() += entry.x * at_[layout_.wide_queries() + entry.feature];
-        if (layout_.users > 0) axpy(1, at_ + layout_.user_rows() + u * layout_.width(), base_.data(), width());
+        if (layout_.users > 0)
+            axpy(1, at_ + layout_.user_rows() + u * layout_.width(), base_.data(), width());
         std::ranges::fill(user_sum_, 0.0f);
     }
 
     void moment(std::int64_t u, std::int64_t at, std::int64_t position, std::int32_t item) {
         const Design::Event event = design_.event(position);
-        if (event.positive < 0 || !(event.weight > 0)) return;
+        if (event.positive < 0 || !(event.weight > 0) || !is_in_fold(position)) return;
         ask(u, at, event);
         pair(item, event.time, event.positive == 1, event.weight);
         if (!passes_.corrections_.empty()) {
@@ -152,16 +155,25 @@ class Passes::Walk {
         if constexpr (kAdds) finish_moment();
     }
 
+    bool is_in_fold(std::int64_t position) const {
+        if (pairs_.which == Pairs::Fold::All) return true;
+        const auto fold = static_cast<int>(Random(static_cast<std::uint64_t>(position)).below(kFolds));
+        return (fold == pairs_.fold) == (pairs_.which == Pairs::Fold::Inside);
+    }
+
     std::int32_t draw(Random& random) const {
-        if (random.below(2) == 0) return static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(data_.items())));
-        const std::int64_t position = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(data_.interactions())));
+        if (random.below(2) == 0)
+            return static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(data_.items())));
+        const std::int64_t position =
+            static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(data_.interactions())));
         return data_.items_of_sequences()[static_cast<std::size_t>(position)];
     }
 
     void ask(std::int64_t u, std::int64_t at, const Design::Event& event) {
-        clicks_ = static_cast<float>(
-            (std::log1p(static_cast<double>(std::min<std::int64_t>(at, kLogisticReach))) - design_.clicks_mean()) /
-            design_.clicks_deviation());
+        clicks_ =
+            static_cast<float>((std::log1p(static_cast<double>(std::min<std::int64_t>(at, kLogisticReach))) -
+                                design_.clicks_mean()) /
+                               design_.clicks_deviation());
         moment_.clear();
         moment_wide_.clear();
         design_.append_user_times(u, event.time, moment_);
@@ -180,7 +192,8 @@ class Passes::Walk {
         own_.clear();
         for (const auto& entries : {design_.users().at(u), std::span<const Entry>(moment_)})
             for (const Entry& entry : entries)
-                if (const std::int32_t own = design_.own_of(entry.feature); own >= 0) own_.push_back({own, entry.x});
+                if (const std::int32_t own = design_.own_of(entry.feature); own >= 0)
+                    own_.push_back({own, entry.x});
         if constexpr (kAdds) std::ranges::fill(query_sum_, 0.0f);
     }
 
@@ -196,19 +209,23 @@ class Passes::Walk {
         const auto features = features_of(item, time);
         const float* own = layout_.items > 0 ? at_ + layout_.item_rows() + item * layout_.own : nullptr;
         float logit = query_.back() - passes_.correction(item);
-        for (const Entry& entry : features) logit += entry.x * query_[static_cast<std::size_t>(entry.feature)];
-        for (const Entry& entry : design_.items().wide_at(item)) logit += entry.x * at_[layout_.wide_items() + entry.feature];
+        for (const Entry& entry : features)
+            logit += entry.x * query_[static_cast<std::size_t>(entry.feature)];
+        for (const Entry& entry : design_.items().wide_at(item))
+            logit += entry.x * at_[layout_.wide_items() + entry.feature];
         if (own) {
             logit += own[0];
             for (const Entry& entry : own_) logit += entry.x * own[entry.feature];
         }
         if constexpr (kKeeps) outcomes_.push_back({logit, weight, positive});
         if constexpr (kAdds) add(item, features, Mode::pair(logit, positive, weight));
-        if constexpr (std::is_same_v<Mode, Gradient>) loss_ += static_cast<double>(loss_of(logit, positive, weight));
+        if constexpr (std::is_same_v<Mode, Gradient>)
+            loss_ += static_cast<double>(loss_of(logit, positive, weight));
     }
 
     void add(std::int32_t item, std::span<const Entry> features, float by) {
-        for (const Entry& entry : features) query_sum_[static_cast<std::size_t>(entry.feature)] += by * Mode::of(entry.x);
+        for (const Entry& entry : features)
+            query_sum_[static_cast<std::size_t>(entry.feature)] += by * Mode::of(entry.x);
         query_sum_.back() += by;
         for (const Entry& entry : design_.items().wide_at(item))
             rest(layout_.wide_items() + entry.feature) += by * Mode::of(entry.x);
@@ -234,7 +251,8 @@ class Passes::Walk {
 
     void finish_user(std::int64_t u) {
         add_to_slot(0, 1, user_sum_);
-        for (const Entry& entry : design_.users().at(u)) add_to_slot(entry.feature, Mode::of(entry.x), user_sum_);
+        for (const Entry& entry : design_.users().at(u))
+            add_to_slot(entry.feature, Mode::of(entry.x), user_sum_);
         for (const Entry& entry : design_.users().wide_at(u))
             rest(layout_.wide_queries() + entry.feature) += Mode::of(entry.x) * user_sum_.back();
         if (layout_.users > 0)
@@ -265,19 +283,19 @@ Passes::Passes(const Dataset& data, const Design& design, std::int64_t negatives
     const std::vector<std::int64_t> counts = data.counts(Part::All);
     const auto all = static_cast<double>(data.interactions()), items = static_cast<double>(data.items());
     for (const std::int64_t count : counts)
-        corrections_.push_back(static_cast<float>(
-            std::log(static_cast<double>(negatives) * (0.5 / items + 0.5 * static_cast<double>(count) / all))));
+        corrections_.push_back(static_cast<float>(std::log(
+            static_cast<double>(negatives) * (0.5 / items + 0.5 * static_cast<double>(count) / all))));
 }
 
 std::pair<std::int64_t, std::int64_t> Passes::range(std::int64_t user, Pairs pairs) const {
-    switch (pairs) {
-        case Pairs::Training:
+    switch (pairs.of) {
+        case Of::Training:
             return {0, static_cast<std::int64_t>(data_.training(user).size())};
-        case Pairs::All:
+        case Of::All:
             return {0, static_cast<std::int64_t>(data_.sequence(user).size())};
-        case Pairs::Validation:
+        case Of::Validation:
             return data_.held_out(user, HeldOut::Validation);
-        case Pairs::Test:
+        case Of::Test:
             return data_.held_out(user, HeldOut::Test);
     }
     return {0, 0};

@@ -12,7 +12,21 @@ namespace seqrec::trainer {
 
 /// Which interactions of each user make the pairs.
 /// 由每个用户的哪些交互构成样本对。
-enum class Pairs : std::uint8_t { Training, All, Validation, Test };
+enum class Of : std::uint8_t { Training, All, Validation, Test };
+
+/// Parts into which interactions fall by chance, so that each can be told by a model that has not seen it.
+/// 交互随机分成的份数，使每一份都可由未见过它的模型预测。
+inline constexpr int kFolds = 5;
+
+/// Pairs of a part of the data: all of them, those of a fold, or those of all other folds.
+/// 数据某一部分的样本对：全部、某一折，或其余各折。
+struct Pairs {
+    enum class Fold : std::uint8_t { All, Inside, Outside };
+
+    Of of;
+    Fold which = Fold::All;
+    int fold = 0;
+};
 
 /// A pair whose outcome is known.
 /// 结果已知的一对。
@@ -42,7 +56,9 @@ class Passes {
     std::vector<Outcome> outcomes(Pairs pairs, std::span<const float> at) const;
     /// What is taken off the logit of each item where there are no labels; 0 with labels.
     /// 没有标签时从各物品 logit 中减去的量；有标签时为 0。
-    float correction(std::int64_t item) const { return corrections_.empty() ? 0 : corrections_[static_cast<std::size_t>(item)]; }
+    float correction(std::int64_t item) const {
+        return corrections_.empty() ? 0 : corrections_[static_cast<std::size_t>(item)];
+    }
 
   private:
     template <typename Mode>
