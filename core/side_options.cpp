@@ -32,7 +32,8 @@ constexpr OptionSpec kOfContext[] = {
     {"label", Text, 0, 0, "null", "",
      "column of the ratings, a number or a boolean, that says how it went; null = none"},
     {"event_weights", Json, 0, 0, "null", "",
-     "what interactions count by their event, as in {\"view\": 1, \"cart\": 3, \"buy\": 5}; null = all alike"},
+     "what interactions count by their event, as in {\"view\": 1, \"cart\": 3, \"buy\": 5}; null = all "
+     "alike"},
     {"event_column", Text, 0, 0, "null", "",
      "column of the ratings that event_weights speaks of; null = the only one of context that is text"},
 };

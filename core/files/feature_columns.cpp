@@ -82,8 +82,8 @@ void FeatureColumn::write_numbers(SafetensorsWriter& writer, const std::string& 
     const std::span<double> target = writer.data<double>(name);
     for (std::size_t row = 0; row < target.size(); ++row) {
         const std::int32_t place = (*places)[row];
-        target[row] = place < 0 ? std::numeric_limits<double>::quiet_NaN()
-                                : values[static_cast<std::size_t>(place)];
+        target[row] =
+            place < 0 ? std::numeric_limits<double>::quiet_NaN() : values[static_cast<std::size_t>(place)];
     }
 }
 

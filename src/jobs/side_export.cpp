@@ -141,8 +141,7 @@ double time_seconds(const Column& column, Datum value) {
 }
 
 FeatureValue* read_features(const SideColumn* columns, int count, TupleTableSlot* slot, int first) {
-    auto* values =
-        static_cast<FeatureValue*>(palloc(sizeof(FeatureValue) * static_cast<Size>(count + 1)));
+    auto* values = static_cast<FeatureValue*>(palloc(sizeof(FeatureValue) * static_cast<Size>(count + 1)));
     for (int i = 0; i < count; ++i)
         values[i] = slot->tts_isnull[first + i] ? FeatureValue{kMissing, nullptr, 0, false}
                                                 : read_feature(columns[i], slot->tts_values[first + i]);

@@ -75,8 +75,8 @@ struct Found {
 Found look_at_columns(const SourceTable& table, List* reserved, bool (*is_usable)(FeatureForm)) {
     Relation relation = relation_open(table.relation, AccessShareLock);
     TupleDesc columns = RelationGetDescr(relation);
-    Found found{static_cast<SideColumn*>(palloc0(sizeof(SideColumn) * static_cast<Size>(columns->natts + 1))),
-                0, {}};
+    Found found{
+        static_cast<SideColumn*>(palloc0(sizeof(SideColumn) * static_cast<Size>(columns->natts + 1))), 0, {}};
     initStringInfo(&found.left_out);
     for (int i = 0; i < columns->natts; ++i) {
         const Form_pg_attribute attribute = TupleDescAttr(columns, i);
@@ -103,8 +103,7 @@ char* hint_of(const Found& found, const char* option) {
     initStringInfo(&list);
     for (int i = 0; i < found.count && i < kMostListed; ++i)
         appendStringInfo(&list, "%s%s", i ? ", " : "", found.usable[i].column.name);
-    if (found.count > kMostListed)
-        appendStringInfo(&list, ", and %d more", found.count - kMostListed);
+    if (found.count > kMostListed) appendStringInfo(&list, ", and %d more", found.count - kMostListed);
     return psprintf("Columns that can be used for %s: %s.", option, list.data);
 }
 
@@ -134,8 +133,7 @@ SideColumn find_among(const Found& found, const SourceTable& table, const char* 
 /// A numeric beyond float8 is NaN, which is not NULL, so that it can be counted.
 void append_number(StringInfo sql, const Column& column) {
     if (column.type != NUMERICOID) return appendStringInfo(sql, "r.%s::pg_catalog.float8", quoted(column));
-    appendStringInfo(sql,
-                     "CASE WHEN r.%s IS NOT NULL THEN coalesce(%s, 'NaN'::pg_catalog.float8) END",
+    appendStringInfo(sql, "CASE WHEN r.%s IS NOT NULL THEN coalesce(%s, 'NaN'::pg_catalog.float8) END",
                      quoted(column), numeric_as_double(column));
 }
 

@@ -55,9 +55,10 @@ SourceTable open_source(Oid relation) {
                 (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relation),
                  errhint("It may have been dropped since.")));
     check_relation(relation, kind);
-    return {relation,
-            quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation)),
-            kind};
+    return {
+        relation,
+        quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation)),
+        kind};
 }
 
 ColumnForm id_form(Oid type) {

@@ -104,8 +104,8 @@ EventColumns find_further(const RatingsTable& ratings, const Options& options) {
     const Wish wish{"context", false, options.context.names, ids_and_time(ratings)};
     const SideColumns context = find_features(ratings, wish);
     const auto size = sizeof(SideColumn) * static_cast<Size>(context.count + 2);
-    EventColumns further{static_cast<SideColumn*>(palloc0(size)), context.count, context.count, -1, -1,
-                         options.weighs_events};
+    EventColumns further{
+        static_cast<SideColumn*>(palloc0(size)), context.count, context.count, -1, -1, options.weighs_events};
     memcpy(further.columns, context.columns, sizeof(SideColumn) * static_cast<Size>(context.count));
     const auto add = [&](const char* option, const char* name, bool (*is_usable)(FeatureForm)) {
         further.columns[further.count] =
@@ -122,13 +122,11 @@ EventColumns find_further(const RatingsTable& ratings, const Options& options) {
 TrainingSource open_with(const RatingsTable& ratings, Oid items, Oid users, const Options& options) {
     TrainingSource source{ratings, find_further(ratings, options), nullptr, nullptr};
     if (OidIsValid(items))
-        source.items =
-            open_side(items, options.items, ratings.item.name, "item_id_column", "item_features");
+        source.items = open_side(items, options.items, ratings.item.name, "item_id_column", "item_features");
     else
         refuse_without_table(options.items, "items", "item_id_column", "item_features");
     if (OidIsValid(users))
-        source.users =
-            open_side(users, options.users, ratings.user.name, "user_id_column", "user_features");
+        source.users = open_side(users, options.users, ratings.user.name, "user_id_column", "user_features");
     else
         refuse_without_table(options.users, "users", "user_id_column", "user_features");
     return source;
@@ -160,11 +158,10 @@ Oid find_side(bool is_given, const SourceName& name, const char* what) {
     if (!is_given) return InvalidOid;
     const Oid relation = find_source(name);
     if (!OidIsValid(relation))
-        ereport(ERROR,
-                (errcode(ERRCODE_UNDEFINED_TABLE),
-                 errmsg("relation %s, the table of %s, does not exist", name.relation, what),
-                 errdetail("Another relation of that name, if there is one, is not the same."),
-                 errhint("It was there when seqrec_train was called. Call seqrec_train again.")));
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                        errmsg("relation %s, the table of %s, does not exist", name.relation, what),
+                        errdetail("Another relation of that name, if there is one, is not the same."),
+                        errhint("It was there when seqrec_train was called. Call seqrec_train again.")));
     return relation;
 }
 

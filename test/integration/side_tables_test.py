@@ -15,10 +15,12 @@ sys.dont_write_bytecode = True
 
 from clusters import ROOT, restart_with
 from http_support import expect
-from testing import Session, main, refused, sql, wait_for, with_trainer
+from testing import Session, main, refused, sql, wait_for
 
+os.environ["PGCLIENTENCODING"] = "UTF8"
 KIND = "category_popularity"
 FIXTURE = os.path.join(os.environ["PGHOST"], "fixture")
+SLOW = os.path.join(os.environ["PGHOST"], "slow")  # while it is there a training does not begin
 KEPT = os.path.join(os.environ["PGHOST"], "kept.safetensors")
 FORMATS = {"F64": "d", "F32": "f", "I64": "q", "I32": "i", "U8": "B"}
 
@@ -75,6 +77,7 @@ def keep_datasets():
     with open(path, "w", encoding="utf-8") as file:
         file.write(f"""#!/bin/sh
 cp "$(dirname "$2")/dataset.safetensors" {KEPT} && chmod a+r {KEPT}
+while [ -e {SLOW} ]; do echo '{{"event": "progress", "phase": "training"}}'; sleep 0.2; done
 exec {path}-itself "$@"
 """)
     os.chmod(path, 0o755)
@@ -126,8 +129,13 @@ SMALL_RATINGS = """
 """
 
 
+def fresh(statements):
+    """Runs statements after the tables of the tests before are gone."""
+    sql("SET client_min_messages = warning; DROP TABLE IF EXISTS items, people, films, movies, things CASCADE; " + statements)
+
+
 def every_type_travels():
-    sql("""CREATE TYPE mood AS ENUM ('sad', 'happy');
+    fresh("""CREATE TYPE mood AS ENUM ('sad', 'happy');
            CREATE DOMAIN cents AS int CHECK (VALUE >= 0);
            CREATE DOMAIN tags AS text[];
            CREATE DOMAIN word AS varchar(20);
@@ -164,11 +172,10 @@ def every_type_travels():
     assert any('"released"' in line and " 1 values" in line for line in told) and not any('"small"' in line for line in told), told
     assert "items: 17 items of the ratings have no row" in told, told
     expect((metric(job, "item_rows"), metric(job, "cold_items"), metric(job, "items_without_row")), ("3", "0", "17"))
-    sql("DROP TABLE items")
 
 
 def rows_that_do_not_fit_are_counted():
-    sql("""CREATE TABLE items (film text, price int);
+    fresh("""CREATE TABLE items (film text, price int);
            INSERT INTO items VALUES ('1', 10), ('2', 20), ('1', 30), ('2', NULL), (NULL, 1), (repeat('x', 513), 1), (repeat('y', 512), 2), ('cold', 99), ('', 5);
            CREATE VIEW views_of_items AS SELECT film AS item_id, price AS b, -price AS a FROM items ORDER BY price DESC;
            CREATE TABLE people (user_id varchar, age int);
@@ -199,22 +206,20 @@ def cold_ones_are_served():
     train(items="items", users="people", options={"item_id_column": "film"})
     expect(sql(f"SELECT n_users, n_items FROM seqrec.models WHERE model_id = {model}"), "31|23")
     expect(sql(f"SELECT seen_until, seen FROM seqrec.users WHERE model_id = {model} AND user_id = 'newcomer'").split("|")[0], "-Infinity")
-    expect(sql("SELECT count(*) FROM seqrec_recommend('newcomer', k => 5)"), "5")
-    expect(sql("SELECT count(*) FROM seqrec_recommend('newcomer', '{1,2}'::text[], k => 5)"), "5")
-    expect(sql("SELECT count(DISTINCT source) FROM seqrec_recommend('newcomer', k => 40)"), "1")
-    expect(sql("SELECT count(*) FILTER (WHERE item_id IN ('cold', ''))  FROM seqrec_recommend('u1', '{3}'::text[], 40, exclude_seen => false)"), "2")
-    expect(sql("SELECT count(*) FROM seqrec_score('newcomer', '{cold}'::text[], '{cold,1}'::text[])"), "2")
-    expect(sql("SELECT count(*) FROM seqrec_similar_items('cold', 3)"), "3")
-    expect(sql("SELECT count(*) FROM seqrec_recommend_batch('{newcomer,u1}'::text[], '[[],[]]', 3)"), "6")
+    expect(sql("SELECT count(*) FROM seqrec_recommend('newcomer', model => 'm', k => 5)"), "5")
+    expect(sql("SELECT count(*) FROM seqrec_recommend('newcomer', '{1,2}'::text[], 5, 'm')"), "5")
+    expect(sql("SELECT DISTINCT source FROM seqrec_recommend_batch('{newcomer}'::text[], '[[]]', 40, 'm')"), "popular")
+    expect(sql("SELECT count(*) FILTER (WHERE item_id IN ('cold', ''))  FROM seqrec_recommend('u1', '{3}'::text[], 40, 'm', exclude_seen => false)"), "2")
+    expect(sql("SELECT count(*) FROM seqrec_score('newcomer', '{cold}'::text[], '{cold,1}'::text[], 'm')"), "2")
+    expect(sql("SELECT count(*) FROM seqrec_similar_items('cold', 3, 'm')"), "3")
+    expect(sql("SELECT count(*) FROM seqrec_recommend_batch('{newcomer,u1}'::text[], '[[],[]]', 3, 'm')"), "6")
     # The snapshot is built again from the tables, and the next training goes on from this one.
-    before = sql("SELECT item_id, score FROM seqrec_recommend('newcomer', k => 5)")
+    before = sql("SELECT item_id, score FROM seqrec_recommend('newcomer', model => 'm', k => 5)")
     for path in glob.glob(os.path.join(os.environ["PGDATA"], "seqrec", "**", "*.safetensors*"), recursive=True):
         os.unlink(path)
-    expect(sql("SELECT item_id, score FROM seqrec_recommend('newcomer', k => 5)"), before)
+    expect(sql("SELECT item_id, score FROM seqrec_recommend('newcomer', model => 'm', k => 5)"), before)
     train(items="items", users="people", options={"item_id_column": "film", "init_from": "m"})
     expect(sql(f"SELECT n_users, n_items FROM seqrec.models WHERE model_id = {model}"), "31|23")
-    sql("DROP TABLE items CASCADE")
-    sql("DROP TABLE people")
 
 
 def the_ratings_own_columns_travel():
@@ -239,18 +244,17 @@ def the_ratings_own_columns_travel():
 
 
 def ten_thousand_categories_are_kept():
-    sql("""CREATE TABLE items AS SELECT g AS item_id, 'c' || g AS many, 'same' AS constant, repeat('w', g % 514) AS word FROM generate_series(1, 12000) g""")
+    fresh("""CREATE TABLE items AS SELECT g AS item_id, 'c' || g AS many, 'same' AS constant, repeat('w', g % 514) AS word FROM generate_series(1, 12000) g""")
     data, job = train(items="items")
     expect(len(data.texts("item.feature.0.value")), 12000)
     expect(data.texts("item.feature.1.value"), ["same"])
     words = data.by_id("item", "word")
     expect((words["512"], words["513"], words["514"]), (["w" * 512], [], [""]))
     assert f'items: {12000 // 514} values of column "word" were NaN, infinite or longer than 512 bytes, and count as missing' in warnings(job), warnings(job)
-    sql("DROP TABLE items")
 
 
 def columns_are_refused_with_a_list():
-    sql("CREATE TABLE items (item_id int, price int, poster bytea, genres text[], \"Odd name\" text); INSERT INTO items VALUES (1)")
+    fresh("CREATE TABLE items (item_id int, price int, poster bytea, genres text[], \"Odd name\" text); INSERT INTO items VALUES (1)")
     usable = 'Columns that can be used for item_features: price, genres, Odd name.'
     refused(call(items="items", options={"item_features": ["prise"]}), "42703", '"prise"', usable)
     refused(call(items="items", options={"item_features": ["price", "poster"]}), "42804", "bytea", usable)
@@ -276,11 +280,10 @@ def columns_are_refused_with_a_list():
     refused("SELECT seqrec_train('ratings', options => '{\"label\": \"stars\"}')", "22023", "unknown option")
     data, _ = train(items="items", options={"item_features": ["Odd name", "price"]})
     expect([feature["name"] for feature in data.features["item"]], ["Odd name", "price"])
-    sql("DROP TABLE items")
 
 
 def rights_are_the_callers():
-    sql("""CREATE ROLE scientist LOGIN; CREATE ROLE stranger LOGIN;
+    fresh("""CREATE ROLE scientist LOGIN; CREATE ROLE stranger LOGIN;
            GRANT USAGE, CREATE ON SCHEMA public TO scientist, stranger;
            GRANT SELECT ON ratings TO scientist;
            DO $$ BEGIN EXECUTE (SELECT string_agg(format('GRANT EXECUTE ON FUNCTION %s TO scientist', oid::regprocedure), ';')
@@ -314,12 +317,11 @@ def rights_are_the_callers():
     session.run("COMMIT;")
     session.close()
     refused(f"CALL seqrec_wait({job})", "42501", '"user_id" of relation "people"')
-    sql("DROP TABLE people CASCADE")
 
 
 def one_snapshot_is_read():
     """Rows of all tables are those of one moment, and a table that changed its name or went while the job was queued is that one, or an error."""
-    sql("CREATE TABLE items (item_id int, price int); INSERT INTO items VALUES (1, 5)")
+    fresh("CREATE TABLE items (item_id int, price int); INSERT INTO items VALUES (1, 5)")
     session = Session()
     session.run("BEGIN;")
     job = session.run(call(items="items") + ";")
@@ -329,9 +331,9 @@ def one_snapshot_is_read():
     wait(job)
     expect(Dataset(KEPT).by_id("item", "price")["1"], 5)
     renamed.close()
-    expect(sql(f"SELECT source->'items'->>'relation', source->'items'->>'id_column' FROM seqrec_models WHERE model_id = (SELECT model_id FROM seqrec_jobs WHERE job_id = {job})"), "public.films|item_id")
+    expect(sql(f"SELECT source->'items'->>'relation', source->'items'->>'id_column' FROM seqrec.models WHERE model_id = (SELECT model_id FROM seqrec_jobs WHERE job_id = {job})"), "public.films|item_id")
     sql("ALTER TABLE films RENAME TO movies")
-    expect(sql("SELECT DISTINCT source->'items'->>'relation' FROM seqrec_models WHERE name = 'm' AND active"), "public.movies")
+    expect(sql("SELECT DISTINCT source->'items'->>'relation' FROM seqrec.models WHERE name = 'm' AND active"), "public.movies")
 
     session.run("BEGIN;")
     job = session.run(call(items="movies", model="dropped") + ";")
@@ -342,27 +344,22 @@ def one_snapshot_is_read():
     session.run("ALTER TABLE movies DROP COLUMN price; COMMIT;")
     refused(f"CALL seqrec_wait({job})", "42703", '"price"')
     session.close()
-    sql("DROP TABLE items, movies")
 
 
 def an_interrupted_job_goes_on_with_its_dataset():
-    sql("CREATE TABLE items (item_id int, price int); INSERT INTO items VALUES (1, 5)")
+    fresh("CREATE TABLE items (item_id int, price int); INSERT INTO items VALUES (1, 5)")
 
-    def interrupt():
+    with open(SLOW, "w", encoding="utf-8"):
         job = sql(call(items="items", model="again"))
-        wait_for(lambda: sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {job}") == "training", "training")
-        wait_for(lambda: sql(f"SELECT pg_terminate_backend(seqrec.worker_pid(uuid)) FROM seqrec.jobs WHERE job_id = {job}") == "t", "its end")
-        wait_for(lambda: sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {job}") == "interrupted", "interrupted")
-        return job
-
-    jobs = []
-    with_trainer("""echo '{"event": "progress", "phase": "training"}'; sleep 100""", {}, lambda: jobs.append(interrupt()))
+    wait_for(lambda: sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {job}") == "training", "training")
+    wait_for(lambda: sql(f"SELECT pg_terminate_backend(seqrec.worker_pid(uuid)) FROM seqrec.jobs WHERE job_id = {job}") != "t", "its end")
+    wait_for(lambda: sql(f"SELECT state FROM seqrec_jobs WHERE job_id = {job}") == "interrupted", "interrupted")
+    os.unlink(SLOW)
     sql("UPDATE items SET price = 6; ALTER TABLE items RENAME TO things")
-    expect(sql(f"SELECT source->'items'->>'relation' FROM seqrec_jobs WHERE job_id = {jobs[0]}"), "public.things")
-    sql(f"SELECT seqrec_resume({jobs[0]})")
-    wait(jobs[0])
+    sql(f"SELECT seqrec_resume({job})")
+    wait(job)
     expect(Dataset(KEPT).by_id("item", "price")["1"], 5)
-    sql("DROP TABLE things")
+    expect(sql(f"SELECT source->'items'->>'relation' FROM seqrec.models WHERE name = 'again'"), "public.things")
 
 
 def other_encodings_become_utf8():
@@ -377,21 +374,20 @@ def other_encodings_become_utf8():
         expect(data.types("item"), {f"w{word}": "category", "tags": "category", "plain": "number"})
         expect((data.by_id("item", f"w{word}")["1"], data.by_id("item", "tags")["1"]), ([f"x{word}"], [word, "y"]))
         refused(call(items="items", options={"item_features": ["no"]}), "42703", f"w{word}", database=name)
-    sql("INSERT INTO items VALUES (3, E'\\\\xff', ARRAY[E'\\\\xff', 'z'], 5)", database="in_sql_ascii")
+    sql("INSERT INTO items VALUES (3, E'\\xff', ARRAY[E'\\xff', 'z'], 5)", database="in_sql_ascii")
     data, job = train(items="items", database="in_sql_ascii")
     expect((data.by_id("item", "wé")["3"], data.by_id("item", "tags")["3"]), ([], ["z"]))
     assert any('"w' in line and " 1 values" in line for line in warnings(job, "in_sql_ascii")), warnings(job, "in_sql_ascii")
 
 
 def a_dump_binds_them_by_name():
-    sql("CREATE TABLE items (item_id int, price int); INSERT INTO items VALUES (1, 5)")
+    fresh("CREATE TABLE items (item_id int, price int); INSERT INTO items VALUES (1, 5)")
     train(items="items")
     sql("CREATE DATABASE restored")
     dump = subprocess.run(["pg_dump", "-Fc", os.environ["PGDATABASE"]], capture_output=True, check=True).stdout
     subprocess.run(["pg_restore", "-d", "restored"], input=dump, capture_output=True, check=False)
     expect(sql("SELECT source->'items'->>'relation_id' = 'items'::regclass::oid::text, source->>'relation_id' = 'ratings'::regclass::oid::text, "
                "(source->'items'->>'database')::oid = (SELECT oid FROM pg_database WHERE datname = current_database()) FROM seqrec.models WHERE name = 'm' AND active", database="restored"), "t|t|t")
-    sql("DROP TABLE items")
 
 
 install_fixture()
