@@ -36,7 +36,7 @@ struct Exporter {
     std::string current_text;        // what current_user points to when ids are text
     std::optional<Id> current_user;  // none before the first row
     std::int64_t skipped = 0, rows = 0;
-    std::int64_t unweighted = 0;
+    std::int64_t unweighted = 0, odd_labels = 0;
     std::vector<std::int64_t> odd;  // by column of context
     SideRows sides[2];              // by Side
     void (*on_progress)(std::int64_t rows);
@@ -67,6 +67,7 @@ void put_event(Exporter& exporter, const FeatureValue* values) {
     if (further.label >= 0) {
         const FeatureValue& label = values[further.label];
         const bool is_flag = label.count == 1;
+        exporter.odd_labels += label.is_odd;
         exporter.writer.label(is_flag ? static_cast<float>(label.texts[0] == "true")
                                       : static_cast<float>(label.number));
     }
@@ -236,6 +237,7 @@ void warn_of_side(Warnings& warnings, Exporter& exporter, Side side, const SideT
 Warnings warnings_of(Exporter& exporter) {
     Warnings warnings;
     warn_of_odd(warnings, "ratings", exporter.writer.event_columns(), exporter.odd);
+    warn(warnings, exporter.odd_labels, "ratings: ", " labels were NaN or infinite, and count as missing");
     warn(warnings, exporter.unweighted, "ratings: ", " rows are of no event in event_weights, and weigh 1");
     warn_of_side(warnings, exporter, Side::Item, exporter.source.items);
     warn_of_side(warnings, exporter, Side::User, exporter.source.users);
@@ -292,7 +294,7 @@ ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progre
     const char* uuid = uuid_text(job.key.uuid);
     return guarded([&] {
         Exporter exporter{
-            source,     DatasetWriter(folder), event_weights(to_utf8(options)), {}, {}, 0, 0, 0, {}, {},
+            source,     DatasetWriter(folder), event_weights(to_utf8(options)), {}, {}, 0, 0, 0, 0, {}, {},
             on_progress};
         exporter.writer.set_metadata("job", uuid);
         exporter.writer.set_metadata("source", to_utf8(origin));

@@ -30,7 +30,10 @@ TEST(SideOptions, ComeWithTheNeedsOfAKind) {
         EXPECT_TRUE(options.at(name).is_null()) << name;
         EXPECT_FALSE(resolve_options("transformer", json::object()).contains(name)) << name;
     }
-    EXPECT_EQ(error_of([] { resolve_options("transformer", {{"label", "stars"}}); }), sqlstate::kInvalidParameter);
+    EXPECT_EQ(error_of([] {
+                  resolve_options("transformer", {{"label", "stars"}});
+              }),
+              sqlstate::kInvalidParameter);
     const auto specs = side_options({.items = true});
     EXPECT_EQ(specs.size(), 2U);
     EXPECT_EQ(specs[0].name, "item_id_column");
@@ -53,8 +56,7 @@ TEST(SideOptions, RefuseOtherForms) {
     for (const char* value : {"[]", "{}", "1", R"({"buy": "2"})", R"({"buy": -1})", R"({"buy": 1e7})"})
         refusal((std::string(R"({"event_column": "event", "event_weights": )") + value + "}").c_str());
     EXPECT_NE(refusal(R"({"event_column": "event"})").find("event_weights"), std::string::npos);
-    EXPECT_NE(refusal(R"({"label": "stars", "context": ["stars"]})").find("the label"),
-              std::string::npos);
+    EXPECT_NE(refusal(R"({"label": "stars", "context": ["stars"]})").find("the label"), std::string::npos);
     json many = {{"context", json::array()}};
     for (std::size_t i = 0; i <= kMostContext; ++i) many["context"].push_back(std::to_string(i));
     refusal(many.dump().c_str());

@@ -177,7 +177,7 @@ def every_type_travels():
 def rows_that_do_not_fit_are_counted():
     fresh("""CREATE TABLE items (film text, price int);
            INSERT INTO items VALUES ('1', 10), ('2', 20), ('1', 30), ('2', NULL), (NULL, 1), (repeat('x', 513), 1), (repeat('y', 512), 2), ('cold', 99), ('', 5);
-           CREATE VIEW views_of_items AS SELECT film AS item_id, price AS b, -price AS a FROM items ORDER BY price DESC;
+           CREATE VIEW views_of_items AS SELECT film AS item_id, ARRAY['x', 'y'] AS c, 'z'::text AS d, price AS b, -price AS a FROM items ORDER BY price DESC;
            CREATE TABLE people (user_id varchar, age int);
            INSERT INTO people VALUES ('u3', 33), ('newcomer', 20), ('u3', 34), ('u1', 11), (NULL, 1)""")
     data, job = train(items="items", users="people", options={"item_id_column": "film"})
@@ -219,6 +219,8 @@ def cold_ones_are_served():
         os.unlink(path)
     expect(sql("SELECT item_id, score FROM seqrec_recommend('newcomer', model => 'm', k => 5)"), before)
     train(items="items", users="people", options={"item_id_column": "film", "init_from": "m"})
+    train(items="items", users="people", options={"item_id_column": "film", "init_from": "m", "split": "time", "repeats": "keep", "activate": "better"})
+    train(items="items", users="people", model="m", options={"item_id_column": "film", "split": "time", "index": "ivf", "holdout": "keep"})
     expect(sql(f"SELECT n_users, n_items FROM seqrec.models WHERE model_id = {model}"), "31|23")
 
 
@@ -237,6 +239,10 @@ def the_ratings_own_columns_travel():
     expect(warnings(job), ["ratings: 60 rows are of no event in event_weights, and weigh 1"])
     expect(metric(job, "unweighted_rows"), "60")
 
+    sql("""CREATE VIEW odd_labels AS SELECT user_id, item_id, timestamp, CASE stars WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' ELSE stars END::float8 AS label FROM ratings""")
+    data, job = train(ratings="odd_labels", options={"label": "label", "split": "time", "repeats": "keep"})
+    expect(sorted({label for label in data.tensor("event.label") if not math.isnan(label)}), [3, 4, 5])
+    expect(warnings(job), ["ratings: 120 labels were NaN or infinite, and count as missing"])
     data, _ = train(options={"context": ["stars", "event"], "event_weights": {"buy": 0}})  # the only text of context
     expect(sorted(set(data.tensor("event.weight"))), [0, 1])
     data, job = train()
