@@ -9,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "core/kinds/kind.hpp"
+#include "core/side_options.hpp"
 
 namespace seqrec {
 namespace {
@@ -121,11 +122,13 @@ json check_value(const OptionSpec& spec, const json& value) {
 }  // namespace
 
 std::vector<OptionSpec> option_specs(std::string_view kind) {
-    const auto own = find_kind(kind).options;
+    const Kind& known = find_kind(kind);
+    const auto own = known.options;
     std::vector<OptionSpec> specs(own.begin(), own.end());
     const auto is_own = [&](const OptionSpec& common) {
         return std::ranges::any_of(own, [&](const OptionSpec& spec) { return spec.name == common.name; });
     };
+    std::ranges::remove_copy_if(side_options(known.needs), std::back_inserter(specs), is_own);
     std::ranges::remove_copy_if(kCommon, std::back_inserter(specs), is_own);
     return specs;
 }
@@ -154,6 +157,7 @@ json resolve_options(std::string_view kind, const json& given) {
         if (value.is_null()) continue;  // null asks for the default
         resolved[key] = check_value(spec, value);
     }
+    check_side_options(resolved);
     if (const auto check = find_kind(kind).check) check(resolved);
     return resolved;
 }

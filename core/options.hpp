@@ -25,10 +25,10 @@ struct OptionSpec {
     std::string_view meaning;
 };
 
-/// Every option of a model kind, its own first, then those of all kinds; an own one replaces a common one of
-/// its name. Error 22023 with a hint for an unknown kind.
-/// 某模型类型的全部选项，先是自有的，再是所有类型共有的（同名时以自有的为准）；未知类型抛出带提示的
-/// Error 22023。
+/// Every option of a model kind, its own first, then those that come with its needs (core/side_options.hpp),
+/// then those of all kinds; an own one replaces a common one of its name. Error 22023 with a hint for an unknown kind.
+/// 某模型类型的全部选项，先是自有的，再是随其需求而来的，最后是所有类型共有的（同名时以自有的为准）；
+/// 未知类型抛出带提示的 Error 22023。
 std::vector<OptionSpec> option_specs(std::string_view kind);
 
 /// Checks `given` (a JSON object) against the options of `kind` and returns a full object, defaults filled

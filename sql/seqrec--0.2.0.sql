@@ -139,6 +139,44 @@ CREATE TRIGGER emptied AFTER TRUNCATE ON seqrec.models
     FOR EACH STATEMENT EXECUTE FUNCTION seqrec.models_changed();
 ALTER TABLE seqrec.models ENABLE ALWAYS TRIGGER changed, ENABLE ALWAYS TRIGGER emptied;
 
+-- A source is {relation, relation_id, system, database, ...}; those of the tables of items and users stand in it as such as well.
+
+CREATE FUNCTION seqrec.named_source(source jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    named jsonb := source || coalesce((SELECT jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname))
+                                       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                                       WHERE c.oid = (source->>'relation_id')::oid), '{}');
+    side text;
+BEGIN
+    FOREACH side IN ARRAY '{items,users}'::text[] LOOP
+        IF jsonb_typeof(source->side) = 'object' THEN
+            named := named || jsonb_build_object(side, seqrec.named_source(source->side));
+        END IF;
+    END LOOP;
+    RETURN named;
+END $$;
+COMMENT ON FUNCTION seqrec.named_source IS 'a source with the names that its relations have now';
+
+CREATE FUNCTION seqrec.bound_source(source jsonb, here jsonb, is_new boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bound jsonb := source;
+    side text;
+BEGIN
+    IF NOT source @> here OR (is_new AND NOT EXISTS (SELECT FROM pg_class WHERE oid = (source->>'relation_id')::oid)) THEN
+        bound := source || here
+            || jsonb_build_object('relation_id', coalesce(to_regclass(source->>'relation')::oid::bigint, 0));
+    END IF;
+    FOREACH side IN ARRAY '{items,users}'::text[] LOOP
+        IF jsonb_typeof(source->side) = 'object' THEN
+            bound := bound || jsonb_build_object(side, seqrec.bound_source(source->side, here, is_new));
+        END IF;
+    END LOOP;
+    RETURN bound;
+END $$;
+COMMENT ON FUNCTION seqrec.bound_source IS 'a source whose relations are those of this database; what comes from elsewhere is bound by name';
+
 CREATE FUNCTION seqrec.source_arrives() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -149,10 +187,8 @@ BEGIN
     -- is changed elsewhere all columns come again.
     IF TG_OP = 'UPDATE' AND OLD.source @> here AND NOT NEW.source @> here THEN
         NEW.source := OLD.source;  -- a source never changes; only its name does, where it is
-    ELSIF NOT NEW.source @> here
-          OR (TG_OP = 'INSERT' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = (NEW.source->>'relation_id')::oid)) THEN
-        NEW.source := NEW.source || here
-            || jsonb_build_object('relation_id', coalesce(to_regclass(NEW.source->>'relation')::oid::bigint, 0));
+    ELSE
+        NEW.source := seqrec.bound_source(NEW.source, here, TG_OP = 'INSERT');
     END IF;
     RETURN NEW;
 END $$;
@@ -170,16 +206,13 @@ BEGIN
     -- A row that somebody is changing is left for the next command: nobody's ALTER TABLE waits here, or fails. A job that runs
     -- looks itself when it publishes.
     WITH renamed AS (
-        SELECT m.model_id, format('%I.%I', n.nspname, c.relname) AS name
-        FROM seqrec.models m JOIN pg_class c ON c.oid = (m.source->>'relation_id')::oid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE m.source->>'relation' <> format('%I.%I', n.nspname, c.relname) FOR NO KEY UPDATE OF m SKIP LOCKED)
-    UPDATE seqrec.models m SET source = m.source || jsonb_build_object('relation', r.name) FROM renamed r WHERE r.model_id = m.model_id;
+        SELECT model_id FROM seqrec.models WHERE source <> seqrec.named_source(source) FOR NO KEY UPDATE SKIP LOCKED)
+    UPDATE seqrec.models m SET source = seqrec.named_source(m.source) FROM renamed r WHERE r.model_id = m.model_id;
     WITH renamed AS (
-        SELECT j.job_id, format('%I.%I', n.nspname, c.relname) AS name
-        FROM seqrec.jobs j JOIN pg_class c ON c.oid = (j.source->>'relation_id')::oid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE (j.state = 'interrupted' OR (j.state = 'failed' AND j.phase = 'publishing'))
-          AND j.source->>'relation' <> format('%I.%I', n.nspname, c.relname) FOR NO KEY UPDATE OF j SKIP LOCKED)
-    UPDATE seqrec.jobs j SET source = j.source || jsonb_build_object('relation', r.name) FROM renamed r WHERE r.job_id = j.job_id;
+        SELECT job_id FROM seqrec.jobs
+        WHERE (state = 'interrupted' OR (state = 'failed' AND phase = 'publishing'))
+          AND source <> seqrec.named_source(source) FOR NO KEY UPDATE SKIP LOCKED)
+    UPDATE seqrec.jobs j SET source = seqrec.named_source(j.source) FROM renamed r WHERE r.job_id = j.job_id;
 EXCEPTION WHEN serialization_failure OR deadlock_detected OR lock_not_available OR read_only_sql_transaction THEN
     NULL;
 END $$;

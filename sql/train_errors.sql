@@ -30,6 +30,11 @@ SELECT seqrec_train('ratings_errors', options => '[]');
 SELECT seqrec_train('ratings_errors', options => NULL);
 SELECT seqrec_train(NULL);
 SELECT seqrec_train('ratings_errors', items => 'ratings_errors');
+SELECT seqrec_train('ratings_errors', users => 'ratings_errors');
+\set VERBOSITY terse
+SELECT seqrec_train('ratings_errors', options => '{"item_features": ["note"]}');
+SELECT seqrec_train('ratings_errors', options => '{"label": "note"}');
+\set VERBOSITY default
 CREATE SEQUENCE ratings_sequence;
 SELECT seqrec_train('ratings_sequence');
 SELECT seqrec_train('pg_class_oid_index');

@@ -3,90 +3,51 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/files/dataset_writer.hpp"
 
+#include "jobs/side_export.hpp"
 #include "pg/boundary.hpp"
 #include "tables/row_receiver.hpp"
 #include "tables/source_rights.hpp"
 
-extern "C" {
-#include "catalog/pg_type.h"
-#include "datatype/timestamp.h"
-#include "utils/builtins.h"
-#include "utils/date.h"
-#include "utils/lsyscache.h"
-#include "utils/timestamp.h"
-#include "utils/uuid.h"
-}
-
 namespace seqrec {
 namespace {
 
-constexpr double kSecondsToUnixEpoch =
-    static_cast<double>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
 constexpr std::int64_t kRowsBetweenReports = 1 << 16;
 
+/// What became of the rows of a table beside the ratings.
+struct SideRows {
+    std::int64_t rows = 0, again = 0, without_id = 0, long_ids = 0;
+    std::int64_t cold = 0, missing = 0;  // ids without interactions; ids without a row
+    std::vector<std::int64_t> odd;       // by column
+};
+
 struct Exporter {
-    RatingsTable ratings;
+    const TrainingSource& source;
     DatasetWriter writer;
+    std::map<std::string, float, std::less<>> weights;
     std::string current_text;        // what current_user points to when ids are text
     std::optional<Id> current_user;  // none before the first row
-    std::int64_t skipped = 0;
-    std::int64_t rows = 0;
+    std::int64_t skipped = 0, rows = 0;
+    std::int64_t unweighted = 0, odd_labels = 0;
+    std::vector<std::int64_t> odd;  // by column of context
+    SideRows sides[2];              // by Side
     void (*on_progress)(std::int64_t rows);
 };
 
-/// The row's id; long text lies in the row's memory.
-Id id_of(const Column& column, Datum value) {
-    switch (column.form) {
-        case ColumnForm::Int2:
-            return std::int64_t{DatumGetInt16(value)};
-        case ColumnForm::Int4:
-            return std::int64_t{DatumGetInt32(value)};
-        case ColumnForm::Int8:
-            return std::int64_t{DatumGetInt64(value)};
-        case ColumnForm::Uuid: {
-            Uuid uuid;
-            memcpy(uuid.data(), DatumGetUUIDP(value)->data, uuid.size());
-            return uuid;
-        }
-        default: {
-            struct varlena* bytes = PG_DETOAST_DATUM_PACKED(value);
-            return std::string_view(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-        }
-    }
-}
-
-/// A time that is not finite does not count; history_query() in ratings_table.cpp says the same in SQL.
-double time_seconds(const Column& column, Datum value) {
-    switch (column.form) {
-        case ColumnForm::Int2:
-            return DatumGetInt16(value);
-        case ColumnForm::Int4:
-            return DatumGetInt32(value);
-        case ColumnForm::Int8:
-            return static_cast<double>(DatumGetInt64(value));
-        case ColumnForm::Timestamp: {
-            const Timestamp time = DatumGetTimestamp(value);
-            if (TIMESTAMP_NOT_FINITE(time)) return INFINITY;
-            return static_cast<double>(time) / USECS_PER_SEC + kSecondsToUnixEpoch;
-        }
-        case ColumnForm::Date: {
-            const DateADT date = DatumGetDateADT(value);
-            if (DATE_NOT_FINITE(date)) return INFINITY;
-            return static_cast<double>(date) * SECS_PER_DAY + kSecondsToUnixEpoch;
-        }
-        case ColumnForm::Float4:
-            return DatumGetFloat4(value);
-        default:
-            return DatumGetFloat8(value);
-    }
-}
+/// One relation's rows on their way: `side` for those beside the ratings.
+struct RowsOf {
+    Exporter* exporter;
+    const SideTable* table;
+    Side side;
+};
 
 void begin_user(Exporter& exporter, const Id& user) {
     exporter.writer.begin_user(user);
@@ -95,63 +56,274 @@ void begin_user(Exporter& exporter, const Id& user) {
         exporter.current_user = std::string_view(exporter.current_text = *text);
 }
 
+void report_rows(Exporter& exporter) {
+    if (++exporter.rows % kRowsBetweenReports == 0) exporter.on_progress(exporter.rows);
+}
+
+/// What is known of the interaction beside user, item and time. C++.
+void put_event(Exporter& exporter, const FeatureValue* values) {
+    const EventColumns& further = exporter.source.further;
+    put_row(exporter.writer.event_columns(), values, exporter.odd);
+    if (further.label >= 0) {
+        const FeatureValue& label = values[further.label];
+        const bool is_flag = label.count == 1;
+        exporter.odd_labels += label.is_odd;
+        exporter.writer.label(is_flag ? static_cast<float>(label.texts[0] == "true")
+                                      : static_cast<float>(label.number));
+    }
+    if (further.event < 0) return;
+    const FeatureValue& event = values[further.event];
+    const auto weight = event.count == 1 ? exporter.weights.find(event.texts[0]) : exporter.weights.end();
+    exporter.unweighted += weight == exporter.weights.end();
+    exporter.writer.weight(weight == exporter.weights.end() ? 1 : weight->second);
+}
+
 /// One row: PostgreSQL code fetches, then C++ stores.
 void export_row(TupleTableSlot* slot, void* state) {
     auto* exporter = static_cast<Exporter*>(state);
-    if (++exporter->rows % kRowsBetweenReports == 0) exporter->on_progress(exporter->rows);
+    report_rows(*exporter);
     if (slot->tts_isnull[0] || slot->tts_isnull[1] || slot->tts_isnull[2]) {
         ++exporter->skipped;
         return;
     }
-    const double time = time_seconds(exporter->ratings.time, slot->tts_values[2]);
+    const RatingsTable& ratings = exporter->source.ratings;
+    const double time = time_seconds(ratings.time, slot->tts_values[2]);
     if (!std::isfinite(time)) {
         ++exporter->skipped;
         return;
     }
-    const Id user = id_of(exporter->ratings.user, slot->tts_values[0]);
-    const Id item = id_of(exporter->ratings.item, slot->tts_values[1]);
+    const EventColumns& further = exporter->source.further;
+    const Id user = id_of(ratings.user, slot->tts_values[0]);
+    const Id item = id_of(ratings.item, slot->tts_values[1]);
+    const FeatureValue* values =
+        further.count > 0 ? read_features(further.columns, further.count, slot, 3) : nullptr;
     guarded([&] {
         if (exporter->current_user != user) begin_user(*exporter, user);
         exporter->writer.interaction(item, time);
+        if (values) put_event(*exporter, values);
     });
+}
+
+bool is_long(const Id& id) {
+    const auto* text = std::get_if<std::string_view>(&id);
+    return text && text->size() > kMostIdBytes;
+}
+
+/// One row of a table beside the ratings. The first one of an id counts.
+void export_side_row(TupleTableSlot* slot, void* state) {
+    const RowsOf& of = *static_cast<RowsOf*>(state);
+    SideRows& counts = of.exporter->sides[static_cast<int>(of.side)];
+    report_rows(*of.exporter);
+    ++counts.rows;
+    if (slot->tts_isnull[0]) {
+        ++counts.without_id;
+        return;
+    }
+    const Id id = id_of(of.table->id, slot->tts_values[0]);
+    if (is_long(id)) {
+        ++counts.long_ids;
+        return;
+    }
+    const SideColumns& features = of.table->features;
+    const FeatureValue* values = read_features(features.columns, features.count, slot, 1);
+    guarded([&] {
+        DatasetWriter& writer = of.exporter->writer;
+        if (writer.begin_row(of.side, id))
+            put_row(writer.table(of.side).columns(), values, counts.odd);
+        else
+            ++counts.again;
+    });
+}
+
+/// How a relation is read.
+struct Way {
+    Reading reading;
+    char* query;
+};
+
+Way way_to(TrainingSource& source, Oid reader) {
+    const ColumnList columns = columns_of(source);
+    const Reading reading =
+        plan_reading(source.ratings, {columns.columns, static_cast<std::size_t>(columns.count)},
+                     casts_ids(source.ratings), reader);
+    return {reading,
+            export_query(source.ratings, feature_list(source.further.columns, source.further.count))};
+}
+
+Way way_to(SideTable& table, Oid reader) {
+    const ColumnList columns = columns_of(table);
+    const Reading reading =
+        plan_reading(table, {columns.columns, static_cast<std::size_t>(columns.count)}, true, reader);
+    return {reading, side_query(table)};
+}
+
+void read_rows(const Way& way, RowFunction row, void* state) {
+    const RoleScope scope = enter_reading(way.reading);
+    SPI_connect();
+    for_each_row(prepare_reading(way.reading, way.query, 0, nullptr), nullptr, row, state);
+    SPI_finish();
+    leave(scope);
+}
+
+void check_way(const Way& way) {
+    const RoleScope scope = enter_reading(way.reading);
+    SPI_connect();
+    (void)prepare_reading(way.reading, way.query, 0, nullptr);
+    SPI_finish();
+    leave(scope);
+}
+
+/// Reads a table beside the ratings, if there is one. C++.
+void read_side(Exporter& exporter, Side side, const SideTable* table, const Way& way) {
+    if (!table) return;
+    const std::int64_t before = exporter.writer.count(side);
+    RowsOf rows{&exporter, table, side};
+    postgres([&] { read_rows(way, export_side_row, &rows); });
+    SideRows& counts = exporter.sides[static_cast<int>(side)];
+    counts.cold = exporter.writer.count(side) - before;
+    counts.missing = exporter.writer.count(side) - exporter.writer.table(side).rows();
+}
+
+void announce(Exporter& exporter, Side side, const SideTable* table) {
+    if (!table) return;
+    exporter.writer.add_table(side, specs_of(table->features.columns, table->features.count));
+    exporter.sides[static_cast<int>(side)].odd.resize(static_cast<std::size_t>(table->features.count));
+}
+
+void announce_all(Exporter& exporter) {
+    const TrainingSource& source = exporter.source;
+    const EventColumns& further = source.further;
+    exporter.writer.add_event_columns(specs_of(further.columns, further.context), further.label >= 0,
+                                      further.event >= 0);
+    exporter.odd.resize(static_cast<std::size_t>(further.context));
+    announce(exporter, Side::Item, source.items);
+    announce(exporter, Side::User, source.users);
+}
+
+// --- what is told of it ---
+
+using Warnings = std::vector<std::string>;
+
+void warn(Warnings& warnings, std::int64_t count, const std::string& before, const std::string& after) {
+    if (count > 0) warnings.push_back(before + std::to_string(count) + after);
+}
+
+void warn_of_odd(Warnings& warnings, const char* what, const std::vector<FeatureColumn>& columns,
+                 const std::vector<std::int64_t>& odd) {
+    for (std::size_t c = 0; c < columns.size(); ++c)
+        warn(warnings, odd[c], std::string(what) + ": ",
+             " values of column \"" + columns[c].spec().name + "\" were NaN, infinite or longer than " +
+                 std::to_string(kMostCategoryBytes) + " bytes, and count as missing");
+}
+
+void warn_of_side(Warnings& warnings, Exporter& exporter, Side side, const SideTable* table) {
+    if (!table) return;
+    const bool of_items = side == Side::Item;
+    const char* what = of_items ? "items" : "users";
+    const std::string start = std::string(what) + ": ";
+    const SideRows& counts = exporter.sides[static_cast<int>(side)];
+    warn(warnings, counts.again, start, " rows with an id that came before were skipped");
+    warn(warnings, counts.without_id, start, " rows without an id were skipped");
+    warn(warnings, counts.long_ids, start,
+         " rows with an id of more than " + std::to_string(kMostIdBytes) + " bytes were skipped");
+    warn(warnings, counts.missing, start,
+         of_items ? " items of the ratings have no row" : " users of the ratings have no row");
+    warn_of_odd(warnings, what, exporter.writer.table(side).columns(), counts.odd);
+    if (table->features.left_out)
+        warnings.push_back(start + "columns of types that can't be used were left out: " +
+                           to_utf8(table->features.left_out));
+}
+
+Warnings warnings_of(Exporter& exporter) {
+    Warnings warnings;
+    warn_of_odd(warnings, "ratings", exporter.writer.event_columns(), exporter.odd);
+    warn(warnings, exporter.odd_labels, "ratings: ", " labels were NaN or infinite, and count as missing");
+    warn(warnings, exporter.unweighted, "ratings: ", " rows are of no event in event_weights, and weigh 1");
+    warn_of_side(warnings, exporter, Side::Item, exporter.source.items);
+    warn_of_side(warnings, exporter, Side::User, exporter.source.users);
+    return warnings;
+}
+
+nlohmann::json side_metrics(const Exporter& exporter) {
+    nlohmann::json metrics = nlohmann::json::object();
+    const auto add = [&](const SideTable* table, Side side, const std::string& one, const std::string& many) {
+        if (!table) return;
+        const SideRows& counts = exporter.sides[static_cast<int>(side)];
+        metrics[one + "_rows"] = counts.rows;
+        metrics[one + "_rows_skipped"] = counts.again + counts.without_id + counts.long_ids;
+        metrics["cold_" + many] = counts.cold;
+        metrics[many + "_without_row"] = counts.missing;
+    };
+    add(exporter.source.items, Side::Item, "item", "items");
+    add(exporter.source.users, Side::User, "user", "users");
+    if (exporter.source.further.event >= 0) metrics["unweighted_rows"] = exporter.unweighted;
+    return metrics;
+}
+
+/// Texts as a null-terminated array in the caller's memory.
+char** copy_warnings(const Warnings& warnings) {
+    auto** texts =
+        postgres([&] { return static_cast<char**>(palloc0(sizeof(char*) * (warnings.size() + 1))); });
+    for (std::size_t i = 0; i < warnings.size(); ++i) texts[i] = from_utf8(warnings[i]);
+    return texts;
+}
+
+std::map<std::string, float, std::less<>> event_weights(const std::string& options) {
+    const nlohmann::json parsed = nlohmann::json::parse(options);
+    std::map<std::string, float, std::less<>> weights;
+    if (const auto given = parsed.find("event_weights"); given != parsed.end() && given->is_object())
+        for (const auto& [event, weight] : given->items()) weights[event] = weight.get<float>();
+    return weights;
 }
 
 }  // namespace
 
+void check_training(TrainingSource& source, Oid reader) {
+    check_way(way_to(source, reader));
+    for (SideTable* table : {source.items, source.users})
+        if (table) check_way(way_to(*table, reader));
+}
+
 ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows)) {
     const auto start = std::chrono::steady_clock::now();
-    RatingsTable ratings = parse_ratings(job.source);
-    const Reading reading = plan_reading(ratings, job.owner);
-    const char* query = export_query(ratings);
-    const char *source = job.source, *options = job.options;
+    TrainingSource source = parse_training(job.source, job.options);
+    const Way ratings = way_to(source, job.owner);
+    const Way items = source.items ? way_to(*source.items, job.owner) : Way{};
+    const Way users = source.users ? way_to(*source.users, job.owner) : Way{};
+    const char *origin = job.source, *options = job.options;
     const char* uuid = uuid_text(job.key.uuid);
-    const RoleScope scope = enter_reading(reading);
-    SPI_connect();
-    SPIPlanPtr plan = prepare_reading(reading, query, 0, nullptr);
-    const ExportCounts counts = guarded([&] {
-        Exporter exporter{ratings, DatasetWriter(folder), {}, {}, 0, 0, on_progress};
+    return guarded([&] {
+        Exporter exporter{
+            source,     DatasetWriter(folder), event_weights(to_utf8(options)), {}, {}, 0, 0, 0, 0, {}, {},
+            on_progress};
         exporter.writer.set_metadata("job", uuid);
-        exporter.writer.set_metadata("source", to_utf8(source));
+        exporter.writer.set_metadata("source", to_utf8(origin));
         exporter.writer.set_metadata("options", to_utf8(options));
-        postgres([&] { for_each_row(plan, nullptr, export_row, &exporter); });
+        announce_all(exporter);
+        postgres([&] { read_rows(ratings, export_row, &exporter); });
+        read_side(exporter, Side::Item, source.items, items);
+        read_side(exporter, Side::User, source.users, users);
         exporter.writer.write(std::string(folder) + "/dataset.safetensors");
         const DatasetWriter::Counts& written = exporter.writer.counts();
         const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-        return ExportCounts{written.users, written.items, written.interactions, exporter.skipped,
-                            taken.count()};
+        return ExportCounts{written.users,
+                            written.items,
+                            written.interactions,
+                            exporter.skipped,
+                            taken.count(),
+                            palloc_copy(json_text(side_metrics(exporter))),
+                            copy_warnings(warnings_of(exporter))};
     });
-    SPI_finish();
-    leave(scope);
-    return counts;
 }
 
 char* export_metrics(const ExportCounts& counts) {
     return guarded([&] {
         const auto rows = static_cast<double>(counts.interactions + counts.skipped);
-        const nlohmann::json value = {{"rows", counts.interactions},
-                                      {"skipped_rows", counts.skipped},
-                                      {"export_seconds", counts.seconds},
-                                      {"export_rows_per_s", rows / std::max(counts.seconds, 1e-6)}};
+        nlohmann::json value = {{"rows", counts.interactions},
+                                {"skipped_rows", counts.skipped},
+                                {"export_seconds", counts.seconds},
+                                {"export_rows_per_s", rows / std::max(counts.seconds, 1e-6)}};
+        value.update(nlohmann::json::parse(counts.side_metrics));
         return palloc_copy(json_text(value));
     });
 }

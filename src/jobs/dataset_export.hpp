@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "jobs/job_store.hpp"
+#include "tables/training_source.hpp"
 
 namespace seqrec {
 
@@ -13,12 +14,19 @@ struct ExportCounts {
     std::int64_t users, items, interactions;
     std::int64_t skipped;  // rows with a NULL, or a time that is not finite
     double seconds;
+    char* side_metrics;  // of further columns and tables, JSON
+    char** warnings;     // what was skipped of them and why, up to a null
 };
 
-/// Reads a job's ratings on behalf of its owner (source_rights.hpp), in the current transaction, and writes
-/// `folder`/dataset.safetensors, which names the job. `on_progress` is called with the rows read so far about
+/// Prepares all that an export would read on behalf of `reader`, and reads nothing: what it would not be
+/// allowed to is an ERROR.
+/// 准备 reader 导出时将读取的一切而不实际读取；不允许者报错。
+void check_training(TrainingSource& source, Oid reader);
+
+/// Reads a job's ratings, and the tables beside them, on behalf of its owner (source_rights.hpp), in the
+/// current transaction, and writes `folder`/dataset.safetensors, which names the job. `on_progress` is called with the rows read so far about
 /// four times a second. May ereport.
-/// 代表任务所有者（见 source_rights.hpp）在当前事务中读取数据源并写出带有任务身份的数据集文件；
+/// 代表任务所有者（见 source_rights.hpp）在当前事务中读取评分表及其旁的各表，并写出带有任务身份的数据集文件；
 /// 约每秒四次报告已读行数。
 ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows));
 

@@ -34,11 +34,13 @@ void remove_folder(const char* uuid) {
     if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) (void)rmtree(path, true);
 }
 
-/// The relation's name may have changed: it is the same by its oid.
+/// The relations' names may have changed: they are the same by their oids.
 bool same_source(const std::string& one, const std::string& other) {
     const auto nameless = [](const std::string& text) {
         auto value = nlohmann::json::parse(text);
         value.erase("relation");
+        for (const char* side : {"items", "users"})
+            if (value.contains(side)) value.at(side).erase("relation");
         return value;
     };
     return nameless(one) == nameless(other);

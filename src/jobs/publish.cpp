@@ -114,16 +114,13 @@ void set_metrics(std::int64_t model_id, const char* metrics) {
             {bigint_param(model_id), text_param(metrics)});
 }
 
-/// Who the job belongs to by now, and what its relation is called by now: both may have changed since it
+/// Who the job belongs to by now, and what its relations are called by now: both may have changed since it
 /// began.
 Oid adopt_job(const Job& job, std::int64_t model_id) {
     run_sql(
         R"sql(
 UPDATE seqrec.models m
-SET owner = j.owner, source = j.source || coalesce(
-  (SELECT jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname))
-   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE c.oid = (j.source->>'relation_id')::oid), '{}')
+SET owner = j.owner, source = seqrec.named_source(j.source)
 FROM seqrec.jobs j WHERE m.model_id = $1 AND j.job_id = $2 AND j.uuid = $3
 RETURNING m.owner
 )sql",

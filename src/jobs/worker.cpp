@@ -100,7 +100,12 @@ bool wait_for_caller(const Order& order, Job* job) {
     return found && strcmp(job->state, "queued") == 0;
 }
 
-/// Reads the table in one short READ ONLY transaction, with the memory that maintenance may use for its sort.
+/// A text as the event of the trainer that it would be.
+const char* warning_line(const char* message) {
+    return guarded([&] { return palloc_copy(json_text({{"message", to_utf8(message)}})); });
+}
+
+/// Reads the tables in one short READ ONLY transaction, with the memory that maintenance may use for its sort.
 /// What it measured is in the job's row at once.
 void run_export(const Job& job, const char* folder) {
     enter_state("exporting");
@@ -109,6 +114,7 @@ void run_export(const Job& job, const char* folder) {
     (void)set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
     (void)set_config_option("work_mem", GetConfigOption("maintenance_work_mem", false, false), PGC_USERSET,
                             PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+    MemoryContextSwitchTo(job_memory);  // what it tells outlives the transaction
     const ExportCounts counts = export_dataset(job, folder, report_rows);
     end_transaction();
     if (counts.interactions == 0)
@@ -119,6 +125,8 @@ void run_export(const Job& job, const char* folder) {
                  errhint("A model is learnt from rows of user, item and time.")));
     begin_transaction();
     add_job_metrics(current_job, export_metrics(counts));
+    for (char** warning = counts.warnings; *warning; ++warning)
+        add_job_warning(current_job, warning_line(*warning));
     end_transaction();
 }
 
@@ -328,11 +336,6 @@ void expect_model(const Job& job, const char* folder) {
                 (errcode(ERRCODE_PROTOCOL_VIOLATION),
                  errmsg("the trainer says that it is done, but wrote no model of this job"),
                  errhint("Install the seqrec-trainer that belongs to this version of the extension.")));
-}
-
-/// A text as the event of the trainer that it would be.
-const char* warning_line(const char* message) {
-    return guarded([&] { return palloc_copy(json_text({{"message", to_utf8(message)}})); });
 }
 
 /// With the metrics that are in the job's row by now.

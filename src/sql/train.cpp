@@ -6,6 +6,7 @@
 #include "core/kinds/kind.hpp"
 #include "core/options.hpp"
 
+#include "jobs/dataset_export.hpp"
 #include "jobs/job_folder.hpp"
 #include "jobs/job_store.hpp"
 #include "jobs/trainer_process.hpp"
@@ -44,7 +45,7 @@ namespace {
 constexpr long kPollMilliseconds = 50;
 
 struct TrainCall {
-    Oid ratings;
+    Oid ratings, items, users;  // InvalidOid for a table that is not given
     const char *model, *kind;
     const char *user_column, *item_column, *time_column;
     const char* options;
@@ -74,7 +75,12 @@ TrainCall read_train_call(FunctionCallInfo fcinfo) {
                                         "user_column", "item_column", "time_column"};
     for (int i = 0; i < 6; ++i) refuse_null(fcinfo, i, names[i]);
     refuse_null(fcinfo, 8, "options");
+    const auto side_table = [&](int argument) {
+        return PG_ARGISNULL(argument) ? InvalidOid : PG_GETARG_OID(argument);
+    };
     return {PG_GETARG_OID(0),
+            side_table(6),
+            side_table(7),
             text_to_cstring(PG_GETARG_TEXT_PP(1)),
             text_to_cstring(PG_GETARG_TEXT_PP(2)),
             NameStr(*PG_GETARG_NAME(3)),
@@ -90,10 +96,10 @@ void refuse_side_table(const char* kind, const char* of) {
              errmsg("kind \"%s\" does not use a table of %s", kind, of), errhint("Leave the argument out.")));
 }
 
-void refuse_side_tables(FunctionCallInfo fcinfo, const char* kind) {
-    const Needs needs = guarded([&] { return find_kind(kind).needs; });
-    if (!PG_ARGISNULL(6) && !needs.items) refuse_side_table(kind, "items");
-    if (!PG_ARGISNULL(7) && !needs.users) refuse_side_table(kind, "users");
+void refuse_side_tables(const TrainCall& call) {
+    const Needs needs = guarded([&] { return find_kind(call.kind).needs; });
+    if (OidIsValid(call.items) && !needs.items) refuse_side_table(call.kind, "items");
+    if (OidIsValid(call.users) && !needs.users) refuse_side_table(call.kind, "users");
 }
 
 /// A number that fits nowhere is valid JSON for PostgreSQL.
@@ -172,24 +178,25 @@ void check_model_name(const char* model) {
     if (is_taken) require_role(owner, psprintf("model \"%s\"", model));
 }
 
-/// What is known at once is refused at once: rights, and an empty table. A view or foreign table is not
-/// executed for it. As the worker will read it, so that no code of others runs with the caller's rights.
-void check_source(RatingsTable& ratings, Oid reader) {
-    const Reading reading = plan_reading(ratings, reader);
-    const RoleScope scope = enter_reading(reading);
+/// A view or foreign table is not executed to see whether it has rows. As the worker will read it, so that no
+/// code of others runs with the caller's rights.
+bool is_empty(RatingsTable& ratings, Oid reader) {
+    if (ratings.kind == RELKIND_VIEW || ratings.kind == RELKIND_FOREIGN_TABLE) return false;
+    const RoleScope scope = enter_reading(plan_reading(ratings, reader));
     SPI_connect();
-    (void)prepare_reading(reading, export_query(ratings), 0, nullptr);
-    bool empty = false;
-    if (ratings.kind != RELKIND_VIEW && ratings.kind != RELKIND_FOREIGN_TABLE) {
-        const char* sql = psprintf("SELECT 1 FROM %s LIMIT 1", ratings.qualified);
-        if (SPI_execute(sql, true, 1) != SPI_OK_SELECT)
-            elog(ERROR, "could not look into %s", ratings.qualified);
-        empty = SPI_processed == 0;
-    }
+    const char* sql = psprintf("SELECT 1 FROM %s LIMIT 1", ratings.qualified);
+    if (SPI_execute(sql, true, 1) != SPI_OK_SELECT) elog(ERROR, "could not look into %s", ratings.qualified);
+    const bool empty = SPI_processed == 0;
     SPI_finish();
     leave(scope);
-    if (empty)
-        ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("there are no rows in %s", ratings.qualified),
+    return empty;
+}
+
+/// What is known at once is refused at once: rights, and an empty table.
+void check_source(TrainingSource& source, Oid reader) {
+    check_training(source, reader);
+    if (is_empty(source.ratings, reader))
+        ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("there are no rows in %s", source.ratings.qualified),
                         errhint("A model is learnt from rows of user, item and time.")));
 }
 
@@ -374,16 +381,18 @@ Datum seqrec_train(PG_FUNCTION_ARGS) {
     const char* options = check_options(call.kind, call.options);
     if (const char* wanted = wanted_start(options))
         options = start_from(find_earlier(wanted, call.kind), call.kind, call.options);
-    refuse_side_tables(fcinfo, call.kind);
-    RatingsTable ratings = open_ratings(call.ratings, call.user_column, call.item_column, call.time_column);
+    refuse_side_tables(call);
+    TrainingSource source =
+        open_training(open_ratings(call.ratings, call.user_column, call.item_column, call.time_column),
+                      call.items, call.users, options);
     check_model_name(call.model);
     check_login(GetUserId());
-    check_source(ratings, GetUserId());
+    check_source(source, GetUserId());
     (void)trainer_path();
     (void)database_folder();
-    for (const Column& ids : {ratings.user, ratings.item}) ensure_id_cast(ids.type);
+    for (const Column& ids : {source.ratings.user, source.ratings.item}) ensure_id_cast(ids.type);
     const JobKey job =
-        insert_job(call.model, call.kind, ratings_to_json(ratings), options, call.skip_if_running);
+        insert_job(call.model, call.kind, training_to_json(source), options, call.skip_if_running);
     if (job.id == 0) PG_RETURN_NULL();
     launch_worker(job, GetUserId(), call.model);
     PG_RETURN_INT64(job.id);

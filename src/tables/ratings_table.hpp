@@ -2,42 +2,12 @@
 // PostgreSQL code: everything here may ereport.
 #pragma once
 
-#include "pg/boundary.hpp"
-
-extern "C" {
-#include "access/attnum.h"
-}
+#include "tables/source_table.hpp"
 
 namespace seqrec {
 
-/// How a column's values travel.
-/// 列值的传输方式。
-enum class ColumnForm {
-    Int2,
-    Int4,
-    Int8,
-    Text,       // text, varchar: bytes as they are
-    Uuid,       // sorted as it is, turned to text by its output function
-    Cast,       // anything else: the query casts it
-    Timestamp,  // timestamp and timestamptz, microseconds
-    Date,       // days
-    Float4,
-    Float8,
-};
-
-struct Column {
-    const char* name;
-    AttrNumber number;
-    Oid type;
-    ColumnForm form;
-};
-
-struct RatingsTable {
-    Oid relation;
-    char* qualified;  // "schema"."table", safe to put into a query
-    char kind;        // relkind
+struct RatingsTable : SourceTable {
     Column user, item, time;
-    bool shows_places = true;  // SELECT on columns alone shows no ctid
 };
 
 /// Finds and checks a source of ratings: existence, kind of relation, types of the columns. Whether somebody
@@ -52,16 +22,16 @@ RatingsTable open_ratings(Oid relation, const char* user_column, const char* ite
 /// errors when the relation is gone, also when another one has its name now.
 /// 数据源与 JSON 的互转。关系以 oid 及其所属服务器、数据库记忆；在别处（如恢复的数据库）按名称查找。
 /// 关系已不存在时 报错，即使另有同名关系。
-char* ratings_to_json(const RatingsTable& ratings);
+nlohmann::json ratings_to_json(const RatingsTable& ratings, std::uint64_t system);  // C++
 RatingsTable parse_ratings(const char* json);
 
 // One set of rules for training and for serving: which rows count (none with a NULL, or a time that is not
 // finite: time_seconds() in export.cpp says the same in C++), the text that an id is, and the order of rows.
 
 /// SELECT user, item, time … ORDER BY user, time; rows with equal times keep the table's own order. Rows that
-/// do not count are in it, so that they can be counted.
-/// 按用户、时间排序的导出查询；时间相同的行保持表内顺序。含不计入的行，以便统计。
-char* export_query(const RatingsTable& ratings);
+/// do not count are in it, so that they can be counted. `further`: more expressions, each after a comma.
+/// 按用户、时间排序的导出查询；时间相同的行保持表内顺序。含不计入的行，以便统计。further：更多表达式，各以逗号开头。
+char* export_query(const RatingsTable& ratings, const char* further = "");
 /// SELECT item … WHERE user = $1, latest first, LIMIT $2; only rows that count.
 /// 读取某用户最新记录的查询，最新的在前；仅含计入的行。
 char* history_query(const RatingsTable& ratings);

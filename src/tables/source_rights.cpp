@@ -42,17 +42,17 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-bool may_select(const RatingsTable& ratings, const Column& column, Oid reader) {
-    return pg_class_aclcheck(ratings.relation, reader, ACL_SELECT) == ACLCHECK_OK ||
-           pg_attribute_aclcheck(ratings.relation, column.number, reader, ACL_SELECT) == ACLCHECK_OK;
+bool may_select(const SourceTable& table, const Column& column, Oid reader) {
+    return pg_class_aclcheck(table.relation, reader, ACL_SELECT) == ACLCHECK_OK ||
+           pg_attribute_aclcheck(table.relation, column.number, reader, ACL_SELECT) == ACLCHECK_OK;
 }
 
-void check_select(const RatingsTable& ratings, Oid reader) {
-    for (const Column* column : {&ratings.user, &ratings.item, &ratings.time})
-        if (!may_select(ratings, *column, reader))
+void check_select(const SourceTable& table, std::span<const Column> columns, Oid reader) {
+    for (const Column& column : columns)
+        if (!may_select(table, column, reader))
             ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                            errmsg("permission denied for column \"%s\" of relation \"%s\"", column->name,
-                                   get_rel_name(ratings.relation)),
+                            errmsg("permission denied for column \"%s\" of relation \"%s\"", column.name,
+                                   get_rel_name(table.relation)),
                             errhint("Grant SELECT on it to role \"%s\".", role_name(reader))));
 }
 
@@ -395,19 +395,19 @@ void check_code(SPIPlanPtr plan, Oid run_as) {
     }
 }
 
-void check_reader(const RatingsTable& ratings, Oid reader) {
+void check_reader(const SourceTable& table, std::span<const Column> columns, Oid reader) {
     if (!role_exists(reader))
         ereport(ERROR,
                 (errcode(ERRCODE_UNDEFINED_OBJECT),
                  errmsg("the role that the model belonged to has been dropped"),
                  errhint("Give the clicks, or give the model to another role with seqrec_set_owner.")));
-    check_select(ratings, reader);
-    if (check_enable_rls(ratings.relation, reader, true) == RLS_ENABLED)
+    check_select(table, columns, reader);
+    if (check_enable_rls(table.relation, reader, true) == RLS_ENABLED)
         ereport(
             ERROR,
             (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-             errmsg("row-level security hides rows of \"%s\" from role \"%s\"",
-                    get_rel_name(ratings.relation), role_name(reader)),
+             errmsg("row-level security hides rows of \"%s\" from role \"%s\"", get_rel_name(table.relation),
+                    role_name(reader)),
              errdetail("Which ones may depend on the session, so that a model would be of other rows than "
                        "the session sees."),
              errhint("Train as a role that it does not hold for (the table's owner, unless it is forced), or "
@@ -415,26 +415,44 @@ void check_reader(const RatingsTable& ratings, Oid reader) {
                      "table or a materialized view that holds the rows wanted.")));
 }
 
-Oid run_as(const RatingsTable& ratings, Oid reader) {
-    const Oid owner = relation_owner(ratings.relation);
+Oid run_as(const SourceTable& table, Oid reader) {
+    const Oid owner = relation_owner(table.relation);
     return is_trusted(owner, reader) ? reader : owner;
 }
 
+namespace {
+
+struct KeyColumns {
+    Column all[3];
+};
+
+KeyColumns keys_of(const RatingsTable& ratings) { return {{ratings.user, ratings.item, ratings.time}}; }
+
+}  // namespace
+
+void check_reader(const RatingsTable& ratings, Oid reader) {
+    check_reader(ratings, keys_of(ratings).all, reader);
+}
+
 Reading plan_reading(RatingsTable& ratings, Oid reader) {
-    check_reader(ratings, reader);
-    const Oid role = run_as(ratings, reader);
-    ratings.shows_places = pg_class_aclcheck(ratings.relation, role, ACL_SELECT) == ACLCHECK_OK;
+    return plan_reading(ratings, keys_of(ratings).all, casts_ids(ratings), reader);
+}
+
+Reading plan_reading(SourceTable& table, std::span<const Column> columns, bool pins_text, Oid reader) {
+    check_reader(table, columns, reader);
+    const Oid role = run_as(table, reader);
+    table.shows_places = pg_class_aclcheck(table.relation, role, ACL_SELECT) == ACLCHECK_OK;
     // A view with security_invoker shows its reader's rows, and only its reader's: no other role can stand
     // in.
-    if (role != reader && ratings.kind == RELKIND_VIEW) {
-        Relation view = relation_open(ratings.relation, AccessShareLock);
+    if (role != reader && table.kind == RELKIND_VIEW) {
+        Relation view = relation_open(table.relation, AccessShareLock);
         const bool invoker = RelationHasSecurityInvoker(view);
         relation_close(view, NoLock);
         if (invoker)
-            refuse_code(psprintf("view \"%s\" with security_invoker", get_rel_name(ratings.relation)), role,
+            refuse_code(psprintf("view \"%s\" with security_invoker", get_rel_name(table.relation)), role,
                         reader);
     }
-    return {reader, role, pstrdup(configured_path(role)), casts_ids(ratings) || ratings.kind == RELKIND_VIEW};
+    return {reader, role, pstrdup(configured_path(role)), pins_text || table.kind == RELKIND_VIEW};
 }
 
 RoleScope enter_reading(const Reading& reading) {
@@ -448,7 +466,7 @@ RoleScope enter_reading(const Reading& reading) {
 SPIPlanPtr prepare_reading(const Reading& reading, const char* query, int parameters, Oid* types) {
     SPIPlanPtr plan = SPI_prepare(query, parameters, types);
     if (!plan)
-        elog(ERROR, "could not prepare the reading of ratings: %s", SPI_result_code_string(SPI_result));
+        elog(ERROR, "could not prepare the reading of a source: %s", SPI_result_code_string(SPI_result));
     check_code(plan, reading.run_as);
     return plan;
 }

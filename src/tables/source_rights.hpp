@@ -1,7 +1,9 @@
-// With whose rights the rows of a ratings table are read. Code that belongs to somebody else (a view, a
+// With whose rights the rows of a source, the ratings or a table beside them, are read. Code that belongs to somebody else (a view, a
 // function, a policy, an index expression) never runs with more rights than its owner has.
 // PostgreSQL code: everything here may ereport.
 #pragma once
+
+#include <span>
 
 #include "pg/catalog.hpp"
 #include "tables/ratings_table.hpp"
@@ -22,18 +24,21 @@ struct Reading {
     bool pins_text;  ///< ids are cast, so that settings decide their text
 };
 
-/// ERROR 42501 unless `reader` exists and may SELECT the three columns, and where row security would hide
-/// rows from it: what a policy shows depends on its session, which neither a worker nor a pool has.
-/// reader 不存在、无三列 SELECT 权限，或行级安全会对其隐藏行时报错 42501：策略取决于会话，
-/// 而后台进程与连接池没有。
+/// ERROR 42501 unless `reader` exists and may SELECT the columns (of ratings: user, item and time), and where
+/// row security would hide rows from it: what a policy shows depends on its session, which neither a worker
+/// nor a pool has.
+/// reader 不存在、无这些列（评分表为用户、物品、时间三列）的 SELECT 权限，或行级安全会对其隐藏行时报错
+/// 42501：策略取决于会话，而后台进程与连接池没有。
+void check_reader(const SourceTable& table, std::span<const Column> columns, Oid reader);
 void check_reader(const RatingsTable& ratings, Oid reader);
 
-/// Checks the reader and decides as whom to read; notes in `ratings` whether that role sees rows' places.
+/// Checks the reader and decides as whom to read; notes in the table whether that role sees rows' places.
 /// 检查读取者并决定以何身份读取。
+Reading plan_reading(SourceTable& table, std::span<const Column> columns, bool pins_text, Oid reader);
 Reading plan_reading(RatingsTable& ratings, Oid reader);
 /// The same decision without the search path, for each call.
 /// 同一决定，不含搜索路径，供每次调用使用。
-Oid run_as(const RatingsTable& ratings, Oid reader);
+Oid run_as(const SourceTable& table, Oid reader);
 
 /// The search_path that a role's own sessions in this database have, if somebody set one for it, and pg_temp
 /// last. The file's and the session's are not asked: the one is not known here, the other is the caller's to

@@ -4,7 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -50,99 +52,6 @@ template <typename T>
 std::vector<T> values(const SafetensorsFile& file, const char* name) {
     const auto tensor = file.get<T>(name, {-1});
     return {tensor.begin(), tensor.end()};
-}
-
-/// Indexes of many ids, each asked for twice, must be 0, 1, 2, …
-template <typename Make>
-void expect_order_of_appearance(IdMap& map, int count, Make make) {
-    for (int round = 0; round < 2; ++round)
-        for (int i = 0; i < count; ++i) ASSERT_EQ(map.index_of(make(i)), i);
-    EXPECT_EQ(map.size(), count);
-}
-
-TEST(IdText, IsWhatPostgresWrites) {
-    EXPECT_EQ(id_text(std::int64_t{0}), "0");
-    EXPECT_EQ(id_text(std::int64_t{-32768}), "-32768");
-    EXPECT_EQ(id_text(kLowest), "-9223372036854775808");
-    EXPECT_EQ(id_text(kHighest), "9223372036854775807");
-    EXPECT_EQ(id_text(uuid_of(0, 0)), "00000000-0000-0000-0000-000000000000");
-    EXPECT_EQ(id_text(uuid_of(0xfe, 0x0a)), "fe000000-0000-0000-0000-00000000000a");
-    EXPECT_EQ(id_text(std::string_view("")), "");
-    EXPECT_EQ(id_text(std::string_view("a\0b", 3)), std::string("a\0b", 3));
-}
-
-TEST(IdText, KeepsTheOrderOfAUuidsBytes) {
-    const Uuid uuid{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0xe, 0xf};
-    EXPECT_EQ(id_text(uuid), "00010203-0405-0607-0809-0a0b0c0d0e0f");
-}
-
-TEST(IdMap, CountsTextsNumbersAndUuidsFromZero) {
-    IdMap texts, numbers, uuids;
-    std::string text;
-    expect_order_of_appearance(texts, 5000, [&](int i) {
-        text = "item " + std::to_string(i);
-        return Id(std::string_view(text));
-    });
-    expect_order_of_appearance(numbers, 5000, [](int i) { return Id(std::int64_t{i} * 1024 - 99); });
-    expect_order_of_appearance(uuids, 5000, [](int i) {
-        return Id(uuid_of(static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)));
-    });
-    EXPECT_EQ(numbers.id(0), "-99");
-}
-
-TEST(IdMap, TakesExtremeAndNegativeNumbers) {
-    IdMap map;
-    const std::vector<std::int64_t> numbers{0,      -1,    1,           kLowest,   kHighest,
-                                            -32768, 32767, -2147483648, 2147483647};
-    for (int round = 0; round < 2; ++round)
-        for (std::size_t i = 0; i < numbers.size(); ++i)
-            EXPECT_EQ(map.index_of(numbers[i]), static_cast<std::int32_t>(i));
-    EXPECT_EQ(map.id(3), "-9223372036854775808");
-}
-
-TEST(IdMap, TheSameTextIsTheSameId) {
-    IdMap map;
-    EXPECT_EQ(map.index_of(std::string_view("-5")), 0);
-    EXPECT_EQ(map.index_of(std::int64_t{-5}), 0);
-    EXPECT_EQ(map.index_of(uuid_of(1, 2)), 1);
-    EXPECT_EQ(map.index_of(std::string_view("01000000-0000-0000-0000-000000000002")), 1);
-    EXPECT_EQ(map.index_of(std::string_view("05")), 2);
-    EXPECT_EQ(map.size(), 3);
-}
-
-TEST(IdMap, SearchesMayOverlap) {
-    IdMap map;
-    std::vector<IdMap::Search> searches;
-    for (std::int64_t i = 0; i < 3000; ++i) searches.push_back(map.begin(i % 1500));
-    for (std::size_t i = 0; i < searches.size(); ++i)
-        ASSERT_EQ(map.finish(searches[i]), static_cast<std::int32_t>(i % 1500));
-}
-
-TEST(SpoolColumn, GivesBackSmallValuesAndLargeBlocks) {
-    TempFolder folder;
-    SpoolColumn column(folder / "");
-    std::string expected;
-    for (int round = 0; round < 3; ++round) {
-        const std::string block(100000, static_cast<char>('a' + round));
-        for (int i = 0; i < 20000; ++i) {
-            column.put(static_cast<char>(i));
-            expected += static_cast<char>(i);
-        }
-        column.append(block.data(), block.size());
-        expected += block;
-    }
-    ASSERT_EQ(column.size(), expected.size());
-    std::string read(expected.size(), '\0');
-    column.copy_to(std::as_writable_bytes(std::span(read)));
-    EXPECT_EQ(read, expected);
-}
-
-TEST(SpoolColumn, MayBeEmpty) {
-    TempFolder folder;
-    SpoolColumn column(folder / "");
-    column.append(nullptr, 0);
-    EXPECT_EQ(column.size(), 0U);
-    column.copy_to({});
 }
 
 /// Two users of one kind of id; the second comes back to the first one's items.
@@ -250,6 +159,79 @@ TEST(Dataset, ShowsLongIdsUpToACharactersEnd) {
     shown.insert(0, 1, 'b').resize(38);
     error_of([&] { writer.begin_user(std::string_view(id)); }, &message);
     EXPECT_NE(message.find('"' + shown + "...\""), std::string::npos) << message;
+}
+
+TEST(Dataset, HoldsFeaturesOfItemsUsersAndEvents) {
+    using namespace std::string_view_literals;
+    TempFolder folder;
+    DatasetWriter writer(folder / "");
+    writer.add_table(Side::Item, {{"price", FeatureType::Number}, {"genres", FeatureType::Category}});
+    writer.add_table(Side::User, {{"age", FeatureType::Number}});
+    writer.add_event_columns({{"channel", FeatureType::Category}}, true, true);
+    const auto event = [&](const Id& item, double time, std::string_view channel) {
+        writer.interaction(item, time);
+        writer.event_columns()[0].put(std::span(&channel, 1));
+        writer.label(static_cast<float>(time));
+        writer.weight(2);
+    };
+    writer.begin_user("u1"sv);
+    event(std::int64_t{7}, 1, "web");
+    event(std::int64_t{8}, 2, "app");
+    writer.begin_user("u2"sv);
+    event(std::int64_t{8}, 3, "web");
+    const std::string_view genres[] = {"drama", "comedy"};
+    const auto item = [&](const Id& id, double price, std::size_t count) {
+        if (!writer.begin_row(Side::Item, id)) return false;
+        writer.table(Side::Item).columns()[0].put(price);
+        writer.table(Side::Item).columns()[1].put({genres, count});
+        return true;
+    };
+    EXPECT_TRUE(item("9"sv, 90, 1));
+    EXPECT_TRUE(item("8"sv, 80, 2));
+    EXPECT_FALSE(item(std::int64_t{9}, 91, 0));  // the same text is the same id
+    EXPECT_EQ(writer.count(Side::Item), 3);
+    EXPECT_EQ(writer.table(Side::Item).rows(), 2);
+    const auto user = [&](const Id& id, double age) {
+        if (!writer.begin_row(Side::User, id)) return false;
+        writer.table(Side::User).columns()[0].put(age);
+        return true;
+    };
+    EXPECT_TRUE(user("u2"sv, 20));
+    EXPECT_TRUE(user("newcomer"sv, 30));
+    EXPECT_FALSE(user("u2"sv, 21));
+    writer.write(folder / "dataset");
+    const SafetensorsFile file = SafetensorsFile::open(folder / "dataset");
+    EXPECT_EQ(ids(file, "item"), (std::vector<std::string>{"7", "8", "9"}));
+    EXPECT_EQ(ids(file, "user"), (std::vector<std::string>{"u1", "u2", "newcomer"}));
+    EXPECT_EQ(values<std::int64_t>(file, "user.offsets"), (std::vector<std::int64_t>{0, 2, 3, 3}));
+    const auto prices = values<double>(file, "item.feature.0.values");
+    EXPECT_TRUE(std::isnan(prices.at(0)));
+    EXPECT_EQ((std::vector(prices.begin() + 1, prices.end())), (std::vector<double>{80, 90}));
+    EXPECT_EQ(values<std::int64_t>(file, "item.feature.1.offsets"), (std::vector<std::int64_t>{0, 0, 2, 3}));
+    EXPECT_EQ(values<std::int32_t>(file, "item.feature.1.codes"), (std::vector<std::int32_t>{0, 1, 0}));
+    EXPECT_EQ(values<double>(file, "user.feature.0.values").at(2), 30);
+    EXPECT_EQ(values<std::int32_t>(file, "event.feature.0.codes"), (std::vector<std::int32_t>{0, 1, 0}));
+    EXPECT_EQ(values<float>(file, "event.label"), (std::vector<float>{1, 2, 3}));
+    EXPECT_EQ(values<float>(file, "event.weight"), (std::vector<float>{2, 2, 2}));
+    EXPECT_EQ(file.meta("format"), "seqrec-dataset/1");
+    EXPECT_EQ(nlohmann::json::parse(file.meta("features")), nlohmann::json::parse(R"({
+        "item": [{"name": "price", "type": "number"}, {"name": "genres", "type": "category"}],
+        "user": [{"name": "age", "type": "number"}],
+        "event": [{"name": "channel", "type": "category"}]})"));
+}
+
+TEST(Dataset, SaysNothingOfFeaturesWithoutAny) {
+    TempFolder folder;
+    DatasetWriter writer(folder / "");
+    writer.add_table(Side::Item, {});
+    writer.begin_user(std::int64_t{1});
+    writer.interaction(std::int64_t{1}, 1);
+    EXPECT_TRUE(writer.begin_row(Side::Item, std::int64_t{2}));
+    writer.write(folder / "dataset");
+    const SafetensorsFile file = SafetensorsFile::open(folder / "dataset");
+    EXPECT_FALSE(file.metadata().contains("features"));
+    EXPECT_EQ(ids(file, "item"), (std::vector<std::string>{"1", "2"}));
+    EXPECT_FALSE(file.contains("event.label"));
 }
 
 }  // namespace

@@ -1,0 +1,100 @@
+#include "core/side_options.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "core/error.hpp"
+#include "core/kinds/kind.hpp"
+
+namespace seqrec {
+namespace {
+
+using nlohmann::json;
+using enum OptionType;
+
+constexpr OptionSpec kOfItems[] = {
+    {"item_id_column", Text, 0, 0, "null", "",
+     "column of the table of items that has their ids; null = named as in the ratings"},
+    {"item_features", Json, 0, 0, "null", "",
+     "list of columns of the table of items to learn from; null = every one of a usable type but the id"},
+};
+constexpr OptionSpec kOfUsers[] = {
+    {"user_id_column", Text, 0, 0, "null", "",
+     "column of the table of users that has their ids; null = named as in the ratings"},
+    {"user_features", Json, 0, 0, "null", "",
+     "list of columns of the table of users to learn from; null = every one of a usable type but the id"},
+};
+constexpr OptionSpec kOfContext[] = {
+    {"context", Json, 0, 0, "null", "",
+     "list of further columns of the ratings to learn from, such as the channel or the device; null = none"},
+    {"label", Text, 0, 0, "null", "",
+     "column of the ratings, a number or a boolean, that says how it went; null = none"},
+    {"event_weights", Json, 0, 0, "null", "",
+     "what interactions count by their event, as in {\"view\": 1, \"cart\": 3, \"buy\": 5}; null = all "
+     "alike"},
+    {"event_column", Text, 0, 0, "null", "",
+     "column of the ratings that event_weights speaks of; null = the only one of context that is text"},
+};
+
+constexpr const char* kLists[] = {"item_features", "user_features", "context"};
+
+[[noreturn]] void refuse(const std::string& option, const std::string& what, const std::string& hint) {
+    throw Error(sqlstate::kInvalidParameter, "option \"" + option + "\" " + what, hint);
+}
+
+void check_list(const std::string& name, const json& list) {
+    const std::string hint = "Write it as in {\"" + name + "\": [\"price\", \"genres\"]}.";
+    if (!list.is_array()) refuse(name, "is not a list of columns", hint);
+    std::set<std::string> seen;
+    for (const json& column : list) {
+        if (!column.is_string() || column.get_ref<const std::string&>().empty())
+            refuse(name, "lists something that is no column's name: " + column.dump(), hint);
+        if (!seen.insert(column).second)
+            refuse(name, "lists a column twice: " + column.dump(), "Name each column once.");
+    }
+    if (name == "context" && list.size() > kMostContext)
+        refuse(name, "lists " + std::to_string(list.size()) + " columns",
+               "It takes at most " + std::to_string(kMostContext) + ".");
+}
+
+void check_weights(const json& weights) {
+    const std::string name = "event_weights", hint = R"(Write it as in {"view": 1, "cart": 3, "buy": 5}.)";
+    if (!weights.is_object() || weights.empty()) refuse(name, "is not an object of weights", hint);
+    for (const auto& [event, weight] : weights.items())
+        if (!weight.is_number() || !(weight.get<double>() >= 0 && weight.get<double>() <= 1e6))
+            refuse(name, "gives \"" + event + "\" a weight that is none: " + weight.dump(),
+                   "A weight is a number from 0 to 1000000.");
+}
+
+bool is_given(const json& options, const char* name) {
+    return options.contains(name) && !options.at(name).is_null();
+}
+
+}  // namespace
+
+std::vector<OptionSpec> side_options(const Needs& needs) {
+    std::vector<OptionSpec> specs;
+    const auto add = [&](const auto& more) { specs.insert(specs.end(), std::begin(more), std::end(more)); };
+    if (needs.items) add(kOfItems);
+    if (needs.users) add(kOfUsers);
+    if (needs.context) add(kOfContext);
+    return specs;
+}
+
+void check_side_options(const json& resolved) {
+    for (const char* name : kLists)
+        if (is_given(resolved, name)) check_list(name, resolved.at(name));
+    if (is_given(resolved, "event_weights")) check_weights(resolved.at("event_weights"));
+    if (is_given(resolved, "event_column") && !is_given(resolved, "event_weights"))
+        refuse("event_column", "is given without event_weights",
+               R"(Say what events count, as in {"event_weights": {"view": 1, "buy": 5}}.)");
+    if (!is_given(resolved, "label") || !is_given(resolved, "context")) return;
+    for (const json& column : resolved.at("context"))
+        if (column == resolved.at("label"))
+            refuse("context", "lists the label: " + column.dump(),
+                   "The label is what is learnt, and not known when a question is asked. Leave it out.");
+}
+
+}  // namespace seqrec

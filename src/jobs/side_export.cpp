@@ -1,0 +1,169 @@
+#include "jobs/side_export.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "pg/boundary.hpp"
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "datatype/timestamp.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+}
+
+namespace seqrec {
+namespace {
+
+constexpr double kSecondsToUnixEpoch =
+    static_cast<double>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+FeatureValue number_value(double number) {
+    const bool finite = std::isfinite(number);
+    return {finite ? number : kMissing, nullptr, 0, !finite};
+}
+
+/// No encoding needs more than four bytes for what has one in UTF-8.
+constexpr Size kMostCategoryServerBytes = 4 * kMostCategoryBytes;
+
+/// Text as UTF-8; false when it is too long, or, in a database that knows no characters, no text.
+bool read_text(Datum value, std::string_view* text) {
+    struct varlena* bytes = PG_DETOAST_DATUM_PACKED(value);
+    const char* data = VARDATA_ANY(bytes);
+    const auto size = VARSIZE_ANY_EXHDR(bytes);
+    if (size > kMostCategoryServerBytes) return false;
+    const int length = static_cast<int>(size);
+    if (GetDatabaseEncoding() == PG_SQL_ASCII && !pg_verify_mbstr(PG_UTF8, data, length, true)) return false;
+    const char* converted = pg_server_to_any(data, length, PG_UTF8);
+    *text = {converted, converted == data ? size : strlen(converted)};
+    return text->size() <= kMostCategoryBytes;
+}
+
+FeatureValue text_value(std::string_view text) {
+    auto* texts = static_cast<std::string_view*>(palloc(sizeof(std::string_view)));
+    *texts = text;
+    return {kMissing, texts, 1, false};
+}
+
+FeatureValue read_one_text(Datum value) {
+    std::string_view text;
+    if (!read_text(value, &text)) return {kMissing, nullptr, 0, true};
+    return text_value(text);
+}
+
+FeatureValue read_texts(Datum value) {
+    Datum* elements;
+    bool* nulls;
+    int count;
+    deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+    const Size size = sizeof(std::string_view) * static_cast<Size>(count + 1);
+    FeatureValue read{kMissing, static_cast<std::string_view*>(palloc_extended(size, MCXT_ALLOC_HUGE)), 0,
+                      false};
+    for (int i = 0; i < count; ++i) {
+        if (nulls[i]) continue;
+        if (read_text(elements[i], &read.texts[read.count]))
+            ++read.count;
+        else
+            read.is_odd = true;
+    }
+    return read;
+}
+
+FeatureValue read_feature(const SideColumn& feature, Datum value) {
+    switch (feature.form) {
+        case FeatureForm::Number:
+            return number_value(DatumGetFloat8(value));
+        case FeatureForm::Time:
+            return number_value(time_seconds(feature.column, value));
+        case FeatureForm::Flag:
+            return text_value(DatumGetBool(value) ? "true" : "false");
+        case FeatureForm::Text:
+            return read_one_text(value);
+        default:
+            return read_texts(value);
+    }
+}
+
+FeatureType type_of(FeatureForm form) {
+    if (form == FeatureForm::Number) return FeatureType::Number;
+    return form == FeatureForm::Time ? FeatureType::Time : FeatureType::Category;
+}
+
+}  // namespace
+
+Id id_of(const Column& column, Datum value) {
+    switch (column.form) {
+        case ColumnForm::Int2:
+            return std::int64_t{DatumGetInt16(value)};
+        case ColumnForm::Int4:
+            return std::int64_t{DatumGetInt32(value)};
+        case ColumnForm::Int8:
+            return std::int64_t{DatumGetInt64(value)};
+        case ColumnForm::Uuid: {
+            Uuid uuid;
+            memcpy(uuid.data(), DatumGetUUIDP(value)->data, uuid.size());
+            return uuid;
+        }
+        default: {
+            struct varlena* bytes = PG_DETOAST_DATUM_PACKED(value);
+            return std::string_view(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+        }
+    }
+}
+
+double time_seconds(const Column& column, Datum value) {
+    switch (column.form) {
+        case ColumnForm::Int2:
+            return DatumGetInt16(value);
+        case ColumnForm::Int4:
+            return DatumGetInt32(value);
+        case ColumnForm::Int8:
+            return static_cast<double>(DatumGetInt64(value));
+        case ColumnForm::Timestamp: {
+            const Timestamp time = DatumGetTimestamp(value);
+            if (TIMESTAMP_NOT_FINITE(time)) return INFINITY;
+            return static_cast<double>(time) / USECS_PER_SEC + kSecondsToUnixEpoch;
+        }
+        case ColumnForm::Date: {
+            const DateADT date = DatumGetDateADT(value);
+            if (DATE_NOT_FINITE(date)) return INFINITY;
+            return static_cast<double>(date) * SECS_PER_DAY + kSecondsToUnixEpoch;
+        }
+        case ColumnForm::Float4:
+            return DatumGetFloat4(value);
+        default:
+            return DatumGetFloat8(value);
+    }
+}
+
+FeatureValue* read_features(const SideColumn* columns, int count, TupleTableSlot* slot, int first) {
+    auto* values = static_cast<FeatureValue*>(palloc(sizeof(FeatureValue) * static_cast<Size>(count + 1)));
+    for (int i = 0; i < count; ++i)
+        values[i] = slot->tts_isnull[first + i] ? FeatureValue{kMissing, nullptr, 0, false}
+                                                : read_feature(columns[i], slot->tts_values[first + i]);
+    return values;
+}
+
+std::vector<FeatureSpec> specs_of(const SideColumn* columns, int count) {
+    std::vector<FeatureSpec> specs;
+    for (int i = 0; i < count; ++i)
+        specs.push_back({to_utf8(columns[i].column.name), type_of(columns[i].form)});
+    return specs;
+}
+
+void put_row(std::vector<FeatureColumn>& columns, const FeatureValue* values, std::span<std::int64_t> odd) {
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+        const FeatureValue& value = values[c];
+        odd[c] += value.is_odd;
+        if (columns[c].spec().type == FeatureType::Category)
+            columns[c].put({value.texts, static_cast<std::size_t>(value.count)});
+        else
+            columns[c].put(value.number);
+    }
+}
+
+}  // namespace seqrec

@@ -1,0 +1,47 @@
+// From the values of features, as rows hold them, to the dataset's columns.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/files/dataset_writer.hpp"
+
+#include "tables/side_table.hpp"
+
+extern "C" {
+#include "executor/tuptable.h"
+}
+
+namespace seqrec {
+
+/// The row's id; long text lies in the row's memory.
+/// 行中的 id；长文本位于该行的内存中。
+Id id_of(const Column& column, Datum value);
+/// Seconds since 1970, or the number itself; infinite for a time that is not finite.
+/// 自 1970 年起的秒数或数值本身；非有限时间为无穷大。
+double time_seconds(const Column& column, Datum value);
+
+/// A feature of one row, in the row's memory.
+/// 一行的一个特征，位于该行的内存中。
+struct FeatureValue {
+    double number;            // NaN for a missing one
+    std::string_view* texts;  // UTF-8
+    int count;
+    bool is_odd;  // counted as missing, though there is something: NaN, infinite, too long, no text
+};
+
+/// Reads the features of a row, which begin at its column `first`. PostgreSQL code: may ereport.
+/// 从第 first 列起读取一行的各特征。
+FeatureValue* read_features(const SideColumn* columns, int count, TupleTableSlot* slot, int first);
+
+/// What the dataset file calls the columns. C++.
+/// 数据集文件中的列描述。
+std::vector<FeatureSpec> specs_of(const SideColumn* columns, int count);
+
+/// Puts a row's values into the columns, and counts the odd ones of each. C++.
+/// 将一行的值填入各列，并统计每列的异常值。
+void put_row(std::vector<FeatureColumn>& columns, const FeatureValue* values, std::span<std::int64_t> odd);
+
+}  // namespace seqrec

@@ -1,0 +1,208 @@
+#include "tables/training_source.hpp"
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "pg/boundary.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+}
+
+namespace seqrec {
+namespace {
+
+/// What the options say about one table. Plain data, palloc'd, in the database's encoding.
+struct SideOptions {
+    const char* id_column;  // null for the default
+    bool lists;             // the columns, else all are wanted
+    List* names;
+};
+
+struct Options {
+    SideOptions items, users, context;
+    const char *label, *event_column;
+    bool weighs_events;
+};
+
+bool is_given(const nlohmann::json& options, const char* name) {
+    return options.contains(name) && !options.at(name).is_null();
+}
+
+const char* text_of(const nlohmann::json& options, const char* name) {
+    return is_given(options, name) ? from_utf8(options.at(name).get_ref<const std::string&>()) : nullptr;
+}
+
+SideOptions side_of(const nlohmann::json& options, const char* id_column, const char* list) {
+    SideOptions side{id_column ? text_of(options, id_column) : nullptr, is_given(options, list), NIL};
+    if (!side.lists) return side;
+    for (const nlohmann::json& name : options.at(list)) {
+        char* column = from_utf8(name.get_ref<const std::string&>());
+        side.names = postgres([&] { return lappend(side.names, column); });
+    }
+    return side;
+}
+
+Options read_options(const char* json) {
+    return guarded([&] {
+        const nlohmann::json options = nlohmann::json::parse(to_utf8(json));
+        return Options{side_of(options, "item_id_column", "item_features"),
+                       side_of(options, "user_id_column", "user_features"),
+                       side_of(options, nullptr, "context"),
+                       text_of(options, "label"),
+                       text_of(options, "event_column"),
+                       is_given(options, "event_weights")};
+    });
+}
+
+/// Options about a table without the table are a mistake that would go unseen.
+void refuse_without_table(const SideOptions& side, const char* what, const char* id_option,
+                          const char* list_option) {
+    if (!side.id_column && !side.lists) return;
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("option \"%s\" speaks of a table of %s, and none is given",
+                           side.lists ? list_option : id_option, what),
+                    errhint("Give it: %s => 'table'.", what)));
+}
+
+SideTable* open_side(Oid relation, const SideOptions& side, const char* id_column, const char* id_option,
+                     const char* list_option) {
+    auto* table = static_cast<SideTable*>(palloc(sizeof(SideTable)));
+    *table = open_side_table(relation, side.id_column ? side.id_column : id_column, id_option,
+                             {list_option, !side.lists, side.names, NIL});
+    return table;
+}
+
+bool is_label(FeatureForm form) { return form == FeatureForm::Number || form == FeatureForm::Flag; }
+bool is_event(FeatureForm form) { return form == FeatureForm::Text; }
+
+/// The only text among the columns of context.
+const char* guess_event_column(const EventColumns& further) {
+    const char* found = nullptr;
+    int count = 0;
+    for (int i = 0; i < further.context; ++i)
+        if (further.columns[i].form == FeatureForm::Text && count++ == 0)
+            found = further.columns[i].column.name;
+    if (count != 1)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("event_weights is given, and %s column of context is text",
+                               count == 0 ? "no" : "more than one"),
+                        errhint("Name the column that says what an interaction was: "
+                                "{\"event_column\": \"...\"}.")));
+    return found;
+}
+
+List* ids_and_time(const RatingsTable& ratings) {
+    return list_make3(const_cast<char*>(ratings.user.name), const_cast<char*>(ratings.item.name),
+                      const_cast<char*>(ratings.time.name));
+}
+
+EventColumns find_further(const RatingsTable& ratings, const Options& options) {
+    const Wish wish{"context", false, options.context.names, ids_and_time(ratings)};
+    const SideColumns context = find_features(ratings, wish);
+    const auto size = sizeof(SideColumn) * static_cast<Size>(context.count + 2);
+    EventColumns further{
+        static_cast<SideColumn*>(palloc0(size)), context.count, context.count, -1, -1, options.weighs_events};
+    memcpy(further.columns, context.columns, sizeof(SideColumn) * static_cast<Size>(context.count));
+    const auto add = [&](const char* option, const char* name, bool (*is_usable)(FeatureForm)) {
+        further.columns[further.count] =
+            find_feature(ratings, name, {option, false, NIL, ids_and_time(ratings)}, is_usable);
+        return further.count++;
+    };
+    if (options.label) further.label = add("label", options.label, is_label);
+    if (!options.weighs_events) return further;
+    const char* event = options.event_column ? options.event_column : guess_event_column(further);
+    further.event = add("event_column", event, is_event);
+    return further;
+}
+
+TrainingSource open_with(const RatingsTable& ratings, Oid items, Oid users, const Options& options) {
+    TrainingSource source{ratings, find_further(ratings, options), nullptr, nullptr};
+    if (OidIsValid(items))
+        source.items = open_side(items, options.items, ratings.item.name, "item_id_column", "item_features");
+    else
+        refuse_without_table(options.items, "items", "item_id_column", "item_features");
+    if (OidIsValid(users))
+        source.users = open_side(users, options.users, ratings.user.name, "user_id_column", "user_features");
+    else
+        refuse_without_table(options.users, "users", "user_id_column", "user_features");
+    return source;
+}
+
+nlohmann::json side_to_json(const SideTable& table, std::uint64_t system) {
+    nlohmann::json value = source_to_json(table, system);
+    value["id_column"] = to_utf8(table.id.name);
+    return value;
+}
+
+struct SideNames {
+    bool has_items, has_users;
+    SourceName items, users;
+};
+
+SideNames read_names(const char* json) {
+    const std::uint64_t system = GetSystemIdentifier();
+    return guarded([&] {
+        const nlohmann::json value = nlohmann::json::parse(to_utf8(json));
+        SideNames names{value.contains("items"), value.contains("users"), {}, {}};
+        if (names.has_items) names.items = source_from_json(value.at("items"), system);
+        if (names.has_users) names.users = source_from_json(value.at("users"), system);
+        return names;
+    });
+}
+
+Oid find_side(bool is_given, const SourceName& name, const char* what) {
+    if (!is_given) return InvalidOid;
+    const Oid relation = find_source(name);
+    if (!OidIsValid(relation))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                        errmsg("relation %s, the table of %s, does not exist", name.relation, what),
+                        errdetail("Another relation of that name, if there is one, is not the same."),
+                        errhint("It was there when seqrec_train was called. Call seqrec_train again.")));
+    return relation;
+}
+
+ColumnList list_columns(const Column* keys, int key_count, const SideColumn* features, int count) {
+    ColumnList list{static_cast<Column*>(palloc0(sizeof(Column) * static_cast<Size>(key_count + count))), 0};
+    for (int i = 0; i < key_count; ++i) list.columns[list.count++] = keys[i];
+    for (int i = 0; i < count; ++i) list.columns[list.count++] = features[i].column;
+    return list;
+}
+
+}  // namespace
+
+TrainingSource open_training(const RatingsTable& ratings, Oid items, Oid users, const char* options) {
+    return open_with(ratings, items, users, read_options(options));
+}
+
+char* training_to_json(const TrainingSource& source) {
+    const std::uint64_t system = GetSystemIdentifier();
+    return guarded([&] {
+        nlohmann::json value = ratings_to_json(source.ratings, system);
+        if (source.items) value["items"] = side_to_json(*source.items, system);
+        if (source.users) value["users"] = side_to_json(*source.users, system);
+        return from_utf8(json_text(value));
+    });
+}
+
+TrainingSource parse_training(const char* json, const char* options) {
+    const RatingsTable ratings = parse_ratings(json);
+    const SideNames names = read_names(json);
+    const Oid items = find_side(names.has_items, names.items, "items");
+    const Oid users = find_side(names.has_users, names.users, "users");
+    return open_with(ratings, items, users, read_options(options));
+}
+
+ColumnList columns_of(const TrainingSource& source) {
+    const Column keys[] = {source.ratings.user, source.ratings.item, source.ratings.time};
+    return list_columns(keys, 3, source.further.columns, source.further.count);
+}
+
+ColumnList columns_of(const SideTable& table) {
+    return list_columns(&table.id, 1, table.features.columns, table.features.count);
+}
+
+}  // namespace seqrec

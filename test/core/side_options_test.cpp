@@ -1,0 +1,66 @@
+#include "core/side_options.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/kinds/kind.hpp"
+#include "testing.hpp"
+
+namespace seqrec {
+namespace {
+
+using nlohmann::json;
+using testing::error_of;
+
+/// Of a kind that needs all three (test/fixtures/).
+json resolve(const char* given) { return resolve_options("category_popularity", json::parse(given)); }
+
+std::string refusal(const char* given) {
+    std::string message;
+    EXPECT_EQ(error_of([&] { resolve(given); }, &message), sqlstate::kInvalidParameter) << given;
+    return message;
+}
+
+TEST(SideOptions, ComeWithTheNeedsOfAKind) {
+    const json options = resolve("{}");
+    for (const char* name : {"item_id_column", "item_features", "user_id_column", "user_features", "context",
+                             "label", "event_weights", "event_column"}) {
+        EXPECT_TRUE(options.at(name).is_null()) << name;
+        EXPECT_FALSE(resolve_options("transformer", json::object()).contains(name)) << name;
+    }
+    EXPECT_EQ(error_of([] {
+                  resolve_options("transformer", {{"label", "stars"}});
+              }),
+              sqlstate::kInvalidParameter);
+    const auto specs = side_options({.items = true});
+    EXPECT_EQ(specs.size(), 2U);
+    EXPECT_EQ(specs[0].name, "item_id_column");
+    EXPECT_TRUE(side_options({}).empty());
+}
+
+TEST(SideOptions, TakeWhatTheyMean) {
+    const char* given = R"({"item_features": [], "user_features": ["age"], "context": ["channel", "event"],
+        "label": "stars", "event_weights": {"view": 0, "buy": 2.5}, "event_column": "event"})";
+    EXPECT_EQ(resolve(given).at("event_weights").at("buy"), 2.5);
+    EXPECT_EQ(resolve(resolve(given).dump().c_str()), resolve(given));
+}
+
+TEST(SideOptions, RefuseOtherForms) {
+    for (const char* list : {"item_features", "user_features", "context"}) {
+        const std::string name = std::string("{\"") + list + "\": ";
+        for (const char* value : {"\"price\"", "{}", "1", "[1]", "[\"\"]", "[\"a\", \"a\"]"})
+            EXPECT_NE(refusal((name + value + "}").c_str()).find(list), std::string::npos) << value;
+    }
+    for (const char* value : {"[]", "{}", "1", R"({"buy": "2"})", R"({"buy": -1})", R"({"buy": 1e7})"})
+        refusal((std::string(R"({"event_column": "event", "event_weights": )") + value + "}").c_str());
+    EXPECT_NE(refusal(R"({"event_column": "event"})").find("event_weights"), std::string::npos);
+    EXPECT_NE(refusal(R"({"label": "stars", "context": ["stars"]})").find("the label"), std::string::npos);
+    json many = {{"context", json::array()}};
+    for (std::size_t i = 0; i <= kMostContext; ++i) many["context"].push_back(std::to_string(i));
+    refusal(many.dump().c_str());
+}
+
+}  // namespace
+}  // namespace seqrec
