@@ -125,7 +125,8 @@ float best_threshold(std::vector<ScoredPair> pairs) {
 
 json pair_metrics(std::vector<ScoredPair> pairs, float threshold) {
     sort_by_probability(pairs);
-    const auto all = static_cast<double>(pairs.size()), positives = static_cast<double>(count_positives(pairs));
+    const auto all = static_cast<double>(pairs.size()),
+               positives = static_cast<double>(count_positives(pairs));
     const bool both = positives > 0 && positives < all;
     const Bins bins = bins_of(pairs);
     json metrics = {{"auc", both ? json(auc_of(pairs, positives)) : json()},

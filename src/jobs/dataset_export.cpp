@@ -41,53 +41,6 @@ struct Exporter {
     void (*on_progress)(std::int64_t rows);
 };
 
-/// The row's id; long text lies in the row's memory.
-Id id_of(const Column& column, Datum value) {
-    switch (column.form) {
-        case ColumnForm::Int2:
-            return std::int64_t{DatumGetInt16(value)};
-        case ColumnForm::Int4:
-            return std::int64_t{DatumGetInt32(value)};
-        case ColumnForm::Int8:
-            return std::int64_t{DatumGetInt64(value)};
-        case ColumnForm::Uuid: {
-            Uuid uuid;
-            memcpy(uuid.data(), DatumGetUUIDP(value)->data, uuid.size());
-            return uuid;
-        }
-        default: {
-            struct varlena* bytes = PG_DETOAST_DATUM_PACKED(value);
-            return std::string_view(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-        }
-    }
-}
-
-/// A time that is not finite does not count; history_query() in ratings_table.cpp says the same in SQL.
-double time_seconds(const Column& column, Datum value) {
-    switch (column.form) {
-        case ColumnForm::Int2:
-            return DatumGetInt16(value);
-        case ColumnForm::Int4:
-            return DatumGetInt32(value);
-        case ColumnForm::Int8:
-            return static_cast<double>(DatumGetInt64(value));
-        case ColumnForm::Timestamp: {
-            const Timestamp time = DatumGetTimestamp(value);
-            if (TIMESTAMP_NOT_FINITE(time)) return INFINITY;
-            return static_cast<double>(time) / USECS_PER_SEC + kSecondsToUnixEpoch;
-        }
-        case ColumnForm::Date: {
-            const DateADT date = DatumGetDateADT(value);
-            if (DATE_NOT_FINITE(date)) return INFINITY;
-            return static_cast<double>(date) * SECS_PER_DAY + kSecondsToUnixEpoch;
-        }
-        case ColumnForm::Float4:
-            return DatumGetFloat4(value);
-        default:
-            return DatumGetFloat8(value);
-    }
-}
-
 void begin_user(Exporter& exporter, const Id& user) {
     exporter.writer.begin_user(user);
     exporter.current_user = user;
@@ -117,6 +70,52 @@ void export_row(TupleTableSlot* slot, void* state) {
 }
 
 }  // namespace
+
+Id id_of(const Column& column, Datum value) {
+    switch (column.form) {
+        case ColumnForm::Int2:
+            return std::int64_t{DatumGetInt16(value)};
+        case ColumnForm::Int4:
+            return std::int64_t{DatumGetInt32(value)};
+        case ColumnForm::Int8:
+            return std::int64_t{DatumGetInt64(value)};
+        case ColumnForm::Uuid: {
+            Uuid uuid;
+            memcpy(uuid.data(), DatumGetUUIDP(value)->data, uuid.size());
+            return uuid;
+        }
+        default: {
+            struct varlena* bytes = PG_DETOAST_DATUM_PACKED(value);
+            return std::string_view(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+        }
+    }
+}
+
+// A time that is not finite does not count; history_query() in ratings_table.cpp says the same in SQL.
+double time_seconds(const Column& column, Datum value) {
+    switch (column.form) {
+        case ColumnForm::Int2:
+            return DatumGetInt16(value);
+        case ColumnForm::Int4:
+            return DatumGetInt32(value);
+        case ColumnForm::Int8:
+            return static_cast<double>(DatumGetInt64(value));
+        case ColumnForm::Timestamp: {
+            const Timestamp time = DatumGetTimestamp(value);
+            if (TIMESTAMP_NOT_FINITE(time)) return INFINITY;
+            return static_cast<double>(time) / USECS_PER_SEC + kSecondsToUnixEpoch;
+        }
+        case ColumnForm::Date: {
+            const DateADT date = DatumGetDateADT(value);
+            if (DATE_NOT_FINITE(date)) return INFINITY;
+            return static_cast<double>(date) * SECS_PER_DAY + kSecondsToUnixEpoch;
+        }
+        case ColumnForm::Float4:
+            return DatumGetFloat4(value);
+        default:
+            return DatumGetFloat8(value);
+    }
+}
 
 ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows)) {
     const auto start = std::chrono::steady_clock::now();

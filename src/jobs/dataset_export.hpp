@@ -3,9 +3,19 @@
 
 #include <cstdint>
 
+#include "core/files/dataset_writer.hpp"
+
 #include "jobs/job_store.hpp"
+#include "tables/ratings_table.hpp"
 
 namespace seqrec {
+
+/// The row's id; long text lies in the row's memory.
+/// 行中的 id；长文本位于该行的内存中。
+Id id_of(const Column& column, Datum value);
+/// Seconds since 1970, or the number itself; infinite for a time that is not finite.
+/// 自 1970 年起的秒数或数值本身；非有限时间为无穷大。
+double time_seconds(const Column& column, Datum value);
 
 /// What an export saw.
 /// 导出统计。

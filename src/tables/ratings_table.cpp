@@ -68,7 +68,7 @@ bool time_form(Oid type, ColumnForm* form) {
     }
 }
 
-void check_relation(Oid relation, char kind) {
+void check_relation(Oid relation, char kind, Temporary temporary) {
     if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW &&
         kind != RELKIND_MATVIEW && kind != RELKIND_FOREIGN_TABLE)
         ereport(
@@ -76,7 +76,7 @@ void check_relation(Oid relation, char kind) {
             (errcode(ERRCODE_WRONG_OBJECT_TYPE),
              errmsg("\"%s\" is not a table or view", get_rel_name(relation)),
              errhint("Give a table, a partitioned table, a view, a materialized view or a foreign table.")));
-    if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
+    if (temporary == Temporary::Refused && get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                         errmsg("\"%s\" is temporary: no other session can read it", get_rel_name(relation)),
                         errhint("A training reads in a background worker. Use a table that is not temporary; "
@@ -196,14 +196,14 @@ void append_tie_breaker(StringInfo sql, const RatingsTable& ratings, const char*
 }  // namespace
 
 RatingsTable open_ratings(Oid relation, const char* user_column, const char* item_column,
-                          const char* time_column) {
+                          const char* time_column, Temporary temporary) {
     LockRelationOid(relation, AccessShareLock);
     const char kind = get_rel_relkind(relation);
     if (kind == '\0')
         ereport(ERROR,
                 (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relation),
                  errhint("It may have been dropped since.")));
-    check_relation(relation, kind);
+    check_relation(relation, kind, temporary);
     RatingsTable ratings;
     ratings.relation = relation;
     ratings.kind = kind;

@@ -40,12 +40,16 @@ struct RatingsTable {
     bool shows_places = true;  // SELECT on columns alone shows no ctid
 };
 
+/// Whether a temporary table will do: who reads it in a session of its own can't.
+/// 是否接受临时表：在其他会话中读取者无法使用。
+enum class Temporary : std::uint8_t { Refused, Taken };
+
 /// Finds and checks a source of ratings: existence, kind of relation, types of the columns. Whether somebody
 /// may read it is source_rights.hpp's. Errors carry SQLSTATE and hint. The relation is locked against changes
 /// until the transaction ends.
 /// 查找并检查数据源：是否存在、关系类型、列类型；读取权限见 source_rights.hpp。错误带有 SQLSTATE 与提示。
 RatingsTable open_ratings(Oid relation, const char* user_column, const char* item_column,
-                          const char* time_column);
+                          const char* time_column, Temporary temporary = Temporary::Refused);
 
 /// The ratings as JSON for the tables, and back. The relation is remembered by its oid together with the
 /// server and database that the oid is of; elsewhere, as in a restored database, by its name. `parse_ratings`

@@ -8,8 +8,9 @@ namespace seqrec {
 namespace {
 
 // Ten rows with everything worked out by hand.
-const std::vector<ScoredPair> kTen = {{0.95f, true},  {0.9f, true},  {0.8f, false}, {0.8f, true},  {0.6f, true},
-                                      {0.55f, false}, {0.4f, false}, {0.3f, true},  {0.2f, false}, {0.05f, false}};
+const std::vector<ScoredPair> kTen = {{0.95f, true}, {0.9f, true},   {0.8f, false}, {0.8f, true},
+                                      {0.6f, true},  {0.55f, false}, {0.4f, false}, {0.3f, true},
+                                      {0.2f, false}, {0.05f, false}};
 
 TEST(PairMetrics, TenRows) {
     const auto m = pair_metrics(kTen, 0.5f);
@@ -19,8 +20,8 @@ TEST(PairMetrics, TenRows) {
     EXPECT_NEAR(m["precision"], 4 / 6.0, 1e-12);
     EXPECT_NEAR(m["recall"], 0.8, 1e-12);
     EXPECT_NEAR(m["f1"], 8 / 11.0, 1e-12);
-    EXPECT_NEAR(m["brier"],
-                (0.0025 + 0.01 + 0.64 + 0.04 + 0.16 + 0.3025 + 0.16 + 0.49 + 0.04 + 0.0025) / 10, 1e-6);
+    EXPECT_NEAR(m["brier"], (0.0025 + 0.01 + 0.64 + 0.04 + 0.16 + 0.3025 + 0.16 + 0.49 + 0.04 + 0.0025) / 10,
+                1e-6);
     EXPECT_NEAR(m["log_loss"],
                 -(std::log(.95) + std::log(.9) + std::log(.2) + std::log(.8) + std::log(.6) + std::log(.45) +
                   std::log(.6) + std::log(.3) + std::log(.8) + std::log(.95)) /
