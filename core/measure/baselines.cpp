@@ -13,8 +13,7 @@ namespace {
 std::int64_t popularity_rank(const Before& before, std::int32_t target, const Popularity& popularity) {
     const auto place = [&](std::int32_t item) { return popularity.place[static_cast<std::size_t>(item)]; };
     std::int64_t rank = place(target);
-    for (const std::int32_t item : before.items())
-        rank -= before.hides(item) && place(item) < place(target);
+    for (const std::int32_t item : before.items()) rank -= before.hides(item) && place(item) < place(target);
     return rank;
 }
 
@@ -174,8 +173,8 @@ void Before::set(std::span<const std::int32_t> clicks) {
         if (std::exchange(had_[static_cast<std::size_t>(item)], 1) == 0) items_.push_back(item);
 }
 
-std::int64_t rank_among(std::span<const ScoredCandidate> candidates, std::int32_t target, const Before& before,
-                        const Popularity& popularity) {
+std::int64_t rank_among(std::span<const ScoredCandidate> candidates, std::int32_t target,
+                        const Before& before, const Popularity& popularity) {
     float own = 0;
     for (const ScoredCandidate& candidate : candidates)
         if (candidate.item == target) own = candidate.score;

@@ -86,7 +86,7 @@ struct ScoredCandidate {
     std::int32_t item;
     float score;  ///< > 0
 };
-std::int64_t rank_among(std::span<const ScoredCandidate> candidates, std::int32_t target, const Before& before,
-                        const Popularity& popularity);
+std::int64_t rank_among(std::span<const ScoredCandidate> candidates, std::int32_t target,
+                        const Before& before, const Popularity& popularity);
 
 }  // namespace seqrec

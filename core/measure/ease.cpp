@@ -76,9 +76,9 @@ class EaseBaseline final : public Baseline {
         const auto own = static_cast<std::size_t>(target);
         std::int64_t ahead = 0;
         for (std::size_t item = 0; item < scores_.size(); ++item)
-            ahead += !before.hides(static_cast<std::int32_t>(item)) &&
-                     (scores_[item] > scores_[own] ||
-                      (scores_[item] == scores_[own] && place(item) < place(own)));
+            ahead +=
+                !before.hides(static_cast<std::int32_t>(item)) &&
+                (scores_[item] > scores_[own] || (scores_[item] == scores_[own] && place(item) < place(own)));
         return ahead;
     }
 
@@ -127,7 +127,8 @@ void SymmetricMatrix::subtract_row(std::int64_t row, std::span<float> to) const 
         const float* values = tile(std::max(at, t), std::min(at, t)).values;
         const std::ptrdiff_t step = t <= at ? 1 : kTile, count = std::min(kTile, size_ - t * kTile);
         const float* from = values + (t <= at ? inside * kTile : inside);
-        for (std::ptrdiff_t i = 0; i < count; ++i) to[static_cast<std::size_t>(t * kTile + i)] -= from[i * step];
+        for (std::ptrdiff_t i = 0; i < count; ++i)
+            to[static_cast<std::size_t>(t * kTile + i)] -= from[i * step];
     }
 }
 
@@ -170,8 +171,7 @@ void SymmetricMatrix::sweep(std::ptrdiff_t pivot, Panel& panel, const Poll& poll
         float* stored = tile(std::max(i, pivot), std::min(i, pivot)).values;
         if (i > pivot) std::copy_n(column(panel.times_inverse, i), kTile * kTile, stored);
         if (i < pivot) transpose(column(panel.times_inverse, i), stored);
-        for (std::ptrdiff_t x = 0; i == pivot && x < kTile * kTile; ++x)
-            stored[x] = -panel.inverse.values[x];
+        for (std::ptrdiff_t x = 0; i == pivot && x < kTile * kTile; ++x) stored[x] = -panel.inverse.values[x];
     }
 }
 

@@ -66,8 +66,8 @@ class EventLog {
     std::vector<std::int32_t> items_;
     std::vector<double> times_, all_times_;
     std::vector<float> labels_;
-    std::vector<std::int64_t> met_by_;       // of each item, the last user who had it, from 1
-    std::int32_t last_item_ = -1;            // of the row before, whether it counts or not
+    std::vector<std::int64_t> met_by_;  // of each item, the last user who had it, from 1
+    std::int32_t last_item_ = -1;       // of the row before, whether it counts or not
     double last_time_ = 0;
 };
 

@@ -16,9 +16,9 @@
 namespace seqrec {
 namespace {
 
-constexpr std::size_t kAtOnce = 512;       // questions between two reports of progress
-constexpr std::size_t kNeighbours = 200;   // of item_knn
-constexpr double kMostPairSteps = 2e10;    // that counting pairs takes: a minute or two
+constexpr std::size_t kAtOnce = 512;      // questions between two reports of progress
+constexpr std::size_t kNeighbours = 200;  // of item_knn
+constexpr double kMostPairSteps = 2e10;   // that counting pairs takes: a minute or two
 constexpr std::int64_t kMostEaseItems = 20000;
 constexpr double kEaseLambda = 500;
 
@@ -105,11 +105,12 @@ class Evaluator {
         if (rows_.log().rows() == 0)
             throw Error("02000", "there are no rows to evaluate on",
                         "Rows with a NULL, or a time that is not finite, do not count.");
-        throw Error(sqlstate::kNotEnoughData, "there is nothing to ask",
-                    wish_.split == Split::LeaveOneOut
-                        ? "No user has three interactions that count. Rows of new users or sessions are asked "
-                          "for with split => 'held_out'."
-                        : "No user has an interaction after the first in what is held out.");
+        throw Error(
+            sqlstate::kNotEnoughData, "there is nothing to ask",
+            wish_.split == Split::LeaveOneOut
+                ? "No user has three interactions that count. Rows of new users or sessions are asked "
+                  "for with split => 'held_out'."
+                : "No user has an interaction after the first in what is held out.");
     }
 
     /// In a table of held-out rows a user may be one of the model's; else one without a training part is unknown.
@@ -130,7 +131,8 @@ class Evaluator {
         const std::span<const Question> questions(held_.questions);
         for (std::size_t at = 0; at < questions.size(); at += kAtOnce) {
             share_ = static_cast<double>(at) / static_cast<double>(questions.size());
-            rank_some(recommender, questions.subspan(at, std::min(kAtOnce, questions.size() - at)), ranks, lists);
+            rank_some(recommender, questions.subspan(at, std::min(kAtOnce, questions.size() - at)), ranks,
+                      lists);
         }
         add_ranking(result_.figures, "", ranks, wish_.ks);
         std::ranges::move(lists.figures(), std::back_inserter(result_.figures));
@@ -141,7 +143,8 @@ class Evaluator {
         std::vector<std::vector<std::int32_t>> clicks;
         std::vector<Place> places;
         for (const Question& question : questions) clicks.push_back(known_before(rows_, question));
-        for (std::size_t i = 0; i < questions.size(); ++i) places.push_back({user_of(questions[i]), clicks[i]});
+        for (std::size_t i = 0; i < questions.size(); ++i)
+            places.push_back({user_of(questions[i]), clicks[i]});
         const std::vector<Answer> answers = recommender.answer_next(places);
         const auto longest = static_cast<std::size_t>(wish_.ks.back()) + 1;
         for (std::size_t i = 0; i < questions.size(); ++i) {
@@ -223,7 +226,8 @@ class Evaluator {
         for (const auto& [name, value] : metrics.items())
             if (!value.is_array())
                 result_.figures.push_back(
-                    {name, 0, value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN()});
+                    {name, 0,
+                     value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN()});
     }
 
     Query query_at(const Question& question) const {
@@ -270,7 +274,9 @@ class Evaluator {
 }  // namespace
 
 TableRows::TableRows(const Snapshot& snapshot, bool labelled)
-    : snapshot_(snapshot), log_(rules_of(snapshot), labelled), unknown_items_(kMostIds - snapshot.items().size()) {}
+    : snapshot_(snapshot),
+      log_(rules_of(snapshot), labelled),
+      unknown_items_(kMostIds - snapshot.items().size()) {}
 
 void TableRows::begin_user(const Id& user) {
     log_.begin_user();
@@ -279,7 +285,8 @@ void TableRows::begin_user(const Id& user) {
 
 void TableRows::row(const Id& item, double time, float label) {
     std::int32_t index = find(snapshot_.items(), item);
-    if (index < 0) index = static_cast<std::int32_t>(snapshot_.items().size()) + unknown_items_.index_of(item);
+    if (index < 0)
+        index = static_cast<std::int32_t>(snapshot_.items().size()) + unknown_items_.index_of(item);
     log_.add(index, time, label);
 }
 

@@ -61,7 +61,7 @@ struct EvaluationWish {
 
 struct Evaluation {
     std::vector<Figure> figures;
-    std::int64_t asked = 0, told = 0;  ///< questions, and those whose answer the model has been told
+    std::int64_t asked = 0, told = 0;   ///< questions, and those whose answer the model has been told
     std::vector<std::string> left_out;  ///< what could not be measured, and why
 };
 

@@ -31,15 +31,15 @@ std::vector<Figure> ranking_figures(std::span<const std::int64_t> ranks, std::in
         reciprocal += 1 / (static_cast<double>(rank) + 1);
     }
     const auto mean = [&](double sum) { return ratio(sum, std::ssize(ranks)); };
-    return {{"hr", k, mean(hits)},    {"precision", k, mean(hits) / k}, {"recall", k, mean(hits)},
-            {"ndcg", k, mean(gain)}, {"mrr", k, mean(reciprocal)},      {"map", k, mean(reciprocal)}};
+    return {{"hr", k, mean(hits)},   {"precision", k, mean(hits) / k}, {"recall", k, mean(hits)},
+            {"ndcg", k, mean(gain)}, {"mrr", k, mean(reciprocal)},     {"map", k, mean(reciprocal)}};
 }
 
 std::int64_t rank_against(std::span<const ScoredItem> list, std::int32_t target, std::size_t longest) {
     const auto found = std::ranges::find(list, target, &ScoredItem::item);
     if (found == list.end()) return kNotRanked;
-    const auto worse = std::find_if(found, list.end(),
-                                    [&](const ScoredItem& item) { return item.score < found->score; });
+    const auto worse =
+        std::find_if(found, list.end(), [&](const ScoredItem& item) { return item.score < found->score; });
     if (worse == list.end() && list.size() >= longest) return kNotRanked;
     return worse - list.begin() - 1;
 }

@@ -24,8 +24,20 @@ namespace {
 
 constexpr int kMostKs = 100;
 
-enum Argument { Model, Ratings, Ks, SplitBy, UserColumn, ItemColumn, TimeColumn, MaxUsers, Baselines, Label,
-                PositiveFrom, kArguments };
+enum Argument {
+    Model,
+    Ratings,
+    Ks,
+    SplitBy,
+    UserColumn,
+    ItemColumn,
+    TimeColumn,
+    MaxUsers,
+    Baselines,
+    Label,
+    PositiveFrom,
+    kArguments
+};
 
 // --- arguments ---
 
@@ -36,8 +48,8 @@ struct KList {
 
 [[noreturn]] void refuse_k(const char* what) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("k %s", what),
-                    errhint("k holds 1 to %d lengths of lists, from 1 to %d each, as in '{5,10,20}'.", kMostKs,
-                            kMostItems)));
+                    errhint("k holds 1 to %d lengths of lists, from 1 to %d each, as in '{5,10,20}'.",
+                            kMostKs, kMostItems)));
     pg_unreachable();
 }
 
@@ -61,9 +73,10 @@ Split read_split(FunctionCallInfo fcinfo) {
     if (strcmp(name, "leave_one_out") == 0) return Split::LeaveOneOut;
     if (strcmp(name, "time") == 0) return Split::Time;
     if (strcmp(name, "held_out") == 0) return Split::HeldOut;
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("split is \"%s\"", name),
-                    errhint("It is 'leave_one_out' (each user's last is asked for), 'time' (the last tenth of all "
-                            "by time) or 'held_out' (the rows are of users that the model was not trained on).")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("split is \"%s\"", name),
+             errhint("It is 'leave_one_out' (each user's last is asked for), 'time' (the last tenth of all "
+                     "by time) or 'held_out' (the rows are of users that the model was not trained on).")));
     pg_unreachable();
 }
 
@@ -107,7 +120,7 @@ RatingsTable find_table(FunctionCallInfo fcinfo, const ModelVersion& version) {
 
 /// What the model's config says of labels.
 struct LabelConfig {
-    const char* column;  // null for none
+    const char* column;               // null for none
     double positive_from, threshold;  // positive_from: NaN for none
 };
 

@@ -45,7 +45,8 @@ class Reporter {
         const bool tells = now >= next_notice_;
         if (tells) next_notice_ = now + std::chrono::seconds(10);
         const std::string what =
-            std::string(phase) + (share > 0 ? " " + std::to_string(static_cast<int>(share * 100)) + " %" : "");
+            std::string(phase) +
+            (share > 0 ? " " + std::to_string(static_cast<int>(share * 100)) + " %" : "");
         const char* text = what.c_str();
         postgres([&] {
             pgstat_report_activity(STATE_RUNNING, psprintf("/* seqrec_evaluate: %s */ %s", text,
@@ -138,12 +139,14 @@ void tell_limits(const Evaluation& evaluation) {
     }
     if (evaluation.told == 0) return;
     postgres([&] {
-        ereport(WARNING,
-                (errmsg("the model has been told " INT64_FORMAT " of the " INT64_FORMAT " rows that it is asked for",
-                        evaluation.told, evaluation.asked),
-                 errdetail("Its figures flatter it."),
-                 errhint("Train with options => '{\"holdout\": \"keep\"}', or give rows of users that it was not "
-                         "trained on, with split => 'held_out'.")));
+        ereport(
+            WARNING,
+            (errmsg("the model has been told " INT64_FORMAT " of the " INT64_FORMAT
+                    " rows that it is asked for",
+                    evaluation.told, evaluation.asked),
+             errdetail("Its figures flatter it."),
+             errhint("Train with options => '{\"holdout\": \"keep\"}', or give rows of users that it was not "
+                     "trained on, with split => 'held_out'.")));
     });
 }
 
@@ -161,13 +164,14 @@ EvaluationWish wish_of(const EvaluateCall& call) {
     return wish;
 }
 
-void evaluate_call(const EvaluateCall& call, const char* query, const seqrec::Snapshot& snapshot, ReturnSetInfo* info) {
+void evaluate_call(const EvaluateCall& call, const char* query, const seqrec::Snapshot& snapshot,
+                   ReturnSetInfo* info) {
     Reporter report;
     TableRows rows(snapshot, call.label.name != nullptr);
     Reader reader{call.ratings, rows, report};
     postgres([&] { read_table(query, call.ratings, &reader); });
-    const Evaluation evaluation = evaluate(
-        rows, wish_of(call), [&](std::string_view phase, double share) { report(phase, share); });
+    const Evaluation evaluation =
+        evaluate(rows, wish_of(call), [&](std::string_view phase, double share) { report(phase, share); });
     put_figures(info, evaluation.figures);
     tell_limits(evaluation);
     postgres([] { pgstat_report_activity(STATE_RUNNING, debug_query_string); });

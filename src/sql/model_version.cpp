@@ -16,8 +16,8 @@ WHERE (name = $1 AND active) OR version::text = lower($1) ORDER BY version::text
     ModelVersion found{};
     const auto keep = [&](int number) { return MemoryContextStrdup(outside, spi_text(0, number)); };
     if (rows == 1)
-        found = {spi_bigint(0, 1), keep(2), keep(3), keep(4), keep(5), keep(6),
-                 keep(7),          keep(8), spi_oid(0, 9)};
+        found = {spi_bigint(0, 1), keep(2), keep(3), keep(4),      keep(5),
+                 keep(6),          keep(7), keep(8), spi_oid(0, 9)};
     spi_leave(scope);
     if (rows != 1)
         ereport(ERROR,
