@@ -193,7 +193,11 @@ std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks,
 
 Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user) const {
     clicks = clicks_that_count(snapshot_, std::move(clicks));
-    std::vector<std::int32_t> hidden = had(clicks, user);
+    return prepare(clicks, user, had(clicks, user));
+}
+
+Recommender::Prepared Recommender::prepare(std::span<const std::int32_t> clicks, std::int32_t user,
+                                           std::vector<std::int32_t> hidden) const {
     Prepared prepared{{}, query_after(snapshot_, clicks, user, request_.exact), filter_without(hidden), {}};
     for (const Shift& shift : prepared.query.shifts)
         if (prepared.filter.admits(shift.item)) prepared.shifted.push_back(shift.item);
@@ -235,6 +239,18 @@ std::vector<Answer> Recommender::answer_users(std::int32_t first, std::int32_t c
         block.push_back(prepare({seen.begin(), seen.end()}, user));
     }
     return answer_block(block);
+}
+
+std::vector<Answer> Recommender::answer_next(std::span<const Place> places) const {
+    std::vector<Answer> answers;
+    for (std::size_t at = 0; at < places.size(); at += kBatch) {
+        if (poll_) poll_();
+        std::vector<Prepared> block;
+        for (const Place& place : places.subspan(at, std::min(kBatch, places.size() - at)))
+            block.push_back(prepare(place.clicks, place.user, had(place.clicks, -1)));
+        std::ranges::move(answer_block(block), std::back_inserter(answers));
+    }
+    return answers;
 }
 
 std::vector<ScoredItem> Recommender::similar(std::string_view item) const {

@@ -87,6 +87,13 @@ struct QueryView {
     QueryView(const Query& query) : QueryView(query.vector, query.known, query.offset, query.shifts) {}
 };
 
+/// A user of the model, an index or -1, after clicks that count, oldest first: what is held out is asked for there.
+/// 模型用户（下标或 -1）及其（计入的）点击，最早的在前；在此处询问留出的物品。
+struct Place {
+    std::int32_t user;
+    std::span<const std::int32_t> clicks;
+};
+
 /// Answers askers of one request over one snapshot. Clicks count as clicks_that_count() says. Scores are what
 /// the model's form says (a cosine is in [-1, 1]); for Source::Popular the item's share of all (recent)
 /// interactions, in [0, 1]. A user of the model of whom it has nothing to say (never trained) and who comes
@@ -108,6 +115,10 @@ class Recommender {
     /// The same for users [first, first + count) of the model, whose clicks are what they had in training.
     /// 为模型中的用户 [first, first + count) 回答，其点击为训练数据中的记录。
     std::vector<Answer> answer_users(std::int32_t first, std::int32_t count) const;
+    /// What comes next at each place. Of what the user had only the clicks are left out, not what the model knows
+    /// the user to have had later.
+    /// 各处接下来的物品；用户已有的物品中只排除给出的点击，不排除模型所知的、此后的交互。
+    std::vector<Answer> answer_next(std::span<const Place> places) const;
     /// The items nearest to an item, by cosine, itself not among them; none when the id is unknown.
     /// 与某物品余弦最近的物品（不含其自身）；未知物品返回空。
     std::vector<ScoredItem> similar(std::string_view item) const;
@@ -117,6 +128,8 @@ class Recommender {
     ItemFilter filter_without(std::vector<std::int32_t> hidden) const;
     std::vector<std::int32_t> had(std::span<const std::int32_t> clicks, std::int32_t user) const;
     Prepared prepare(std::vector<std::int32_t> clicks, std::int32_t user) const;
+    Prepared prepare(std::span<const std::int32_t> counted, std::int32_t user,
+                     std::vector<std::int32_t> hidden) const;
     std::vector<Answer> answer_block(std::span<Prepared> askers) const;
     void add_shifted(const Prepared& asker, std::vector<ScoredItem>& items) const;
     std::vector<std::vector<ScoredItem>> nearest(std::span<const Prepared* const> askers) const;

@@ -324,6 +324,28 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_train IS
 'starts training a model on a table of interactions in the background and returns the job''s id; the job begins when the calling transaction commits; while the model is being trained it is an error, or with if_running => ''skip'' a notice and NULL';
 
+CREATE FUNCTION @extschema@.seqrec_evaluate(
+    model text DEFAULT 'default',
+    ratings regclass DEFAULT NULL,
+    k integer[] DEFAULT '{10}',
+    split text DEFAULT 'leave_one_out',
+    user_column name DEFAULT NULL,
+    item_column name DEFAULT NULL,
+    time_column name DEFAULT NULL,
+    max_users integer DEFAULT NULL,
+    baselines boolean DEFAULT true,
+    label name DEFAULT NULL,
+    positive_from double precision DEFAULT NULL
+) RETURNS TABLE (metric text, k integer, value double precision)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 50 COST 10000000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_evaluate IS
+'how well a model, or a version by its uuid, ranks rows of a table (NULL: the one it was trained on) that are held out by split: leave_one_out, time, or held_out, whose rows are of users it was not trained on; read with the caller''s rights; metrics at each k beside those of simple baselines, and with a column of labels those of the model''s probabilities';
+
+CREATE FUNCTION @extschema@.seqrec_export(model text DEFAULT 'default') RETURNS TABLE (file text, content bytea)
+LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5 COST 1000000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_export IS
+'a model, or a version by its uuid, as files that other programs read: model.safetensors, item_embeddings.npy, item_map.json, user_map.json, config.json; for the role that the model belongs to';
+
 CREATE FUNCTION @extschema@.seqrec_kinds() RETURNS TABLE (kind text, meaning text, score jsonb, options jsonb)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 6 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_kinds() IS
@@ -764,7 +786,7 @@ COMMENT ON VIEW @extschema@.seqrec_models IS 'model versions that the current us
 -- What trains, answers, writes or decides who sees is for nobody until the DBA grants EXECUTE. PUBLIC keeps what the views call, the
 -- procedure that waits for a job one may see, and the two functions of titles, which read with the caller's rights.
 
-REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_cancel, @extschema@.seqrec_resume, @extschema@.seqrec_activate, @extschema@.seqrec_pin,
+REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_evaluate, @extschema@.seqrec_export, @extschema@.seqrec_cancel, @extschema@.seqrec_resume, @extschema@.seqrec_activate, @extschema@.seqrec_pin,
     @extschema@.seqrec_drop, @extschema@.seqrec_set_owner, @extschema@.seqrec_history, @extschema@.seqrec_recommend, @extschema@.seqrec_recommend_info,
     @extschema@.seqrec_recommend_batch, @extschema@.seqrec_recommend_all, @extschema@.seqrec_similar_items, @extschema@.seqrec_score,
     @extschema@.seqrec_score_item, @extschema@.seqrec_explain, @extschema@.seqrec_user_embedding, @extschema@.seqrec_item_embedding,

@@ -107,8 +107,8 @@ void append_tie_breaker(StringInfo sql, const RatingsTable& ratings, const char*
 }  // namespace
 
 RatingsTable open_ratings(Oid relation, const char* user_column, const char* item_column,
-                          const char* time_column) {
-    RatingsTable ratings{open_source(relation), {}, {}, {}};
+                          const char* time_column, Temporary temporary) {
+    RatingsTable ratings{open_source(relation, temporary), {}, {}, {}};
     ratings.user = find_id_column(relation, user_column, "user_column");
     ratings.item = find_id_column(relation, item_column, "item_column");
     ratings.time = find_time_column(relation, time_column);

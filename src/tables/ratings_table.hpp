@@ -15,7 +15,7 @@ struct RatingsTable : SourceTable {
 /// until the transaction ends.
 /// 查找并检查数据源：是否存在、关系类型、列类型；读取权限见 source_rights.hpp。错误带有 SQLSTATE 与提示。
 RatingsTable open_ratings(Oid relation, const char* user_column, const char* item_column,
-                          const char* time_column);
+                          const char* time_column, Temporary temporary = Temporary::Refused);
 
 /// The ratings as JSON for the tables, and back. The relation is remembered by its oid together with the
 /// server and database that the oid is of; elsewhere, as in a restored database, by its name. `parse_ratings`

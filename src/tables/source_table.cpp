@@ -20,7 +20,7 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-void check_relation(Oid relation, char kind) {
+void check_relation(Oid relation, char kind, Temporary temporary) {
     if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW &&
         kind != RELKIND_MATVIEW && kind != RELKIND_FOREIGN_TABLE)
         ereport(
@@ -28,7 +28,7 @@ void check_relation(Oid relation, char kind) {
             (errcode(ERRCODE_WRONG_OBJECT_TYPE),
              errmsg("\"%s\" is not a table or view", get_rel_name(relation)),
              errhint("Give a table, a partitioned table, a view, a materialized view or a foreign table.")));
-    if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
+    if (temporary == Temporary::Refused && get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                         errmsg("\"%s\" is temporary: no other session can read it", get_rel_name(relation)),
                         errhint("A training reads in a background worker. Use a table that is not temporary; "
@@ -47,14 +47,14 @@ Oid relation_named(const char* name) {
 
 }  // namespace
 
-SourceTable open_source(Oid relation) {
+SourceTable open_source(Oid relation, Temporary temporary) {
     LockRelationOid(relation, AccessShareLock);
     const char kind = get_rel_relkind(relation);
     if (kind == '\0')
         ereport(ERROR,
                 (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relation),
                  errhint("It may have been dropped since.")));
-    check_relation(relation, kind);
+    check_relation(relation, kind, temporary);
     return {
         relation,
         quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation)),

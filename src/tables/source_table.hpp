@@ -42,10 +42,14 @@ struct SourceTable {
     bool shows_places = true;  // SELECT on columns alone shows no ctid
 };
 
+/// Whether a temporary table will do: who reads it in a session of its own can't.
+/// 是否接受临时表：在其他会话中读取者无法使用。
+enum class Temporary : std::uint8_t { Refused, Taken };
+
 /// Finds and checks a relation: existence, kind. Whether somebody may read it is source_rights.hpp's. Errors
 /// carry SQLSTATE and hint. The relation is locked against changes until the transaction ends.
 /// 查找并检查关系：是否存在及其种类；读取权限见 source_rights.hpp。错误带有 SQLSTATE 与提示。
-SourceTable open_source(Oid relation);
+SourceTable open_source(Oid relation, Temporary temporary = Temporary::Refused);
 
 /// How ids of a type travel.
 /// 某类型 id 的传输方式。

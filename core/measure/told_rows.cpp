@@ -1,0 +1,40 @@
+#include "core/measure/told_rows.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/measure/model_evaluation.hpp"
+
+namespace seqrec {
+
+ToldRows::ToldRows(const TableRows& rows)
+    : rows_(rows),
+      seen_until_(rows.snapshot().file().get<double>("user.seen_until", {rows.snapshot().users().size()})) {
+    const auto config = nlohmann::json::parse(rows.snapshot().file().meta("config"), nullptr, false);
+    if (!config.is_object()) return;
+    keeps_out_ = config.value("holdout", nlohmann::json()) == "keep";
+    by_time_ = config.value("split", nlohmann::json()) == "time";
+    if (!keeps_out_ || !by_time_ || seen_until_.empty()) return;
+    std::vector<double> times = rows.log().all_times();
+    std::erase_if(times, [latest = std::ranges::max(seen_until_)](double time) { return time > latest; });
+    learned_until_ = periods_of(times).validation_after;
+}
+
+std::int64_t ToldRows::known_events(std::int64_t user, double until) const {
+    const auto times = rows_.log().times(user);
+    return std::ranges::upper_bound(times, until) - times.begin();
+}
+
+bool ToldRows::contains(const Question& question) const {
+    const std::int32_t user = rows_.model_user(question.user);
+    if (user < 0) return false;
+    const double until = seen_until_[static_cast<std::size_t>(user)];
+    const double time = rows_.log().times(question.user)[static_cast<std::size_t>(question.at)];
+    if (!(time <= until)) return false;
+    if (!keeps_out_) return true;
+    if (by_time_) return time <= learned_until_;
+    const std::int64_t known = known_events(question.user, until);
+    return known < 3 || question.at < known - 2;
+}
+
+}  // namespace seqrec
