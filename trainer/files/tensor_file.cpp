@@ -8,8 +8,11 @@
 namespace seqrec::trainer {
 namespace {
 
-constexpr std::pair<DType, at::ScalarType> kTypes[] = {
-    {DType::F32, at::kFloat}, {DType::F64, at::kDouble}, {DType::I32, at::kInt}, {DType::I64, at::kLong}};
+constexpr std::pair<DType, at::ScalarType> kTypes[] = {{DType::F32, at::kFloat},
+                                                       {DType::F64, at::kDouble},
+                                                       {DType::I32, at::kInt},
+                                                       {DType::I64, at::kLong},
+                                                       {DType::U8, at::kByte}};
 
 DType file_type(at::ScalarType type) {
     for (const auto& [ours, theirs] : kTypes)
