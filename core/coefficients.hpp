@@ -16,8 +16,8 @@ struct Coefficient {
     std::string_view feature;
     std::string_view value;  ///< of the feature; empty where it has none
     float weight;
-    float error;             ///< the standard error; NaN when it is not known
-    std::int64_t rows;       ///< of the training, in which the feature has this value
+    float error;        ///< the standard error; NaN when it is not known
+    std::int64_t rows;  ///< of the training, in which the feature has this value
 };
 
 /// The coefficients in a model file or snapshot, of whatever kind: `coefficient.feature.offsets`,

@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-
 #include "pg/boundary.hpp"
 #include "serving/serving_model.hpp"
 #include "sql/arguments.hpp"
@@ -21,8 +20,9 @@ Coefficients coefficients_of(const ServingModel& model) {
     if (const auto found = Coefficients::of(model.snapshot->file())) return *found;
     const std::string& kind = model.snapshot->file().meta("kind");
     throw Error(sqlstate::kFeatureNotSupported, "model \"" + to_utf8(model.name) + "\" has no coefficients",
-                "It is of the kind \"" + kind + "\", which has none; kinds over features, such as \"logistic\", "
-                "have them.");
+                "It is of the kind \"" + kind +
+                    "\", which has none; kinds over features, such as \"logistic\", "
+                    "have them.");
 }
 
 /// A row's texts in the database's encoding.

@@ -15,9 +15,9 @@ namespace {
 }
 
 [[noreturn]] void too_large() {
-    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("context is too large"),
-                    errhint("At most %d keys and %d bytes may be given.", kMostContextKeys,
-                            kMostContextBytes)));
+    ereport(ERROR,
+            (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("context is too large"),
+             errhint("At most %d keys and %d bytes may be given.", kMostContextKeys, kMostContextBytes)));
 }
 
 Jsonb* checked(Jsonb* context) {

@@ -18,7 +18,8 @@ using testing::TempFolder;
 
 /// A file of three coefficients: a bias without a value, one of a category, one without an error.
 struct Written {
-    std::vector<std::int64_t> feature_offsets = {0, 4, 10, 15}, value_offsets = {0, 0, 4, 10}, rows = {1, 2, 3};
+    std::vector<std::int64_t> feature_offsets = {0, 4, 10, 15}, value_offsets = {0, 0, 4, 10},
+                              rows = {1, 2, 3};
     std::string feature_bytes = "biasdeviceprice", value_bytes = "tent帐篷";
     std::vector<float> weight = {-1.5f, 0.25f, 2}, error = {0.5f, 0.125f, std::nanf("")};
 
@@ -98,8 +99,11 @@ TEST_F(CoefficientsTest, AModelMayHaveNone) {
 TEST_F(CoefficientsTest, DamageIsAnError) {
     EXPECT_EQ(error(), "");
     constexpr std::int64_t kFar = std::numeric_limits<std::int64_t>::max();
-    for (const std::vector<std::int64_t>& offsets : {std::vector<std::int64_t>{0, 4, 10, 16}, {0, 4, 10, kFar},
-                                                     {-1, 4, 10, 15}, {0, 10, 4, 15}, {0, 4, 10}}) {
+    for (const std::vector<std::int64_t>& offsets : {std::vector<std::int64_t>{0, 4, 10, 16},
+                                                     {0, 4, 10, kFar},
+                                                     {-1, 4, 10, 15},
+                                                     {0, 10, 4, 15},
+                                                     {0, 4, 10}}) {
         written_ = {};
         written_.feature_offsets = offsets;
         EXPECT_EQ(error(), sqlstate::kDataCorrupted);

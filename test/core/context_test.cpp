@@ -120,7 +120,8 @@ TEST_F(Context, IsAReasonOfItsOwn) {
     for (const std::string_view user : {std::string_view("u"), std::string_view()}) {
         const auto reasons = explain(*snapshot_, {user, clicks, &object}, items, true, {});
         EXPECT_EQ(reasons[0].source, Source::User);
-        EXPECT_NEAR(reasons[0].contribution, user.data() ? 2.5 : 2, 1e-5) << "2 of the context, 0.5 of the user";
+        EXPECT_NEAR(reasons[0].contribution, user.data() ? 2.5 : 2, 1e-5)
+            << "2 of the context, 0.5 of the user";
         EXPECT_EQ(reasons[1].source, Source::Clicks);
         EXPECT_EQ(reasons[1].click, 2);
         EXPECT_NEAR(reasons[1].contribution, 2, 1e-5);
@@ -143,7 +144,8 @@ TEST_F(Context, AProbabilityIsAFloor) {
                 EXPECT_GE(probability_of(item.score), request.min_probability);
         }
         request.min_score = all.items[0].score;
-        EXPECT_EQ(ask(R"({"category": 1})", {}, request).items.size(), 1u) << "the stricter of the two counts";
+        EXPECT_EQ(ask(R"({"category": 1})", {}, request).items.size(), 1u)
+            << "the stricter of the two counts";
     }
 }
 
