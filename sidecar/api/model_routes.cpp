@@ -28,7 +28,9 @@ SELECT pg_catalog.json_build_object('model', $1::pg_catalog.text, 'count', (SELE
            coalesce(pg_catalog.json_agg(most), '[]'))::pg_catalog.text
 FROM (SELECT * FROM c ORDER BY pg_catalog.abs(coefficient) DESC, feature, value LIMIT $2::int) most
 )sql"};
-constexpr Rule kCoefficientRules[] = {{"0A000", 404, "no-coefficients", ""}};
+// A model of a kind that has none is no mistake of who looks at it.
+constexpr std::string_view kNoCoefficients = "no-coefficients";
+constexpr Rule kCoefficientRules[] = {{"0A000", 404, kNoCoefficients, ""}};
 constexpr Statement kActivate = {"seqrec_activate", "SELECT seqrec_activate($1::bigint)::pg_catalog.text"};
 constexpr Rule kActivateRules[] = {kReadOnly};
 
@@ -47,9 +49,15 @@ asio::awaitable<Response> kinds(const Services& services, const Request& request
 asio::awaitable<Response> coefficients(const Services& services, const Request& request) {
     expect_parameters(request.in_query, {"top"});
     const auto top = whole_number(request.in_query, "top", 1, kMaxCoefficients, 50);
-    Query query{&kCoefficients, {{id_text(request.in_path, "model")}, {std::to_string(top)}}};
-    const Rows rows = co_await ask(services.pool, std::move(query), request, kCoefficientRules);
-    co_return json_response(std::string(rows.text(0, 0)));
+    const std::string model = id_text(request.in_path, "model").value_or("");
+    Query query{&kCoefficients, {{model}, {std::to_string(top)}}};
+    try {
+        const Rows rows = co_await ask(services.pool, std::move(query), request, kCoefficientRules);
+        co_return json_response(std::string(rows.text(0, 0)));
+    } catch (const Problem& problem) {
+        if (problem.kind != kNoCoefficients) throw;
+    }
+    co_return json_response({{"model", model}, {"count", 0}, {"coefficients", nlohmann::json::array()}});
 }
 
 asio::awaitable<Response> activate(const Services& services, const Request& request) {
