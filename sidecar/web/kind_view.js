@@ -10,7 +10,7 @@ const OWN = ['auc', 'log_loss', 'brier', 'ece', 'accuracy', 'precision', 'recall
 /** Charts and figures of a version, or null when its kind has none; coefficients are those of the version that is served. */
 export function kindView(version, signal) {
     const metrics = version.metrics ?? {};
-    const charts = h('div', {class: 'charts', hidden: true});
+    const charts = h('div', {class: 'charts own-charts', hidden: true});
     const bins = reliabilityOf(metrics);
     if (bins.length) drawReliability(charts, bins, metrics, signal);
     if (version.active) loadCoefficients(charts, version, signal);

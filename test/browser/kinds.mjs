@@ -1,6 +1,6 @@
 // The dashboard trains and serves a kind that none of its files names: only the server told it.
 import assert from 'node:assert/strict';
-import {go, launch, leave, run, shoot, shut, visit} from './support.mjs';
+import {SHOTS, go, launch, leave, run, shoot, shut, visit} from './support.mjs';
 
 const {SHOP, KIND, MODEL, ADMIN_TOKEN} = process.env;
 
@@ -67,6 +67,25 @@ async function thePagesShowItsModel() {
     await leave(page);
 }
 
+async function aContextIsTried() {
+    const page = await visit(SHOP, {token: ADMIN_TOKEN});
+    await go(page, 'try');
+    await page.locator('.try-form select').first().selectOption(MODEL);
+    await page.locator('.try-form summary').click();
+    const context = page.getByLabel('Context (JSON)');
+    await context.fill('{"category": ');
+    assert.equal(await context.evaluate((input) => input.validationMessage), 'This is not a JSON object.');
+    await context.fill('{"category": 1, "mood": "good"}');
+    await page.locator('.try-form button[type=submit]').click();
+    await page.locator('.recommendations li').first().waitFor();
+    const text = await page.locator('main').innerText();
+    assert.match(text, /because of the user and the context/);
+    assert.match(text, /knows nothing of this part of the context: mood/);
+    assert.match(text, /context => '\{"category":1,"mood":"good"\}'/);
+    await shoot(page, 'kinds-try');
+    await leave(page);
+}
+
 /** What a kind has beside the ranking: metrics of probabilities, how reliable they are, coefficients; in both languages. */
 async function thePagesDrawWhatItsKindHas() {
     const many = Array.from({length: 20}, (_, i) => ({feature: i % 3 ? 'category' : 'price per night', value: i % 3 ? `帐篷 number ${i} of a long name` : null,
@@ -87,11 +106,12 @@ async function thePagesDrawWhatItsKindHas() {
             assert.ok(await canvas.evaluate((c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((x) => x > 0)), 'nothing is drawn');
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
         await shoot(page, `kinds-own-${locale}-${width}`);
+        await card.screenshot({path: `${SHOTS}/kinds-card-${locale}-${width}.png`});
         await leave(page);
     }
 }
 
 await launch();
-const failed = await run([theFormOffersEveryKind, theFormChecksWhatIsFilledIn, thePagesShowItsModel, thePagesDrawWhatItsKindHas]);
+const failed = await run([theFormOffersEveryKind, theFormChecksWhatIsFilledIn, thePagesShowItsModel, thePagesDrawWhatItsKindHas, aContextIsTried]);
 await shut();
 process.exit(failed ? 1 : 0);

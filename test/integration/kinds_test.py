@@ -116,7 +116,7 @@ def is_shown_by_the_dashboard():
         server.wait_ready()
         passed, failed = browser_test.run_browser("kinds.mjs", SHOP=browser_test.url(server), KIND=KIND, MODEL="cats", ADMIN_TOKEN=ADMIN, CHROMIUM=browser_test.chromium(),
                                                   SCREENSHOTS=browser_test.SCREENSHOTS)
-        expect((passed, failed), (4, 0))
+        expect((passed, failed), (5, 0))
     finally:
         server.stop()
 
