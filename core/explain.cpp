@@ -12,18 +12,19 @@ class Scores {
     Scores(const Snapshot& snapshot, std::span<const std::int32_t> items, bool exact)
         : snapshot_(snapshot), items_(items), exact_(exact) {}
 
-    std::vector<float> after(std::span<const std::int32_t> clicks, std::int32_t user) const {
-        const Query query = query_after(snapshot_, clicks, user, exact_);
+    std::vector<float> after(const EncoderInput& input) const {
+        const Query query = query_after(snapshot_, input, exact_);
         std::vector<float> scores;
         for (const std::int32_t item : items_) scores.push_back(own_score(snapshot_, query, item));
         return scores;
     }
 
     /// Every place where `left_out` was clicked is gone; the clicks before the encoder's reach move up.
-    std::vector<float> without(std::vector<std::int32_t> clicks, std::int32_t left_out,
-                               std::int32_t user) const {
+    std::vector<float> without(const EncoderInput& whole, std::int32_t left_out) const {
+        std::vector<std::int32_t> clicks(whole.clicks.begin(), whole.clicks.end());
         std::erase(clicks, left_out);
-        return after(clicks_that_count(snapshot_, std::move(clicks)), user);
+        clicks = clicks_that_count(snapshot_, std::move(clicks));
+        return after({clicks, whole.user, whole.context});
     }
 
   private:
@@ -71,16 +72,17 @@ std::vector<Reason> explain(const Snapshot& snapshot, const Asker& asker, std::s
     auto clicks = clicks_that_count(snapshot, asker.clicks, poll);
     if (!snapshot.keeps_repeats() && clicks.size() > reach)  // each once: no more than one moves up
         clicks.erase(clicks.begin(), clicks.end() - static_cast<std::ptrdiff_t>(reach + 1));
-    const std::int32_t user = find_user(snapshot, asker.user);
-    if (!query_after(snapshot, clicks, user, exact).known) return popular_reasons(snapshot, items);
+    const EncoderInput whole{clicks, find_user(snapshot, asker.user), asker.context};
+    if (!query_after(snapshot, whole, exact).known) return popular_reasons(snapshot, items);
     const Scores scores(snapshot, items, exact);
-    const auto with = scores.after(clicks, user);
+    const auto with = scores.after(whole);
     std::vector<Reason> reasons(items.size(), {Source::Clicks, -1, -std::numeric_limits<float>::infinity()});
     for (const std::int32_t click : within_reach(clicks, reach)) {
         if (poll) poll();
-        weigh_click(reasons, click, with, scores.without(clicks, click, user));
+        weigh_click(reasons, click, with, scores.without(whole, click));
     }
-    if (user >= 0) weigh_user(reasons, clicks.empty(), with, scores.after(clicks, -1));
+    if (whole.user >= 0 || whole.context || clicks.empty())
+        weigh_user(reasons, clicks.empty(), with, scores.after({clicks}));
     return reasons;
 }
 

@@ -80,7 +80,9 @@ std::vector<ScoredItem> popular(const Snapshot& snapshot, const ItemFilter& filt
                                 const Poll& poll) {
     std::vector<ScoredItem> best = top_k(snapshot.item_popularity(), filter, {request.k}, poll);
     for (ScoredItem& item : best) item.score = share(item.score, snapshot.popularity_total());
-    std::erase_if(best, [&](const ScoredItem& item) { return !(item.score >= request.min_score); });
+    std::erase_if(best, [&](const ScoredItem& item) {
+        return request.min_probability > 0 || !(item.score >= request.min_score);
+    });
     return best;
 }
 
@@ -128,17 +130,16 @@ std::int32_t find_user(const Snapshot& snapshot, std::string_view user) {
     return user.data() ? snapshot.users().find(user) : -1;
 }
 
-Query query_after(const Snapshot& snapshot, std::span<const std::int32_t> clicks, std::int32_t user,
-                  bool exact) {
+Query query_after(const Snapshot& snapshot, const EncoderInput& input, bool exact) {
     Query query{std::vector<float>(static_cast<std::size_t>(snapshot.dim())), false};
     const Encoded encoded =
-        snapshot.encoder().encode({clicks, user}, query.vector, exact ? Precision::Exact : Precision::Fast);
+        snapshot.encoder().encode(input, query.vector, exact ? Precision::Exact : Precision::Fast);
     query.known = encoded.known;
     query.offset = encoded.offset;
     if (!std::isfinite(query.offset) ||
         !std::all_of(query.vector.begin(), query.vector.end(), [](float x) { return std::isfinite(x); }))
         throw Error(sqlstate::kDataCorrupted, "the model gives a vector that is not finite");
-    if (query.known) query.shifts = shifts_of(snapshot, clicks);
+    if (query.known) query.shifts = shifts_of(snapshot, input.clicks);
     return query;
 }
 
@@ -165,6 +166,7 @@ Recommender::Recommender(const Snapshot& snapshot, const Request& request, const
     : snapshot_(snapshot),
       request_(request),
       poll_(poll),
+      least_score_(std::max(request.min_score, least_score_of(request.min_probability))),
       excluded_(known_items(snapshot, request.exclude, poll)) {
     if (!request.candidates) return;
     candidates_ = known_items(snapshot, *request.candidates, poll);
@@ -191,14 +193,16 @@ std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks,
     return items;
 }
 
-Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user) const {
+Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user,
+                                           const nlohmann::json* context) const {
     clicks = clicks_that_count(snapshot_, std::move(clicks));
-    return prepare(clicks, user, had(clicks, user));
+    const std::vector<std::int32_t> hidden = had(clicks, user);
+    return prepare({clicks, user, context}, hidden);
 }
 
-Recommender::Prepared Recommender::prepare(std::span<const std::int32_t> clicks, std::int32_t user,
+Recommender::Prepared Recommender::prepare(const EncoderInput& counted,
                                            std::vector<std::int32_t> hidden) const {
-    Prepared prepared{{}, query_after(snapshot_, clicks, user, request_.exact), filter_without(hidden), {}};
+    Prepared prepared{{}, query_after(snapshot_, counted, request_.exact), filter_without(hidden), {}};
     for (const Shift& shift : prepared.query.shifts)
         if (prepared.filter.admits(shift.item)) prepared.shifted.push_back(shift.item);
     if (!prepared.shifted.empty()) {
@@ -206,10 +210,10 @@ Recommender::Prepared Recommender::prepare(std::span<const std::int32_t> clicks,
         prepared.filter = filter_without(std::move(hidden));
     }
     prepared.query.vector = scan_vector(snapshot_, std::move(prepared.query.vector));
-    prepared.answer.user_known = user >= 0;
-    prepared.answer.source = !prepared.query.known ? Source::Popular
-                             : clicks.empty()      ? Source::User
-                                                   : Source::Clicks;
+    prepared.answer.user_known = counted.user >= 0;
+    prepared.answer.source = !prepared.query.known    ? Source::Popular
+                             : counted.clicks.empty() ? Source::User
+                                                      : Source::Clicks;
     return prepared;
 }
 
@@ -220,8 +224,10 @@ std::vector<Answer> Recommender::answer(std::span<const Asker> askers) const {
         for (const Asker& asker : askers.subspan(at, std::min(kBatch, askers.size() - at))) {
             std::vector<std::uint32_t> unknown;
             block.push_back(prepare(known_items(snapshot_, asker.clicks, poll_, &unknown),
-                                    find_user(snapshot_, asker.user)));
+                                    find_user(snapshot_, asker.user), asker.context));
             block.back().answer.unknown_clicks = std::move(unknown);
+            if (asker.context)
+                block.back().answer.unknown_context = snapshot_.encoder().unknown_context(*asker.context);
         }
         for (Answer& answer : answer_block(block)) answers.push_back(std::move(answer));
     }
@@ -247,7 +253,7 @@ std::vector<Answer> Recommender::answer_next(std::span<const Place> places) cons
         if (poll_) poll_();
         std::vector<Prepared> block;
         for (const Place& place : places.subspan(at, std::min(kBatch, places.size() - at)))
-            block.push_back(prepare(place.clicks, place.user, had(place.clicks, -1)));
+            block.push_back(prepare({place.clicks, place.user}, had(place.clicks, -1)));
         std::ranges::move(answer_block(block), std::back_inserter(answers));
     }
     return answers;
@@ -280,7 +286,7 @@ std::vector<Answer> Recommender::answer_block(std::span<Prepared> askers) const 
 /// Puts the shifted items among the others.
 void Recommender::add_shifted(const Prepared& asker, std::vector<ScoredItem>& items) const {
     for (const std::int32_t item : asker.shifted)
-        if (const float score = scanned_score(snapshot_, asker.query, item); score >= request_.min_score)
+        if (const float score = scanned_score(snapshot_, asker.query, item); score >= least_score_)
             items.push_back({item, score});
     std::sort(items.begin(), items.end(), better);
     const auto most = static_cast<std::size_t>(std::max<std::int64_t>(request_.k, 0));
@@ -302,8 +308,10 @@ std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepar
             results.push_back(searches[i].undecided() ? exact(*askers[i])
                                                       : std::move(searches[i]).best(snapshot_.rows(), poll_));
     }
-    for (std::size_t i = 0; i < askers.size(); ++i)
+    for (std::size_t i = 0; i < askers.size(); ++i) {
         for (ScoredItem& item : results[i]) item.score = finished(item.score, askers[i]->query.offset);
+        std::erase_if(results[i], [&](const ScoredItem& item) { return item.score < least_score_; });
+    }
     for (std::size_t i = 0; i < askers.size(); ++i)
         if (!askers[i]->shifted.empty()) add_shifted(*askers[i], results[i]);
     return results;
@@ -338,6 +346,14 @@ std::vector<ScoredItem> Recommender::exact(const Prepared& asker) const {
     return top_k(snapshot_.rows(), asker.query.vector, asker.filter, wanted(asker.query), poll_);
 }
 
+/// Before the offset is added: what rounding may let through is left out after it.
+Wanted Recommender::wanted(const Query& query) const {
+    if (query.offset == 0) return {request_.k, least_score_};
+    const float slack =
+        std::numeric_limits<float>::epsilon() * (std::abs(least_score_) + std::abs(query.offset));
+    return {request_.k, least_score_ - query.offset - slack};
+}
+
 bool Recommender::short_list() const {
     return request_.candidates && candidates_.size() * kRowsOfScan < snapshot_.rows().unit.size();
 }
@@ -362,8 +378,8 @@ Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& re
 }
 
 Query asker_query(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll) {
-    return query_after(snapshot, clicks_that_count(snapshot, asker.clicks, poll),
-                       find_user(snapshot, asker.user), exact);
+    const auto clicks = clicks_that_count(snapshot, asker.clicks, poll);
+    return query_after(snapshot, {clicks, find_user(snapshot, asker.user), asker.context}, exact);
 }
 
 float own_score(const Snapshot& snapshot, const QueryView& query, std::int32_t item) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,8 +17,8 @@ namespace seqrec {
 /// What an answer was computed from.
 /// 答案的依据。
 enum class Source : std::uint8_t {
-    Clicks,   ///< clicks (and the user's vector, when the user is known)
-    User,     ///< the user's vector alone
+    Clicks,   ///< clicks (and the user's vector, when the user is known, and the context)
+    User,     ///< what is known of the user alone: the vector, the context
     Popular,  ///< neither is known, or the model has nothing to say of them: the most popular items
 };
 /// "clicks", "user" or "popular".
@@ -29,8 +30,9 @@ using Ids = std::span<const std::string_view>;
 /// Who asks, after which clicks.
 /// 谁、在哪些点击之后。
 struct Asker {
-    std::string_view user;  ///< an id, unknown is no error; a default string_view is nobody
-    Ids clicks;             ///< ids, oldest first; unknown ones are skipped and reported
+    std::string_view user;                    ///< an id, unknown is no error; a default string_view is nobody
+    Ids clicks;                               ///< ids, oldest first; unknown ones are skipped and reported
+    const nlohmann::json* context = nullptr;  ///< as EncoderInput has it; what is unknown is reported
 };
 
 /// What is wanted, the same for all askers of a batch.
@@ -44,6 +46,10 @@ struct Request {
     /// 是否排除点击过的与训练时已有的物品；未给出则与训练时一致（保留重复的模型不排除）。
     std::optional<bool> exclude_seen{};
     float min_score = -std::numeric_limits<float>::infinity();
+    /// The least probability of an item, in [0, 1], for models of Link::Sigmoid. Popular items have none: from
+    /// any above 0 on they are not answered.
+    /// 物品的最低概率（[0, 1]），用于 Link::Sigmoid 的模型。热门物品没有概率：大于 0 时不予返回。
+    float min_probability = 0;
     bool exact = false;       ///< scan in float32, encode in float32, use no index
     std::int32_t probes = 0;  ///< lists of the index to read; 0: as many as the model was measured with
 };
@@ -54,7 +60,8 @@ struct Answer {
     std::vector<ScoredItem> items;  ///< best first; k of them whenever so many are admitted and good enough
     Source source;
     bool user_known;
-    std::vector<std::uint32_t> unknown_clicks;  ///< positions in Asker::clicks
+    std::vector<std::uint32_t> unknown_clicks{};  ///< positions in Asker::clicks
+    std::vector<std::string> unknown_context{};   ///< keys of Asker::context, see Encoder::unknown_context
 };
 
 /// What is added to the score of an item that was clicked.
@@ -127,9 +134,9 @@ class Recommender {
     struct Prepared;
     ItemFilter filter_without(std::vector<std::int32_t> hidden) const;
     std::vector<std::int32_t> had(std::span<const std::int32_t> clicks, std::int32_t user) const;
-    Prepared prepare(std::vector<std::int32_t> clicks, std::int32_t user) const;
-    Prepared prepare(std::span<const std::int32_t> counted, std::int32_t user,
-                     std::vector<std::int32_t> hidden) const;
+    Prepared prepare(std::vector<std::int32_t> clicks, std::int32_t user,
+                     const nlohmann::json* context = nullptr) const;
+    Prepared prepare(const EncoderInput& counted, std::vector<std::int32_t> hidden) const;
     std::vector<Answer> answer_block(std::span<Prepared> askers) const;
     void add_shifted(const Prepared& asker, std::vector<ScoredItem>& items) const;
     std::vector<std::vector<ScoredItem>> nearest(std::span<const Prepared* const> askers) const;
@@ -138,11 +145,12 @@ class Recommender {
     std::vector<ScoredItem> exact(const Prepared& asker) const;
     bool short_list() const;
     bool uses_index() const;
-    Wanted wanted(const Query& query) const { return {request_.k, request_.min_score - query.offset}; }
+    Wanted wanted(const Query& query) const;
 
     const Snapshot& snapshot_;
     const Request& request_;
     const Poll& poll_;
+    float least_score_;  // min_score and min_probability, whichever asks for more
     std::vector<std::int32_t> excluded_, candidates_;
     ItemSet allowed_;
 };
@@ -162,11 +170,10 @@ std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, std::vecto
 /// 用户下标；未知 id 或无用户时为 -1。
 std::int32_t find_user(const Snapshot& snapshot, std::string_view user);
 
-/// The query of a user, an index or -1, after clicks that count. Error (data corrupted) when the model gives
-/// one that is not finite.
-/// 用户（下标或 -1）在（计入的）点击之后的查询；非有限值时抛出 Error（数据损坏）。
-Query query_after(const Snapshot& snapshot, std::span<const std::int32_t> clicks, std::int32_t user,
-                  bool exact);
+/// The query of an asker, whose clicks are those that count. Error (data corrupted) when the model gives one
+/// that is not finite.
+/// 请求者的查询，点击为计入的点击；非有限值时抛出 Error（数据损坏）。
+Query query_after(const Snapshot& snapshot, const EncoderInput& input, bool exact);
 /// The query of an asker.
 /// 请求者的查询。
 Query asker_query(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll);

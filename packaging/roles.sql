@@ -21,9 +21,10 @@
 SELECT format('CREATE ROLE %I LOGIN', name) FROM unnest(ARRAY[:'api', :'trainer']) name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 
--- POST /recommend, POST /recommend/batch, GET /similar; GET /models goes with the last. Even with clicks given, exclude_seen
+-- POST /recommend, POST /recommend/batch, GET /similar, GET /models/…/coefficients; GET /models goes with the last. Even with clicks given, exclude_seen
 -- tells whether a user had an item when the model was trained.
-GRANT EXECUTE ON FUNCTION seqrec.answers, seqrec_explain, seqrec_similar_items, seqrec_unknown_items, seqrec_recommend TO :"api";
+GRANT EXECUTE ON FUNCTION seqrec.answers, seqrec_explain, seqrec_similar_items, seqrec_unknown_items, seqrec_recommend,
+    seqrec_coefficients TO :"api";
 -- GET /items, GET /users
 GRANT EXECUTE ON FUNCTION seqrec_find_items, seqrec_find_users TO :"api";
 -- GET /jobs, metrics of trainings: a role sees its own jobs, and with this those of others, but for their source, detail and options.

@@ -52,6 +52,7 @@ SELECT count(*) FROM seqrec.answers(ARRAY['u1'], ARRAY[1], ARRAY['i1'], 5, 'hers
 SELECT count(*) FROM seqrec_explain('u1', ARRAY['i1'], ARRAY['i2'], 'hers');
 SELECT count(*) FROM seqrec_similar_items('i1', 5, 'hers');
 SELECT seqrec_unknown_items(ARRAY['i1'], 'hers');
+SELECT count(*) FROM seqrec_coefficients('hers');
 RESET ROLE;
 -- The role of seqrec-http as README has it: it asks, with the rights of the model's owner for a user's own rows, and no more.
 CREATE ROLE seqrec_http LOGIN;

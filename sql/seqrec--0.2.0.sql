@@ -381,11 +381,13 @@ CREATE FUNCTION @extschema@.seqrec_recommend(
     exclude seqrec.id[] DEFAULT NULL,
     exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
-    min_score real DEFAULT NULL
+    min_score real DEFAULT NULL,
+    min_probability real DEFAULT NULL,
+    context jsonb DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend IS
-'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered';
+'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered; min_probability: of an item, where scores are logits; context: what is known beyond the clicks, columns and their values';
 
 CREATE FUNCTION @extschema@.seqrec_recommend_info(
     user_id seqrec.id,
@@ -395,11 +397,13 @@ CREATE FUNCTION @extschema@.seqrec_recommend_info(
     exclude seqrec.id[] DEFAULT NULL,
     exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
-    min_score real DEFAULT NULL
+    min_score real DEFAULT NULL,
+    min_probability real DEFAULT NULL,
+    context jsonb DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend_info IS
-'a recommendation with what it was computed from: source, model version, unknown ids';
+'a recommendation with what it was computed from: source, model version, unknown ids and keys of context; with the probability of each item where scores are logits';
 
 CREATE FUNCTION @extschema@.seqrec_history(user_id seqrec.id, k integer DEFAULT 100, model text DEFAULT 'default')
 RETURNS TABLE (rank integer, item_id text)
@@ -415,11 +419,13 @@ CREATE FUNCTION @extschema@.seqrec_recommend_batch(
     exclude seqrec.id[] DEFAULT NULL,
     exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
-    min_score real DEFAULT NULL
+    min_score real DEFAULT NULL,
+    min_probability real DEFAULT NULL,
+    context jsonb DEFAULT NULL
 ) RETURNS TABLE (request integer, user_id text, rank integer, item_id text, score real, source text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 1000 COST 100000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend_batch IS
-'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids for each user, or null for the user''s own latest rows; request counts user_ids from 1';
+'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids for each user, or null for the user''s own latest rows; context is one object for all users, or an array with one or null for each; request counts user_ids from 1';
 
 CREATE FUNCTION seqrec.answers(
     user_ids text[],
@@ -430,11 +436,13 @@ CREATE FUNCTION seqrec.answers(
     exclude text[] DEFAULT NULL,
     exclude_seen boolean DEFAULT NULL,
     candidates text[] DEFAULT NULL,
-    min_score real DEFAULT NULL
-) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text)
+    min_score real DEFAULT NULL,
+    min_probability real DEFAULT NULL,
+    contexts jsonb[] DEFAULT NULL
+) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text, unknown_context text[], probabilities real[])
 LANGUAGE c STABLE PARALLEL SAFE ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
 COMMENT ON FUNCTION seqrec.answers IS
-'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items';
+'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items; contexts are one a user, or NULL; probabilities are NULL where scores are no logits';
 
 CREATE FUNCTION @extschema@.seqrec_recommend_all(
     k integer DEFAULT 10,
@@ -442,7 +450,8 @@ CREATE FUNCTION @extschema@.seqrec_recommend_all(
     exclude seqrec.id[] DEFAULT NULL,
     exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
-    min_score real DEFAULT NULL
+    min_score real DEFAULT NULL,
+    min_probability real DEFAULT NULL
 ) RETURNS TABLE (user_id text, rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 100000 COST 10000000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend_all IS
@@ -460,32 +469,40 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 
 COMMENT ON FUNCTION @extschema@.seqrec_similar_items IS
 'the k items nearest to an item by cosine, itself not among them; none when the model does not know it; exclude, candidates and min_score are those of seqrec_recommend';
 
-CREATE FUNCTION @extschema@.seqrec_score(user_id seqrec.id, clicks seqrec.id[], item_ids seqrec.id[], model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_score(user_id seqrec.id, clicks seqrec.id[], item_ids seqrec.id[], model text DEFAULT 'default', context jsonb DEFAULT NULL)
 RETURNS TABLE (item_id text, score real, probability real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 100 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_score';
 COMMENT ON FUNCTION @extschema@.seqrec_score IS
-'scores given items for a user, best first; clicks as in seqrec_recommend; probability: of each when one of these items is taken next; NULL for items the model does not know';
+'scores given items for a user, best first; clicks and context as in seqrec_recommend; probability: of the item alone where scores are logits, else of each when one of these items is taken next; NULL for items the model does not know';
 
-CREATE FUNCTION @extschema@.seqrec_score_item(user_id seqrec.id, clicks seqrec.id[], item_id seqrec.id, model text DEFAULT 'default') RETURNS real
+CREATE FUNCTION @extschema@.seqrec_score_item(user_id seqrec.id, clicks seqrec.id[], item_id seqrec.id, model text DEFAULT 'default', context jsonb DEFAULT NULL)
+RETURNS real
 LANGUAGE c STABLE PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'seqrec_score_item';
 COMMENT ON FUNCTION @extschema@.seqrec_score_item IS
-'an item''s score for a user, for ORDER BY over any join or filter: the user''s vector is computed once a query; clicks as in seqrec_recommend; NULL for an item the model does not know';
+'an item''s score for a user, for ORDER BY over any join or filter: the user''s vector is computed once a query; clicks and context as in seqrec_recommend; NULL for an item the model does not know';
 
-CREATE FUNCTION @extschema@.seqrec_explain(user_id seqrec.id, clicks seqrec.id[], item_ids seqrec.id[], model text DEFAULT 'default')
+CREATE FUNCTION @extschema@.seqrec_explain(user_id seqrec.id, clicks seqrec.id[], item_ids seqrec.id[], model text DEFAULT 'default', context jsonb DEFAULT NULL)
 RETURNS TABLE (item_id text, because_of text, contribution real, source text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain';
 COMMENT ON FUNCTION @extschema@.seqrec_explain IS
-'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; clicks as in seqrec_recommend; source is clicks, user (leaving out the user''s long-term vector costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know';
+'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; clicks and context as in seqrec_recommend; source is clicks, user (leaving out the user''s long-term vector and the context costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know';
 
-CREATE FUNCTION @extschema@.seqrec_user_embedding(user_id seqrec.id, clicks seqrec.id[] DEFAULT NULL, model text DEFAULT 'default') RETURNS real[]
+CREATE FUNCTION @extschema@.seqrec_user_embedding(user_id seqrec.id, clicks seqrec.id[] DEFAULT NULL, model text DEFAULT 'default', context jsonb DEFAULT NULL)
+RETURNS real[]
 LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_user_embedding IS
-'the vector that items are scored with for a user and clicks, those as in seqrec_recommend';
+'the vector that items are scored with for a user, clicks and context, those as in seqrec_recommend';
 
 CREATE FUNCTION @extschema@.seqrec_item_embedding(item_id seqrec.id, model text DEFAULT 'default') RETURNS real[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_item_embedding IS
 'an item''s vector; NULL when the model does not know it';
+
+CREATE FUNCTION @extschema@.seqrec_coefficients(model text DEFAULT 'default')
+RETURNS TABLE (feature text, value text, coefficient real, standard_error real, rows bigint)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 1000 COST 1000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_coefficients IS
+'what each value of each feature adds to a score, for kinds of models that have coefficients: value is NULL where a feature has no values, standard_error where it is not known; rows: of the training, that have the value';
 
 CREATE FUNCTION @extschema@.seqrec_unknown_items(item_ids seqrec.id[], model text DEFAULT 'default') RETURNS text[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME';
@@ -789,7 +806,7 @@ COMMENT ON VIEW @extschema@.seqrec_models IS 'model versions that the current us
 REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_evaluate, @extschema@.seqrec_export, @extschema@.seqrec_cancel, @extschema@.seqrec_resume, @extschema@.seqrec_activate, @extschema@.seqrec_pin,
     @extschema@.seqrec_drop, @extschema@.seqrec_set_owner, @extschema@.seqrec_history, @extschema@.seqrec_recommend, @extschema@.seqrec_recommend_info,
     @extschema@.seqrec_recommend_batch, @extschema@.seqrec_recommend_all, @extschema@.seqrec_similar_items, @extschema@.seqrec_score,
-    @extschema@.seqrec_score_item, @extschema@.seqrec_explain, @extschema@.seqrec_user_embedding, @extschema@.seqrec_item_embedding,
+    @extschema@.seqrec_score_item, @extschema@.seqrec_explain, @extschema@.seqrec_user_embedding, @extschema@.seqrec_item_embedding, @extschema@.seqrec_coefficients,
     @extschema@.seqrec_unknown_items, @extschema@.seqrec_prewarm, @extschema@.seqrec_find_items, @extschema@.seqrec_find_users,
     @extschema@.seqrec_add_events, seqrec.answers, seqrec.sees_all_jobs, seqrec.claim_event_key, seqrec.refuse_restricted FROM PUBLIC;
 GRANT USAGE ON SCHEMA seqrec TO PUBLIC;

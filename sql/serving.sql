@@ -136,7 +136,7 @@ single AS (SELECT request, array_agg(item_id ORDER BY rank) AS ids, array_agg(sc
            FROM asked, seqrec_recommend(u, clicks, 7, 'shop', ARRAY['i3'], false, NULL, 0) GROUP BY request)
 SELECT a.request, a.item_ids = single.ids AND a.scores = single.scores AS same, a.source, unknown_items, a.version = m.version::text AS version
 FROM seqrec.answers(ARRAY['u1', 'u2', 'x', 'nobody'], ARRAY[2, NULL, 3, 0], ARRAY['i1', 'i2', 'i9', 'never', NULL], 7, 'shop', ARRAY['i3'], false, NULL, 0)
-     WITH ORDINALITY AS a (item_ids, scores, source, unknown_items, version, problem, request)
+     WITH ORDINALITY AS a (item_ids, scores, source, unknown_items, version, problem, unknown_context, probabilities, request)
      JOIN single USING (request), seqrec_models m WHERE m.model = 'shop' AND m.active ORDER BY request;
 SELECT item_ids FROM seqrec.answers(ARRAY['x'], ARRAY[1], ARRAY['i1'], 7, 'shop', candidates => '{}');
 SELECT count(*) FROM seqrec.answers('{}', '{}', '{}', 7, 'shop');
@@ -180,6 +180,37 @@ SELECT seqrec_recommend('x', '{}', 5, NULL);
 SELECT seqrec_recommend('x', '{}', 5, 'shop', min_score => 'NaN');
 SELECT seqrec_recommend('x', '{}', 5, 'shop', exclude => '{{a,b},{c,d}}');
 SELECT seqrec_score_item('x', '{}', 'i1', 'no such model');
+
+-- What is known beyond clicks: a kind that uses nothing of it says so, and answers as without; probabilities are of kinds that have them.
+SELECT i->'unknown_context' AS unknown_context, i - 'unknown_context' = w - 'unknown_context' AS same
+FROM seqrec_recommend_info('u1', '{i1}', 5, 'shop', context => '{"device": "phone", "b": [1, {"c": null}]}') i,
+     seqrec_recommend_info('u1', '{i1}', 5, 'shop') w;
+SELECT count(*) FROM seqrec_recommend_batch(ARRAY['u1', 'u2'], '[["i1"], []]', 3, 'shop', context => '[{"a": 1}, null]');
+SELECT count(*) FROM seqrec_recommend_batch(ARRAY['u1', 'u2'], '[["i1"], []]', 3, 'shop', context => '{"a": 1}');
+SELECT unknown_context, probabilities FROM seqrec.answers(ARRAY['x', 'y'], ARRAY[1, 0], ARRAY['i1'], 3, 'shop', contexts => ARRAY['{"a": 1, "b": 2}', NULL]::jsonb[]);
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', context => '[]');
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', context => '1');
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', context => 'null');
+SELECT seqrec_score('u1', '{i1}', '{i2}', 'shop', '"a"');
+SELECT seqrec_score_item('u1', '{i1}', 'i2', 'shop', '[1]');
+SELECT seqrec_explain('u1', '{i1}', '{i2}', 'shop', 'true');
+SELECT seqrec_user_embedding('u1', '{i1}', 'shop', '[]');
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', context => '{"a": 1e400}');
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', context => (SELECT jsonb_object_agg(n, n) FROM generate_series(1, 65) n));
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', context => jsonb_build_object('a', repeat('x', 65537)));
+SELECT seqrec_recommend_batch(ARRAY['u1', 'u2'], '[["i1"], []]', 3, 'shop', context => '[{"a": 1}]');
+SELECT seqrec_recommend_batch(ARRAY['u1', 'u2'], '[["i1"], []]', 3, 'shop', context => '[{"a": 1}, []]');
+SELECT seqrec_recommend_batch(ARRAY['u1', 'u2'], '[["i1"], []]', 3, 'shop', context => '[{"a": 1}, 2]');
+SELECT seqrec_recommend_batch(ARRAY['u1', 'u2'], '[["i1"], []]', 3, 'shop', context => '7');
+SELECT seqrec.answers(ARRAY['x', 'y'], ARRAY[1, 0], ARRAY['i1'], 3, 'shop', contexts => '{}');
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', min_probability => 0.5);
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', min_probability => 0);
+SELECT seqrec_recommend_all(5, 'shop', min_probability => 0.5);
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', min_probability => 1.01);
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', min_probability => -0.5);
+SELECT seqrec_recommend('u1', '{i1}', 5, 'shop', min_probability => 'NaN');
+SELECT seqrec_coefficients('shop');
+SELECT seqrec_coefficients(NULL);
 
 -- Neighbours pass the filters of recommendations.
 WITH free AS (SELECT * FROM seqrec_similar_items('i5', 300, 'shop')),

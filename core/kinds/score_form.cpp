@@ -1,5 +1,7 @@
 #include "core/kinds/score_form.hpp"
 
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
@@ -39,6 +41,19 @@ std::string ScoreForm::to_json() const {
                           {"item_bias", item_bias},
                           {"user_offset", user_offset}}
         .dump();
+}
+
+float probability_of(float score) {
+    return static_cast<float>(1 / (1 + std::exp(-static_cast<double>(score))));
+}
+
+/// By bisection of what is said, so that no item is left out, or in, by a rounding.
+float least_score_of(float probability) {
+    if (!(probability > 0)) return -std::numeric_limits<float>::infinity();
+    float below = -128, from = 128;  // where a float's probability is 0 and 1
+    for (float middle = 0; below < middle && middle < from; middle = below + (from - below) / 2)
+        (probability_of(middle) >= probability ? from : below) = middle;
+    return from;
 }
 
 }  // namespace seqrec

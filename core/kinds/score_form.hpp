@@ -31,4 +31,11 @@ struct ScoreForm {
     bool operator==(const ScoreForm&) const = default;
 };
 
+/// What a score of Link::Sigmoid says: its logistic function.
+/// Link::Sigmoid 的得分所表示的概率（逻辑函数）。
+float probability_of(float score);
+/// The least score whose probability is at least `probability`, in [0, 1]; for 0 minus infinity.
+/// 概率不低于给定值（[0, 1] 内）的最小得分；给定 0 时为负无穷。
+float least_score_of(float probability);
+
 }  // namespace seqrec

@@ -232,7 +232,7 @@ class Evaluator {
 
     Query query_at(const Question& question) const {
         const std::vector<std::int32_t> clicks = known_before(rows_, question);
-        return query_after(snapshot_, clicks, user_of(question), wish_.exact);
+        return query_after(snapshot_, {clicks, user_of(question)}, wish_.exact);
     }
 
     /// A user of the model is asked once, after what the model was trained with.
@@ -243,7 +243,7 @@ class Evaluator {
         if (known >= 0) {
             const auto seen = snapshot_.seen(known);
             const auto clicks = clicks_that_count(snapshot_, {seen.begin(), seen.end()});
-            query = query_after(snapshot_, clicks, known, wish_.exact);
+            query = query_after(snapshot_, {clicks, known}, wish_.exact);
         }
         for (std::int32_t at = 0; at < length; ++at)
             add_pair({user, at}, query ? *query : query_at({user, at}), pairs);

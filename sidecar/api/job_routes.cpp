@@ -31,7 +31,8 @@ constexpr Statement kTrain = {"seqrec_train", R"sql(
 SELECT seqrec_train($1::pg_catalog.text::pg_catalog.regclass, model => $2::pg_catalog.text,
                     kind => coalesce($3::pg_catalog.text, (SELECT kind FROM seqrec_kinds() LIMIT 1)), user_column => $4::pg_catalog.name,
                     item_column => $5::pg_catalog.name, time_column => $6::pg_catalog.name,
-                    options => $7::pg_catalog.jsonb, if_running => $8::pg_catalog.text)::pg_catalog.text
+                    options => $7::pg_catalog.jsonb, if_running => $8::pg_catalog.text,
+                    items => $9::pg_catalog.text::pg_catalog.regclass, users => $10::pg_catalog.text::pg_catalog.regclass)::pg_catalog.text
 )sql"};
 
 constexpr Rule kCancelRules[] = {{"42704", 404, "unknown-job", ""}, {"55", 409, "conflict", ""}, kReadOnly};
@@ -91,7 +92,9 @@ asio::awaitable<Response> train(const Services& services, const Request& request
                  {wanted.item_column},
                  {wanted.time_column},
                  {wanted.options},
-                 {wanted.if_running}}};
+                 {wanted.if_running},
+                 {wanted.items},
+                 {wanted.users}}};
     query.repeatable = false;
     const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kTrainRules);
     co_return train_response(std::string(rows.text(0, 0)));

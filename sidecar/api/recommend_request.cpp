@@ -16,12 +16,32 @@ std::optional<std::vector<std::string>> optional_ids(const json& value, const st
     return id_list(value, field, limit);
 }
 
+/// The text of an object; what its keys mean is for the model to say.
+std::optional<std::string> context_text(const json& value, const std::string& field) {
+    if (value.is_null()) return std::nullopt;
+    if (!value.is_object()) refuse_field(field, "must be an object, or null");
+    if (value.size() > kMaxContextKeys)
+        refuse_field(field, "must have at most " + std::to_string(kMaxContextKeys) + " keys");
+    std::string text = value.dump();
+    if (text.size() > kMaxContextBytes)
+        refuse_field(field, "must have at most " + std::to_string(kMaxContextBytes) + " bytes");
+    return text;
+}
+
+double probability(const json& value, const std::string& field) {
+    const double wanted = number(value, field);
+    if (wanted < 0 || wanted > 1) refuse_field(field, "must be a number from 0 to 1");
+    return wanted;
+}
+
 /// Reads a field of an asker, which messages call `field`; false when `name` is none.
 bool read_asker_field(Asker& asker, const std::string& name, const std::string& field, const json& value) {
     if (name == "user_id")
         asker.user_id = id_text(value, field);
     else if (name == "recent_clicks")
         asker.recent_clicks = optional_ids(value, field, kMaxClicks);
+    else if (name == "context")
+        asker.context = context_text(value, field);
     else
         return false;
     return true;
@@ -40,6 +60,8 @@ bool read_wish_field(Wish& wish, const std::string& name, const json& value) {
         wish.candidates = optional_ids(value, name, kMaxItems);
     else if (name == "min_score")
         wish.min_score = checked_min_score(number(value, name), name);
+    else if (name == "min_probability")
+        wish.min_probability = probability(value, name);
     else if (name == "with_scores")
         wish.with_scores = boolean(value, name);
     else

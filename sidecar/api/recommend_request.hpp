@@ -13,7 +13,8 @@ namespace seqrec::sidecar {
 /// 请求者。无 recent_clicks 表示使用数据库中该用户的历史；空列表表示没有点击。
 struct Asker {
     std::string user_id;
-    std::optional<std::vector<std::string>> recent_clicks;
+    std::optional<std::vector<std::string>> recent_clicks{};
+    std::optional<std::string> context{};  // a JSON object as text
 };
 
 /// What is wanted, and how much is told about it.
@@ -24,7 +25,7 @@ struct Wish {
     std::vector<std::string> exclude;
     std::optional<bool> exclude_seen;  // absent: as the model was trained
     std::optional<std::vector<std::string>> candidates;
-    std::optional<double> min_score;
+    std::optional<double> min_score, min_probability;
     bool with_scores = false;
     bool explain = false;
 };
@@ -43,6 +44,7 @@ inline constexpr std::size_t kMaxClicks = 1000;
 inline constexpr std::size_t kMaxItems = 10000;  // of exclude_item_ids and candidate_item_ids
 inline constexpr std::size_t kMaxAskers = 1000;
 inline constexpr int kMaxTopK = 1000;
+inline constexpr std::size_t kMaxContextKeys = 64, kMaxContextBytes = 65536;
 
 /// min_score, from wherever it came.
 /// 检查 min_score 的范围。

@@ -1,6 +1,7 @@
 #include "api/routes.hpp"
 
 #include "api/ask.hpp"
+#include "api/database_problem.hpp"
 #include "api/json_response.hpp"
 #include "api/recommendation.hpp"
 
@@ -9,10 +10,18 @@ namespace {
 
 namespace asio = boost::asio;
 
+// What the client asked for that the model does not have, or that is too much.
+constexpr Rule kWishRules[] = {{"0A000", 400, "refused-by-database", ""},
+                               {"54000", 400, "refused-by-database", ""}};
+
+std::span<const Rule> rules_for(const Wish& wish) {
+    return wish.min_probability ? std::span(kWishRules) : std::span(kWishRules).last(1);
+}
+
 asio::awaitable<Response> recommend(const Services& services, const Request& request) {
     const About about{request.request_id, Clock::now()};
     const auto wanted = parse_recommend_request(request.body, services.config.model);
-    const Rows rows = co_await ask(services.pool, recommend_query(wanted), request);
+    const Rows rows = co_await ask(services.pool, recommend_query(wanted), request, rules_for(wanted.wish));
     record_answers(services.counters, rows);
     if (const auto problem = history_problem(rows, request.request_id)) throw *problem;
     co_return json_response(recommend_json(rows, wanted.wish, about));
@@ -21,7 +30,7 @@ asio::awaitable<Response> recommend(const Services& services, const Request& req
 asio::awaitable<Response> recommend_batch(const Services& services, const Request& request) {
     const About about{request.request_id, Clock::now()};
     const auto wanted = parse_batch_request(request.body, services.config.model);
-    const Rows rows = co_await ask(services.pool, batch_query(wanted), request);
+    const Rows rows = co_await ask(services.pool, batch_query(wanted), request, rules_for(wanted.wish));
     record_answers(services.counters, rows);
     co_return json_response(batch_json(rows, wanted.wish, about));
 }

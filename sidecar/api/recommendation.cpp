@@ -1,5 +1,6 @@
 #include "api/recommendation.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,30 +12,52 @@
 namespace seqrec::sidecar {
 namespace {
 
-constexpr char kAnswers[] = R"sql(
-SELECT item_ids, scores, source, unknown_items, version, problem
+constexpr Statement kRecommend = {"seqrec_answers", R"sql(
+SELECT item_ids, scores, source, unknown_items, version, problem, unknown_context, probabilities
 FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $4::int, $5::pg_catalog.text,
-                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real)
-)sql";
-constexpr Statement kRecommend = {"seqrec_answers", kAnswers, 3};
+                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real, $10::real)
+)sql",
+                                  3};
+// For askers of whom at least one has a context: a statement of its own, so that the others pay nothing for it.
+constexpr Statement kRecommendContext = {"seqrec_answers_context", R"sql(
+SELECT item_ids, scores, source, unknown_items, version, problem, unknown_context, probabilities
+FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5::int, $6::pg_catalog.text,
+                    $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real,
+                    $4::pg_catalog.text[]::pg_catalog.jsonb[])
+)sql",
+                                         4};
 // With the reasons for what one asker gets, in the same round trip.
 constexpr Statement kExplain = {"seqrec_answers_explained", R"sql(
-SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, a.problem,
+SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, a.problem, a.unknown_context, a.probabilities,
        e.because_of, e.contributions, e.sources
-FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $4::int, $5::pg_catalog.text,
-                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real) a,
+FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5::int, $6::pg_catalog.text,
+                    $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real,
+                    $4::pg_catalog.text[]::pg_catalog.jsonb[]) a,
      LATERAL (SELECT pg_catalog.array_agg(r.because_of ORDER BY r.place) AS because_of,
                      pg_catalog.array_agg(r.contribution ORDER BY r.place) AS contributions,
                      pg_catalog.array_agg(r.source ORDER BY r.place) AS sources
               FROM seqrec_explain(($1::pg_catalog.text[])[1]::seqrec.id,
                                   (CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::pg_catalog.text[] END)::seqrec.id[],
-                                  a.item_ids::seqrec.id[], $5::pg_catalog.text)
+                                  a.item_ids::seqrec.id[], $6::pg_catalog.text,
+                                  ($4::pg_catalog.text[])[1]::pg_catalog.jsonb)
                    WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e
 )sql"};
 
 constexpr std::string_view kPopular = "popular";
 
-enum Column { kItems, kScores, kSource, kUnknown, kVersion, kProblem, kBecauseOf, kContributions, kSources };
+enum Column {
+    kItems,
+    kScores,
+    kSource,
+    kUnknown,
+    kVersion,
+    kProblem,
+    kUnknownContext,
+    kProbabilities,
+    kBecauseOf,
+    kContributions,
+    kSources
+};
 
 constexpr char kNoHistory[] = "history-unavailable";
 constexpr std::string_view kGiveClicks = "Give recent_clicks ([] for none), or see docs/operations.md.";
@@ -58,6 +81,12 @@ void add_askers(Query& query, std::span<const Asker> askers) {
     query.parameters.push_back({encode_array(clicks), true});
 }
 
+void add_contexts(Query& query, std::span<const Asker> askers) {
+    std::vector<std::optional<std::string>> contexts;
+    for (const Asker& asker : askers) contexts.push_back(asker.context);
+    query.parameters.push_back({encode_array(contexts), true});
+}
+
 void add_wish(Query& query, const Wish& wish) {
     auto& parameters = query.parameters;
     parameters.push_back({std::to_string(wish.top_k)});
@@ -67,6 +96,7 @@ void add_wish(Query& query, const Wish& wish) {
         {wish.exclude_seen ? std::optional<std::string>(*wish.exclude_seen ? "t" : "f") : std::nullopt});
     parameters.push_back(array_parameter(wish.candidates));
     parameters.push_back(number_parameter(wish.min_score));
+    parameters.push_back(number_parameter(wish.min_probability));
 }
 
 void append_scores(std::string& json, std::string_view array) {
@@ -128,16 +158,24 @@ class Problems {
     std::map<std::string_view, std::string> known_;
 };
 
-/// The items, and what is news: clicks that the model does not know, a list that is not personal.
+/// The items, and what is news: clicks and parts of a context that the model does not know, a list that is not personal.
 void append_answer(std::string& json, const Rows& rows, int row, bool with_scores) {
     json += R"("recommended_item_ids":)";
     append_ids(json, decode_texts(rows.text(row, kItems)));
     if (with_scores) {
         json += R"(,"scores":)";
         append_scores(json, rows.text(row, kScores));
+        if (const auto array = rows.text(row, kProbabilities); !array.empty()) {
+            json += R"(,"probabilities":)";
+            append_scores(json, array);
+        }
     }
     if (const auto unknown = decode_texts(rows.text(row, kUnknown)); !unknown.empty()) {
         json += R"(,"unknown_item_ids":)";
+        append_ids(json, unknown);
+    }
+    if (const auto unknown = decode_texts(rows.text(row, kUnknownContext)); !unknown.empty()) {
+        json += R"(,"unknown_context":)";
         append_ids(json, unknown);
     }
     if (rows.text(row, kSource) == kPopular) json += R"(,"fallback":"popular")";
@@ -158,8 +196,10 @@ void append_about(std::string& json, const Rows& rows, const About& about) {
 }  // namespace
 
 Query recommend_query(const RecommendRequest& request) {
-    Query query{request.wish.explain ? &kExplain : &kRecommend, {}};
+    const bool with_context = request.wish.explain || request.asker.context;
+    Query query{request.wish.explain ? &kExplain : with_context ? &kRecommendContext : &kRecommend, {}};
     add_askers(query, std::span(&request.asker, 1));
+    if (with_context) add_contexts(query, std::span(&request.asker, 1));
     add_wish(query, request.wish);
     // Reading a user's own rows takes as long as the table makes it: nobody else shall wait for that.
     query.joinable = !request.wish.explain && request.asker.recent_clicks;
@@ -167,8 +207,11 @@ Query recommend_query(const RecommendRequest& request) {
 }
 
 Query batch_query(const BatchRequest& request) {
-    Query query{&kRecommend, {}};
+    const bool with_context =
+        std::ranges::any_of(request.askers, [](const Asker& asker) { return asker.context.has_value(); });
+    Query query{with_context ? &kRecommendContext : &kRecommend, {}};
     add_askers(query, request.askers);
+    if (with_context) add_contexts(query, request.askers);
     add_wish(query, request.wish);
     return query;
 }

@@ -15,6 +15,11 @@ std::string column_name(const nlohmann::json& value, const std::string& field) {
     return name;
 }
 
+std::optional<std::string> table_name(const nlohmann::json& value, const std::string& field) {
+    if (value.is_null()) return std::nullopt;
+    return name_text(value, field);
+}
+
 std::string options_text(const nlohmann::json& value, const std::string& field) {
     if (!value.is_object()) refuse_field(field, "must be a JSON object");
     return value.dump();
@@ -45,6 +50,10 @@ TrainRequest parse_train_request(std::string_view body, std::string_view default
             request.item_column = column_name(value, name);
         else if (name == "time_column")
             request.time_column = column_name(value, name);
+        else if (name == "items")
+            request.items = table_name(value, name);
+        else if (name == "users")
+            request.users = table_name(value, name);
         else if (name == "options")
             request.options = options_text(value, name);
         else if (name == "if_running")

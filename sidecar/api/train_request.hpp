@@ -12,7 +12,8 @@ namespace seqrec::sidecar {
 struct TrainRequest {
     std::string ratings;
     std::string model;
-    std::optional<std::string> kind;  // none: the default of the database
+    std::optional<std::string> kind;          // none: the default of the database
+    std::optional<std::string> items, users;  // tables of what is known of them
     std::string user_column = "user_id", item_column = "item_id", time_column = "timestamp";
     std::string options = "{}";
     std::string if_running = "error";

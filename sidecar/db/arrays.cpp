@@ -68,6 +68,17 @@ std::string encode_array(std::span<const std::string> values) {
     return bytes;
 }
 
+std::string encode_array(std::span<const std::optional<std::string>> values) {
+    bool has_nulls = false;
+    for (const auto& value : values) has_nulls |= !value;
+    std::string bytes = header(kTextOid, values.size(), has_nulls);
+    for (const auto& value : values) {
+        append_word(bytes, value ? static_cast<std::uint32_t>(value->size()) : kNull);
+        bytes += value.value_or("");
+    }
+    return bytes;
+}
+
 std::string encode_array(std::span<const std::optional<std::int32_t>> values) {
     bool has_nulls = false;
     for (const auto& value : values) has_nulls |= !value;

@@ -17,6 +17,9 @@ namespace seqrec::sidecar {
 /// A one-dimensional text[]; `values` must be UTF-8 without zero bytes.
 /// 一维 text[]；values 须为不含零字节的 UTF-8。
 std::string encode_array(std::span<const std::string> values);
+/// The same of texts that may be missing; nothing is NULL.
+/// 同上，文本可缺失；空值为 NULL。
+std::string encode_array(std::span<const std::optional<std::string>> values);
 /// An int4[]; nothing is NULL.
 /// int4[]；空值为 NULL。
 std::string encode_array(std::span<const std::optional<std::int32_t>> values);

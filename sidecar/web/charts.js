@@ -140,3 +140,88 @@ export function barChart(canvas, signal, {x, y, yFormat}) {
         return {type: 'bar', data, options};
     });
 }
+
+/** What a value may be apart from its bar's end: a line from low to high, in options.plugins.whiskers.ranges. */
+const whiskers = {
+    id: 'whiskers',
+    afterDatasetsDraw({ctx, scales: {x, y}}, _, {ranges = []}) {
+        ctx.save();
+        ctx.strokeStyle = color('--text');
+        ctx.lineWidth = 1.25;
+        ctx.beginPath();
+        for (const [i, range] of ranges.entries()) {
+            if (!range) continue;
+            const [from, to, at] = [x.getPixelForValue(range[0]), x.getPixelForValue(range[1]), y.getPixelForValue(i)];
+            ctx.moveTo(from, at);
+            ctx.lineTo(to, at);
+            for (const end of [from, to]) {
+                ctx.moveTo(end, at - 3);
+                ctx.lineTo(end, at + 3);
+            }
+        }
+        ctx.stroke();
+        ctx.restore();
+    },
+};
+
+/** Bars that lie, to either side of zero: show([{label, value, error?}], summary); an error is drawn as a line of its length both ways. */
+export function signedBarChart(canvas, signal, {x, xFormat, tooltip}) {
+    return new Drawing(canvas, signal, (bars) => {
+        const options = baseOptions({
+            x, xFormat, xTicks: {maxTicksLimit: 7}, yFormat: (index) => shortened(bars[index]?.label ?? ''),
+            tooltip: {title: (items) => bars[items[0]?.dataIndex]?.label ?? '', label: (item) => tooltip(bars[item.dataIndex])},
+        });
+        Object.assign(options, {indexAxis: 'y', interaction: {mode: 'nearest', axis: 'y', intersect: false}});
+        options.scales.x.grid = {...options.scales.y.grid, color: (line) => color(line.tick?.value === 0 ? '--muted' : '--grid')};
+        options.scales.y.grid = {display: false, drawBorder: false};
+        Object.assign(options.scales.y.ticks, {autoSkip: false, maxTicksLimit: bars.length});
+        const ranges = bars.map(({value, error}) => (error > 0 ? [value - error, value + error] : null));
+        options.scales.x.suggestedMin = Math.min(0, ...ranges.map((range) => range?.[0] ?? 0));
+        options.scales.x.suggestedMax = Math.max(0, ...ranges.map((range) => range?.[1] ?? 0));
+        options.plugins.whiskers = {ranges};
+        const data = {
+            labels: bars.map((bar) => bar.label),
+            datasets: [{data: bars.map((bar) => bar.value), backgroundColor: bars.map(({value}) => seriesColor(value < 0 ? 1 : 0)), borderRadius: 3, maxBarThickness: 22, barPercentage: 0.8}],
+        };
+        return {type: 'bar', data, options, plugins: [whiskers]};
+    });
+}
+
+const LONGEST_LABEL = 28;
+const shortened = (text) => (text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text);
+
+/** Behind the points how many pairs a bin has: [{from, to, share}] in options.plugins.sizes.bins, the largest a third of the height. */
+const sizes = {
+    id: 'sizes',
+    beforeDatasetsDraw({ctx, chartArea: {bottom, top}, scales: {x}}, _, {bins = []}) {
+        ctx.save();
+        ctx.fillStyle = color('--grid');
+        for (const {from, to, share} of bins) {
+            const [left, right] = [x.getPixelForValue(from), x.getPixelForValue(to)];
+            const height = share * (bottom - top) / 3;
+            ctx.fillRect(left + 1, bottom - height, right - left - 2, height);
+        }
+        ctx.restore();
+    },
+};
+
+/** What was said against what happened: show([{from, to, pairs, probability, positives}], summary); on the diagonal both are the same. */
+export function reliabilityChart(canvas, signal, {x, y, format, tooltip}) {
+    return new Drawing(canvas, signal, (bins) => {
+        const options = baseOptions({
+            x, y, xFormat: format, yFormat: format, xTicks: {maxTicksLimit: 6},
+            tooltip: {title: () => '', label: (item) => tooltip(bins[item.dataIndex])},
+        });
+        Object.assign(options.scales.x, {type: 'linear', min: 0, max: 1});
+        Object.assign(options.scales.y, {min: 0, max: 1});
+        options.plugins.tooltip.filter = (item) => item.datasetIndex === 1;
+        const most = Math.max(...bins.map((bin) => bin.pairs), 1);
+        options.plugins.sizes = {bins: bins.map(({from, to, pairs}) => ({from, to, share: pairs / most}))};
+        const line = seriesColor(0);
+        const datasets = [
+            {data: [{x: 0, y: 0}, {x: 1, y: 1}], borderColor: color('--muted'), borderDash: [5, 4], borderWidth: 1, pointRadius: 0, pointHoverRadius: 0},
+            {data: bins.map(({probability, positives}) => ({x: probability, y: positives})), borderColor: line, backgroundColor: line, borderWidth: 2, pointRadius: 4, pointHoverRadius: 6},
+        ];
+        return {type: 'line', data: {datasets}, options, plugins: [sizes]};
+    });
+}

@@ -2,6 +2,7 @@
 import {get, post} from './api.js';
 import {fill, h, iconButton, repeat, table} from './dom.js';
 import {ago, compact, dateTime, duration, number, percent, t} from './i18n.js';
+import {kindView} from './kind_view.js';
 import {code, confirm, errorNotice, explain, nextStep, notice} from './notices.js';
 
 const REFRESH_S = 15;
@@ -10,13 +11,14 @@ export function open(root, signal) {
     const content = h('div', {class: 'stack', 'aria-busy': 'true'}, h('p', {class: 'loading'}, t('app.loading')));
     const message = h('div', {'aria-live': 'polite'});
     let shown = '';
+    let drawn = new AbortController();
     fill(root, h('div', {class: 'page-head'}, h('div', {}, h('h1', {}, t('nav.models')), h('p', {class: 'lead'}, t('models.lead')))), message, content);
 
     async function load() {
         try {
             const {models} = await get('/models', {signal});
             const now = JSON.stringify(models);
-            if (now !== shown) fill(content, models.length ? byName(models).map(modelCard) : noModels()); // focus stays otherwise
+            if (now !== shown) show(models); // focus stays otherwise
             shown = now;
         } catch (error) {
             if (signal.aborted) return;
@@ -24,6 +26,14 @@ export function open(root, signal) {
             fill(content, explain(error, load));
         }
         content.setAttribute('aria-busy', 'false');
+    }
+
+    /** Charts go with the cards that they are on. */
+    function show(models) {
+        drawn.abort();
+        drawn = new AbortController();
+        const alive = AbortSignal.any([signal, drawn.signal]);
+        fill(content, models.length ? byName(models).map((versions) => card(versions, activate, alive)) : noModels());
     }
 
     async function activate(version, active) {
@@ -40,7 +50,6 @@ export function open(root, signal) {
         }
     }
 
-    const modelCard = (versions) => card(versions, activate);
     repeat(REFRESH_S, signal, load);
 }
 
@@ -59,7 +68,7 @@ function noModels() {
         h('p', {class: 'actions'}, h('a', {class: 'button primary', href: '#/training'}, t('empty.models.train'))));
 }
 
-function card(versions, activate) {
+function card(versions, activate, signal) {
     const active = versions.find((version) => version.active);
     const first = active ?? versions[0];
     return h('section', {class: 'card'},
@@ -70,6 +79,7 @@ function card(versions, activate) {
                 ? h('p', {class: 'card-note'}, t('models.serving', {version: short(active), ago: ago(active.created_at)}))
                 : h('p', {class: 'card-note warn-text'}, t('models.none_active'))),
         h('div', {class: 'split'}, quality(first.metrics ?? {}), facts(first)),
+        kindView(first, signal),
         h('h3', {}, t('models.versions')),
         versionTable(versions, active, activate));
 }
@@ -147,12 +157,15 @@ function showDetails(version) {
             h('h2', {id: 'details-title'}, `${version.model} · ${short(version)}`),
             iconButton('close', t('action.close'), () => dialog.close())),
         h('p', {class: 'fine'}, t('models.owner', {owner: version.owner, time: dateTime(version.created_at)})),
-        h('h3', {}, t('models.metrics')), list(version.metrics),
+        h('h3', {}, t('models.metrics')), list(figuresOf(version.metrics)),
         h('h3', {}, t('models.options')), list(version.config));
     dialog.addEventListener('close', () => dialog.remove());
     document.body.append(dialog);
     dialog.showModal();
 }
+
+/** Without tables, which are drawn. */
+const figuresOf = (metrics) => Object.fromEntries(Object.entries(metrics ?? {}).filter(([, value]) => !Array.isArray(value)));
 
 function plain(value) {
     if (value === null) return '–';

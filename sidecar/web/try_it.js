@@ -2,7 +2,7 @@
 import {get, post, withQuery} from './api.js';
 import {combobox} from './combobox.js';
 import {field, fill, h, iconButton} from './dom.js';
-import {duration, number, t} from './i18n.js';
+import {duration, number, percent, t} from './i18n.js';
 import {itemList} from './item_list.js';
 import {code, errorDetails, errorNotice, explain, nextStep, notice} from './notices.js';
 import {curlPost, sqlCall} from './snippets.js';
@@ -26,6 +26,16 @@ export function open(root, signal) {
         }
     };
     load();
+}
+
+/** The object of a JSON text, null when it is none. */
+function objectOf(text) {
+    try {
+        const value = JSON.parse(text);
+        return value && typeof value === 'object' && !Array.isArray(value) ? value : null;
+    } catch {
+        return null;
+    }
 }
 
 class TryIt {
@@ -62,6 +72,8 @@ class TryIt {
         this.candidates = items(t('try.candidates'), null, t('try.candidates.empty'), false);
         this.k = h('input', {type: 'number', min: '1', max: '100', step: '1', value: String(DEFAULT_K), required: true, inputmode: 'numeric', onchange: changed});
         this.minScore = h('input', {type: 'number', step: 'any', inputmode: 'decimal', onchange: changed});
+        this.minProbability = h('input', {type: 'number', min: '0', max: '1', step: 'any', inputmode: 'decimal', onchange: changed});
+        this.context = h('input', {autocomplete: 'off', spellcheck: 'false', placeholder: '{"device": "phone"}', oninput: () => this.checkContext(), onchange: changed});
         this.seen = h('select', {onchange: changed},
             h('option', {value: ''}, t('try.seen.trained')), h('option', {value: 'true'}, t('try.seen.out')), h('option', {value: 'false'}, t('try.seen.in')));
         const button = h('button', {type: 'submit', class: 'primary wide-button'}, t('try.submit'));
@@ -70,8 +82,14 @@ class TryIt {
             h('div', {class: 'field'}, h('label', {for: this.user.input.id}, t('try.user')), this.user.element, h('span', {class: 'hint'}, t('try.user.hint'))),
             this.clicks.element,
             h('div', {class: 'inline-fields'}, field(t('try.k'), this.k), field(t('try.seen'), this.seen)),
-            h('details', {}, h('summary', {}, t('try.filters')), field(t('try.min_score'), this.minScore), this.excluded.element, this.candidates.element),
+            h('details', {}, h('summary', {}, t('try.filters')), h('div', {class: 'inline-fields'}, field(t('try.min_score'), this.minScore), field(t('try.min_probability'), this.minProbability, t('try.min_probability.hint'))),
+                field(t('try.context'), this.context, t('try.context.hint')), this.excluded.element, this.candidates.element),
             button);
+    }
+
+    checkContext() {
+        const text = this.context.value.trim();
+        this.context.setCustomValidity(!text || objectOf(text) ? '' : t('start.options.invalid'));
     }
 
     /** The request, with only those fields that differ from the defaults. */
@@ -83,6 +101,9 @@ class TryIt {
         if (this.model.value !== 'default') body.model = this.model.value;
         if (this.seen.value) body.exclude_seen = this.seen.value === 'true';
         if (this.minScore.value !== '') body.min_score = Number(this.minScore.value);
+        if (this.minProbability.value !== '') body.min_probability = Number(this.minProbability.value);
+        const context = objectOf(this.context.value);
+        if (context) body.context = context;
         return body;
     }
 
@@ -116,37 +137,40 @@ class TryIt {
             answer.fallback && notice('info', h('p', {}, h('strong', {}, t('try.fallback')), ' ', t('try.fallback.text'))),
             answer.unknown_item_ids?.length > 0 && notice('warn',
                 h('p', {}, t('try.unknown'), ' ', answer.unknown_item_ids.map((id) => [h('code', {}, id), ' ']))),
+            answer.unknown_context?.length > 0 && notice('warn',
+                h('p', {}, t('try.unknown_context'), ' ', answer.unknown_context.map((key) => [h('code', {}, key), ' ']))),
             ids.length === 0 && h('p', {class: 'muted'}, t('try.nothing')),
-            ids.length > 0 && this.recommendations(ids, answer.scores ?? [], answer.reasons ?? []),
+            ids.length > 0 && this.recommendations(ids, answer, Boolean(body.context)),
             answer.request_id && h('p', {class: 'fine'}, t('error.request', {id: answer.request_id})));
     }
 
-    recommendations(ids, scores, reasons) {
+    recommendations(ids, {scores = [], probabilities, reasons = []}, withContext) {
         const best = Math.max(...scores, 1e-9);
         return h('ol', {class: 'recommendations'}, ids.map((id, i) => {
             const title = this.titles.of(id);
             const score = scores[i];
             return h('li', {},
                 h('span', {class: 'rank'}, number(i + 1)),
-                h('div', {class: 'what'}, h('span', {class: 'title'}, title ?? id), title && h('code', {}, id), this.reason(reasons[i])),
+                h('div', {class: 'what'}, h('span', {class: 'title'}, title ?? id), title && h('code', {}, id), this.reason(reasons[i], withContext)),
                 score !== undefined && h('div', {class: 'score'},
-                    h('span', {class: 'bar bar-own', vars: {'--share': String(Math.max(0, score) / best)}}), h('span', {class: 'bar-value'}, number(score, 3))),
+                    h('span', {class: 'bar bar-own', vars: {'--share': String(probabilities ? probabilities[i] : Math.max(0, score) / best)}}), h('span', {class: 'bar-value'}, probabilities ? percent(probabilities[i], 1) : number(score, 3))),
                 iconButton('plus', t('try.add_click', {item: title ?? id}), () => this.clicks.add(id)));
         }));
     }
 
-    reason(reason) {
+    reason(reason, withContext) {
         if (!reason) return null;
         const item = reason.because_of && (this.titles.of(reason.because_of) ?? reason.because_of);
-        const text = t(item ? 'reason.item' : `reason.${reason.source}`, {item});
+        const text = t(item ? 'reason.item' : reason.source === 'user' && withContext ? 'reason.context' : `reason.${reason.source}`, {item});
         const part = reason.source !== 'popular' && reason.contribution >= LEAST_SHOWN && t('reason.part', {part: number(reason.contribution, 3)});
         return h('span', {class: 'reason'}, text, part && [' ', h('span', {class: 'reason-part'}, `· ${part}`)]);
     }
 
     showCalls() {
         const body = this.body();
-        const {user_id: user, recent_clicks: clicks, top_k: k, model, exclude_item_ids: exclude, exclude_seen: seen, candidate_item_ids: candidates, min_score: least} = body;
-        const named = Object.fromEntries(Object.entries({model, exclude, exclude_seen: seen, candidates, min_score: least}).filter(([, value]) => value !== undefined));
+        const {user_id: user, recent_clicks: clicks, top_k: k, model, exclude_item_ids: exclude, exclude_seen: seen, candidate_item_ids: candidates, min_score: least,
+            min_probability: probability, context} = body;
+        const named = Object.fromEntries(Object.entries({model, exclude, exclude_seen: seen, candidates, min_score: least, min_probability: probability, context}).filter(([, value]) => value !== undefined));
         const sql = `SELECT * FROM ${sqlCall('seqrec_recommend', [user, clicks ?? null, k], named)} ORDER BY rank;`;
         const needsToken = Boolean(sessionStorage.getItem('seqrec.read-token') || sessionStorage.getItem('seqrec.admin-token'));
         const key = JSON.stringify(body);

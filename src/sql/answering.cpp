@@ -1,9 +1,27 @@
 #include "sql/answering.hpp"
 
+#include <algorithm>
+#include <deque>
+#include <nlohmann/json.hpp>
+
 #include "serving/history.hpp"
+#include "sql/context.hpp"
 #include "tables/id_text.hpp"
 
 namespace seqrec {
+namespace {
+
+/// A probability is asked for where there is none.
+void require_probabilities(const Wish& wish, const ServingModel& model) {
+    if (!wish.wants_probability || model.snapshot->form().link == Link::Sigmoid) return;
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("model \"%s\" gives no probability of single items", model.name.c_str()),
+             errhint("Ask with min_score, which every model has, or train a model of a kind whose scores "
+                     "are logits: seqrec_kinds() says \"link\": \"sigmoid\" of it.")));
+}
+
+}  // namespace
 
 Work work;
 
@@ -17,6 +35,7 @@ const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
     for (SqlAsker& asker : askers) canonicalize(asker, model);
     canonicalize(wish.exclude.view(), model.item_type);
     canonicalize(wish.candidates.view(), model.item_type);
+    require_probabilities(wish, model);
     guarded([&] {
         work.model = &model;
         work.request = wish.request();
@@ -37,12 +56,37 @@ void canonicalize(SqlAsker& asker, const ServingModel& model) {
     if (asker.clicks_given) canonicalize(asker.clicks.view(), model.item_type);
 }
 
-void answer(std::span<const SqlAsker> askers) {
+namespace {
+
+void compute(std::span<const SqlAsker> askers) {
     guarded([&] {
         std::vector<Asker> plain;
-        for (const SqlAsker& asker : askers) plain.push_back({asker.user, asker.clicks.view()});
+        std::deque<nlohmann::json> contexts;  // which stay where they are
+        const Jsonb* latest = nullptr;
+        for (const SqlAsker& asker : askers) {
+            if (asker.context && asker.context != latest) contexts.push_back(*parse_context(asker.context));
+            if (asker.context) latest = asker.context;
+            plain.push_back({asker.user, asker.clicks.view(), asker.context ? &contexts.back() : nullptr});
+        }
         work.answers = work.recommender->answer(plain);
     });
+}
+
+}  // namespace
+
+void answer(std::span<const SqlAsker> askers) {
+    if (std::ranges::none_of(askers, [](const SqlAsker& asker) { return asker.context != nullptr; }))
+        return compute(askers);
+    const MemoryContext scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "seqrec contexts", ALLOCSET_DEFAULT_SIZES);
+    const MemoryContext before = MemoryContextSwitchTo(scratch);
+    compute(askers);
+    MemoryContextSwitchTo(before);
+    MemoryContextDelete(scratch);
+}
+
+bool has_probabilities(const Answer& answer) {
+    return work.model->snapshot->form().link == Link::Sigmoid && answer.source != Source::Popular;
 }
 
 const char* source_of(const SqlAsker& asker, const Answer& answer) {

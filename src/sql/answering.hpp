@@ -72,6 +72,10 @@ void answer_in_blocks(std::span<const SqlAsker> askers, Put put) {
     }
 }
 
+/// Whether the scores of an answer are logits, of which each says a probability.
+/// 答案的得分是否为 logit，即每个得分都表示一个概率。
+bool has_probabilities(const Answer& answer);
+
 /// What an answer was computed from: "clicks", "history", "user" or "popular".
 /// 答案的依据："clicks"、"history"、"user" 或 "popular"。
 const char* source_of(const SqlAsker& asker, const Answer& answer);

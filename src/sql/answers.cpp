@@ -4,6 +4,7 @@
 
 #include "serving/history.hpp"
 #include "sql/answering.hpp"
+#include "sql/context.hpp"
 #include "sql/result_rows.hpp"
 
 extern "C" {
@@ -20,6 +21,8 @@ namespace {
              errmsg("click_counts must have one number, or NULL, for each user, and add up to the clicks"),
              errhint("NULL means the user's own latest rows.")));
 }
+
+constexpr int kProblem = 5, kProbabilities = 7, kColumns = 8;
 
 struct Counts {
     Datum* values;
@@ -81,6 +84,22 @@ Datum scores(const Answer& answer) {
     return reals_datum({values, answer.items.size()});
 }
 
+/// Nothing where scores say no probabilities.
+Datum probabilities(const Answer& answer) {
+    if (!has_probabilities(answer)) return (Datum)0;
+    auto* values = static_cast<float*>(palloc(sizeof(float) * answer.items.size()));
+    for (std::size_t i = 0; i < answer.items.size(); ++i) values[i] = probability_of(answer.items[i].score);
+    return reals_datum({values, answer.items.size()});
+}
+
+Datum unknown_context(const Answer& answer) {
+    const std::size_t count = answer.unknown_context.size();
+    auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * count));
+    for (std::size_t i = 0; i < count; ++i)
+        elements[i] = CStringGetTextDatum(guarded([&] { return from_utf8(answer.unknown_context[i]); }));
+    return text_array(elements, count);
+}
+
 /// Those of the clicks that were given; what is new in a user's own rows is no news to the asker.
 Datum unknown_items(const SqlAsker& asker, const Answer& answer) {
     auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * answer.unknown_clicks.size()));
@@ -105,21 +124,31 @@ Datum problem_datum(const ErrorData& error) {
 }
 
 void put_problem(ReturnSetInfo* info, const SqlAsker& asker) {
-    Datum values[6] = {PointerGetDatum(construct_empty_array(TEXTOID)),
-                       PointerGetDatum(construct_empty_array(FLOAT4OID)),
-                       CStringGetTextDatum("unavailable"),
-                       PointerGetDatum(construct_empty_array(TEXTOID)),
-                       CStringGetTextDatum(work.model->version.c_str()),
-                       problem_datum(*asker.problem)};
-    bool nulls[6] = {};
+    Datum values[kColumns] = {PointerGetDatum(construct_empty_array(TEXTOID)),
+                              PointerGetDatum(construct_empty_array(FLOAT4OID)),
+                              CStringGetTextDatum("unavailable"),
+                              PointerGetDatum(construct_empty_array(TEXTOID)),
+                              CStringGetTextDatum(work.model->version.c_str()),
+                              problem_datum(*asker.problem),
+                              PointerGetDatum(construct_empty_array(TEXTOID))};
+    bool nulls[kColumns] = {};
+    nulls[kProbabilities] = true;
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
 void put_answer(ReturnSetInfo* info, const SqlAsker& asker, const Answer& answer) {
     if (asker.problem) return put_problem(info, asker);
-    Datum values[6] = {item_ids(answer), scores(answer), CStringGetTextDatum(source_of(asker, answer)),
-                       unknown_items(asker, answer), CStringGetTextDatum(work.model->version.c_str())};
-    bool nulls[6] = {false, false, false, false, false, true};
+    Datum values[kColumns] = {item_ids(answer),
+                              scores(answer),
+                              CStringGetTextDatum(source_of(asker, answer)),
+                              unknown_items(asker, answer),
+                              CStringGetTextDatum(work.model->version.c_str()),
+                              (Datum)0,
+                              unknown_context(answer),
+                              probabilities(answer)};
+    bool nulls[kColumns] = {};
+    nulls[kProblem] = true;
+    nulls[kProbabilities] = !has_probabilities(answer);
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
@@ -133,6 +162,7 @@ Datum seqrec_answers(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::span<SqlAsker> askers = read_askers(fcinfo);
     Wish wish = read_wish(fcinfo, 3);
+    read_context_array(fcinfo, 3 + kWishes, askers);
     for (SqlAsker& asker : askers) try_missing_clicks(asker, wish.model);
     open_for_answering(wish, askers);
     ReturnSetInfo* info = begin_rows(fcinfo);

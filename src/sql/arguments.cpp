@@ -5,6 +5,7 @@
 
 #include "pg/catalog.hpp"
 #include "pg/settings.hpp"
+#include "sql/context.hpp"
 
 extern "C" {
 #include "utils/builtins.h"
@@ -39,11 +40,13 @@ IdArray id_array(Datum argument, const char* name, int limit, Nulls nulls) {
     return result;
 }
 
-SqlAsker read_asker(FunctionCallInfo fcinfo) {
+SqlAsker read_asker(FunctionCallInfo fcinfo, int context) {
+    if (PG_NARGS() <= context) report_old_extension();
     SqlAsker asker{};
     if (!PG_ARGISNULL(0)) asker.user = text_id(PG_GETARG_DATUM(0));
     asker.clicks_given = !PG_ARGISNULL(1);
     if (asker.clicks_given) asker.clicks = id_array(PG_GETARG_DATUM(1), "clicks", kMostClicks);
+    asker.context = read_context(fcinfo, context);
     return asker;
 }
 
@@ -79,6 +82,16 @@ float read_min_score(FunctionCallInfo fcinfo, int number) {
     return PG_GETARG_FLOAT4(number);
 }
 
+float read_min_probability(FunctionCallInfo fcinfo, int number) {
+    if (PG_ARGISNULL(number)) return 0;
+    const float least = PG_GETARG_FLOAT4(number);
+    if (!(least >= 0 && least <= 1))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("min_probability is %g", least),
+                        errhint("It is the least probability of an item, from 0 to 1; leave it out, or give "
+                                "NULL, to get items of any.")));
+    return least;
+}
+
 void read_candidates(FunctionCallInfo fcinfo, int number, Wish* wish) {
     wish->candidates_given = !PG_ARGISNULL(number);
     wish->candidates = read_ids(fcinfo, number, "candidates");
@@ -96,11 +109,13 @@ Wish begin_wish(FunctionCallInfo fcinfo, int first) {
 }  // namespace
 
 Wish read_wish(FunctionCallInfo fcinfo, int first) {
-    if (PG_NARGS() < first + 6) report_old_extension();
+    if (PG_NARGS() < first + kWishes) report_old_extension();
     Wish wish = begin_wish(fcinfo, first);
     if (!PG_ARGISNULL(first + 3)) wish.exclude_seen = PG_GETARG_BOOL(first + 3);
     read_candidates(fcinfo, first + 4, &wish);
     wish.min_score = read_min_score(fcinfo, first + 5);
+    wish.min_probability = read_min_probability(fcinfo, first + 6);
+    wish.wants_probability = !PG_ARGISNULL(first + 6);
     return wish;
 }
 
@@ -117,6 +132,7 @@ Request Wish::request() const {
     if (candidates_given) request.candidates = candidates.view();
     request.exclude_seen = exclude_seen;
     request.min_score = min_score;
+    request.min_probability = min_probability;
     request.exact = settings::exact;
     request.probes = settings::probes;
     return request;

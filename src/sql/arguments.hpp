@@ -14,6 +14,7 @@
 extern "C" {
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/jsonb.h"
 }
 
 namespace seqrec {
@@ -47,14 +48,15 @@ struct SqlAsker {
     std::string_view user;
     IdArray clicks;
     bool clicks_given;
+    Jsonb* context;      // an object (context.hpp), or null
     ErrorData* problem;  // why the history could not be read, see try_missing_clicks()
 
     bool wants_history() const { return !clicks_given && user.data(); }
 };
 
-/// Arguments 0 and 1: user and clicks.
-/// 读取前两个参数：用户与点击。
-SqlAsker read_asker(FunctionCallInfo fcinfo);
+/// Arguments 0 and 1: user and clicks; argument `context`: the context.
+/// 读取前两个参数（用户与点击）以及序号为 context 的参数（情境）。
+SqlAsker read_asker(FunctionCallInfo fcinfo, int context);
 
 /// What is wanted, from SQL.
 /// SQL 参数中的请求内容。
@@ -64,18 +66,22 @@ struct Wish {
     IdArray exclude, candidates;
     bool candidates_given;
     std::optional<bool> exclude_seen;  // NULL: as the model was trained
-    float min_score;
+    float min_score, min_probability;
+    bool wants_probability;  // whether min_probability was given
 
     /// The same for core/, with what the session's settings say.
     /// 转换为 core 的请求，并带上会话设置。
     Request request() const;
 };
 
-/// Arguments `first` to `first + 5`: k, model, exclude, exclude_seen, candidates, min_score.
-/// 依次读取六个参数：k、model、exclude、exclude_seen、candidates、min_score。
+/// How many arguments read_wish() reads.
+/// read_wish() 读取的参数个数。
+inline constexpr int kWishes = 7;
+/// Arguments from `first` on: k, model, exclude, exclude_seen, candidates, min_score, min_probability.
+/// 依次读取参数：k、model、exclude、exclude_seen、candidates、min_score、min_probability。
 Wish read_wish(FunctionCallInfo fcinfo, int first);
-/// Arguments `first` to `first + 4`: the same without exclude_seen, which is of users.
-/// 依次读取五个参数：同上，但没有针对用户的 exclude_seen。
+/// Arguments `first` to `first + 4`: the same without exclude_seen and min_probability, which are of users.
+/// 依次读取五个参数：同上，但没有针对用户的 exclude_seen 与 min_probability。
 Wish read_item_wish(FunctionCallInfo fcinfo, int first);
 
 /// k from argument `number`; ERROR unless it is 1 to kMostItems.

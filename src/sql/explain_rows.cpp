@@ -10,6 +10,7 @@
 #include "serving/history.hpp"
 #include "serving/serving_model.hpp"
 #include "sql/answering.hpp"
+#include "sql/context.hpp"
 #include "sql/result_rows.hpp"
 #include "tables/id_text.hpp"
 
@@ -30,8 +31,9 @@ void explain_items(const ServingModel& model, const SqlAsker& asker, const IdArr
     for (const std::string_view id : items.view()) indexes.push_back(model.snapshot->items().find(id));
     std::vector<std::int32_t> known;
     std::ranges::copy_if(indexes, std::back_inserter(known), [](std::int32_t item) { return item >= 0; });
-    reasons = explain(*model.snapshot, {asker.user, asker.clicks.view()}, known, settings::exact,
-                      check_for_interrupts);
+    const auto context = parse_context(asker.context);
+    reasons = explain(*model.snapshot, {asker.user, asker.clicks.view(), pointer(context)}, known,
+                      settings::exact, check_for_interrupts);
 }
 
 void put_unknown(ReturnSetInfo* info, std::string_view item) {
@@ -51,7 +53,7 @@ void put_reason(ReturnSetInfo* info, const Snapshot& snapshot, std::string_view 
 
 Datum explain_rows(FunctionCallInfo fcinfo) {
     const std::string_view name = read_model(fcinfo, 3);
-    SqlAsker asker = read_asker(fcinfo);
+    SqlAsker asker = read_asker(fcinfo, 4);
     IdArray items{};
     if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), "item_ids", kMostItems);
     if (items.count > 0) read_missing_clicks(asker, name);

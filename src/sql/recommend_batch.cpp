@@ -1,5 +1,6 @@
 // The SQL functions that recommend to many askers in one pass over the items.
 #include "sql/answering.hpp"
+#include "sql/context.hpp"
 #include "sql/result_rows.hpp"
 
 extern "C" {
@@ -107,6 +108,7 @@ Datum seqrec_recommend_batch(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::span<SqlAsker> askers = read_askers(fcinfo);
     Wish wish = read_wish(fcinfo, 2);
+    read_contexts(fcinfo, 2 + kWishes, askers);
     begin_answering(wish, askers);
     ReturnSetInfo* info = begin_rows(fcinfo);
     answer_in_blocks(

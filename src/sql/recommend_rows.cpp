@@ -26,7 +26,7 @@ void tell_fallback() {
 /// The asker of a call, answered into work.answers.
 SqlAsker answer_call(FunctionCallInfo fcinfo) {
     Wish wish = read_wish(fcinfo, 2);
-    SqlAsker asker = read_asker(fcinfo);
+    SqlAsker asker = read_asker(fcinfo, 2 + kWishes);
     begin_answering(wish, std::span(&asker, 1));
     answer(std::span(&asker, 1));
     return asker;
@@ -35,10 +35,12 @@ SqlAsker answer_call(FunctionCallInfo fcinfo) {
 nlohmann::json describe(const SqlAsker& asker, const Answer& answer) {
     const Snapshot& snapshot = *work.model->snapshot;
     nlohmann::json items = nlohmann::json::array(), unknown = nlohmann::json::array();
-    for (const ScoredItem& item : answer.items)
+    for (const ScoredItem& item : answer.items) {
         items.push_back({{"rank", items.size() + 1},
                          {"item_id", to_utf8(snapshot.items().id(item.item))},
                          {"score", item.score}});
+        if (has_probabilities(answer)) items.back()["probability"] = probability_of(item.score);
+    }
     for (const std::uint32_t position : answer.unknown_clicks)
         unknown.push_back(to_utf8(asker.clicks.ids[position]));
     return {{"model", to_utf8(work.model->name)},
@@ -48,6 +50,7 @@ nlohmann::json describe(const SqlAsker& asker, const Answer& answer) {
             {"fallback", answer.source == Source::Popular},
             {"user_known", answer.user_known},
             {"unknown_items", unknown},
+            {"unknown_context", answer.unknown_context},
             {"items", items}};
 }
 

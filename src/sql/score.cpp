@@ -15,6 +15,7 @@
 #include "serving/history.hpp"
 #include "serving/serving_model.hpp"
 #include "sql/answering.hpp"
+#include "sql/context.hpp"
 #include "sql/result_rows.hpp"
 #include "tables/id_text.hpp"
 
@@ -37,8 +38,8 @@ std::vector<Scored> scored;
 ServingModel& model_named(std::string_view name) { return serving_model(name.data(), name.size()); }
 
 /// User and clicks of a call, the clicks read now when they are not given.
-SqlAsker read_whole_asker(FunctionCallInfo fcinfo, std::string_view model) {
-    SqlAsker asker = read_asker(fcinfo);
+SqlAsker read_whole_asker(FunctionCallInfo fcinfo, std::string_view model, int context) {
+    SqlAsker asker = read_asker(fcinfo, context);
     read_missing_clicks(asker, model);
     canonicalize(asker, model_named(model));
     return asker;
@@ -51,7 +52,8 @@ std::string_view item_id(const ServingModel& model, std::string_view id) {
 }
 
 Query query_of(const ServingModel& model, const SqlAsker& asker) {
-    return asker_query(*model.snapshot, {asker.user, asker.clicks.view()}, settings::exact,
+    const auto context = parse_context(asker.context);
+    return asker_query(*model.snapshot, {asker.user, asker.clicks.view(), pointer(context)}, settings::exact,
                        check_for_interrupts);
 }
 
@@ -78,9 +80,7 @@ void fill_shares() {
 void fill_probabilities(const Snapshot& snapshot, bool known) {
     if (!known) return fill_shares();
     if (snapshot.form().link == Link::Sigmoid) {
-        for (Scored& item : scored)
-            item.probability =
-                item.known ? static_cast<float>(1 / (1 + std::exp(-static_cast<double>(item.score)))) : 0;
+        for (Scored& item : scored) item.probability = item.known ? probability_of(item.score) : 0;
         return;
     }
     fill_softmax(snapshot.temperature());
@@ -104,7 +104,7 @@ void score_items(const ServingModel& model, const SqlAsker& asker, const IdArray
 
 Datum score_rows(FunctionCallInfo fcinfo) {
     const std::string_view name = read_model(fcinfo, 3);
-    const SqlAsker asker = read_whole_asker(fcinfo, name);
+    const SqlAsker asker = read_whole_asker(fcinfo, name, 4);
     IdArray items{};
     if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), "item_ids", kMostIds);
     const ServingModel& model = model_named(name);
@@ -140,9 +140,10 @@ void append_argument(FunctionCallInfo fcinfo, int number, StringInfo key) {
 }
 
 std::string_view call_key(FunctionCallInfo fcinfo) {
+    if (PG_NARGS() < 5) report_old_extension();
     StringInfoData key;
     initStringInfo(&key);
-    for (const int number : {0, 1, 3}) append_argument(fcinfo, number, &key);
+    for (const int number : {0, 1, 3, 4}) append_argument(fcinfo, number, &key);
     return {key.data, static_cast<std::size_t>(key.len)};
 }
 
@@ -150,7 +151,7 @@ std::string_view call_key(FunctionCallInfo fcinfo) {
 const CallSite& call_site(FunctionCallInfo fcinfo, std::string_view key, ServingModel& model) {
     auto* site = static_cast<CallSite*>(fcinfo->flinfo->fn_extra);
     if (site && site->model_id == model.model_id && site->key == key) return *site;
-    const SqlAsker asker = read_whole_asker(fcinfo, read_model(fcinfo, 3));
+    const SqlAsker asker = read_whole_asker(fcinfo, read_model(fcinfo, 3), 4);
     const MemoryContext lasting = fcinfo->flinfo->fn_mcxt;
     const auto dim = static_cast<std::size_t>(model.snapshot->dim());
     if (!site) site = static_cast<CallSite*>(MemoryContextAllocZero(lasting, sizeof(CallSite)));
@@ -235,7 +236,7 @@ PG_FUNCTION_INFO_V1(seqrec_user_embedding);
 Datum seqrec_user_embedding(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::string_view name = read_model(fcinfo, 2);
-    const SqlAsker asker = read_whole_asker(fcinfo, name);
+    const SqlAsker asker = read_whole_asker(fcinfo, name, 3);
     const ServingModel& model = model_named(name);
     const auto dim = static_cast<std::size_t>(model.snapshot->dim());
     PG_RETURN_DATUM(reals_datum(kept(dim, [&] { return query_of(model, asker).vector; })));

@@ -117,6 +117,18 @@ def trains_and_shows_the_job():
     expect(get("/jobs?model=other")[2], {"jobs": []})
 
 
+def tells_that_a_model_has_no_coefficients():
+    expect(get("/models/default/coefficients")[::2], (200, {"model": "default", "count": 0, "coefficients": []}))
+    expect_problem(get("/models/none/coefficients?top=5"), 404, "unknown-model", sqlstate="42704")
+    for query, field in (("top=0", "top"), ("top=1001", "top"), ("top=x", "top"), ("limit=5", "limit")):
+        expect(expect_problem(get("/models/default/coefficients?" + query), 400, "invalid-field")["field"], field)
+
+
+def passes_side_tables_on():
+    for side in ("items", "users"):
+        expect_problem(post("/train", {"ratings": "ratings", "model": "sides", side: "no_such_table"}), 400, "refused-by-database", sqlstate="42P01")
+
+
 def shows_jobs_of_others_with_a_right():
     """Without it a role sees its own jobs, and that is no error."""
     number = get("/jobs?limit=1")[2]["jobs"][0]["job_id"]
@@ -490,7 +502,7 @@ if __name__ == "__main__":
     Sidecar.document = Document()
     S = start()
     try:
-        main(shows_an_empty_database, trains_and_shows_the_job, shows_jobs_of_others_with_a_right, ends_a_stream_of_a_finished_job, lists_models_and_activates, cancels_a_job,
+        main(shows_an_empty_database, trains_and_shows_the_job, tells_that_a_model_has_no_coefficients, passes_side_tables_on, shows_jobs_of_others_with_a_right, ends_a_stream_of_a_finished_job, lists_models_and_activates, cancels_a_job,
              refuses_bad_trainings, shares_one_look_among_all_followers, forgets_followers_that_leave, closes_streams_when_it_drains, adds_events,
              adds_repeated_events_once, adds_all_events_or_none, refuses_bad_events, casts_events_to_the_tables_own_types,
              tells_what_the_role_may_not_do, finds_items_by_id_and_title, finds_users, reads_titles_by_ids_of_any_type, steps_into_indexes,

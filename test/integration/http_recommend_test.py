@@ -33,14 +33,14 @@ class Fields:
     settings = {"SEQREC_POOL": 2}
 
     def passes_every_wish_on(self, s, db):
-        expect(ids(s.recommend("wish")), ["10", "default", "NULL", "NULL", "NULL", "NULL"])
+        expect(ids(s.recommend("wish")), ["10", "default", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL"])
         expect(ids(s.recommend("wish", top_k=7, model="second", exclude_item_ids=["a", 1], exclude_seen=False,
-                               candidate_item_ids=["b", "c,d"], min_score=-0.25)),
-               ["7", "second", "{a,1}", "false", '{b,"c,d"}', "-0.25"])
+                               candidate_item_ids=["b", "c,d"], min_score=-0.25, min_probability=0.5, context={"b": [1, None], "a": "é\"'"})),
+               ["7", "second", "{a,1}", "false", '{b,"c,d"}', "-0.25", "0.5", '{"a": "é\\"\'", "b": [1, null]}'])
         expect(ids(s.recommend("wish", exclude_item_ids=[], candidate_item_ids=[], min_score=0)),
-               ["10", "default", "NULL", "NULL", "{}", "0"])
-        expect(ids(s.recommend("wish", exclude_item_ids=None, candidate_item_ids=None, exclude_seen=None, min_score=0.1)),
-               ["10", "default", "NULL", "NULL", "NULL", "0.1"])
+               ["10", "default", "NULL", "NULL", "{}", "0", "NULL", "NULL"])
+        expect(ids(s.recommend("wish", exclude_item_ids=None, candidate_item_ids=None, exclude_seen=None, min_score=0.1, context=None)),
+               ["10", "default", "NULL", "NULL", "NULL", "0.1", "NULL", "NULL"])
 
     def answers_plainly_when_nothing_is_new(self, s, db):
         raw = s.raw(b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -70,6 +70,23 @@ class Fields:
                {"recommended_item_ids": ["u-1"], "unknown_item_ids": ["unknown 1", "unknown\t2"]})
         expect(s.recommend("nobody", top_k=1)[2], {"recommended_item_ids": ["nobody-1"], "fallback": "popular"})
 
+    def tells_probabilities_and_unknown_context(self, s, db):
+        body = s.recommend("probable", top_k=2, with_scores=True, context={"unknown a": 1, "known": 2})[2]
+        expect((body["scores"], body["probabilities"], body["unknown_context"]), ([1, 0.5], [1, 0.5], ["unknown a"]))
+        expect(set(s.recommend("probable", top_k=2, context={"known": 1})[2]), {"recommended_item_ids"})
+        assert "probabilities" not in s.recommend("u", top_k=2, with_scores=True)[2]
+        body = s.recommend("probable", top_k=1, explain=True, recent_clicks=["a"], context={"unknown": None})[2]
+        expect((body["reasons"][0]["because_of"], body["probabilities"], body["unknown_context"]), ("a", [1], ["unknown"]))
+        results = batch(s, [{"user_id": "probable", "context": {"unknown": 1}}, {"user_id": "u"}], top_k=1, with_scores=True)[2]["results"]
+        expect(results, [{"recommended_item_ids": ["probable-1"], "scores": [1], "probabilities": [1], "unknown_context": ["unknown"]},
+                         {"recommended_item_ids": ["u-1"], "scores": [1]}])
+
+    def refuses_a_probability_that_no_model_gives(self, s, db):
+        problem = expect_problem(s.recommend("improbable", min_probability=0.5), 400, "refused-by-database", sqlstate="0A000", hint="Ask with min_score.")
+        assert "gives no probability" in problem["detail"], problem
+        expect(s.recommend("improbable")[0], 200)
+        expect_problem(s.recommend("error:54000"), 400, "refused-by-database")
+
     def tells_that_own_rows_cannot_be_read(self, s, db):
         for more in ({}, {"explain": True}, {"with_scores": True}):
             problem = expect_problem(s.recommend("lost", **more), 422, "history-unavailable", sqlstate="42501", hint="Grant it.")
@@ -92,6 +109,7 @@ class Fields:
         cases = {"exclude_item_ids": ["a", {}, [None], [[]], [""], ["x" * 513], list(range(10001))],
                  "candidate_item_ids": ["a", 1, [True], [1.5], ["\0"], list(range(10001))],
                  "exclude_seen": [0, "true"], "with_scores": [None, 1], "explain": [[], "yes"],
+                 "min_probability": [None, "0.5", -0.001, 1.001, True], "context": [[], "{}", 1, {str(i): i for i in range(65)}, {"a": "x" * 70000}],
                  "min_score": [None, "0", 1e39, -1e300, True, []], "top_k": [0, 1001, 1.0, True], "model": ["", 5, None, "x" * 513]}
         for name, values in cases.items():
             for value in values:
@@ -118,7 +136,9 @@ class Fields:
         expect(set(scored), {"results", "model_version", "request_id", "took_ms"})
         expect(scored["results"], [{"recommended_item_ids": ["u-1", "u-2"], "scores": [1, 0.5]}])
         wish = batch(s, [{"user_id": "wish"}], exclude_item_ids=[1], exclude_seen=False, candidate_item_ids=["a"], min_score=1)[2]
-        expect(wish["results"][0]["recommended_item_ids"], ["10", "default", "{1}", "false", "{a}", "1"])
+        expect(wish["results"][0]["recommended_item_ids"], ["10", "default", "{1}", "false", "{a}", "1", "NULL", "NULL"])
+        wishes = batch(s, [{"user_id": "wish", "context": {"a": 1}}, {"user_id": "wish"}, {"user_id": "wish", "context": {}}], min_probability=1)[2]
+        expect([result["recommended_item_ids"][6:] for result in wishes["results"]], [["1", '{"a": 1}'], ["1", "NULL"], ["1", "{}"]])
 
     def answers_batches_of_any_size(self, s, db):
         expect(batch(s, [])[2], {"results": []})
@@ -228,10 +248,16 @@ class Joined:
 
     def joins_only_what_is_alike(self, s, db):
         wishes = [{"top_k": 5}, {"top_k": 6}, {"model": "second"}, {"exclude_item_ids": ["a"]}, {"exclude_seen": False},
-                  {"candidate_item_ids": []}, {"min_score": 0.5}, {"explain": True}, {"recent_clicks": None}]
+                  {"candidate_item_ids": []}, {"min_score": 0.5}, {"min_probability": 0.5}, {"explain": True}, {"recent_clicks": None}]
         with held_up(s):
-            answers = in_parallel(36, lambda i: ids(clicked(s, "together", **wishes[i % 9])))
-        expect([answer[0] for answer in answers], (["4"] * 7 + ["1"] * 2) * 4)
+            answers = in_parallel(40, lambda i: ids(clicked(s, "together", **wishes[i % 10])))
+        expect([answer[0] for answer in answers], (["4"] * 8 + ["1"] * 2) * 4)
+
+    def joins_contexts_with_contexts(self, s, db):
+        with held_up(s):
+            answers = in_parallel(8, lambda i: clicked(s, "wish" if i % 2 else "together", **({"context": {"n": i}} if i < 6 else {})))
+        expect([ids(answer)[0] if i % 2 == 0 else ids(answer)[7] for i, answer in enumerate(answers)],
+               ["6", '{"n": 1}', "6", '{"n": 3}', "6", '{"n": 5}', "2", "NULL"])
 
     def lets_a_bad_one_fail_alone(self, s, db):
         users = ["u", "error:22023", "v", "error:XX000", "w"]

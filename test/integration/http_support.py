@@ -45,8 +45,9 @@ BEGIN
     END CASE;
 END $$;
 CREATE FUNCTION seqrec.answers(user_ids text[], click_counts int[], clicks text[], k int, model text, exclude text[],
-                               exclude_seen boolean, candidates text[], min_score real)
-RETURNS TABLE(item_ids text[], scores real[], source text, unknown_items text[], version text, problem text) LANGUAGE plpgsql AS $$
+                               exclude_seen boolean, candidates text[], min_score real, min_probability real, contexts jsonb[] DEFAULT NULL)
+RETURNS TABLE(item_ids text[], scores real[], source text, unknown_items text[], version text, problem text, unknown_context text[],
+              probabilities real[]) LANGUAGE plpgsql AS $$
 DECLARE
     at int := 0;
     own text[];
@@ -60,10 +61,15 @@ BEGIN
         item_ids := stub_items(user_ids[i], own, k, model, cardinality(user_ids));
         IF user_ids[i] = 'wish' THEN
             item_ids := ARRAY[k::text, model, coalesce(exclude::text, 'NULL'), coalesce(exclude_seen::text, 'NULL'), coalesce(candidates::text, 'NULL'),
-                              coalesce(min_score::text, 'NULL')];
+                              coalesce(min_score::text, 'NULL'), coalesce(min_probability::text, 'NULL'), coalesce(contexts[i]::text, 'NULL')];
+        END IF;
+        IF user_ids[i] = 'improbable' AND min_probability IS NOT NULL THEN
+            RAISE 'model "%" gives no probability of single items', model USING ERRCODE = '0A000', HINT = 'Ask with min_score.';
         END IF;
         scores := ARRAY(SELECT (1.0 / j)::real FROM generate_series(1, cardinality(item_ids)) AS j);
         unknown_items := ARRAY(SELECT c FROM unnest(own) AS c WHERE c LIKE 'unknown%');
+        probabilities := CASE WHEN user_ids[i] LIKE 'probable%' THEN scores END;
+        unknown_context := ARRAY(SELECT c FROM jsonb_object_keys(contexts[i]) AS c WHERE c LIKE 'unknown%');
         source := CASE WHEN user_ids[i] LIKE 'nobody%' THEN 'popular' ELSE 'clicks' END;
         version := 'f0478fd1-757c-4d65-9940-7e49e6e02e52';
         problem := NULL;
@@ -75,7 +81,7 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 END $$;
-CREATE FUNCTION seqrec_explain(user_id text, clicks text[], item_ids text[], model text)
+CREATE FUNCTION seqrec_explain(user_id text, clicks text[], item_ids text[], model text, context jsonb)
 RETURNS TABLE(item_id text, because_of text, contribution real, source text) LANGUAGE sql AS $$
     SELECT i, clicks[n], (1.0 / n)::real, CASE WHEN clicks[n] IS NULL THEN 'user' ELSE 'clicks' END
     FROM unnest(item_ids) WITH ORDINALITY AS u(i, n)
@@ -86,6 +92,12 @@ RETURNS TABLE(rank int, item_id text, score real) LANGUAGE sql AS $$
     WHERE like_item NOT LIKE 'unknown%' AND id <> ALL (coalesce(exclude, '{}')) AND (candidates IS NULL OR id = ANY (candidates))
       AND coalesce((1.0 / i)::real >= min_score, true) LIMIT k
 $$;
+CREATE FUNCTION seqrec_coefficients(model text) RETURNS TABLE(feature text, value text, coefficient real, standard_error real, rows bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF model <> 'second' THEN RAISE 'model "%" has no coefficients', model USING ERRCODE = '0A000', HINT = 'Other kinds have.'; END IF;
+    RETURN QUERY VALUES ('bias', NULL, -0.5::real, NULL::real, 9::bigint), ('price', NULL, -2, 0.25, 8), ('device', 'phone', 1.5, 0.125, 7);
+END $$;
 CREATE FUNCTION seqrec_unknown_items(ids text[], model text) RETURNS text[]
 LANGUAGE sql AS $$ SELECT ARRAY(SELECT i FROM unnest(ids) AS i WHERE i LIKE 'unknown%') $$;
 CREATE TABLE models(model text, active boolean);

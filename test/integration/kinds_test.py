@@ -4,37 +4,18 @@
 import json
 import math
 import os
-import shutil
-import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 
 import browser_test
-from clusters import ROOT, restart_with
+from clusters import restart_with
+from fixture_kind import KIND, install_fixture, libraries
 from http_support import Here, Sidecar, expect
-from testing import main, make_ratings, refused, sql
+from testing import main, refused, sql
 
-KIND = "category_popularity"
 ADMIN = "admin-token-0123456789"
-FIXTURE = os.path.join(os.environ["PGHOST"], "fixture")
 QUICK = """'{"index": "none", "weight": 3, "repeats": "first"}'"""
-
-
-def libraries(path):
-    sql(f"UPDATE pg_proc SET probin = '{path}' WHERE probin IN ('seqrec', '$libdir/seqrec')")
-
-
-def install_fixture():
-    """The extension and the trainer with one kind more, in a folder of this server's; others go on with the installed ones."""
-    os.mkdir(FIXTURE)
-    for name in ("seqrec.so", "seqrec-trainer"):
-        shutil.copy(os.path.join(ROOT, "build", "fixture", name), FIXTURE)
-    subprocess.run(["chmod", "-R", "a+rX", FIXTURE], check=True)
-    restart_with(f"dynamic_library_path = '{FIXTURE}:$libdir'\nseqrec.trainer = '{FIXTURE}/seqrec-trainer'")
-    sql("CREATE EXTENSION seqrec")
-    libraries("seqrec")
-    make_ratings()
 
 
 def is_listed_with_its_options():
@@ -109,6 +90,15 @@ def is_served_over_http():
         expect(status, 200)
         wanted = sorted(scores_by_definition(True, ["i3"]).values(), reverse=True)
         assert len(body["recommended_item_ids"]) == 5 and wanted[0] > 2, body
+        body = server.request("POST", "/recommend", json.dumps({"user_id": "nobody", "recent_clicks": [], "top_k": 3, "with_scores": True, "explain": True,
+                              "context": {"category": 1, "mood": "good"}}), {"Content-Type": "application/json"})[2]
+        expect((body["unknown_context"], {reason["source"] for reason in body["reasons"]}, "fallback" in body), (["mood"], {"user"}, False))
+        refusal = server.request("POST", "/recommend", '{"user_id": "u7", "recent_clicks": [], "min_probability": 0.5}', {"Content-Type": "application/json"})
+        expect((refusal[0], refusal[2]["sqlstate"]), (400, "0A000"))
+        body = server.request("GET", "/models/cats/coefficients?top=2")[2]
+        expect(body, {"model": "cats", "count": 3, "coefficients": [
+            {"feature": "category", "value": "1", "coefficient": 3, "standard_error": 0.5, "rows": 8},
+            {"feature": "category", "value": "帐篷", "coefficient": -3, "standard_error": 0.125, "rows": 9}]})
         models = server.request("GET", "/models")[2]["models"]
         expect([model["kind"] for model in models], [KIND])
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {ADMIN}"}
@@ -126,7 +116,7 @@ def is_shown_by_the_dashboard():
         server.wait_ready()
         passed, failed = browser_test.run_browser("kinds.mjs", SHOP=browser_test.url(server), KIND=KIND, MODEL="cats", ADMIN_TOKEN=ADMIN, CHROMIUM=browser_test.chromium(),
                                                   SCREENSHOTS=browser_test.SCREENSHOTS)
-        expect((passed, failed), (2, 0))
+        expect((passed, failed), (5, 0))
     finally:
         server.stop()
 

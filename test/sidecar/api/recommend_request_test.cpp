@@ -1,6 +1,8 @@
 // The bodies of POST /recommend and POST /recommend/batch.
 #include "api/recommend_request.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "problems.hpp"
 
 namespace seqrec::sidecar {
@@ -22,14 +24,14 @@ TEST(RecommendRequest, HasDefaults) {
     EXPECT_TRUE(wish.exclude.empty());
     EXPECT_FALSE(wish.exclude_seen);
     EXPECT_FALSE(wish.candidates);
-    EXPECT_FALSE(wish.min_score);
+    EXPECT_FALSE(wish.min_score || wish.min_probability || asker.context);
     EXPECT_FALSE(wish.with_scores || wish.explain);
 }
 
 TEST(RecommendRequest, TakesEveryField) {
     const auto [asker, wish] = parse(
         R"({"user_id":"u","recent_clicks":["a",2],"top_k":1000,"model":"m","exclude_item_ids":["x"],"exclude_seen":false,
-            "candidate_item_ids":[],"min_score":-3.5,"with_scores":true,"explain":true})");
+            "candidate_item_ids":[],"min_score":-3.5,"min_probability":0.25,"context":{"device":"phone","n":[1]},"with_scores":true,"explain":true})");
     EXPECT_EQ(asker.recent_clicks, (Strings{"a", "2"}));
     EXPECT_EQ(wish.top_k, 1000);
     EXPECT_EQ(wish.model, "m");
@@ -37,6 +39,8 @@ TEST(RecommendRequest, TakesEveryField) {
     EXPECT_EQ(wish.exclude_seen, false);
     EXPECT_EQ(wish.candidates, Strings{});  // none is allowed, which is not the same as no list
     EXPECT_EQ(wish.min_score, -3.5);
+    EXPECT_EQ(wish.min_probability, 0.25);
+    EXPECT_EQ(asker.context, R"({"device":"phone","n":[1]})");
     EXPECT_TRUE(wish.with_scores && wish.explain);
 }
 
@@ -45,8 +49,24 @@ TEST(RecommendRequest, TellsNoneFromEmpty) {
     EXPECT_FALSE(parse(R"({"user_id":"u","recent_clicks":null})").asker.recent_clicks);
     EXPECT_EQ(parse(R"({"user_id":"u","recent_clicks":[]})").asker.recent_clicks, Strings{});
     EXPECT_FALSE(parse(R"({"user_id":"u","exclude_seen":null})").wish.exclude_seen);
+    EXPECT_FALSE(parse(R"({"user_id":"u","context":null})").asker.context);
+    EXPECT_EQ(parse(R"({"user_id":"u","context":{}})").asker.context, "{}");
     EXPECT_FALSE(parse(R"({"user_id":"u","candidate_item_ids":null})").wish.candidates);
     EXPECT_TRUE(parse(R"({"user_id":"u","exclude_item_ids":null})").wish.exclude.empty());
+}
+
+TEST(RecommendRequest, BoundsAContext) {
+    const auto body = [](const nlohmann::json& context) {
+        return nlohmann::json{{"user_id", "u"}, {"context", context}}.dump();
+    };
+    nlohmann::json keys = nlohmann::json::object();
+    for (std::size_t i = 0; i < kMaxContextKeys; ++i) keys[std::to_string(i)] = i;
+    EXPECT_NO_THROW(parse(body(keys)));
+    keys["more"] = 1;
+    EXPECT_EQ(field_of(body(keys)), "context");
+    EXPECT_NO_THROW(parse(body({{"a", std::string(kMaxContextBytes - 8, 'x')}})));
+    EXPECT_EQ(field_of(body({{"a", std::string(kMaxContextBytes - 7, 'x')}})), "context");
+    EXPECT_EQ(field_of(R"({"user_id":"u","context":{"a":1,"a":2}})"), "a");
 }
 
 TEST(RecommendRequest, NamesTheFieldThatIsWrong) {
@@ -55,7 +75,9 @@ TEST(RecommendRequest, NamesTheFieldThatIsWrong) {
     for (const char* field :
          {R"("top_k":0)", R"("top_k":1001)", R"("top_k":"10")", R"("top_k":null)", R"("model":"")",
           R"("recent_clicks":"a")", R"("exclude_seen":"no")", R"("min_score":"0")", R"("min_score":1e300)",
-          R"("with_scores":1)", R"("explain":null)", R"("topk":5)", R"("requests":[])"}) {
+          R"("min_probability":1.01)", R"("min_probability":-0.1)", R"("min_probability":"0")",
+          R"("context":[])", R"("context":"{}")", R"("with_scores":1)", R"("explain":null)", R"("topk":5)",
+          R"("requests":[])"}) {
         const std::string name = std::string(field).substr(1, std::string(field).find('"', 1) - 1);
         EXPECT_EQ(field_of(std::string(R"({"user_id":"u",)") + field + "}"), name);
     }

@@ -22,6 +22,8 @@ TEST(Arrays, HoldAnyText) {
     const Strings texts = {"a", "", "quo\"te", "{,}", "中文", std::string(512, 'x')};
     EXPECT_EQ(texts_of(encode_array(texts)), texts);
     EXPECT_EQ(encode_array(Strings{}).size(), 12U);
+    const std::vector<std::optional<std::string>> some = {"{}", std::nullopt, ""};
+    EXPECT_EQ(texts_of(encode_array(some)), (Strings{"{}", "NULL", ""}));
     EXPECT_EQ(texts_of(encode_array(Strings{})), Strings{});
 }
 

@@ -41,6 +41,21 @@ TEST(Joining, MakesOneQueryOfSeveral) {
     EXPECT_FALSE(group->is_live());
 }
 
+/// Contexts are each asker's own; who has none is asked with others who have none.
+TEST(Joining, LaysContextsEndToEnd) {
+    auto one = asked("u", Strings{"a"}), other = asked("v", Strings{});
+    one.asker.context = R"({"device":"phone"})";
+    other.asker.context = "{}";
+    ASSERT_TRUE(may_join(recommend_query(one), recommend_query(other)));
+    EXPECT_FALSE(may_join(recommend_query(one), recommend_query(asked("w", Strings{}))));
+    const auto group = join(std::vector<TicketPtr>{ticket_of(one), ticket_of(other)});
+    BatchRequest batch{{one.asker, other.asker}, one.wish};
+    EXPECT_EQ(group->query.parameters, batch_query(batch).parameters);
+    EXPECT_EQ(group->query.statement, batch_query(batch).statement);
+    other.wish.min_probability = 0.5;
+    EXPECT_FALSE(may_join(recommend_query(one), recommend_query(other)));
+}
+
 TEST(Joining, KeepsApartWhatDiffers) {
     const auto plain = recommend_query(asked("u", Strings{"a"}));
     EXPECT_FALSE(may_join(plain, recommend_query(asked("u", Strings{"a"}, 11))));
