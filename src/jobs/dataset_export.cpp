@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -60,17 +61,19 @@ void report_rows(Exporter& exporter) {
     if (++exporter.rows % kRowsBetweenReports == 0) exporter.on_progress(exporter.rows);
 }
 
+/// A label as the dataset has it; `odd` counts what is there and no label.
+float label_of(const FeatureValue& value, std::int64_t& odd) {
+    if (value.count == 1) return value.texts[0] == "true" ? 1 : 0;
+    const bool fits = std::abs(value.number) <= std::numeric_limits<float>::max();
+    odd += value.is_odd || (!fits && !std::isnan(value.number));
+    return fits ? static_cast<float>(value.number) : std::numeric_limits<float>::quiet_NaN();
+}
+
 /// What is known of the interaction beside user, item and time. C++.
 void put_event(Exporter& exporter, const FeatureValue* values) {
     const EventColumns& further = exporter.source.further;
     put_row(exporter.writer.event_columns(), values, exporter.odd);
-    if (further.label >= 0) {
-        const FeatureValue& label = values[further.label];
-        const bool is_flag = label.count == 1;
-        exporter.odd_labels += label.is_odd;
-        exporter.writer.label(is_flag ? static_cast<float>(label.texts[0] == "true")
-                                      : static_cast<float>(label.number));
-    }
+    if (further.label >= 0) exporter.writer.label(label_of(values[further.label], exporter.odd_labels));
     if (further.event < 0) return;
     const FeatureValue& event = values[further.event];
     const auto weight = event.count == 1 ? exporter.weights.find(event.texts[0]) : exporter.weights.end();
@@ -237,7 +240,8 @@ void warn_of_side(Warnings& warnings, Exporter& exporter, Side side, const SideT
 Warnings warnings_of(Exporter& exporter) {
     Warnings warnings;
     warn_of_odd(warnings, "ratings", exporter.writer.event_columns(), exporter.odd);
-    warn(warnings, exporter.odd_labels, "ratings: ", " labels were NaN or infinite, and count as missing");
+    warn(warnings, exporter.odd_labels,
+         "ratings: ", " labels were NaN, infinite or too large, and count as missing");
     warn(warnings, exporter.unweighted, "ratings: ", " rows are of no event in event_weights, and weigh 1");
     warn_of_side(warnings, exporter, Side::Item, exporter.source.items);
     warn_of_side(warnings, exporter, Side::User, exporter.source.users);

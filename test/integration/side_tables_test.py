@@ -239,10 +239,10 @@ def the_ratings_own_columns_travel():
     expect(warnings(job), ["ratings: 60 rows are of no event in event_weights, and weigh 1"])
     expect(metric(job, "unweighted_rows"), "60")
 
-    sql("""CREATE VIEW odd_labels AS SELECT user_id, item_id, timestamp, CASE stars WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' ELSE stars END::float8 AS label FROM ratings""")
+    sql("""CREATE VIEW odd_labels AS SELECT user_id, item_id, timestamp, CASE stars WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '1e300' ELSE stars::float8 END AS label FROM ratings""")
     data, job = train(ratings="odd_labels", options={"label": "label", "split": "time", "repeats": "keep"})
-    expect(sorted({label for label in data.tensor("event.label") if not math.isnan(label)}), [3, 4, 5])
-    expect(warnings(job), ["ratings: 120 labels were NaN or infinite, and count as missing"])
+    expect(sorted({label for label in data.tensor("event.label") if not math.isnan(label)}), [4, 5])
+    expect(warnings(job), ["ratings: 150 labels were NaN, infinite or too large, and count as missing"])
     data, _ = train(options={"context": ["stars", "event"], "event_weights": {"buy": 0}})  # the only text of context
     expect(sorted(set(data.tensor("event.weight"))), [0, 1])
     data, job = train()
@@ -302,6 +302,12 @@ def rights_are_the_callers():
     refused(call(**ask), "42501", '"secret"', user="scientist")
     data, _ = train(user="scientist", **ask, options={"user_features": ["age"]})
     expect(data.by_id("user", "age")["u1"], 10)
+
+    sql("REVOKE SELECT ON ratings FROM scientist; GRANT SELECT (user_id, item_id, timestamp, channel) ON ratings TO scientist")
+    refused(call(model="theirs", options={"context": ["channel", "event"]}), "42501", '"event" of relation "ratings"', user="scientist")
+    data, _ = train(user="scientist", model="theirs", options={"context": ["channel"]})
+    expect(data.types("event"), {"channel": "category"})
+    sql("GRANT SELECT ON ratings TO scientist")
 
     sql("GRANT SELECT ON people TO scientist; ALTER TABLE people ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON people USING (age > 50)")
     refused(call(**ask), "42501", "row-level security", '"people"', user="scientist")
