@@ -77,7 +77,8 @@ std::string id_map_json(const IdIndex& ids, std::string (*to_utf8)(std::string_v
     }
     return text + "}\n";
 } catch (const json::type_error&) {
-    throw Error("22021", "an id is no text in UTF-8", "JSON knows no other; ids of a database in SQL_ASCII may be any bytes.");
+    throw Error("22021", "an id is no text in UTF-8",
+                "JSON knows no other; ids of a database in SQL_ASCII may be any bytes.");
 }
 
 }  // namespace seqrec

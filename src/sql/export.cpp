@@ -64,8 +64,9 @@ struct Names {
 Names weight_names(std::int64_t model_id) {
     const MemoryContext outside = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
-    Names found{nullptr, run_sql("SELECT name FROM seqrec.weights WHERE model_id = $1 AND part = 0 ORDER BY name",
-                                 {bigint_param(model_id)}, true)};
+    Names found{nullptr,
+                run_sql("SELECT name FROM seqrec.weights WHERE model_id = $1 AND part = 0 ORDER BY name",
+                        {bigint_param(model_id)}, true)};
     found.names = static_cast<char**>(MemoryContextAlloc(outside, sizeof(char*) * (found.count + 1)));
     for (std::uint64_t i = 0; i < found.count; ++i)
         found.names[i] = MemoryContextStrdup(outside, spi_text(i, 1));
@@ -73,14 +74,15 @@ Names weight_names(std::int64_t model_id) {
     return found;
 }
 
-void put_model(ReturnSetInfo* info, const ModelVersion& version, const Names& names, const SafetensorsFile& file) {
+void put_model(ReturnSetInfo* info, const ModelVersion& version, const Names& names,
+               const SafetensorsFile& file) {
     std::vector<std::pair<std::string, Tensor>> tensors;
     for (std::uint64_t i = 0; i < names.count; ++i)
         tensors.emplace_back(names.names[i], file.tensor(names.names[i]));
     for (const char* name : kRows) tensors.emplace_back(name, file.tensor(name));
     const std::map<std::string, std::string> metadata = {
-        {"format", "seqrec-model/2"},           {"kind", to_utf8(version.kind)},
-        {"score", to_utf8(version.score)},      {"config", to_utf8(version.config)},
+        {"format", "seqrec-model/2"},          {"kind", to_utf8(version.kind)},
+        {"score", to_utf8(version.score)},     {"config", to_utf8(version.config)},
         {"metrics", to_utf8(version.metrics)}, {"version", version.version}};
     const SafetensorsImage image(metadata, std::move(tensors));
     put_file(info, "model.safetensors", image.size(), [&](std::span<std::byte> to) { image.write(to); });
@@ -101,9 +103,12 @@ std::string config_json(const ModelVersion& version) {
     nlohmann::json columns;
     for (const char* key : {"relation", "user_column", "item_column", "time_column"})
         columns[key] = source.value(key, nlohmann::json());
-    return nlohmann::json{{"model", to_utf8(version.name)},    {"kind", to_utf8(version.kind)},
-                          {"version", version.version},        {"score", parsed(version.score)},
-                          {"config", parsed(version.config)},  {"metrics", parsed(version.metrics)},
+    return nlohmann::json{{"model", to_utf8(version.name)},
+                          {"kind", to_utf8(version.kind)},
+                          {"version", version.version},
+                          {"score", parsed(version.score)},
+                          {"config", parsed(version.config)},
+                          {"metrics", parsed(version.metrics)},
                           {"source", columns}}
                .dump(2) +
            "\n";
