@@ -15,9 +15,7 @@ using Items = std::vector<std::int32_t>;
 /// Ten interactions of four users with five items, of which nobody had the last.
 const std::vector<Items> kUsers = {{0, 1, 2}, {0, 1, 0}, {1, 2}, {3, 0}};
 
-Teaching teaching(bool keeps_repeats = false) {
-    return {5, {kUsers.begin(), kUsers.end()}, keeps_repeats};
-}
+Teaching teaching(bool keeps_repeats = false) { return {5, {kUsers.begin(), kUsers.end()}, keeps_repeats}; }
 
 /// The rank of each item after some clicks; -1 for those that are hidden.
 std::vector<std::int64_t> ranks(Baseline& baseline, const Items& clicks, bool keeps_repeats = false) {
@@ -62,8 +60,8 @@ TEST(Baselines, ItemKnnIsByTheSumOfCosines) {
     const auto baseline = item_knn_baseline(teaching(), popularity, 200, {});
     // Users of 0: three, of 1: three, of 2: two, of 3: one. Cosines: 01 = 2/3, 02 = 1/sqrt(6), 03 = 1/sqrt(3),
     // 12 = 2/sqrt(6), all others 0.
-    EXPECT_EQ(ranks(*baseline, {0}), (std::vector<std::int64_t>{-1, 0, 2, 1, 3}));   // .667 .408 .577
-    EXPECT_EQ(ranks(*baseline, {1}), (std::vector<std::int64_t>{1, -1, 0, 2, 3}));   // .667 .816
+    EXPECT_EQ(ranks(*baseline, {0}), (std::vector<std::int64_t>{-1, 0, 2, 1, 3}));      // .667 .408 .577
+    EXPECT_EQ(ranks(*baseline, {1}), (std::vector<std::int64_t>{1, -1, 0, 2, 3}));      // .667 .816
     EXPECT_EQ(ranks(*baseline, {0, 1}), (std::vector<std::int64_t>{-1, -1, 0, 1, 2}));  // 1.22 .577
     const auto nearest = item_knn_baseline(teaching(), popularity, 1, {});
     EXPECT_EQ(ranks(*nearest, {0}), (std::vector<std::int64_t>{-1, 0, 1, 2, 3}));  // 1 alone is near to 0
@@ -91,7 +89,8 @@ TEST(Baselines, EaseRanksByWhatTheItemsOfAUserTell) {
     // 40 P = [[16, -8, 0, -8], [-8, 19, -10, 4], [0, -10, 20, 0], [-8, 4, 0, 24]]; of item 4 nothing is known. B from 0:
     // .42 to 1, .33 to 3; from 1: .5 to 0 and 2, -.17 to 3; from 3: .5 to 0, -.21 to 1.
     const auto after0 = ranks(*baseline, {0}), after1 = ranks(*baseline, {1}), after3 = ranks(*baseline, {3});
-    EXPECT_EQ((Items{0, 1}), (Items{static_cast<std::int32_t>(after0[1]), static_cast<std::int32_t>(after0[3])}));
+    EXPECT_EQ((Items{0, 1}),
+              (Items{static_cast<std::int32_t>(after0[1]), static_cast<std::int32_t>(after0[3])}));
     EXPECT_EQ(after1[4], 2);
     EXPECT_EQ(after1[3], 3);
     EXPECT_EQ(after3[0], 0);

@@ -27,7 +27,8 @@ class ModelEvaluation : public ::testing::Test {
     TableRows seven_rows(bool labelled = false) {
         TableRows rows(*snapshot, labelled);
         rows.begin_user("user-2");
-        for (const auto& [item, time] : {std::pair{"item-1", 1.0}, {"item-5", 2.0}, {"item-9", 3.0}, {"item-3", 9.0}})
+        for (const auto& [item, time] :
+             {std::pair{"item-1", 1.0}, {"item-5", 2.0}, {"item-9", 3.0}, {"item-3", 9.0}})
             rows.row(item, time, time > 2 ? 5 : 1);
         rows.begin_user("stranger");
         for (const auto& [item, time] : {std::pair{"item-4", 4.0}, {"novelty", 5.0}, {"item-6", 6.0}})
@@ -46,7 +47,8 @@ class ModelEvaluation : public ::testing::Test {
     }
 
     /// How many items that were not clicked score as much as the target, by the definition.
-    std::int64_t rank_of(const std::vector<std::int32_t>& clicks, std::int32_t user, std::int32_t target) const {
+    std::int64_t rank_of(const std::vector<std::int32_t>& clicks, std::int32_t user,
+                         std::int32_t target) const {
         const Query query = query_after(*snapshot, clicks, user, false);
         std::int64_t rank = -1;
         for (std::int32_t item = 0; item < snapshot->items().size(); ++item)
@@ -89,13 +91,14 @@ TEST_F(ModelEvaluation, AsksForEveryNextRowOfHeldOutUsers) {
     EXPECT_EQ(figure(evaluation, "unknown_items", 0), 1);
     EXPECT_DOUBLE_EQ(figure(evaluation, "hr", 20), 4.0 / 5);
     double reciprocal = 0;
-    for (const std::int64_t rank : {rank_of({1}, 2, 5), rank_of({1, 5}, 2, 9), rank_of({1, 5, 9}, 2, 3), rank_of({4}, -1, 6)})
+    for (const std::int64_t rank :
+         {rank_of({1}, 2, 5), rank_of({1, 5}, 2, 9), rank_of({1, 5, 9}, 2, 3), rank_of({4}, -1, 6)})
         reciprocal += 1 / static_cast<double>(rank + 1);
     EXPECT_DOUBLE_EQ(figure(evaluation, "mrr", 20), reciprocal / 5);
 }
 
 TEST_F(ModelEvaluation, SaysWhatTheModelHasBeenTold) {
-    open();  // it has been told of every user until 5
+    open();                                                 // it has been told of every user until 5
     EXPECT_EQ(measure(seven_rows(), {.ks = {5}}).told, 0);  // both last rows are later, or a stranger's
     const Evaluation evaluation = measure(seven_rows(), {.ks = {5}, .split = Split::HeldOut});
     EXPECT_EQ(evaluation.told, 2);
@@ -109,7 +112,8 @@ TEST_F(ModelEvaluation, SaysThatAModelWasKeptFromTheRows) {
     open();
     EXPECT_EQ(measure(seven_rows(), {.ks = {5}, .split = Split::HeldOut}).told, 0);
     // By time it was kept from what is later than four fifths of the rows that it knows: of 1, 2, 3, 4, 5 later than 4.
-    model.config = R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6, "holdout": "keep", "split": "time"})";
+    model.config =
+        R"({"members": 1, "dim": 8, "layers": 2, "heads": 2, "max_len": 6, "holdout": "keep", "split": "time"})";
     open();
     EXPECT_EQ(measure(seven_rows(), {.ks = {5}, .split = Split::HeldOut}).told, 2);
 }
@@ -132,8 +136,8 @@ TEST_F(ModelEvaluation, MeasuresProbabilitiesOfLabelledRows) {
                       {probability(known, 3), true},
                       {probability(query_after(*snapshot, clicks[0], -1, false), 4), true}},
                      0.6f);
-    const Evaluation evaluation =
-        measure(seven_rows(true), {.ks = {5}, .split = Split::HeldOut, .positive_from = 4, .threshold = 0.6f});
+    const Evaluation evaluation = measure(
+        seven_rows(true), {.ks = {5}, .split = Split::HeldOut, .positive_from = 4, .threshold = 0.6f});
     EXPECT_EQ(figure(evaluation, "pairs_evaluated", 0), 5);
     for (const char* name : {"auc", "log_loss", "brier", "ece", "accuracy", "threshold"})
         EXPECT_NEAR(figure(evaluation, name, 0), expected.at(name).get<double>(), 1e-6) << name;
@@ -144,6 +148,8 @@ TEST_F(ModelEvaluation, LabelsSayNothingOfScoresThatAreNoProbabilities) {
     open();
     const Evaluation evaluation = measure(seven_rows(true), {.ks = {5}, .positive_from = 4});
     for (const Figure& figure : evaluation.figures) EXPECT_NE(figure.metric, "auc");
+    ASSERT_EQ(evaluation.left_out.size(), 1u);
+    EXPECT_NE(evaluation.left_out[0].find("no probabilities"), std::string::npos);
 }
 
 TEST_F(ModelEvaluation, LeavesEaseOutWhereMemoryIsShort) {
@@ -160,7 +166,8 @@ TEST_F(ModelEvaluation, ErrorsSayWhatIsMissing) {
     single.begin_user("user-2");
     single.row("item-1", 1);
     EXPECT_EQ(error_of([&] { measure(single, {.ks = {5}}); }), sqlstate::kNotEnoughData);
-    EXPECT_EQ(error_of([&] { measure(single, {.ks = {5}, .split = Split::HeldOut}); }), sqlstate::kNotEnoughData);
+    EXPECT_EQ(error_of([&] { measure(single, {.ks = {5}, .split = Split::HeldOut}); }),
+              sqlstate::kNotEnoughData);
 }
 
 TEST_F(ModelEvaluation, CanBeStopped) {
