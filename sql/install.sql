@@ -23,7 +23,7 @@ SELECT oid::regprocedure AS misplaced FROM functions_of_seqrec
 WHERE proname LIKE 'seqrec\_%' AND 'model' = ANY (arguments)
   AND NOT arguments[:array_position(arguments, 'model') - 1] <@ '{ratings,query,user_id,user_ids,clicks,item_id,item_ids,k}'::text[];
 SELECT oid::regprocedure AS k_misplaced FROM functions_of_seqrec
-WHERE proname LIKE 'seqrec\_%' AND 'k' = ANY (arguments) AND arguments[array_position(arguments, 'k') + 1] IS DISTINCT FROM 'model';
+WHERE proname LIKE 'seqrec\_%' AND proname <> 'seqrec_evaluate' AND 'k' = ANY (arguments) AND arguments[array_position(arguments, 'k') + 1] IS DISTINCT FROM 'model';
 -- Ids are given as seqrec.id, but where a program or a document asks.
 SELECT proname, argument, type::regtype FROM functions_of_seqrec, unnest(arguments, types) a(argument, type)
 WHERE argument IN ('user_id', 'user_ids', 'clicks', 'item_id', 'item_ids', 'exclude', 'candidates') AND type::regtype::text NOT LIKE 'seqrec.id%'

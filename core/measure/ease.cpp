@@ -98,7 +98,7 @@ class EaseBaseline final : public Baseline {
     const Popularity& popularity_;
     SymmetricMatrix inverse_;
     std::vector<float> scores_, diagonal_;
-    const Poll& poll_;
+    Poll poll_;
 };
 
 }  // namespace

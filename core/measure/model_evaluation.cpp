@@ -87,7 +87,7 @@ class Evaluator {
           progress_(progress),
           held_(hold_out(rows.log(), wish.split)) {
         thin_out_users(held_.questions, wish.most_users);
-        if (held_.questions.empty() && !wish.positive_from) nothing_to_ask();
+        if (held_.questions.empty() && !gives_probabilities()) nothing_to_ask();
         teaching_ = teaching_of(rows, held_, wish.split);
         popularity_ = std::make_unique<const Popularity>(teaching_);
     }
@@ -101,6 +101,8 @@ class Evaluator {
     }
 
   private:
+    bool gives_probabilities() const { return wish_.positive_from && snapshot_.form().link == Link::Sigmoid; }
+
     [[noreturn]] void nothing_to_ask() const {
         if (rows_.log().rows() == 0)
             throw Error("02000", "there are no rows to evaluate on",
@@ -216,7 +218,9 @@ class Evaluator {
 
     /// The probability and the outcome of each labelled row that is held out.
     void measure_pairs() {
-        if (!wish_.positive_from || snapshot_.form().link != Link::Sigmoid) return;
+        if (wish_.positive_from && !gives_probabilities())
+            leave_out("figures of labels", "the model's scores are no probabilities");
+        if (!gives_probabilities()) return;
         std::vector<ScoredPair> pairs;
         if (wish_.split == Split::HeldOut)
             for (std::int32_t user = 0; user < rows_.log().users(); ++user) add_pairs_of(user, pairs);

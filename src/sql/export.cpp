@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/files/model_export.hpp"
+#include "core/model_export.hpp"
 
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"

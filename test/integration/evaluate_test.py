@@ -147,6 +147,7 @@ def a_temporary_table_and_a_version():
 
 
 def what_is_refused():
+    sql("CREATE TABLE liked AS SELECT *, item_id % 2 = 0 AS liked FROM films")
     refused("SELECT * FROM seqrec_evaluate('nobody')", "42704", '"nobody"', "seqrec_models")
     refused("SELECT * FROM seqrec_evaluate(NULL)", "22004", "model")
     refused("SELECT * FROM seqrec_evaluate('kept', split => 'random')", "22023", '"random"', "held_out")
@@ -156,6 +157,10 @@ def what_is_refused():
     refused("SELECT * FROM seqrec_evaluate('kept', time_column => 'at')", "42703", "time_column")
     refused("SELECT * FROM seqrec_evaluate('kept', label => 'stars')", "42703", "label")
     refused("SELECT * FROM seqrec_evaluate('kept', label => 'timestamp')", "22023", "positive_from")
+    refused("SELECT * FROM seqrec_evaluate('kept', 'visits', user_column => 'visitor', item_column => 'film', time_column => 'at', label => 'film')", "42804", "a number")
+    for label in ("label => 'timestamp', positive_from => 1e6", "label => 'liked'"):
+        _, said = evaluate(f"'kept', 'liked', {label}, baselines => false")
+        assert "NOTICE" in said and "no probabilities" in said, said
     sql("CREATE TABLE nothing (LIKE films); CREATE TABLE single AS SELECT DISTINCT ON (user_id) * FROM films")
     refused("SELECT * FROM seqrec_evaluate('kept', 'nothing')", "02000", "no rows")
     refused("SELECT * FROM seqrec_evaluate('kept', 'single')", "22000", "held_out")

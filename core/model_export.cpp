@@ -1,4 +1,4 @@
-#include "core/files/model_export.hpp"
+#include "core/model_export.hpp"
 
 #include <algorithm>
 #include <cstring>
