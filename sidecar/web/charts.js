@@ -168,7 +168,7 @@ const whiskers = {
 export function signedBarChart(canvas, signal, {x, xFormat, tooltip}) {
     return new Drawing(canvas, signal, (bars) => {
         const options = baseOptions({
-            x, xFormat, xTicks: {maxTicksLimit: 7}, yFormat: (index) => shortened(bars[index]?.label ?? ''),
+            x, xFormat, xTicks: {maxTicksLimit: 7}, yFormat: (index) => shortened(bars[index]?.label ?? '', canvas.parentElement.clientWidth),
             tooltip: {title: (items) => bars[items[0]?.dataIndex]?.label ?? '', label: (item) => tooltip(bars[item.dataIndex])},
         });
         Object.assign(options, {indexAxis: 'y', interaction: {mode: 'nearest', axis: 'y', intersect: false}});
@@ -187,8 +187,11 @@ export function signedBarChart(canvas, signal, {x, xFormat, tooltip}) {
     });
 }
 
-const LONGEST_LABEL = 28;
-const shortened = (text) => (text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text);
+/** As much of a name as leaves room for bars. */
+function shortened(text, width) {
+    const longest = width < 420 ? 16 : 28;
+    return text.length > longest ? `${text.slice(0, longest - 1)}…` : text;
+}
 
 /** Behind the points how many pairs a bin has: [{from, to, share}] in options.plugins.sizes.bins, the largest a third of the height. */
 const sizes = {

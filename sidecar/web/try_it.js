@@ -82,7 +82,7 @@ class TryIt {
             h('div', {class: 'field'}, h('label', {for: this.user.input.id}, t('try.user')), this.user.element, h('span', {class: 'hint'}, t('try.user.hint'))),
             this.clicks.element,
             h('div', {class: 'inline-fields'}, field(t('try.k'), this.k), field(t('try.seen'), this.seen)),
-            h('details', {}, h('summary', {}, t('try.filters')), h('div', {class: 'inline-fields'}, field(t('try.min_score'), this.minScore), field(t('try.min_probability'), this.minProbability, t('try.min_probability.hint'))),
+            h('details', {}, h('summary', {}, t('try.filters')), field(t('try.min_score'), this.minScore), field(t('try.min_probability'), this.minProbability, t('try.min_probability.hint')),
                 field(t('try.context'), this.context, t('try.context.hint')), this.excluded.element, this.candidates.element),
             button);
     }

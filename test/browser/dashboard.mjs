@@ -17,7 +17,7 @@ const results = (page) => page.locator('.recommendations li');
 async function assertTidy(page) {
     const {wide, text} = await page.evaluate(() => {
         const shown = document.querySelector('main').cloneNode(true);
-        shown.querySelectorAll('.code, textarea, input').forEach((element) => element.remove());
+        shown.querySelectorAll('.code, textarea, input, .option-fields').forEach((element) => element.remove());
         return {wide: document.documentElement.scrollWidth - innerWidth, text: shown.textContent};
     });
     assert.ok(wide <= 0, `${wide} pixels wider than the window`);

@@ -19,7 +19,7 @@ HEADERS = {"Authorization": "Bearer " + ADMIN, "Content-Type": "application/json
 QUICK = {"epochs": 2, "dim": 16, "max_len": 20}
 
 FUNCTIONS = ("unnest array_agg json_agg jsonb_agg json_build_object row_to_json to_json min max count sum extract date_part format to_regclass "
-             "coalesce nullif now lower starts_with cardinality array_length").split()
+             "abs coalesce nullif now lower starts_with cardinality array_length").split()
 OPERATORS = "= <> < > <= >= * + - || -> ->> ~ ~~ @>".split()
 TYPES = "name jsonb regclass".split()
 
@@ -105,9 +105,12 @@ def ask_every_route(server):
     ask(server, "POST", f"/models/{model}/activate")
     ask(server, "POST", f"/jobs/{number}/cancel")
     for clicks in ({}, {"recent_clicks": ["i1", "i2"]}):
-        for more in ({}, {"explain": True}, {"exclude_item_ids": ["i3"], "candidate_item_ids": ["i3", "i4"], "min_score": -1}):
+        for more in ({}, {"explain": True}, {"exclude_item_ids": ["i3"], "candidate_item_ids": ["i3", "i4"], "min_score": -1},
+                     {"context": {"device": "phone"}}, {"context": {"device": "phone"}, "explain": True}):
             assert ask(server, "POST", "/recommend", {"user_id": "u1", **clicks, **more})["recommended_item_ids"]
     ask(server, "POST", "/recommend/batch", {"requests": [{"user_id": "u1"}, {"user_id": "u2", "recent_clicks": ["i1"]}]})
+    ask(server, "POST", "/recommend/batch", {"requests": [{"user_id": "u1", "context": {"device": "phone"}}, {"user_id": "u2", "recent_clicks": ["i1"]}]})
+    expect(ask(server, "GET", "/models/default/coefficients?top=3")["count"], 0)
     assert ask(server, "GET", "/similar/i1")["similar_item_ids"]
     assert ask(server, "GET", "/similar/i1?exclude_item_ids=i3&candidate_item_ids=i4&min_score=-1")["similar_item_ids"] == ["i4"]
     assert ask(server, "GET", "/kinds")["kinds"]
