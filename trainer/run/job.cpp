@@ -168,6 +168,7 @@ std::string nothing_held_out(const Dataset& data) {
     if (data.split_by_time())
         return "no user has interacted again in the last tenth of the time, so nothing could be held out: "
                "metrics are null";
+    if (data.split() == Split::Random) return "no interaction could be held out at random: metrics are null";
     return std::string("no user has three ") + (data.keeps_repeats() ? "interactions" : "different items") +
            ", so nothing could be held out: metrics are null";
 }
@@ -221,6 +222,10 @@ void train(const std::string& path, Reporter& reporter) {
     const json options = decided(resolve_options(job.kind, job.options));
     const std::optional<EarlierModel> earlier = open_earlier(job);
     Dataset data(job.dataset, dataset_options(options, config_of(earlier)));
+    if (options.at("split") == "time" && !data.split_by_time())
+        reporter.warning(
+            "all interactions have one time, so a fifth of them was held out at random instead of the "
+            "latest");
     if (earlier) build_on(*earlier, data, reporter);
     const auto model = kind.make(options, data, config_of(earlier));
     if (earlier) model->start_from(*earlier);

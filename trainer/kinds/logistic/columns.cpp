@@ -13,16 +13,16 @@ namespace {
 using Type = FeatureColumn::Type;
 
 /// Between neighbours where there are few different numbers, else so that bins have equally many rows.
-std::vector<double> edges_of(const std::vector<double>& sorted) {
+std::vector<double> edges_of(const std::vector<double>& sorted, std::size_t bins) {
     std::vector<double> distinct = sorted;
     distinct.erase(std::ranges::unique(distinct).begin(), distinct.end());
     std::vector<double> edges;
-    if (distinct.size() <= kBins) {
+    if (distinct.size() <= bins) {
         for (std::size_t i = 1; i < distinct.size(); ++i)
             edges.push_back((distinct[i - 1] + distinct[i]) / 2);
         return edges;
     }
-    for (std::size_t b = 1; b < kBins; ++b) edges.push_back(sorted[b * sorted.size() / kBins]);
+    for (std::size_t b = 1; b < bins; ++b) edges.push_back(sorted[b * sorted.size() / bins]);
     edges.erase(std::ranges::unique(edges).begin(), edges.end());
     return edges;
 }
@@ -59,9 +59,16 @@ std::vector<std::int32_t> most_frequent(std::span<const std::int64_t> rows) {
 
 }  // namespace
 
-Column::Column(const FeatureColumn& source, std::span<const Sighting> sightings, double now)
+std::int32_t slots_each(std::size_t columns) {
+    const auto share = kAllSlots / static_cast<std::int32_t>(std::max<std::size_t>(columns, 1));
+    return std::clamp(share, kLeastSlots, kMostSlots);
+}
+
+Column::Column(const FeatureColumn& source, std::span<const Sighting> sightings, double now,
+               std::int32_t most_slots)
     : Column(source.name, source.type) {
     now_ = now;
+    most_slots_ = most_slots;
     if (type_ == Type::Category) {
         categories_ = &source;
         learn_categories();
@@ -94,7 +101,7 @@ void Column::learn_numbers(std::vector<double> numbers) {
     if (!numbers.empty() && numbers.front() < numbers.back()) {
         numeric_ = true;
         std::tie(mean_, deviation_) = mean_and_deviation(numbers);
-        edges_ = edges_of(numbers);
+        edges_ = edges_of(numbers, std::min(kBins, static_cast<std::size_t>(most_slots_ - 2)));
         values_ = names_of_bins(edges_, numbers);
     }
     slots_ = features();
@@ -128,14 +135,14 @@ void Column::learn_categories() {
 /// The most frequent values keep a slot, the others share the one after them.
 void Column::choose_slots(std::span<const std::int64_t> rows) {
     slots_ = features();
-    if (slots_ <= kMostSlots) return;
-    const std::int32_t shared = kMostSlots - (missing_ ? 2 : 1);
+    if (slots_ <= most_slots_) return;
+    const std::int32_t shared = most_slots_ - (missing_ ? 2 : 1);
     const std::vector<std::int32_t> order = most_frequent(rows.first(values_.size()));
     slot_of_.assign(static_cast<std::size_t>(features()), shared);
     for (std::int32_t i = 0; i < shared; ++i)
         slot_of_[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = i;
     if (missing_) slot_of_.back() = shared + 1;
-    slots_ = kMostSlots;
+    slots_ = most_slots_;
 }
 
 void Column::append_number(double number, std::vector<Entry>& to) const {

@@ -30,9 +30,12 @@ struct Sighting {
 /// Categories that keep a value of their own; the rest share kHashed. 保留自有取值的类别数；其余共用 kHashed 个。
 inline constexpr std::size_t kMostValues = 10000;
 inline constexpr std::int32_t kHashed = 256;
-/// Features of a column that cross with others; the rest of them cross as one. 参与交叉的特征数；其余合为一个。
-inline constexpr std::int32_t kMostSlots = 64;
-/// Bins of a number, of equally many rows. 数值的分箱数，各箱行数相等。
+/// Features of a column that cross with others; the rest of them cross as one. Many columns share kAllSlots.
+/// 一列中参与交叉的特征数，其余合为一个；列很多时合计不超过 kAllSlots。
+inline constexpr std::int32_t kMostSlots = 64, kLeastSlots = 8, kAllSlots = 256;
+std::int32_t slots_each(std::size_t columns);
+/// Bins of a number at most, of equally many rows.
+/// 数值的最多分箱数，各箱行数相等。
 inline constexpr std::size_t kBins = 16;
 
 /// A column as features, numbered: its values or bins, then "nothing is known" if that happens, then the
@@ -41,9 +44,11 @@ inline constexpr std::size_t kBins = 16;
 class Column {
   public:
     /// `sightings` are interactions with rows of the column, from which what is usual of ages is learned.
-    /// `now` is the latest time of the data.
-    /// sightings 为与该列各行有关的交互，用于学习年龄的分布；now 为数据中最晚的时间。
-    Column(const FeatureColumn& source, std::span<const Sighting> sightings, double now);
+    /// `now` is the latest time of the data; at most `most_slots` features cross.
+    /// sightings 为与该列各行有关的交互，用于学习年龄的分布；now 为数据中最晚的时间；
+    /// 至多 most_slots 个特征参与交叉。
+    Column(const FeatureColumn& source, std::span<const Sighting> sightings, double now,
+           std::int32_t most_slots = kMostSlots);
     /// A number that is there for every row.
     /// 每行都有的一个数值。
     static Column of_numbers(std::string name, std::vector<double> numbers);
@@ -90,7 +95,7 @@ class Column {
     std::vector<std::string> values_;
     std::vector<std::int32_t> slot_of_;  // empty: each feature is its own slot
     std::vector<double> edges_;
-    std::int32_t slots_ = 0, hashed_ = 0;
+    std::int32_t most_slots_ = kMostSlots, slots_ = 0, hashed_ = 0;
     bool missing_ = false, numeric_ = false;
     double mean_ = 0, deviation_ = 1, now_ = 0;
 };

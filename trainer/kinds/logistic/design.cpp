@@ -64,7 +64,10 @@ Design::Design(const Dataset& data, const json& options)
       labels_(read_labels(data.file(), data.rows())),
       weights_(read_weights(data.file(), data.rows())) {
     for (const double time : times_) now_ = std::max(now_, time);
-    if (!labels_.empty()) read_labels_as(options.at("positive_from"));
+    if (!labels_.empty()) {
+        read_labels_as(options.at("positive_from"));
+        expect_both();
+    }
     make_columns();
     count_popularity(Part::Training);
     place_columns();
@@ -85,6 +88,21 @@ void Design::read_labels_as(const json& positive_from) {
                     "the label is " + short_number(static_cast<double>(*other)) +
                         " somewhere, and nothing says from what on it is positive",
                     "Give it: options => '{\"positive_from\": 4, …}'; other rows are the negatives.");
+}
+
+/// A fit to pairs of one outcome alone says nothing.
+void Design::expect_both() const {
+    bool has[2] = {};
+    for (std::int64_t u = 0; u < data_.users(); ++u)
+        for (std::size_t at = 0; at < data_.training(u).size(); ++at) {
+            const Event told =
+                event(data_.offsets()[static_cast<std::size_t>(u)] + static_cast<std::int64_t>(at));
+            if (told.positive >= 0) has[told.positive] = true;
+        }
+    if (!has[0] || !has[1])
+        throw Error(sqlstate::kNotEnoughData,
+                    std::string("no row to learn from is a ") + (has[1] ? "negative" : "positive"),
+                    "Check the options label and positive_from, and that the label is not NULL everywhere.");
 }
 
 Design::Event Design::event(std::int64_t position) const {
@@ -119,7 +137,8 @@ void Design::make_columns() {
         auto& sources = sources_[number(side)];
         sources = read_features(data_.file(), side, rows[number(side)]);
         const std::vector<Sighting> seen = sources.empty() ? std::vector<Sighting>() : sightings(side);
-        for (const FeatureColumn& source : sources) columns_[number(side)].emplace_back(source, seen, now_);
+        for (const FeatureColumn& source : sources)
+            columns_[number(side)].emplace_back(source, seen, now_, slots_each(sources.size()));
     }
     std::vector<double> clicks;
     for (std::int64_t u = 0; u < data_.users(); ++u)
@@ -305,7 +324,7 @@ std::vector<std::string> Design::warnings() const {
             if (column.is_wide())
                 said.push_back("column \"" + column.name() + "\" has " + std::to_string(column.features()) +
                                " values: each counts by itself, but in crosses those beyond the " +
-                               std::to_string(kMostSlots - 2) + " most frequent count as one");
+                               std::to_string(column.slots() - 1) + " most frequent count as one");
         }
     return said;
 }

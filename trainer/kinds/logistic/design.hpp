@@ -73,8 +73,9 @@ struct Entries {
 /// 数据集上回归模型的设计。
 class Design {
   public:
-    /// Error 22023 for crosses of columns that are not there.
-    /// crosses 中的列不存在时抛出 Error 22023。
+    /// Error 22023 for crosses of columns that are not there and for labels that positive_from does not tell
+    /// apart, 22000 where all labels say the same.
+    /// crosses 中的列不存在、或 positive_from 无法区分标签时抛出 Error 22023；标签全部相同时 22000。
     Design(const Dataset& data, const nlohmann::json& options);
     Design(const Design&) = delete;
     Design& operator=(const Design&) = delete;
@@ -134,6 +135,7 @@ class Design {
     void choose_crosses(const nlohmann::json& crosses);
     void number_groups();
     void read_labels_as(const nlohmann::json& positive_from);
+    void expect_both() const;
     std::vector<Sighting> sightings(Side side) const;
     void fill_entries();
     void append(const Place& place, std::int64_t row, double time, std::vector<Entry>& slots,
