@@ -10,8 +10,8 @@
 
 namespace seqrec {
 
-/// Memory that ease_baseline() takes for so many items: half of a matrix of items x items.
-/// ease_baseline() 对给定物品数所需的内存：物品 × 物品矩阵的一半。
+/// Memory that ease_baseline() takes for so many items: one and a half matrices of items x items.
+/// ease_baseline() 对给定物品数所需的内存：一个半物品 × 物品矩阵。
 std::size_t ease_bytes(std::int64_t items);
 
 /// `ease` (Steck, WWW 2019): score(j) = sum of B_ij over the items i that the user had, B = I - P / diag(P), P = (X'X + λ

@@ -189,8 +189,8 @@ class Evaluator {
         if (teaching_.items > kMostEaseItems)
             leave_out("ease", "it is for at most " + std::to_string(kMostEaseItems) + " items");
         else if (bytes > wish_.most_bytes)
-            leave_out("ease", "its matrix takes " + std::to_string(bytes >> 20) +
-                                  " MB; maintenance_work_mem may allow that");
+            leave_out("ease",
+                      "it takes " + std::to_string(bytes >> 20) + " MB; maintenance_work_mem may allow that");
         else
             rank_by(ease_baseline(teaching_, *popularity_, kEaseLambda, poll));
     }
