@@ -76,6 +76,10 @@ std::int32_t bin_of(const std::vector<double>& edges, double number) {
     return static_cast<std::int32_t>(std::ranges::upper_bound(edges, number) - edges.begin());
 }
 
+float standardised(double number, double mean, double deviation) {
+    return std::clamp(static_cast<float>((number - mean) / deviation), -kMostDeviations, kMostDeviations);
+}
+
 std::int32_t hashed_value(std::string_view value, std::int32_t hashed) {
     std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a: the same in every build, as files need it
     for (const char c : value) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
@@ -99,7 +103,7 @@ Encoded LogisticQuery::encode(std::span<const std::int32_t> clicks, std::int32_t
     add_row(rows, 0, 1, out);
     clicks = clicks.last(std::min(clicks.size(), kLogisticReach));
     const double count = std::log1p(static_cast<double>(clicks.size()));
-    add_row(rows, 1, static_cast<float>((count - clicks_mean) / clicks_deviation), out);
+    add_row(rows, 1, standardised(count, clicks_mean, clicks_deviation), out);
     if (user >= 0) {
         add_row(users, user, 1, out);
         const auto begin = user_offsets[static_cast<std::size_t>(user)],
@@ -205,7 +209,7 @@ struct LogisticEncoder::Impl {
     bool add_number(const QueryColumn& column, double number, std::vector<QueryFeature>& to) const {
         if (!std::isfinite(number)) return false;
         if (column.number >= 0)
-            to.push_back({column.number, static_cast<float>((number - column.mean) / column.deviation)});
+            to.push_back({column.number, standardised(number, column.mean, column.deviation)});
         if (column.count > 0)
             to.push_back({column.first + std::min(bin_of(column.edges, number), column.count - 1), 1});
         return true;

@@ -41,6 +41,11 @@ struct QueryFeature {
 /// Where a number lies among edges: the count of edges that are not above it.
 /// 数值所在的分箱。
 std::int32_t bin_of(const std::vector<double>& edges, double number);
+/// A number less the mean, in deviations; far beyond what is usual it counts as kMostDeviations do, since nobody
+/// knows how a coefficient goes on there.
+/// 减去均值后以标准差为单位的数值；远超常见范围时按 kMostDeviations 计，因为系数在那里如何延续无人知晓。
+inline constexpr float kMostDeviations = 4;
+float standardised(double number, double mean, double deviation);
 /// The shared row of a value that has none of its own, in [0, hashed).
 /// 没有自有行的取值所共用的行。
 std::int32_t hashed_value(std::string_view value, std::int32_t hashed);

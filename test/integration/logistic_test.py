@@ -74,7 +74,7 @@ def probability_is_the_sigmoid_of_the_score():
 
 
 def context_is_a_user_who_was_not_there():
-    ask = "SELECT string_agg(item_id || ':' || score, ' ' ORDER BY rank) FROM seqrec_recommend({}, '{{}}', 20, 'features', exclude_seen => false{})"
+    ask = "SELECT string_agg(item_id || ':' || round(score::numeric, 4), ' ' ORDER BY rank) FROM seqrec_recommend({}, '{{}}', 20, 'features', exclude_seen => false{})"
     known = sql(ask.format("7", ""))  # 7: f, 64, no member
     expect(sql(ask.format("'nobody'", """, context => '{"gender": "f", "age": 64, "member": false}'""")), known)
     assert sql(ask.format("'nobody'", """, context => '{"gender": "m", "age": 64, "member": false}'""")) != known
@@ -117,7 +117,7 @@ def a_rebuilt_snapshot_answers_the_same():
     ask = "SELECT string_agg(item_id || ':' || score, ' ') FROM seqrec_recommend(9, ARRAY[3, 4], 20, 'tastes', exclude_seen => false)"
     before = sql(ask)
     expect(sql("SET seqrec.exact = on; " + ask), before)
-    version = sql("SELECT version FROM seqrec_models WHERE name = 'tastes' AND active")
+    version = sql("SELECT version FROM seqrec_models WHERE model = 'tastes' AND active")
     for file in glob.glob(os.path.join(os.environ["PGDATA"], "seqrec", "*", version + ".safetensors*")):
         os.remove(file)
     expect(sql(ask), before)

@@ -234,7 +234,9 @@ void train(const std::string& path, Reporter& reporter) {
         reporter.warning(nothing_held_out(data));
     Workers workers(options.at("threads").get<int>());
     Trained trained = model->train({data, workers, reporter, job.checkpoint});
-    const Shifts shifts = choose_shifts(data, *trained.measured, workers, reporter);
+    const bool tells_probabilities = kind.kind->form.link == Link::Sigmoid;  // which shifts would make wrong
+    const Shifts shifts =
+        tells_probabilities ? Shifts{} : choose_shifts(data, *trained.measured, workers, reporter);
     trained.metrics.update(evaluate(data, *trained.measured, shifts, workers, reporter));
     trained.metrics.update(compare(job, data, *trained.measured, shifts, workers, reporter));
     trained.config.update(data.config());

@@ -88,6 +88,7 @@ Column::Column(const FeatureColumn& source, std::span<const Sighting> sightings,
 Column Column::of_numbers(std::string name, std::vector<double> numbers) {
     Column column(std::move(name), Type::Number);
     column.own_numbers_ = std::move(numbers);
+    column.missing_ = std::ranges::any_of(column.own_numbers_, [](double x) { return std::isnan(x); });
     column.learn_numbers(column.own_numbers_);
     column.edges_.clear();  // it counts as it is alone
     column.values_.clear();
@@ -152,7 +153,7 @@ void Column::append_number(double number, std::vector<Entry>& to) const {
         return;
     }
     if (!values_.empty()) to.push_back({bin_of(edges_, number), 1});
-    to.push_back({features() - 1, static_cast<float>((number - mean_) / deviation_)});
+    to.push_back({features() - 1, standardised(number, mean_, deviation_)});
 }
 
 void Column::append(std::int64_t row, double time, std::vector<Entry>& to) const {

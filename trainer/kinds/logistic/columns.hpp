@@ -49,8 +49,8 @@ class Column {
     /// 至多 most_slots 个特征参与交叉。
     Column(const FeatureColumn& source, std::span<const Sighting> sightings, double now,
            std::int32_t most_slots = kMostSlots);
-    /// A number that is there for every row.
-    /// 每行都有的一个数值。
+    /// A number alone, without bins; NaN where it is not known.
+    /// 单个数值，不分箱；未知为 NaN。
     static Column of_numbers(std::string name, std::vector<double> numbers);
 
     const std::string& name() const { return name_; }

@@ -32,8 +32,12 @@ std::string joined(const std::vector<std::string>& names) {
     return all;
 }
 
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+}
+
 void expect_name(const std::string& name, const std::vector<std::string>& among, const char* of) {
-    if (std::ranges::find(among, name) == among.end())
+    if (!contains(among, name))
         throw Error(sqlstate::kInvalidParameter,
                     "option \"crosses\" names \"" + name + "\", which is no column of " + of,
                     "Columns of " + std::string(of) + ": " + joined(among) + ".");
@@ -150,7 +154,8 @@ void Design::make_columns() {
 void Design::count_popularity(Part part) {
     const auto logs = [](const auto& counts) {
         std::vector<double> logs;
-        for (const auto count : counts) logs.push_back(std::log1p(static_cast<double>(count)));
+        for (const auto count : counts)  // of what nobody had yet, popularity says nothing
+            logs.push_back(count > 0 ? std::log1p(static_cast<double>(count)) : NAN);
         return logs;
     };
     std::vector<Column> counted;
@@ -213,7 +218,7 @@ void Design::choose_crosses(const json& crosses) {
     const std::vector<std::string> queries = names_of(query_, kUser), items = names_of(item_, kItem);
     for (const json& pair : crosses) {
         const std::string left = pair[0], right = pair[1];
-        const bool turned = std::ranges::find(queries, left) == queries.end();  // either order will do
+        const bool turned = contains(queries, right) && contains(items, left);  // either order will do
         const auto& [query, item] = turned ? std::pair(right, left) : std::pair(left, right);
         expect_name(query, queries, "users and context");
         expect_name(item, items, "items");

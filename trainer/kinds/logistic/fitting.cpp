@@ -98,19 +98,19 @@ std::vector<float> Fitting::inverse(const std::vector<float>& curvature) const {
 }
 
 void Fitting::choose_penalties(const std::vector<float>& curvature) {
-    std::vector<double> squares(penalties_.size());
+    std::vector<double> squares(penalties_.size()), determined(penalties_.size());
     const std::vector<float> variances = inverse(curvature);
     for (std::size_t i = 0; i < coefficients_.size(); ++i) {
         const std::uint16_t group = design_.group_of()[i];
         if (group == Design::kOff) continue;
         const double w = coefficients_[i];
-        squares[group] += w * w + static_cast<double>(variances[i]);
+        squares[group] += w * w;
+        determined[group] += static_cast<double>(curvature[i] * variances[i]);
     }
-    for (std::size_t g = 0; g < penalties_.size(); ++g) {
-        if (g == Design::kIntercept) continue;
-        const auto size = static_cast<double>(design_.groups()[g].size);
-        penalties_[g] = std::clamp(size / std::max(squares[g], 1e-12), kLeastPenalty, kMostPenalty);
-    }
+    for (std::size_t g = 0; g < penalties_.size(); ++g)
+        if (g != Design::kIntercept)
+            penalties_[g] =
+                std::clamp(determined[g] / std::max(squares[g], 1e-12), kLeastPenalty, kMostPenalty);
 }
 
 void Fitting::round(Pairs pairs, int iterations, double tolerance) {

@@ -22,10 +22,11 @@ struct Calibration {
 Calibration calibrate(const std::vector<Outcome>& outcomes);
 
 /// Minimises loss + 1/2 sum over groups of penalty * |coefficients|^2 with L-BFGS, and between rounds sets
-/// each group's penalty to the inverse of its coefficients' expected square, by a diagonal of the curvature
-/// (empirical Bayes: expectation maximisation, MacKay 1992).
-/// 以 L-BFGS 最小化带惩罚的损失；每轮之间按各组系数平方的期望（曲率取对角近似）更新该组的惩罚
-/// （经验贝叶斯）。
+/// each group's penalty to the number of its coefficients that the data determine, sum of h / (h + penalty),
+/// over their sum of squares (empirical Bayes: MacKay, Neural Computation 4, 1992), h a diagonal of the
+/// curvature.
+/// 以 L-BFGS 最小化带惩罚的损失；每轮之间把各组的惩罚设为「由数据决定的系数个数」（Σ h / (h + 惩罚)，
+/// h 为曲率的对角线）除以系数平方和（经验贝叶斯，MacKay 1992）。
 class Fitting {
   public:
     Fitting(const Dataset& data, const Design& design, const Passes& passes, const nlohmann::json& options,

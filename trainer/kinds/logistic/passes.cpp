@@ -170,10 +170,8 @@ class Passes::Walk {
     }
 
     void ask(std::int64_t u, std::int64_t at, const Design::Event& event) {
-        clicks_ =
-            static_cast<float>((std::log1p(static_cast<double>(std::min<std::int64_t>(at, kLogisticReach))) -
-                                design_.clicks_mean()) /
-                               design_.clicks_deviation());
+        const double count = std::log1p(static_cast<double>(std::min<std::int64_t>(at, kLogisticReach)));
+        clicks_ = standardised(count, design_.clicks_mean(), design_.clicks_deviation());
         moment_.clear();
         moment_wide_.clear();
         design_.append_user_times(u, event.time, moment_);
