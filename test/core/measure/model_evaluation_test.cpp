@@ -49,7 +49,7 @@ class ModelEvaluation : public ::testing::Test {
     /// How many items that were not clicked score as much as the target, by the definition.
     std::int64_t rank_of(const std::vector<std::int32_t>& clicks, std::int32_t user,
                          std::int32_t target) const {
-        const Query query = query_after(*snapshot, clicks, user, false);
+        const Query query = query_after(*snapshot, {clicks, user}, false);
         std::int64_t rank = -1;
         for (std::int32_t item = 0; item < snapshot->items().size(); ++item)
             if (std::ranges::find(clicks, item) == clicks.end())
@@ -122,7 +122,7 @@ TEST_F(ModelEvaluation, MeasuresProbabilitiesOfLabelledRows) {
     model.score = ScoreForm{.link = Link::Sigmoid}.to_json();
     open();
     const auto seen = snapshot->seen(2);
-    const Query known = query_after(*snapshot, std::vector<std::int32_t>(seen.begin(), seen.end()), 2, false);
+    const Query known = query_after(*snapshot, {seen, 2}, false);
     const std::vector<std::int32_t> clicks[] = {{}, {4}};
     const auto probability = [&](const Query& query, std::int32_t item) {
         return 1 / (1 + std::exp(-own_score(*snapshot, query, item)));
@@ -134,7 +134,7 @@ TEST_F(ModelEvaluation, MeasuresProbabilitiesOfLabelledRows) {
                       {probability(known, 5), false},
                       {probability(known, 9), true},
                       {probability(known, 3), true},
-                      {probability(query_after(*snapshot, clicks[0], -1, false), 4), true}},
+                      {probability(query_after(*snapshot, {clicks[0], -1}, false), 4), true}},
                      0.6f);
     const Evaluation evaluation = measure(
         seven_rows(true), {.ks = {5}, .split = Split::HeldOut, .positive_from = 4, .threshold = 0.6f});
