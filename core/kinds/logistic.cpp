@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 
 #include "core/error.hpp"
 
@@ -135,6 +136,13 @@ Encoded LogisticQuery::encode(std::span<const std::int32_t> clicks, std::int32_t
     return {.known = user >= 0 || !clicks.empty() || !given.empty(), .offset = offset};
 }
 
+namespace {
+
+/// Deviations from the mean that a number counts at most: what nobody trained on must not make scores infinite.
+constexpr double kFarthest = 1e6;
+
+}  // namespace
+
 struct LogisticEncoder::Impl {
     const SafetensorsFile& file;
     LogisticQuery query;
@@ -208,8 +216,15 @@ struct LogisticEncoder::Impl {
 
     bool add_number(const QueryColumn& column, double number, std::vector<QueryFeature>& to) const {
         if (!std::isfinite(number)) return false;
+<<<<<<< HEAD
         if (column.number >= 0)
             to.push_back({column.number, standardised(number, column.mean, column.deviation)});
+=======
+        if (column.number >= 0) {
+            const double deviations = (number - column.mean) / column.deviation;
+            to.push_back({column.number, static_cast<float>(std::clamp(deviations, -kFarthest, kFarthest))});
+        }
+>>>>>>> e1491fb7a4a29ef46dfff7629bb9818cabe451bd
         if (column.count > 0)
             to.push_back({column.first + std::min(bin_of(column.edges, number), column.count - 1), 1});
         return true;
@@ -235,20 +250,36 @@ struct LogisticEncoder::Impl {
 
 namespace {
 
-/// Seconds since 1970 of a number, or of a text in ISO 8601 whose zone, if any, is Z.
+/// Seconds that a zone is ahead of UTC: Z, nothing, or such as +08, +0530, -03:30, as jsonb has them.
+std::optional<int> zone_of(const char* zone) {
+    while (*zone == ' ') ++zone;
+    if (*zone == 0 || std::string_view(zone) == "Z") return 0;
+    int hours = 0, minutes = 0, end = 0;
+    if ((*zone != '+' && *zone != '-') || std::sscanf(zone + 1, "%2d%n", &hours, &end) < 1)
+        return std::nullopt;
+    const char* rest = zone + 1 + end;
+    if (*rest == ':') ++rest;
+    if (*rest != 0 && std::sscanf(rest, "%2d", &minutes) < 1) return std::nullopt;
+    return (*zone == '-' ? -60 : 60) * (60 * hours + minutes);
+}
+
+/// Seconds since 1970 of a number, or of a text in ISO 8601; without a zone it is UTC.
 std::optional<double> time_of(const json& value) {
     if (value.is_number()) return value.get<double>();
     if (!value.is_string()) return std::nullopt;
-    int year = 0, month = 0, day = 0, hour = 0, minute = 0;
+    const char* text = value.get_ref<const std::string&>().c_str();
+    int year = 0, month = 0, day = 0, hour = 0, minute = 0, end = 0;
     double second = 0;
-    const int read = std::sscanf(value.get_ref<const std::string&>().c_str(), "%d-%d-%d%*1[ T]%d:%d:%lf",
-                                 &year, &month, &day, &hour, &minute, &second);
+    const int read =
+        std::sscanf(text, "%d-%d-%d%*1[ T]%d:%d:%lf%n", &year, &month, &day, &hour, &minute, &second, &end);
     if (read < 3 || month < 1 || month > 12 || day < 1 || day > 31) return std::nullopt;
+    const std::optional<int> zone = end > 0 ? zone_of(text + end) : 0;
+    if (!zone) return std::nullopt;
     // Days from civil, Howard Hinnant: http://howardhinnant.github.io/date_algorithms.html
     const std::int64_t y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400, of_era = y - era * 400;
     const std::int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
     const std::int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-    return static_cast<double>(days * 86400 + hour * 3600 + minute * 60) + second;
+    return static_cast<double>(days) * 86400 + hour * 3600.0 + minute * 60.0 + second - *zone;
 }
 
 /// The texts of a category's value, or nothing when it can't be one.

@@ -19,13 +19,13 @@ QUICK = """'{"index": "none", "weight": 3, "repeats": "first"}'"""
 
 
 def is_listed_with_its_options():
-    expect(sql("SELECT string_agg(kind, ',' ORDER BY n) FROM seqrec_kinds() WITH ORDINALITY k(kind, meaning, score, options, n)"), f"transformer,{KIND}")
+    expect(sql("SELECT string_agg(kind, ',' ORDER BY n) FROM seqrec_kinds() WITH ORDINALITY k(kind, meaning, score, options, n)"), f"transformer,logistic,{KIND}")
     form, weight = sql(f"SELECT score, options->'weight'->>'default' FROM seqrec_kinds() WHERE kind = '{KIND}'").split("|")
     expect(json.loads(form), {"link": "dot", "item_bias": True, "user_offset": True})
     expect(weight, "2")
     refused(f"SELECT seqrec_train('ratings', kind => '{KIND}', options => '{{\"weight\": 101}}')", "22023", "0 to 100")
     refused(f"SELECT seqrec_train('ratings', kind => '{KIND}', options => '{{\"dim\": 8}}')", "22023", "weight")
-    refused("SELECT seqrec_train('ratings', kind => 'gru')", "22023", '"gru"', f"transformer, {KIND}")
+    refused("SELECT seqrec_train('ratings', kind => 'gru')", "22023", '"gru"', f"transformer, logistic, {KIND}")
 
 
 def is_trained_and_published():

@@ -360,8 +360,19 @@ std::vector<float> Dataset::recent_counts(Part which) const {
     return {counts.begin(), counts.end()};
 }
 
+/// The items of sequence(), each user's by time whatever is held out.
+std::vector<std::int32_t> Dataset::items_by_time() const {
+    std::vector<std::int32_t> items;
+    items.reserve(sequence_.size());
+    Events all = events();
+    for (std::int64_t u = 0; u < users(); ++u)
+        all.of(u, [&](std::int64_t event, bool) { items.push_back(all.item(event)); });
+    return items;
+}
+
 std::vector<std::int32_t> Dataset::seen_items() const {
-    if (keep_) return sequence_;
+    if (keep_ && options_.split != Split::Random) return sequence_;
+    if (keep_) return items_by_time();
     const auto rows = file_.get<std::int64_t>("user.offsets", {users() + 1});
     const auto items = file_.get<std::int32_t>("event.item", {rows_});
     std::vector<std::int32_t> seen(sequence_.size());

@@ -80,7 +80,8 @@ class Dataset {
     /// 读取方式，写入模型的 config。
     nlohmann::json config() const;
 
-    /// All items of a user, oldest first.
+    /// All items of a user, oldest first; split by chance, the training part first, then what is held out.
+    /// 用户的全部物品，最早的在前；随机划分时训练部分在前，留出部分在后。
     std::span<const std::int32_t> sequence(std::int64_t user) const {
         return {sequence_.data() + offsets_[user],
                 static_cast<std::size_t>(offsets_[user + 1] - offsets_[user])};
@@ -162,6 +163,7 @@ class Dataset {
     void choose_periods(std::span<const double> times);
     void rows_of(Events& events, std::int64_t user, std::vector<std::int64_t>* rows) const;
     int part_by_chance(std::int64_t row) const;
+    std::vector<std::int32_t> items_by_time() const;
     void choose_repeats(Events events);
     void read(Events events);
     void ask_about(std::int32_t user, std::span<const double> times);

@@ -287,5 +287,167 @@ TEST_F(SplitByTime, NeedsSomethingBefore) {
         sqlstate::kNotEnoughData);
 }
 
+DatasetOptions by_chance(std::uint64_t seed = 1, const char* repeats = "keep") {
+    DatasetOptions options = testing::with_repeats(repeats);
+    options.split = Split::Random;
+    options.seed = seed;
+    return options;
+}
+
+std::size_t length(std::pair<std::int32_t, std::int32_t> range) {
+    return static_cast<std::size_t>(range.second - range.first);
+}
+
+/// Some 4,000 events; user 7 has none.
+class SplitByChance : public ::testing::Test {
+  protected:
+    SplitByChance() {
+        sequences_[7].clear();
+        testing::write_dataset(folder_ / "dataset", sequences_, 50);
+    }
+
+    TempFolder folder_;
+    Sequences sequences_ = testing::walks(200, 50, 40);
+};
+
+TEST_F(SplitByChance, IsEightToOneToOne) {
+    const Dataset data(folder_ / "dataset", by_chance());
+    double training = 0, validation = 0, test = 0;
+    for (std::int64_t u = 0; u < data.users(); ++u) {
+        const auto valid = data.held_out(u, HeldOut::Validation), tested = data.held_out(u, HeldOut::Test);
+        training += static_cast<double>(data.training(u).size());
+        validation += static_cast<double>(length(valid));
+        test += static_cast<double>(length(tested));
+        EXPECT_EQ(valid.first, static_cast<std::int32_t>(data.training(u).size()));
+        EXPECT_EQ(valid.second, tested.first);
+        EXPECT_EQ(tested.second, static_cast<std::int32_t>(data.sequence(u).size()));
+    }
+    const auto all = static_cast<double>(data.interactions());
+    EXPECT_NEAR(training / all, 0.8, 0.03);
+    EXPECT_NEAR(validation / all, 0.1, 0.02);
+    EXPECT_NEAR(test / all, 0.1, 0.02);
+    EXPECT_EQ(training, data.training_interactions());
+    EXPECT_FALSE(data.split_by_time());
+    EXPECT_EQ(data.config().at("split"), "random");
+}
+
+TEST_F(SplitByChance, DependsOnTheSeedAlone) {
+    const Dataset first(folder_ / "dataset", by_chance()), again(folder_ / "dataset", by_chance()),
+        other(folder_ / "dataset", by_chance(2));
+    EXPECT_EQ(first.questions(HeldOut::Test), again.questions(HeldOut::Test));
+    EXPECT_EQ(first.rows_of_sequences(), again.rows_of_sequences());
+    EXPECT_NE(first.rows_of_sequences(), other.rows_of_sequences());
+}
+
+/// The training part comes first, and each part is in the order of time.
+TEST_F(SplitByChance, PartsLieOneAfterTheOther) {
+    const Dataset data(folder_ / "dataset", by_chance());
+    const std::vector<std::int64_t> rows = data.rows_of_sequences();
+    for (std::int64_t u = 0; u < data.users(); ++u) {
+        const auto begin = rows.begin() + data.offsets()[static_cast<std::size_t>(u)];
+        EXPECT_TRUE(std::ranges::equal(data.training(u), data.sequence(u).first(data.training(u).size())));
+        const auto valid = data.held_out(u, HeldOut::Validation), test = data.held_out(u, HeldOut::Test);
+        EXPECT_TRUE(std::is_sorted(begin, begin + valid.first));
+        EXPECT_TRUE(std::is_sorted(begin + valid.first, begin + valid.second));
+        EXPECT_TRUE(std::is_sorted(begin + test.first, begin + test.second));
+        Items sorted = sequence_of(data, u), whole = sequences_[static_cast<std::size_t>(u)];
+        std::ranges::sort(sorted);
+        std::ranges::sort(whole);
+        EXPECT_EQ(sorted, whole);
+    }
+    EXPECT_TRUE(data.sequence(7).empty());
+    EXPECT_EQ(length(data.held_out(7, HeldOut::Validation)) + length(data.held_out(7, HeldOut::Test)), 0u);
+}
+
+TEST_F(SplitByChance, AsksForWhatIsHeldOut) {
+    const Dataset data(folder_ / "dataset", by_chance());
+    for (const HeldOut which : {HeldOut::Validation, HeldOut::Test}) {
+        Questions expected;
+        for (std::int32_t u = 0; u < data.users(); ++u) {
+            const auto [begin, end] = data.held_out(u, which);
+            for (std::int32_t at = std::max(begin, 1); at < end; ++at) expected.push_back({u, at});
+        }
+        EXPECT_EQ(data.questions(which), expected);
+        EXPECT_FALSE(expected.empty());
+    }
+}
+
+/// Whichever rows a part has, the time of each and what it is about belong to it.
+TEST_F(SplitByChance, RowsBelongToTheirItems) {
+    for (const DatasetOptions& options :
+         {by_chance(), by_chance(1, "first"), testing::with_repeats("first")}) {
+        const Dataset data(folder_ / "dataset", options);
+        const std::vector<std::int64_t> rows = data.rows_of_sequences();
+        const auto items = data.file().get<std::int32_t>("event.item", {data.rows()});
+        ASSERT_EQ(rows.size(), static_cast<std::size_t>(data.interactions()));
+        for (std::size_t i = 0; i < rows.size(); ++i)
+            EXPECT_EQ(items[static_cast<std::size_t>(rows[i])], data.items_of_sequences()[i]);
+        std::vector<std::int64_t> each = rows;
+        std::ranges::sort(each);
+        EXPECT_TRUE(std::ranges::adjacent_find(each) == each.end());
+    }
+}
+
+/// Who serves the model takes the last of them for the latest.
+TEST_F(SplitByChance, SeenItemsStayInTheOrderOfTime) {
+    const Dataset data(folder_ / "dataset", by_chance());
+    EXPECT_EQ(data.seen_items(), Dataset(folder_ / "dataset", testing::with_repeats("keep")).seen_items());
+    EXPECT_EQ(Dataset(folder_ / "dataset", by_chance(1, "first")).seen_items(),
+              Dataset(folder_ / "dataset", testing::with_repeats("first")).seen_items());
+}
+
+TEST_F(SplitByChance, TakesThePlaceOfTimeWhereThereIsOneTimeOnly) {
+    testing::write_dataset(folder_ / "dataset", sequences_, 50, "", {}, 1000000);
+    const Dataset data(folder_ / "dataset", testing::with_repeats("keep", true));
+    EXPECT_EQ(data.split(), Split::Random);
+    EXPECT_FALSE(data.split_by_time());
+    EXPECT_EQ(data.config().at("split"), "random");
+    EXPECT_EQ(data.questions(HeldOut::Test),
+              Dataset(folder_ / "dataset", by_chance()).questions(HeldOut::Test));
+}
+
+TEST_F(SplitByChance, RecentCountsAreOfThePart) {
+    testing::write_dataset(folder_ / "dataset", sequences_, 50, "", {}, 1000000);  // all count 1
+    const Dataset data(folder_ / "dataset", by_chance());
+    for (const Part part : {Part::Training, Part::All}) {
+        const std::vector<std::int64_t> counts = data.counts(part);
+        EXPECT_EQ(data.recent_counts(part), std::vector<float>(counts.begin(), counts.end()));
+    }
+    EXPECT_NE(data.counts(Part::Training), data.counts(Part::All));
+}
+
+TEST(HeldOutRanges, AreTheLastTwoOfAUserWhoHasThree) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", {{0, 1}, {0, 1, 2, 3}, {}}, 4);
+    const Dataset data(folder / "dataset");
+    using Range = std::pair<std::int32_t, std::int32_t>;
+    EXPECT_EQ(data.held_out(0, HeldOut::Validation), Range(2, 2));
+    EXPECT_EQ(data.held_out(0, HeldOut::Test), Range(2, 2));
+    EXPECT_EQ(data.held_out(1, HeldOut::Validation), Range(2, 3));
+    EXPECT_EQ(data.held_out(1, HeldOut::Test), Range(3, 4));
+    EXPECT_EQ(data.held_out(2, HeldOut::Validation), Range(0, 0));
+    EXPECT_EQ(data.held_out(2, HeldOut::Test), Range(0, 0));
+}
+
+TEST_F(SplitByTime, HeldOutRangesHaveAUsersFirstToo) {
+    const Dataset data(folder_ / "dataset", testing::with_repeats("keep", true));
+    using Range = std::pair<std::int32_t, std::int32_t>;
+    EXPECT_EQ(data.held_out(15, HeldOut::Validation), Range(5, 5));
+    EXPECT_EQ(data.held_out(16, HeldOut::Validation), Range(0, 5));
+    EXPECT_EQ(data.held_out(16, HeldOut::Test), Range(5, 5));
+    EXPECT_EQ(data.held_out(18, HeldOut::Validation), Range(0, 0));
+    EXPECT_EQ(data.held_out(18, HeldOut::Test), Range(0, 5));
+}
+
+/// The last two of ten events are held out, and they are all that the second user has.
+TEST_F(SplitByTime, RecentCountsAreOfThePart) {
+    testing::write_dataset(folder_ / "dataset", {{0, 1, 0, 1, 0, 1, 0, 1}, {2, 2}}, 3);
+    const Dataset data(folder_ / "dataset", testing::with_repeats("keep", true));
+    ASSERT_EQ(data.training(1).size(), 0u);
+    EXPECT_EQ(data.recent_counts(Part::Training)[2], 0);
+    EXPECT_GT(data.recent_counts(Part::All)[2], 1);
+    EXPECT_EQ(data.recent_counts(Part::Training)[0], data.recent_counts(Part::All)[0]);
+}
+
 }  // namespace
 }  // namespace seqrec::trainer

@@ -19,7 +19,7 @@ std::vector<double> edges_of(const std::vector<double>& sorted, std::size_t bins
     std::vector<double> edges;
     if (distinct.size() <= bins) {
         for (std::size_t i = 1; i < distinct.size(); ++i)
-            edges.push_back((distinct[i - 1] + distinct[i]) / 2);
+            edges.push_back(std::midpoint(distinct[i - 1], distinct[i]));
         return edges;
     }
     for (std::size_t b = 1; b < bins; ++b) edges.push_back(sorted[b * sorted.size() / bins]);
@@ -75,7 +75,8 @@ Column::Column(const FeatureColumn& source, std::span<const Sighting> sightings,
         return;
     }
     numbers_ = source.numbers;
-    missing_ = std::ranges::any_of(numbers_, [](double x) { return std::isnan(x); });
+    const auto known = std::ranges::count_if(numbers_, [](double x) { return std::isfinite(x); });
+    missing_ = known > 0 && known < std::ranges::ssize(numbers_);
     std::vector<double> usual(numbers_.begin(), numbers_.end());
     if (is_time()) {
         usual.clear();
@@ -147,11 +148,11 @@ void Column::choose_slots(std::span<const std::int64_t> rows) {
 }
 
 void Column::append_number(double number, std::vector<Entry>& to) const {
-    if (!numeric_) return;
     if (!std::isfinite(number)) {
         if (missing_) to.push_back({missing_feature(), 1});
         return;
     }
+    if (!numeric_) return;
     if (!values_.empty()) to.push_back({bin_of(edges_, number), 1});
     to.push_back({features() - 1, standardised(number, mean_, deviation_)});
 }

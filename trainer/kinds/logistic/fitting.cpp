@@ -209,7 +209,7 @@ void Fitting::keep() {
 void Fitting::go_on() {
     if (!checkpoint_.exists()) return;
     const auto stored = checkpoint_.read(settings());
-    if (!stored) return;
+    if (!stored) return reporter_.warning("the checkpoint belongs to another job and is not used");
     const auto coefficients =
         stored->file.get<float>("coefficients", {static_cast<std::int64_t>(coefficients_.size())});
     const auto penalties =
@@ -221,6 +221,7 @@ void Fitting::go_on() {
     evaluations_ = stored->state.at("evaluations");
     pass_seconds_ = stored->state.at("pass_seconds");
     loss_ = stored->state.at("loss");
+    reporter_.warning("went on after epoch " + std::to_string(round_) + ", where it was interrupted");
 }
 
 json Fitting::metrics() const {
