@@ -78,7 +78,8 @@ std::int32_t bin_of(const std::vector<double>& edges, double number) {
 }
 
 float standardised(double number, double mean, double deviation) {
-    return std::clamp(static_cast<float>((number - mean) / deviation), -kMostDeviations, kMostDeviations);
+    const double most = kMostDeviations;
+    return static_cast<float>(std::clamp((number - mean) / deviation, -most, most));
 }
 
 std::int32_t hashed_value(std::string_view value, std::int32_t hashed) {
@@ -135,13 +136,6 @@ Encoded LogisticQuery::encode(std::span<const std::int32_t> clicks, std::int32_t
     const float offset = std::exchange(out.back(), 1.0f);
     return {.known = user >= 0 || !clicks.empty() || !given.empty(), .offset = offset};
 }
-
-namespace {
-
-/// Deviations from the mean that a number counts at most: what nobody trained on must not make scores infinite.
-constexpr double kFarthest = 1e6;
-
-}  // namespace
 
 struct LogisticEncoder::Impl {
     const SafetensorsFile& file;
@@ -216,15 +210,8 @@ struct LogisticEncoder::Impl {
 
     bool add_number(const QueryColumn& column, double number, std::vector<QueryFeature>& to) const {
         if (!std::isfinite(number)) return false;
-<<<<<<< HEAD
         if (column.number >= 0)
             to.push_back({column.number, standardised(number, column.mean, column.deviation)});
-=======
-        if (column.number >= 0) {
-            const double deviations = (number - column.mean) / column.deviation;
-            to.push_back({column.number, static_cast<float>(std::clamp(deviations, -kFarthest, kFarthest))});
-        }
->>>>>>> e1491fb7a4a29ef46dfff7629bb9818cabe451bd
         if (column.count > 0)
             to.push_back({column.first + std::min(bin_of(column.edges, number), column.count - 1), 1});
         return true;

@@ -157,8 +157,8 @@ TEST(CategoryColumn, SeveralValuesShareARow) {
 }
 
 TEST(CategoryColumn, WithoutTwoValuesThereIsNothing) {
-    for (const auto& rows : std::vector<std::vector<std::vector<std::string>>>{
-             {{"a"}, {"a"}}, {{}, {}}, {}}) {
+    for (const auto& rows :
+         std::vector<std::vector<std::vector<std::string>>>{{{"a"}, {"a"}}, {{}, {}}, {}}) {
         const Source source(rows);
         const Column column(source.column(), {}, 0);
         EXPECT_EQ(column.features(), 0);
@@ -171,7 +171,8 @@ TEST(CategoryColumn, WithoutTwoValuesThereIsNothing) {
 /// Value v in v + 1 rows.
 std::vector<std::vector<std::string>> values_of_growing_number(int values) {
     std::vector<std::vector<std::string>> rows;
-    for (int v = 0; v < values; ++v) rows.insert(rows.end(), static_cast<std::size_t>(v) + 1, {"v" + std::to_string(v)});
+    for (int v = 0; v < values; ++v)
+        rows.insert(rows.end(), static_cast<std::size_t>(v) + 1, {"v" + std::to_string(v)});
     return rows;
 }
 
@@ -263,14 +264,20 @@ class Described : public ::testing::Test {
             offsets.push_back(static_cast<std::int64_t>(bytes.size()));
         }
         const QueryColumn d = column.described(2);
-        const nlohmann::json config = {
-            {"columns",
-             {{{"name", d.name},     {"type", d.type},     {"first", d.first},
-               {"count", d.count},   {"number", d.number}, {"missing", d.missing},
-               {"hashed", d.hashed}, {"mean", d.mean},     {"deviation", d.deviation},
-               {"edges", d.edges},   {"now", d.now}}}},
-            {"clicks", {{"mean", 0}, {"deviation", 1}}},
-            {"block", 0}};
+        const nlohmann::json config = {{"columns",
+                                        {{{"name", d.name},
+                                          {"type", d.type},
+                                          {"first", d.first},
+                                          {"count", d.count},
+                                          {"number", d.number},
+                                          {"missing", d.missing},
+                                          {"hashed", d.hashed},
+                                          {"mean", d.mean},
+                                          {"deviation", d.deviation},
+                                          {"edges", d.edges},
+                                          {"now", d.now}}}},
+                                       {"clicks", {{"mean", 0}, {"deviation", 1}}},
+                                       {"block", 0}};
         write_tensors(folder_ / "model", {{"config", config.dump()}},
                       {{"item.embedding", at::zeros({1, dim}, at::kFloat)},
                        {"user.embedding", at::zeros({0, dim}, at::kFloat)},
