@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """The kind logistic on public data, through SQL alone and with default options, beside figures of a plain regression.
 
-usage: bench/logistic.py [--coat FOLDER] [--ml-100k FOLDER] [--seeds N] [--options JSON]
+usage: bench/logistic.py [--coat FOLDER] [--ml-100k FOLDER] [--rows N] [--seeds N] [--options JSON]
 
 Coat: trained on train.ascii (chosen by its users), measured on test.ascii (random items) by seqrec_evaluate; 3 and more are
 positive. MovieLens-100K: 4 and more are positive, 3 is dropped; measured by the job itself on its held-out tenth, drawn by
-chance or the latest. Starts a private PostgreSQL (the extension must be installed). Prints a line a run, and means.
+chance or the latest. --rows: generated ones, how many of them a pass takes in a second. Starts a private PostgreSQL (the extension must be installed). Prints a line a run, and means.
 """
 import argparse
 import json
@@ -108,6 +108,20 @@ def measure_ml_100k(folder, seeds, options):
     time_calls()
 
 
+def measure_rows(rows, options):
+    """A table of MovieLens-20M's shape, noise for labels: what counts is what a pass costs."""
+    from testing import sql
+
+    users, items = 138_000, 27_000
+    sql(f"""CREATE TABLE big_users AS SELECT n AS user_id, n % 2 = 0 AS gender, (ARRAY['18','25','35','45','50','56','1'])[1 + n % 7] AS age, 'occupation' || n % 21 AS occupation
+            FROM generate_series(0, {users - 1}) n""")
+    sql(f"""CREATE TABLE big_items AS SELECT n AS item_id, 1930 + n % 80 AS year, ARRAY['g' || n % 19, 'g' || (n * 7 + 1) % 19] AS genres FROM generate_series(0, {items - 1}) n""")
+    sql(f"""CREATE UNLOGGED TABLE big AS SELECT (n / {max(1, rows // users)}) % {users} AS user_id, floor({items} * random() ^ 3)::int AS item_id, n AS timestamp, random() < 0.5 AS liked
+            FROM generate_series(0, {rows - 1}) n""")
+    metrics = train("big", "big_items", "big_users", {"label": "liked", "epochs": 1, "index": "none", **options})
+    print(json.dumps({name: metrics[name] for name in ("rows", "pairs", "passes", "coefficients", "labels_per_s", "train_seconds", "export_seconds", "export_rows_per_s")}), flush=True)
+
+
 def time_calls(calls=2000):
     """Microseconds of a recommendation inside the server, its 20 clicks given, after as many to warm up."""
     from testing import script
@@ -130,6 +144,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--coat", type=Path)
     parser.add_argument("--ml-100k", type=Path)
+    parser.add_argument("--rows", type=int)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--options", type=json.loads, default={})
     arguments = parser.parse_args()
@@ -143,6 +158,8 @@ def main():
         measure_coat(arguments.coat, arguments.seeds, arguments.options)
     if arguments.ml_100k:
         measure_ml_100k(arguments.ml_100k, arguments.seeds, arguments.options)
+    if arguments.rows:
+        measure_rows(arguments.rows, arguments.options)
     print(f"{time.monotonic() - begun:.0f} s in all")
 
 
