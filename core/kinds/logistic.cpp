@@ -142,7 +142,7 @@ struct LogisticEncoder::Impl {
     LogisticQuery query;
     std::span<const std::int64_t> value_offsets;
     std::span<const std::uint8_t> value_bytes;
-    std::unordered_map<std::string_view, std::size_t> column_of;
+    std::unordered_multimap<std::string_view, std::size_t> columns_of;  // users and context may share a name
     mutable std::once_flag once{};
     mutable std::vector<std::unordered_map<std::string_view, std::int32_t>> value_rows{};  // made when asked
 
@@ -177,7 +177,7 @@ struct LogisticEncoder::Impl {
                            column.missing < rows && column.hashed >= 0 && column.hashed <= column.count &&
                            static_cast<std::int64_t>(column.edges.size()) <= column.count;
         if (!valid) corrupted("column " + column.name + " has rows that are not there");
-        column_of.emplace(column.name, number);
+        columns_of.emplace(column.name, number);
     }
 
     std::string_view value(std::int64_t row) const {
@@ -233,6 +233,9 @@ struct LogisticEncoder::Impl {
 
     /// What a value of the context is in rows; false when the column can't have it.
     bool add(std::size_t number, const json& value, std::vector<QueryFeature>& to) const;
+    /// What a context says, and which rows it takes the place of.
+    void read(const json& context, std::vector<QueryFeature>& given, std::vector<bool>& overridden) const;
+    bool is_known(const std::string& key, const json& value) const;
 };
 
 namespace {
@@ -301,6 +304,29 @@ bool LogisticEncoder::Impl::add(std::size_t number, const json& value, std::vect
     return texts && add_values(number, *texts, to);
 }
 
+void LogisticEncoder::Impl::read(const json& context, std::vector<QueryFeature>& given,
+                                 std::vector<bool>& overridden) const {
+    for (const auto& [key, value] : context.items()) {
+        const auto [begin, end] = columns_of.equal_range(key);
+        for (auto at = begin; at != end; ++at) {
+            const QueryColumn& column = query.columns[at->second];
+            const std::size_t before = given.size();
+            (void)add(at->second, value, given);
+            if (given.size() == before && !value.is_null())
+                continue;  // it says nothing: what was known stands
+            std::fill_n(overridden.begin() + column.first, column.count, true);
+            for (const std::int32_t row : {column.number, column.missing})
+                if (row >= 0) overridden[static_cast<std::size_t>(row)] = true;
+        }
+    }
+}
+
+bool LogisticEncoder::Impl::is_known(const std::string& key, const json& value) const {
+    const auto [begin, end] = columns_of.equal_range(key);
+    std::vector<QueryFeature> ignored;
+    return std::any_of(begin, end, [&](const auto& column) { return add(column.second, value, ignored); });
+}
+
 LogisticEncoder::LogisticEncoder(const SafetensorsFile& file) : impl_(std::make_unique<const Impl>(file)) {}
 LogisticEncoder::~LogisticEncoder() = default;
 
@@ -317,30 +343,14 @@ Encoded LogisticEncoder::encode(const EncoderInput& input, std::span<float> out,
             throw Error(sqlstate::kInternal, "item index is out of range");
     std::vector<QueryFeature> given;
     std::vector<bool> overridden(static_cast<std::size_t>(impl_->row_count()));
-    if (input.context)
-        for (const auto& [key, value] : input.context->items()) {
-            const auto column = impl_->column_of.find(key);
-            if (column == impl_->column_of.end()) continue;
-            const QueryColumn& of = query.columns[column->second];
-            const std::size_t before = given.size();
-            (void)impl_->add(column->second, value, given);
-            if (given.size() == before && !value.is_null())
-                continue;  // it says nothing: what was known stands
-            std::fill_n(overridden.begin() + of.first, of.count, true);
-            for (const std::int32_t row : {of.number, of.missing})
-                if (row >= 0) overridden[static_cast<std::size_t>(row)] = true;
-        }
+    if (input.context) impl_->read(*input.context, given, overridden);
     return query.encode(input.clicks, input.user, given, overridden, out);
 }
 
 std::vector<std::string> LogisticEncoder::unknown_context(const json& context) const {
     std::vector<std::string> unknown;
-    std::vector<QueryFeature> ignored;
-    for (const auto& [key, value] : context.items()) {
-        const auto column = impl_->column_of.find(key);
-        if (column == impl_->column_of.end() || !impl_->add(column->second, value, ignored))
-            unknown.push_back(key);
-    }
+    for (const auto& [key, value] : context.items())
+        if (!impl_->is_known(key, value)) unknown.push_back(key);
     return unknown;
 }
 

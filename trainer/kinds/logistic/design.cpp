@@ -14,6 +14,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kSightings = 100000;  // that tell what ages are usual
+constexpr std::int64_t kMostOfRows =
+    60'000'000;  // coefficients of users' or items' own rows: gigabytes beyond
 constexpr const char* kUser = "user_id";
 constexpr const char* kItem = "item_id";
 constexpr std::int32_t kFirstSlot = 2;  // after the 1 and the clicks
@@ -75,6 +77,7 @@ Design::Design(const Dataset& data, const json& options)
     make_columns();
     count_popularity(Part::Training);
     place_columns();
+    name_places();
     choose_crosses(options.at("crosses"));
     number_groups();
     fill_entries();
@@ -208,8 +211,11 @@ void Design::place_columns() {
     layout_.slots = slot;
     layout_.columns = first;
     layout_.own = own;
-    layout_.users = ids_ ? data_.users() : 0;
-    layout_.items = ids_ ? data_.items() : 0;
+    const auto fits = [&](std::int64_t rows, std::int64_t width) {
+        return ids_ && rows * width <= kMostOfRows;
+    };
+    layout_.users = fits(data_.users(), layout_.width()) ? data_.users() : 0;
+    layout_.items = fits(data_.items(), layout_.own) ? data_.items() : 0;
 }
 
 void Design::choose_crosses(const json& crosses) {
@@ -226,50 +232,83 @@ void Design::choose_crosses(const json& crosses) {
     }
 }
 
+/// A name that several columns have is told apart by whose they are.
+void Design::name_places() {
+    constexpr const char* kSides[] = {" (items)", " (users)", " (context)"};
+    std::map<std::string, int> times;
+    for (const auto* places : {&query_, &item_})
+        for (const Place& place : *places) ++times[place.column->name()];
+    for (auto* places : {&query_, &item_})
+        for (Place& place : *places)
+            place.name =
+                place.column->name() + (times[place.column->name()] > 1 ? kSides[number(place.side)] : "");
+}
+
+bool Design::is_crossed(const std::string& query, const std::string& item) const {
+    return all_crosses_ || std::ranges::find(crosses_, std::pair(query, item)) != crosses_.end();
+}
+
+std::uint16_t Design::group(const std::string& name) {
+    const auto found = std::ranges::find(groups_, name, &Group::name);
+    if (found == groups_.end()) groups_.push_back({name});
+    return static_cast<std::uint16_t>(found - groups_.begin());
+}
+
+/// The groups of a query's slot with each column of an item, and with its 1; `query` is its column, `name` what that is
+/// called, empty for the slot that is always 1.
+std::vector<std::uint16_t> Design::groups_with_items(const std::string& query, const std::string& name) {
+    std::vector<std::uint16_t> row;
+    for (const Place& item : item_) {
+        const bool off = !name.empty() && !is_crossed(query, item.column->name());
+        const std::uint16_t of = off ? kOff : group(name.empty() ? item.name : name + " * " + item.name);
+        row.insert(row.end(), static_cast<std::size_t>(item.column->slots()), of);
+    }
+    row.push_back(name.empty() ? kIntercept : group(name));
+    return row;
+}
+
+/// The groups of an item's own row: of its quality, and of each slot that it meets.
+std::vector<std::uint16_t> Design::groups_with_queries() {
+    std::vector<std::uint16_t> row = {group(kItem)};
+    for (const Place& query : query_) {
+        const bool off = !is_crossed(query.column->name(), kItem);
+        for (std::int32_t s = 0; s < query.column->slots(); ++s)
+            if (own_of(query.first + s) >= 0) row.push_back(off ? kOff : group(query.name + " * " + kItem));
+    }
+    return row;
+}
+
 /// Numbers the groups in the order of the layout; a group is a pair of columns of which one may be the 1.
 void Design::number_groups() {
     group_of_.reserve(static_cast<std::size_t>(layout_.total()));
-    std::map<std::string, std::uint16_t> numbers;
-    const auto group = [&](const std::string& name) {
-        const auto [at, fresh] = numbers.emplace(name, static_cast<std::uint16_t>(groups_.size()));
-        if (fresh) groups_.push_back({name});
-        return at->second;
+    const auto add = [&](const std::vector<std::uint16_t>& row) {
+        group_of_.insert(group_of_.end(), row.begin(), row.end());
+    };
+    const auto add_all = [&](const std::string& name, std::int32_t count) {
+        group_of_.insert(group_of_.end(), static_cast<std::size_t>(count), group(name));
     };
     (void)group("(intercept)");
-    const auto add = [&](std::uint16_t of, std::int64_t count) {
-        group_of_.insert(group_of_.end(), static_cast<std::size_t>(count), of);
-        if (of != kOff) groups_[of].size += count;
-    };
-    const auto crossed = [&](const std::string& query, const std::string& item) {
-        const bool wanted =
-            all_crosses_ || std::ranges::find(crosses_, std::pair(query, item)) != crosses_.end();
-        return wanted ? group(query + " * " + item) : kOff;
-    };
-    const auto add_row = [&](const std::string& query) {
-        for (const Place& item : item_)
-            add(query.empty() ? group(item.column->name()) : crossed(query, item.column->name()),
-                item.column->slots());
-        add(query.empty() ? kIntercept : group(query), 1);
-    };
-    add_row("");
-    add_row("(clicks)");
-    for (const Place& query : query_)
-        for (std::int32_t s = 0; s < query.column->slots(); ++s) add_row(query.column->name());
-    for (std::int64_t u = 0; u < layout_.users; ++u) add_row(kUser);
-    for (std::int64_t i = 0; i < layout_.items; ++i) {
-        add(group(kItem), 1);
-        for (const Place& query : query_) {
-            const auto begin = own_of_.begin() + query.first;
-            const auto meeting = std::count_if(begin, begin + query.column->slots(),
-                                               [](std::int32_t own) { return own >= 0; });
-            add(crossed(query.column->name(), kItem), meeting);
-        }
+    add(groups_with_items("", ""));
+    add(groups_with_items("(clicks)", "(clicks)"));
+    for (const Place& query : query_) {
+        const auto row = groups_with_items(query.column->name(), query.name);
+        for (std::int32_t s = 0; s < query.column->slots(); ++s) add(row);
+    }
+    if (layout_.users > 0) {
+        const auto row = groups_with_items(kUser, kUser);
+        for (std::int64_t u = 0; u < layout_.users; ++u) add(row);
+    }
+    if (layout_.items > 0) {
+        const auto row = groups_with_queries();
+        for (std::int64_t i = 0; i < layout_.items; ++i) add(row);
     }
     for (const char* how : {"clicked ", "just clicked "})
-        for (const Place& item : item_) add(group(how + item.column->name()), item.column->slots());
-    for (const std::vector<Place>* places : {&query_, &item_})
+        for (const Place& item : item_) add_all(how + item.name, item.column->slots());
+    for (const auto* places : {&query_, &item_})
         for (const Place& place : *places)
-            if (place.wide >= 0) add(group(place.column->name() + " (each)"), place.column->features());
+            if (place.wide >= 0) add_all(place.name + " (each)", place.column->features());
+    for (const std::uint16_t of : group_of_)
+        if (of != kOff) ++groups_[of].size;
 }
 
 void Design::append(const Place& place, std::int64_t row, double time, std::vector<Entry>& slots,
@@ -322,6 +361,11 @@ void Design::append_moment(std::int64_t row, std::vector<Entry>& slots, std::vec
 
 std::vector<std::string> Design::warnings() const {
     std::vector<std::string> said;
+    if (ids_ && layout_.users == 0)
+        said.push_back(
+            "there are too many users for weights of their own: their features and clicks stand for them");
+    if (ids_ && layout_.items == 0)
+        said.push_back("there are too many items for weights of their own: their features stand for them");
     for (const Side side : {Side::Item, Side::User, Side::Event})
         for (const Column& column : columns_[number(side)]) {
             if (column.features() == 0)

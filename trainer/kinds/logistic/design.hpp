@@ -55,6 +55,7 @@ struct Place {
     std::int32_t own =
         -1;  ///< the place of its first slot among those that meet items' own rows; -1: it has none
     std::int32_t wide = -1;  ///< the first of the main effects of its single values; -1: slots have them
+    std::string name{};      ///< what it is called in the table of coefficients
 };
 
 /// Features of many rows, in slots or columns; those beyond are main effects of single values.
@@ -133,6 +134,11 @@ class Design {
     void make_columns();
     void place_columns();
     void choose_crosses(const nlohmann::json& crosses);
+    void name_places();
+    bool is_crossed(const std::string& query, const std::string& item) const;
+    std::uint16_t group(const std::string& name);
+    std::vector<std::uint16_t> groups_with_items(const std::string& query, const std::string& name);
+    std::vector<std::uint16_t> groups_with_queries();
     void number_groups();
     void read_labels_as(const nlohmann::json& positive_from);
     void expect_both() const;
