@@ -84,7 +84,7 @@ def is_served_over_http():
     try:
         server.wait_ready()
         kinds = server.request("GET", "/kinds")[2]["kinds"]
-        expect([kind["kind"] for kind in kinds], ["transformer", KIND])
+        expect([kind["kind"] for kind in kinds], ["transformer", "logistic", KIND])
         status, _, body = server.request("POST", "/recommend", json.dumps({"user_id": "u7", "recent_clicks": ["i3"], "top_k": 5, "model": "cats", "with_scores": True, "explain": True, "min_score": 2}),
                                          {"Content-Type": "application/json"})
         expect(status, 200)

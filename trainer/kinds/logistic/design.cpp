@@ -249,9 +249,9 @@ bool Design::is_crossed(const std::string& query, const std::string& item) const
 }
 
 std::uint16_t Design::group(const std::string& name) {
-    const auto found = std::ranges::find(groups_, name, &Group::name);
-    if (found == groups_.end()) groups_.push_back({name});
-    return static_cast<std::uint16_t>(found - groups_.begin());
+    const auto number = std::ranges::find(groups_, name, &Group::name) - groups_.begin();
+    if (number == std::ranges::ssize(groups_)) groups_.push_back({name});
+    return static_cast<std::uint16_t>(number);
 }
 
 /// The groups of a query's slot with each column of an item, and with its 1; `query` is its column, `name` what that is
