@@ -194,7 +194,7 @@ TEST_F(LogisticTest, ContextOfEveryTypeCounts) {
         {{{"vip", "true"}}, {{14, 1}}},
         {{{"code", 8}}, {{21, 1}}},
         {{{"since", 999999900}}, {{16, 1}, {19, 0}}},
-        {{{"since", 999990000}}, {{17, 1}, {19, 198}}},
+        {{{"since", 999990000}}, {{17, 1}, {19, kMostDeviations}}},  // 198 of them
         {{{"since", nullptr}}, {{18, 1}}},
         {{{"age", 25}, {"vip", true}}, {{2, 1}, {5, -1.5f}, {14, 1}}},
     };
@@ -218,7 +218,7 @@ TEST_F(LogisticTest, TimesAreTextsToo) {
                                                                  {"2001-09-09", 6400},
                                                                  {"2000-02-29", 6400 + 558 * 86400.0}}) {
         const json context = {{"since", text}};
-        expect(with(context), of({{age < 3600 ? 16 : 17, 1}, {19, static_cast<float>((age - 100) / 50)}}),
+        expect(with(context), of({{age < 3600 ? 16 : 17, 1}, {19, standardised(age, 100, 50)}}),
                text);
         EXPECT_TRUE(unknown(context).empty()) << text;
     }
