@@ -69,7 +69,9 @@ def train(ratings, items, users, options):
     from testing import sql
 
     job = sql(f"SELECT seqrec_train('{ratings}', model => '{ratings}', kind => 'logistic', items => '{items}', users => '{users}', options => '{json.dumps(options)}')")
-    sql(f"CALL seqrec_wait({job})")
+    while sql(f"SELECT finished_at IS NULL FROM seqrec_jobs WHERE job_id = {job}") == "t":
+        time.sleep(0.2)
+    sql(f"CALL seqrec_wait({job})")  # which raises what it failed with
     return json.loads(sql(f"SELECT metrics FROM seqrec_jobs WHERE job_id = {job}"))
 
 
@@ -118,7 +120,7 @@ def measure_rows(rows, options):
     sql(f"""CREATE TABLE big_items AS SELECT n AS item_id, 1930 + n % 80 AS year, ARRAY['g' || n % 19, 'g' || (n * 7 + 1) % 19] AS genres FROM generate_series(0, {items - 1}) n""")
     sql(f"""CREATE UNLOGGED TABLE big AS SELECT (n / {max(1, rows // users)}) % {users} AS user_id, floor({items} * random() ^ 3)::int AS item_id, n AS timestamp, random() < 0.5 AS liked
             FROM generate_series(0, {rows - 1}) n""")
-    metrics = train("big", "big_items", "big_users", {"label": "liked", "epochs": 1, "index": "none", **options})
+    metrics = train("big", "big_items", "big_users", {"label": "liked", "max_seconds": 60, "index": "none", **options})
     print(json.dumps({name: metrics[name] for name in ("rows", "pairs", "passes", "coefficients", "labels_per_s", "train_seconds", "export_seconds", "export_rows_per_s")}), flush=True)
 
 

@@ -11,10 +11,10 @@ namespace seqrec {
 
 class TableRows;
 
-/// Tells rows that a model has learned from apart: those of its users that are no later than the latest it knows of
-/// the user, unless its `holdout` kept them out (the last two of a user, or the last fifth of the time that it knows).
+/// Tells rows that a model has learned from apart: those of its users with an item that it knows them to have had,
+/// no later than the latest it knows of the user, unless its `holdout` kept them out (the last two of a user, or the last fifth of the time that it knows).
 /// What it started from (`init_from`) is not looked at.
-/// 判别模型学过的行：其用户的、不晚于该用户已知最后时间的行，除非 holdout 将其留出
+/// 判别模型学过的行：其用户的、物品为该用户已有的、不晚于该用户已知最后时间的行，除非 holdout 将其留出
 /// （每个用户最后两次，或其所知时间的最后五分之一）。不考虑它所起始的模型（init_from）。
 class ToldRows {
   public:
@@ -23,11 +23,14 @@ class ToldRows {
 
   private:
     std::int64_t known_events(std::int64_t user, double until) const;
+    bool has_had(std::int32_t user, std::int32_t item) const;
 
     const TableRows& rows_;
     std::span<const double> seen_until_;
     bool keeps_out_ = false, by_time_ = false;
     double learned_until_ = 0;  // by time: where its validation begins
+    mutable std::int32_t user_ = -1;
+    mutable std::vector<std::int32_t> had_;  // of that user, sorted
 };
 
 }  // namespace seqrec

@@ -218,8 +218,7 @@ TEST_F(LogisticTest, TimesAreTextsToo) {
                                                                  {"2001-09-09", 6400},
                                                                  {"2000-02-29", 6400 + 558 * 86400.0}}) {
         const json context = {{"since", text}};
-        expect(with(context), of({{age < 3600 ? 16 : 17, 1}, {19, standardised(age, 100, 50)}}),
-               text);
+        expect(with(context), of({{age < 3600 ? 16 : 17, 1}, {19, standardised(age, 100, 50)}}), text);
         EXPECT_TRUE(unknown(context).empty()) << text;
     }
     model_.config["columns"][3]["now"] = 10;
