@@ -213,7 +213,7 @@ struct LogisticEncoder::Impl {
     bool add_number(const QueryColumn& column, double number, std::vector<QueryFeature>& to) const {
         if (!std::isfinite(number)) return false;
         if (column.number >= 0) {
-            const double deviations = (number - column.mean) / column.deviation;
+            const double deviations = number / column.deviation - column.mean / column.deviation;
             to.push_back({column.number, static_cast<float>(std::clamp(deviations, -kFarthest, kFarthest))});
         }
         if (column.count > 0)

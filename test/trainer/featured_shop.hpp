@@ -37,9 +37,9 @@ struct FeaturedData {
     std::vector<TestColumn> item{}, user{}, event{};
     std::vector<float> labels{}, weights{};
     std::vector<double> times{};
-    std::map<std::string, at::Tensor> damage{};   ///< tensors that replace those of their name
-    std::vector<std::string> left_out{};          ///< tensors that are not written
-    std::string metadata{};                       ///< `features`, instead of what is right
+    std::map<std::string, at::Tensor> damage{};  ///< tensors that replace those of their name
+    std::vector<std::string> left_out{};         ///< tensors that are not written
+    std::string metadata{};                      ///< `features`, instead of what is right
 
     void write(const std::string& path) const {
         std::map<std::string, at::Tensor> all = tensors();
@@ -47,10 +47,10 @@ struct FeaturedData {
         for (const std::string& name : left_out) all.erase(name);
         std::vector<NamedTensor> named;
         for (const auto& [name, tensor] : all) named.push_back({name, tensor});
-        write_tensors(path,
-                      {{"format", "seqrec-dataset/1"},
-                       {"features", metadata.empty() ? described().dump() : metadata}},
-                      named);
+        write_tensors(
+            path,
+            {{"format", "seqrec-dataset/1"}, {"features", metadata.empty() ? described().dump() : metadata}},
+            named);
     }
 
   private:

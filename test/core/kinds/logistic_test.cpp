@@ -19,9 +19,9 @@ using testing::TempFolder;
 constexpr std::int64_t kItems = 5, kUsers = 3, kDim = 6, kBlock = 3, kRows = 24;
 
 json column(const char* name, const char* type, int first, int count, int number, int missing) {
-    return {{"name", name},       {"type", type}, {"first", first},    {"count", count},
-            {"number", number},   {"hashed", 0},  {"missing", missing}, {"mean", 0},
-            {"deviation", 1},     {"now", 0},     {"edges", json::array()}};
+    return {{"name", name},     {"type", type}, {"first", first},        {"count", count},
+            {"number", number}, {"hashed", 0},  {"missing", missing},    {"mean", 0},
+            {"deviation", 1},   {"now", 0},     {"edges", json::array()}};
 }
 
 /// What a file holds; change anything, then write().
@@ -118,7 +118,8 @@ class LogisticTest : public ::testing::Test {
     }
     void SetUp() override { open(); }
 
-    Answer ask(const std::vector<std::int32_t>& clicks, std::int32_t user, const json* context = nullptr) const {
+    Answer ask(const std::vector<std::int32_t>& clicks, std::int32_t user,
+               const json* context = nullptr) const {
         Answer answer{std::vector<float>(kDim), {}};
         answer.encoded = encoder_->encode({clicks, user, context}, answer.query, Precision::Fast);
         return answer;
@@ -217,7 +218,8 @@ TEST_F(LogisticTest, TimesAreTextsToo) {
                                                                  {"2001-09-09", 6400},
                                                                  {"2000-02-29", 6400 + 558 * 86400.0}}) {
         const json context = {{"since", text}};
-        expect(with(context), of({{age < 3600 ? 16 : 17, 1}, {19, static_cast<float>((age - 100) / 50)}}), text);
+        expect(with(context), of({{age < 3600 ? 16 : 17, 1}, {19, static_cast<float>((age - 100) / 50)}}),
+               text);
         EXPECT_TRUE(unknown(context).empty()) << text;
     }
     model_.config["columns"][3]["now"] = 10;
@@ -301,8 +303,7 @@ TEST_F(LogisticTest, EveryShapeIsChecked) {
     for (const char* name : {"user_offsets", "value_offsets"})
         for (const int more : {-1, 1}) {
             model_ = Model();
-            std::vector<std::int64_t>& offsets =
-                *name == 'u' ? model_.user_offsets : model_.value_offsets;
+            std::vector<std::int64_t>& offsets = *name == 'u' ? model_.user_offsets : model_.value_offsets;
             offsets.resize(offsets.size() + static_cast<std::size_t>(more), offsets.back());
             EXPECT_EQ(error_of([&] { open(); }), "XX001") << name << more;
         }
@@ -345,10 +346,10 @@ TEST_F(LogisticTest, ValuesThatLeaveTheFileAreDamage) {
 }
 
 TEST_F(LogisticTest, ColumnsWithRowsThatAreNotThereAreDamage) {
-    const std::vector<json> wrong = {
-        {{"first", 1}},   {{"first", -1}},       {{"first", 23}},    {{"first", 2147483647}}, {{"count", -1}},
-        {{"count", 1}},   {{"count", 23}},       {{"number", 24}},   {{"missing", 24}},       {{"hashed", 8}},
-        {{"hashed", -1}}, {{"count", 2147483647}}};
+    const std::vector<json> wrong = {{{"first", 1}},          {{"first", -1}},  {{"first", 23}},
+                                     {{"first", 2147483647}}, {{"count", -1}},  {{"count", 1}},
+                                     {{"count", 23}},         {{"number", 24}}, {{"missing", 24}},
+                                     {{"hashed", 8}},         {{"hashed", -1}}, {{"count", 2147483647}}};
     for (const json& change : wrong) {
         model_ = Model();
         model_.config["columns"][1].update(change);
@@ -365,8 +366,10 @@ TEST_F(LogisticTest, ConfigsOfAWrongFormAreDamage) {
         model_.config = good;
         model_.config.erase(key);
         EXPECT_EQ(error_of([&] { open(); }), "XX001") << key;
-        for (const json& value : {json("x"), json(true), json(-1), json::array({3}), json::object({{"a", 3}})}) {
-            if (value.is_boolean() && std::string_view(key) == "block") continue;  // a number to JSON's reader
+        for (const json& value :
+             {json("x"), json(true), json(-1), json::array({3}), json::object({{"a", 3}})}) {
+            if (value.is_boolean() && std::string_view(key) == "block")
+                continue;  // a number to JSON's reader
             model_.config = good;
             model_.config[key] = value;
             EXPECT_EQ(error_of([&] { open(); }), "XX001") << key << value;

@@ -108,7 +108,8 @@ TEST_F(Features, OffsetsThatDoNotFitAreDamage) {
 }
 
 TEST_F(Features, TensorsOfAnotherLengthOrTypeAreDamage) {
-    for (const char* name : {"item.feature.0.values", "user.feature.0.values", "event.label", "event.weight"}) {
+    for (const char* name :
+         {"item.feature.0.values", "user.feature.0.values", "event.label", "event.weight"}) {
         EXPECT_EQ(damaged(name, at::ones({9}, at::kDouble)), "XX001") << name;
         EXPECT_EQ(damaged(name, at::ones({9}, at::kFloat)), "XX001") << name;
         EXPECT_EQ(damaged(name, at::ones({4}, at::kInt)), "XX001") << name;

@@ -146,7 +146,7 @@ void Column::append_number(double number, std::vector<Entry>& to) const {
     }
     if (!numeric_) return;
     if (!values_.empty()) to.push_back({bin_of(edges_, number), 1});
-    to.push_back({features() - 1, static_cast<float>((number - mean_) / deviation_)});
+    to.push_back({features() - 1, static_cast<float>(number / deviation_ - mean_ / deviation_)});
 }
 
 void Column::append(std::int64_t row, double time, std::vector<Entry>& to) const {

@@ -157,12 +157,13 @@ TEST(CategoryColumn, SeveralValuesShareARow) {
 }
 
 TEST(CategoryColumn, WithoutTwoValuesThereIsNothing) {
-    for (const auto& rows : std::vector<std::vector<std::vector<std::string>>>{
-             {{"a"}, {"a"}}, {{}, {}}, {}}) {
+    for (const auto& rows :
+         std::vector<std::vector<std::vector<std::string>>>{{{"a"}, {"a"}}, {{}, {}}, {}}) {
         const Source source(rows);
         const Column column(source.column(), {}, 0);
         EXPECT_EQ(column.features(), 0);
-        if (!rows.empty()) EXPECT_TRUE(features_at(column, 0).empty());
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            EXPECT_TRUE(features_at(column, static_cast<std::int64_t>(row)).empty());
     }
     const Source some({{"a"}, {}});
     EXPECT_EQ(Column(some.column(), {}, 0).features(), 2) << "whether it is there says something";
@@ -171,7 +172,8 @@ TEST(CategoryColumn, WithoutTwoValuesThereIsNothing) {
 /// Value v in v + 1 rows.
 std::vector<std::vector<std::string>> values_of_growing_number(int values) {
     std::vector<std::vector<std::string>> rows;
-    for (int v = 0; v < values; ++v) rows.insert(rows.end(), static_cast<std::size_t>(v) + 1, {"v" + std::to_string(v)});
+    for (int v = 0; v < values; ++v)
+        rows.insert(rows.end(), static_cast<std::size_t>(v) + 1, {"v" + std::to_string(v)});
     return rows;
 }
 
@@ -200,7 +202,7 @@ TEST(CategoryColumn, BeyondSixtyFourSlotsAreShared) {
         EXPECT_EQ(column.value(99), "v0");
         EXPECT_EQ(column.slot(99), own);
         EXPECT_EQ(column.slot_value(own), "(others)");
-        if (missing) EXPECT_EQ(column.slot_value(63), "(missing)");
+        EXPECT_EQ(column.slot_value(63), missing ? "(missing)" : "(others)");
     }
 }
 
@@ -263,14 +265,20 @@ class Described : public ::testing::Test {
             offsets.push_back(static_cast<std::int64_t>(bytes.size()));
         }
         const QueryColumn d = column.described(2);
-        const nlohmann::json config = {
-            {"columns",
-             {{{"name", d.name},     {"type", d.type},     {"first", d.first},
-               {"count", d.count},   {"number", d.number}, {"missing", d.missing},
-               {"hashed", d.hashed}, {"mean", d.mean},     {"deviation", d.deviation},
-               {"edges", d.edges},   {"now", d.now}}}},
-            {"clicks", {{"mean", 0}, {"deviation", 1}}},
-            {"block", 0}};
+        const nlohmann::json config = {{"columns",
+                                        {{{"name", d.name},
+                                          {"type", d.type},
+                                          {"first", d.first},
+                                          {"count", d.count},
+                                          {"number", d.number},
+                                          {"missing", d.missing},
+                                          {"hashed", d.hashed},
+                                          {"mean", d.mean},
+                                          {"deviation", d.deviation},
+                                          {"edges", d.edges},
+                                          {"now", d.now}}}},
+                                       {"clicks", {{"mean", 0}, {"deviation", 1}}},
+                                       {"block", 0}};
         write_tensors(folder_ / "model", {{"config", config.dump()}},
                       {{"item.embedding", at::zeros({1, dim}, at::kFloat)},
                        {"user.embedding", at::zeros({0, dim}, at::kFloat)},
