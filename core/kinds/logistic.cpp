@@ -79,7 +79,7 @@ std::int32_t bin_of(const std::vector<double>& edges, double number) {
 
 float standardised(double number, double mean, double deviation) {
     const double most = kMostDeviations;
-    return static_cast<float>(std::clamp((number - mean) / deviation, -most, most));
+    return static_cast<float>(std::clamp(number / deviation - mean / deviation, -most, most));
 }
 
 std::int32_t hashed_value(std::string_view value, std::int32_t hashed) {

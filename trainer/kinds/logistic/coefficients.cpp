@@ -58,17 +58,19 @@ class Names {
     static std::string pair(const std::string& a, const std::string& b) {
         return a.empty() ? b : b.empty() ? a : a + " * " + b;
     }
-    std::string slot(std::int64_t slot) const {
-        for (const Place& place : design_.query_places())
-            if (slot >= place.first && slot < place.first + place.column->slots())
-                return place.column->slot_value(static_cast<std::int32_t>(slot) - place.first);
+    std::string slot(std::int64_t slot) const { return of_slot(design_.query_places(), slot); }
+    std::string column(std::int64_t column) const { return of_slot(design_.item_places(), column); }
+    static std::string of_slot(const std::vector<Place>& places, std::int64_t at) {
+        for (const Place& place : places)
+            if (at >= place.first && at < place.first + place.column->slots())
+                return slot_of(*place.column, static_cast<std::int32_t>(at) - place.first);
         return {};
     }
-    std::string column(std::int64_t column) const {
-        for (const Place& place : design_.item_places())
-            if (column >= place.first && column < place.first + place.column->slots())
-                return place.column->slot_value(static_cast<std::int32_t>(column) - place.first);
-        return {};
+    /// The number itself has a name beside its bins, or crosses of a number and a bin would read like those of
+    /// a bin and a number.
+    static std::string slot_of(const Column& column, std::int32_t slot) {
+        const std::string value = column.slot_value(slot);
+        return value.empty() && column.features() > 1 ? "(number)" : value;
     }
     static std::string single(const std::vector<Place>& places, std::int64_t at) {
         for (const Place& place : places)

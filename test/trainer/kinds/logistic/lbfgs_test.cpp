@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace seqrec::trainer {
 namespace {
@@ -57,16 +58,18 @@ TEST(Lbfgs, WithTheInverseCurvatureOneStepIsEnough) {
 }
 
 TEST(Lbfgs, FollowsABentValley) {
-    std::vector<float> at = {-1.2f, 1};
-    const LbfgsResult result = minimise(valley, {kOnes.data(), 2}, at, {200, 1e-9});
-    EXPECT_NEAR(at[0], 1, 0.01);
-    EXPECT_NEAR(at[1], 1, 0.02);
-    EXPECT_NEAR(result.value, 1, 1e-4);
-    EXPECT_LT(result.evaluations, 200);
+    for (const auto& [x, y] : {std::pair(-1.2f, -1.0f), {0.0f, 0.0f}, {3.0f, 0.0f}}) {
+        std::vector<float> at = {x, y};
+        const LbfgsResult result = minimise(valley, {kOnes.data(), 2}, at, {200, 1e-9});
+        EXPECT_NEAR(at[0], 1, 0.01);
+        EXPECT_NEAR(at[1], 1, 0.02);
+        EXPECT_NEAR(result.value, 1, 1e-4);
+        EXPECT_LT(result.evaluations, 100);
+    }
 }
 
 TEST(Lbfgs, WhatItGivesIsTheValueWhereItEnds) {
-    std::vector<float> at = {-1.2f, 1}, gradient(2);
+    std::vector<float> at = {-1.2f, -1}, gradient(2);
     const double value = minimise(valley, {kOnes.data(), 2}, at, {7, 0}).value;
     EXPECT_EQ(value, valley(at, gradient));
 }
@@ -81,7 +84,7 @@ TEST(Lbfgs, StopsWhenAsked) {
 }
 
 TEST(Lbfgs, StopsWhereStepsGainLittle) {
-    std::vector<float> rough = {-1.2f, 1}, fine = rough;
+    std::vector<float> rough = {-1.2f, -1}, fine = rough;
     const LbfgsResult first = minimise(valley, {kOnes.data(), 2}, rough, {200, 0.1});
     const LbfgsResult second = minimise(valley, {kOnes.data(), 2}, fine, {200, 1e-9});
     EXPECT_LT(first.evaluations, second.evaluations);
