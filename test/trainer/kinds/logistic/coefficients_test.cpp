@@ -1,6 +1,7 @@
 // The table of coefficients.
 #include "kinds/logistic/coefficients.hpp"
 
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -50,7 +51,8 @@ struct Table {
     }
 
   private:
-    static std::string text(const std::map<std::string, at::Tensor>& tensors, const std::string& at, std::int64_t i) {
+    static std::string text(const std::map<std::string, at::Tensor>& tensors, const std::string& at,
+                            std::int64_t i) {
         const std::int64_t* offsets = tensors.at(at + ".offsets").data_ptr<std::int64_t>();
         return {static_cast<const char*>(tensors.at(at + ".bytes").data_ptr()) + offsets[i],
                 static_cast<std::size_t>(offsets[i + 1] - offsets[i])};
@@ -67,7 +69,9 @@ TEST(CoefficientTable, NamesEverythingThatPairsHave) {
     const auto pairs = static_cast<std::int64_t>(rich.passes.outcomes({Of::All}, rich.coefficients()).size());
     EXPECT_EQ(table.row("(intercept)", "").rows, pairs);
     EXPECT_EQ(table.row("gender", "f").rows + table.row("gender", "m").rows, pairs);
-    const std::int64_t user = rich.shop.data.sequence(4).front();
+    std::size_t row = 0;  // of a pair
+    while (std::isnan(rich.content.labels[row]) || !(rich.content.weights[row] > 0)) ++row;
+    const std::int64_t item = rich.shop.data.sequence(4).front();
     for (const auto& [feature, value] : std::vector<std::pair<const char*, std::string>>{
              {"(clicks)", ""},
              {"age", "(number)"},
@@ -82,11 +86,11 @@ TEST(CoefficientTable, NamesEverythingThatPairsHave) {
              {"(clicks) * genres", "c"},
              {"user_id", "user-4"},
              {"user_id * genres", "user-4 * a"},
-             {"item_id", "item-" + std::to_string(user)},
+             {"item_id", testing::numbered("item-", item)},
              {"clicked genres", "b"},
              {"just clicked genres", "b"},
-             {"maker (each)", "m" + std::to_string(user)},
-             {"word (each)", "w3"},
+             {"maker (each)", testing::numbered("m", item)},
+             {"word (each)", rich.content.event[1].values[row][0]},
              {"place", "(missing)"},
              {"(popularity)", ""},
              {"maker", "(others)"}})
@@ -105,8 +109,8 @@ TEST(CoefficientTable, HasTheNumbersOfEach) {
     const Rich rich(Wanted{});
     const std::vector<float> at = rich.coefficients(), counts = rich.passes.counts({Of::All});
     const Table table(rich, counts);
-    const auto user = static_cast<std::size_t>(rich.design.layout().user_rows() + 5 * rich.design.layout().width() -
-                                               1);  // the last of user 4
+    const auto user = static_cast<std::size_t>(rich.design.layout().user_rows() +
+                                               5 * rich.design.layout().width() - 1);  // the last of user 4
     const Row& row = table.row("user_id", "user-4");
     EXPECT_EQ(row.weight, at[user]);
     EXPECT_EQ(row.error, static_cast<float>(user + 1));

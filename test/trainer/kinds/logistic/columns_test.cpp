@@ -173,7 +173,7 @@ TEST(CategoryColumn, WithoutTwoValuesThereIsNothing) {
 std::vector<std::vector<std::string>> values_of_growing_number(int values) {
     std::vector<std::vector<std::string>> rows;
     for (int v = 0; v < values; ++v)
-        rows.insert(rows.end(), static_cast<std::size_t>(v) + 1, {"v" + std::to_string(v)});
+        rows.insert(rows.end(), static_cast<std::size_t>(v) + 1, {testing::numbered("v", v)});
     return rows;
 }
 
@@ -208,7 +208,7 @@ TEST(CategoryColumn, BeyondSixtyFourSlotsAreShared) {
 
 TEST(CategoryColumn, BeyondTenThousandValuesShareFeatures) {
     std::vector<std::vector<std::string>> rows;
-    for (int v = 0; v < 11000; ++v) rows.push_back({"v" + std::to_string(v)});
+    for (int v = 0; v < 11000; ++v) rows.push_back({testing::numbered("v", v)});
     rows.push_back({"v10999"});  // the most frequent
     const Source source(rows);
     const Column column(source.column(), {}, 0);
@@ -223,7 +223,7 @@ TEST(CategoryColumn, BeyondTenThousandValuesShareFeatures) {
         if (name.starts_with("(others "))
             ++shared[name];
         else
-            EXPECT_EQ(name, "v" + std::to_string(row));
+            EXPECT_EQ(name, testing::numbered("v", row));
     }
     EXPECT_EQ(std::accumulate(shared.begin(), shared.end(), 0,
                               [](int sum, const auto& one) { return sum + one.second; }),
@@ -334,7 +334,7 @@ TEST_F(Described, CategoriesAreTheSameToTheEncoder) {
                 expect_same(column, static_cast<std::int64_t>(row), 0,
                             rows[row].empty() ? nlohmann::json() : nlohmann::json(rows[row]));
         }
-        rows.push_back({"v" + std::to_string(v)});
+        rows.push_back({testing::numbered("v", v)});
     }
 }
 

@@ -28,7 +28,8 @@ TEST(Design, EveryCoefficientHasAGroup) {
         const auto& of = rich.design.group_of();
         ASSERT_EQ(of.size(), static_cast<std::size_t>(rich.design.layout().total()));
         for (std::size_t g = 0; g < rich.design.groups().size(); ++g)
-            EXPECT_EQ(std::ranges::count(of, g), rich.design.groups()[g].size) << rich.design.groups()[g].name;
+            EXPECT_EQ(std::ranges::count(of, g), rich.design.groups()[g].size)
+                << rich.design.groups()[g].name;
         EXPECT_EQ(std::ranges::count(of, Design::kIntercept), 1);
         EXPECT_EQ(groups(rich.design).contains("user_id"), ids);
         EXPECT_EQ(groups(rich.design).contains("item_id"), ids);
@@ -37,10 +38,12 @@ TEST(Design, EveryCoefficientHasAGroup) {
 
 TEST(Design, CrossesAreAllOrThoseOfTheList) {
     const auto with = groups(Rich(Wanted{}).design);
-    for (const char* name : {"gender * genres", "place * price", "user_id * genres", "gender * item_id",
-                             "gender", "genres", "clicked genres", "maker (each)", "word (each)", "joined * made"})
+    for (const char* name :
+         {"gender * genres", "place * price", "user_id * genres", "gender * item_id", "gender", "genres",
+          "clicked genres", "maker (each)", "word (each)", "joined * made"})
         EXPECT_TRUE(with.contains(name)) << name;
-    const auto listed = nlohmann::json::parse(R"([["gender", "genres"], ["price", "user_id"], ["item_id", "age"]])");
+    const auto listed =
+        nlohmann::json::parse(R"([["gender", "genres"], ["price", "user_id"], ["item_id", "age"]])");
     const auto some = groups(Rich(Wanted{}, {{"crosses", listed}}).design);
     for (const char* name : {"gender * genres", "user_id * price", "age * item_id", "gender", "genres"})
         EXPECT_TRUE(some.contains(name)) << name;
@@ -51,10 +54,15 @@ TEST(Design, CrossesAreAllOrThoseOfTheList) {
 }
 
 TEST(Design, CrossesOfWhatIsNotThereAreRefused) {
-    for (const char* pair : {R"([["gendre", "genres"]])", R"([["gender", "age"]])", R"([["genres", "price"]])",
-                             R"([["user_id", "user_id"]])"}) {
+    for (const char* pair : {R"([["gendre", "genres"]])", R"([["gender", "age"]])",
+                             R"([["genres", "price"]])", R"([["user_id", "user_id"]])"}) {
         std::string message;
-        EXPECT_EQ(error_of([&] { Rich(Wanted{}, {{"crosses", nlohmann::json::parse(pair)}}); }, &message), "22023")
+        EXPECT_EQ(error_of(
+                      [&] {
+                          Rich(Wanted{}, {{"crosses", nlohmann::json::parse(pair)}});
+                      },
+                      &message),
+                  "22023")
             << pair;
         EXPECT_NE(message.find("Columns of "), std::string::npos) << message;
     }
@@ -96,7 +104,8 @@ TEST(Design, SaysWhatItLeftOutOrFolded) {
     }());
     const std::vector<std::string> warnings = rich.design.warnings();
     const auto says = [&](const std::string& start) {
-        return std::ranges::count_if(warnings, [&](const std::string& one) { return one.starts_with(start); });
+        return std::ranges::count_if(warnings,
+                                     [&](const std::string& one) { return one.starts_with(start); });
     };
     EXPECT_EQ(warnings.size(), 3u);
     EXPECT_EQ(says("column \"species\" is the same"), 1);

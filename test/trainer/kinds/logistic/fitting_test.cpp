@@ -132,9 +132,11 @@ TEST_F(FittingTest, StandardErrorsAreThoseOfTheCells) {
             const double p = sigmoid(logit);
             expected.insert(1 / std::sqrt(5000 * p * (1 - p)));
         }
-    for (const std::size_t i : fit.of_group("member * size")) found.insert(static_cast<double>(fit.errors[i]));
+    for (const std::size_t i : fit.of_group("member * size"))
+        found.insert(static_cast<double>(fit.errors[i]));
     ASSERT_EQ(found.size(), 4u);
-    for (auto a = expected.begin(), b = found.begin(); a != expected.end(); ++a, ++b) EXPECT_NEAR(*a, *b, 1e-3);
+    for (auto a = expected.begin(), b = found.begin(); a != expected.end(); ++a, ++b)
+        EXPECT_NEAR(*a, *b, 1e-3);
 }
 
 TEST_F(FittingTest, APenaltyShrinks) {

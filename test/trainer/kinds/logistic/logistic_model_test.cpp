@@ -149,13 +149,13 @@ struct Program {
 
     explicit Program(const FeaturedData& data) {
         data.write(folder / "dataset");
-        seqrec::testing::write_file(folder / "job",
-                                    json{{"dataset", folder / "dataset"},
-                                         {"model", folder / "model"},
-                                         {"checkpoint", folder / "checkpoint"},
-                                         {"kind", "logistic"},
-                                         {"options", {{"threads", 2}, {"split", "random"}, {"index", "none"}}}}
-                                        .dump());
+        seqrec::testing::write_file(
+            folder / "job", json{{"dataset", folder / "dataset"},
+                                 {"model", folder / "model"},
+                                 {"checkpoint", folder / "checkpoint"},
+                                 {"kind", "logistic"},
+                                 {"options", {{"threads", 2}, {"split", "random"}, {"index", "none"}}}}
+                                .dump());
     }
 
     /// Runs it until its first checkpoint is there.
@@ -187,13 +187,13 @@ TEST(LogisticModel, GoesOnAfterAKillAsIfNothingHadHappened) {
     const Program whole(data), interrupted(data);
     ASSERT_EQ(testing::run_command(whole.command).status, 0);
     interrupted.run_until_checkpoint();
-    const json state =
-        json::parse(SafetensorsFile::open(interrupted.folder / "checkpoint").meta("state"));
+    const json state = json::parse(SafetensorsFile::open(interrupted.folder / "checkpoint").meta("state"));
     ASSERT_LT(state.at("round"), 8) << "killed too late to tell";
     ASSERT_FALSE(std::filesystem::exists(interrupted.folder / "model"));
     const auto resumed = testing::run_command(interrupted.command);
     ASSERT_EQ(resumed.status, 0);
-    EXPECT_NE(resumed.last("warning").at("message").get<std::string>().find("interrupted"), std::string::npos);
+    EXPECT_NE(resumed.last("warning").at("message").get<std::string>().find("interrupted"),
+              std::string::npos);
     EXPECT_TRUE(whole.weights() == interrupted.weights());
 }
 

@@ -34,8 +34,9 @@ struct Served {
         config.update(weights.config());
         write_model(folder / "model", {kLogistic, config, json::object()}, weights, rich.shop.data, nullptr);
         testing::Names names;
-        for (std::int64_t i = 0; i < testing::kRichItems; ++i) names.items.push_back("i" + std::to_string(i));
-        for (int u = 0; u < testing::kRichUsers; ++u) names.users.push_back("u" + std::to_string(u));
+        for (std::int64_t i = 0; i < testing::kRichItems; ++i)
+            names.items.push_back(testing::numbered("i", i));
+        for (int u = 0; u < testing::kRichUsers; ++u) names.users.push_back(testing::numbered("u", u));
         testing::write_snapshot(SafetensorsFile::open(folder / "model"), names, folder / "snapshot");
         snapshot.emplace(Snapshot::open(folder / "snapshot"));
     }
@@ -46,8 +47,7 @@ struct Served {
     }
     static json value_of(const testing::TestColumn& column, std::int64_t row) {
         const auto at = static_cast<std::size_t>(row);
-        if (column.type == "category")
-            return column.values[at].empty() ? json() : json(column.values[at]);
+        if (column.type == "category") return column.values[at].empty() ? json() : json(column.values[at]);
         return std::isnan(column.numbers[at]) ? json() : json(column.numbers[at]);
     }
     /// What was known of an interaction, and of its user if she is to be a stranger.
@@ -60,7 +60,8 @@ struct Served {
     }
     double score(std::span<const std::int32_t> clicks, std::int32_t user, const json& context,
                  std::int32_t item) const {
-        return static_cast<double>(own_score(*snapshot, query_after(*snapshot, {clicks, user, &context}, true), item));
+        return static_cast<double>(
+            own_score(*snapshot, query_after(*snapshot, {clicks, user, &context}, true), item));
     }
     double expected(std::int64_t user, std::int64_t place, std::int32_t item) const {
         return kCalibration.slope * (slow_logit(rich, at, user, place, item) -
@@ -75,7 +76,8 @@ struct Served {
         for (std::int64_t u = 0; u < rich.shop.data.users(); ++u)
             for (std::size_t at = 0; at < rich.shop.data.sequence(u).size(); ++at)
                 visit(static_cast<std::int32_t>(u), static_cast<std::int64_t>(at),
-                      rows[static_cast<std::size_t>(rich.shop.data.offsets()[static_cast<std::size_t>(u)]) + at],
+                      rows[static_cast<std::size_t>(rich.shop.data.offsets()[static_cast<std::size_t>(u)]) +
+                           at],
                       rich.shop.data.sequence(u)[at]);
     }
 };
@@ -88,7 +90,8 @@ TEST(LogisticWeights, ServeTheCalibratedLogit) {
         for (const json& options : kDesigns) {
             const Served served(Wanted{.labels = labels, .times = false}, options);
             served.for_each([&](std::int32_t user, std::int64_t place, std::int64_t row, std::int32_t item) {
-                const auto clicks = served.rich.shop.data.sequence(user).first(static_cast<std::size_t>(place));
+                const auto clicks =
+                    served.rich.shop.data.sequence(user).first(static_cast<std::size_t>(place));
                 EXPECT_NEAR(served.score(clicks, user, served.context_of(row), item),
                             served.expected(user, place, item), 1e-4)
                     << options << user << " " << place;
@@ -102,8 +105,8 @@ TEST(LogisticWeights, ProbabilitiesAreThoseOfThePasses) {
     const auto outcomes = served.rich.passes.outcomes({Of::All}, served.at);
     std::size_t next = 0;
     served.for_each([&](std::int32_t user, std::int64_t place, std::int64_t row, std::int32_t item) {
-        const auto event = served.rich.design.event(
-            served.rich.shop.data.offsets()[static_cast<std::size_t>(user)] + place);
+        const auto event =
+            served.rich.design.event(served.rich.shop.data.offsets()[static_cast<std::size_t>(user)] + place);
         if (event.positive < 0 || !(event.weight > 0)) return;
         const auto logit = static_cast<double>(outcomes[next++].logit);
         if (place > 0) return;
@@ -154,8 +157,8 @@ TEST(LogisticWeights, TimesAreThoseOfTheEnd) {
         const auto clicks = served.rich.shop.data.sequence(user).first(static_cast<std::size_t>(place));
         if (place + 1 < static_cast<std::int64_t>(served.rich.shop.data.sequence(user).size())) return;
         last = row;
-        EXPECT_NEAR(served.score(clicks, user, served.context_of(row), item), served.expected(user, place, item),
-                    1e-4);
+        EXPECT_NEAR(served.score(clicks, user, served.context_of(row), item),
+                    served.expected(user, place, item), 1e-4);
     });
     EXPECT_EQ(last + 1, served.rich.shop.data.rows());
 }
@@ -166,7 +169,8 @@ TEST(LogisticWeights, FilesThatLackATensorAreDamage) {
     for (const char* name : {"feature.rows", "affinity", "feature.user.rows", "feature.value.bytes"}) {
         std::vector<NamedTensor> rest;
         for (const auto& [other, tensor] : file.tensors())
-            if (other != name && !other.starts_with("pad.")) rest.push_back({other, read_tensor(file, other)});
+            if (other != name && !other.starts_with("pad."))
+                rest.push_back({other, read_tensor(file, other)});
         write_tensors(served.folder / "less", {{"config", file.meta("config")}}, rest);
         const SafetensorsFile less = SafetensorsFile::open(served.folder / "less");
         EXPECT_EQ(seqrec::testing::error_of([&] { LogisticWeights{less}; }), "XX001") << name;

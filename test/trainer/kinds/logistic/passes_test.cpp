@@ -78,26 +78,28 @@ TEST_P(Derivatives, TheGradientIsTheDifferenceOfLosses) {
         most = std::max(most, std::abs(gradient[i]));
     }
     for (const auto& [group, most] : largest)
-        EXPECT_TRUE(group == Design::kOff || is_free(group) == (most > 0.01f)) << rich_.design.groups()[group].name << most;
+        EXPECT_TRUE(group == Design::kOff || is_free(group) == (most > 0.01f))
+            << rich_.design.groups()[group].name << most;
 }
 
 TEST_P(Derivatives, TheCurvatureIsTheDifferenceOfGradients) {
     const std::vector<float> curvature = rich_.passes.curvature(kAll, at_);
     for (const std::size_t i : some_of_each_group(rich_)) {
-        const double expected = difference(at_, i, curvature[i], [&](const auto& at) {
-            return static_cast<double>(gradient(at)[i]);
-        });
+        const double expected = difference(
+            at_, i, curvature[i], [&](const auto& at) { return static_cast<double>(gradient(at)[i]); });
         EXPECT_NEAR(curvature[i], expected, 2e-3 + 2e-3 * expected) << i;
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Designs, Derivatives,
-    ::testing::Values(Case{"labels", {}, {}}, Case{"labels_without_ids", {}, {{"ids", false}}},
-                      Case{"no_crosses", {}, {{"crosses", "none"}}},
-                      Case{"drawn", {.labels = false}, {{"negatives", 2}}},
-                      Case{"drawn_without_ids_or_times", {.labels = false, .times = false}, {{"ids", false}}}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Designs, Derivatives,
+                         ::testing::Values(Case{"labels", {}, {}},
+                                           Case{"labels_without_ids", {}, {{"ids", false}}},
+                                           Case{"no_crosses", {}, {{"crosses", "none"}}},
+                                           Case{"drawn", {.labels = false}, {{"negatives", 2}}},
+                                           Case{"drawn_without_ids_or_times",
+                                                {.labels = false, .times = false},
+                                                {{"ids", false}}}),
+                         [](const auto& info) { return info.param.name; });
 
 /// Pairs of a part as outcomes() has them: user after user, place after place.
 struct Told {
@@ -108,8 +110,7 @@ std::vector<Told> told(const Rich& rich) {
     std::vector<Told> all;
     for (std::int64_t u = 0; u < rich.shop.data.users(); ++u)
         for (std::int64_t at = 0; at < static_cast<std::int64_t>(rich.shop.data.sequence(u).size()); ++at) {
-            const auto event =
-                rich.design.event(rich.shop.data.offsets()[static_cast<std::size_t>(u)] + at);
+            const auto event = rich.design.event(rich.shop.data.offsets()[static_cast<std::size_t>(u)] + at);
             if (event.positive >= 0 && event.weight > 0) all.push_back({u, at, event});
         }
     return all;
@@ -142,9 +143,9 @@ TEST(Passes, WithoutLabelsItemsAreDrawn) {
     ASSERT_EQ(outcomes.size(), 4 * pairs.size());
     const std::vector<std::int64_t> counts = rich.shop.data.counts(Part::All);
     const auto expected = [&](const Told& pair, std::int64_t item) {
-        const double often = 0.5 / testing::kRichItems +
-                             0.5 * static_cast<double>(counts[static_cast<std::size_t>(item)]) /
-                                 static_cast<double>(rich.shop.data.interactions());
+        const double often =
+            0.5 / testing::kRichItems + 0.5 * static_cast<double>(counts[static_cast<std::size_t>(item)]) /
+                                            static_cast<double>(rich.shop.data.interactions());
         EXPECT_NEAR(rich.passes.correction(item), std::log(3 * often), 1e-5);
         return slow_logit(rich, at, pair.user, pair.place, item) - std::log(3 * often);
     };
@@ -154,15 +155,18 @@ TEST(Passes, WithoutLabelsItemsAreDrawn) {
         EXPECT_EQ(outcomes[i].weight, pair.event.weight);
         double nearest = 1e9;
         for (std::int64_t item = 0; item < testing::kRichItems; ++item)
-            if (i % 4 != 0 || item == rich.shop.data.sequence(pair.user)[static_cast<std::size_t>(pair.place)])
-                nearest = std::min(nearest, std::abs(expected(pair, item) - static_cast<double>(outcomes[i].logit)));
+            if (i % 4 != 0 ||
+                item == rich.shop.data.sequence(pair.user)[static_cast<std::size_t>(pair.place)])
+                nearest = std::min(nearest,
+                                   std::abs(expected(pair, item) - static_cast<double>(outcomes[i].logit)));
         EXPECT_LT(nearest, 1e-4) << i;
     }
 }
 
 TEST(Passes, LabelsNeedNoCorrection) {
     const Rich rich(Wanted{});
-    for (std::int64_t item = 0; item < testing::kRichItems; ++item) EXPECT_EQ(rich.passes.correction(item), 0);
+    for (std::int64_t item = 0; item < testing::kRichItems; ++item)
+        EXPECT_EQ(rich.passes.correction(item), 0);
 }
 
 TEST(Passes, ThreadsAgree) {

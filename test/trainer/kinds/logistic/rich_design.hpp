@@ -37,30 +37,31 @@ inline FeaturedData rich_data(const Wanted& wanted = {}) {
     FeaturedData data{{}, kRichItems};
     TestColumn price{"price", "number"}, genres{"genres", "category"}, maker{"maker", "category"},
         made{"made", "time"}, gender{"gender", "category"}, age{"age", "number"}, joined{"joined", "time"},
-        place{"place", "category"}, word{"word", "category"};
+        likes{"likes", "category"}, place{"place", "category"}, word{"word", "category"};
     for (std::int64_t i = 0; i < kRichItems; ++i) {
         price.numbers.push_back(i % 9 == 0 ? kMissing : static_cast<double>(random.below(4)));
         genres.values.push_back(several_of(random, {"a", "b", "c"}));
-        maker.values.push_back({"m" + std::to_string(i)});
+        maker.values.push_back({numbered("m", i)});
         made.numbers.push_back(static_cast<double>(random.below(3)) * -40);
     }
     for (int u = 0; u < wanted.users; ++u) {
         gender.values.push_back({one_of(random, "fm", 2)});
         age.numbers.push_back(u % 5 == 0 ? kMissing : static_cast<double>(random.below(3)) * 10);
+        likes.values.push_back(several_of(random, {"p", "q", "r"}));
         joined.numbers.push_back(static_cast<double>(random.below(3)) * -30);
         data.sequences.emplace_back();
         for (std::uint64_t left = 3 + random.below(4); left > 0; --left) {
             data.sequences.back().push_back(static_cast<std::int32_t>(random.below(kRichItems)));
             place.values.push_back(random.below(6) == 0 ? std::vector<std::string>()
                                                         : std::vector{one_of(random, "xyz", 3)});
-            word.values.push_back({"w" + std::to_string(word.values.size() % 75)});
+            word.values.push_back({numbered("w", static_cast<std::int64_t>(word.values.size()) % 75)});
             if (wanted.labels)
                 data.labels.push_back(random.below(9) == 0 ? NAN : static_cast<float>(random.below(2)));
             data.weights.push_back(random.below(9) == 0 ? 0 : 0.5f + static_cast<float>(random.below(3)));
         }
     }
     data.item = {price, genres, maker};
-    data.user = {gender, age};
+    data.user = {gender, age, likes};
     data.event = {place, word};
     if (wanted.times) data.item.push_back(made), data.user.push_back(joined);
     return data;
@@ -122,9 +123,13 @@ inline double slow_logit(const Rich& rich, std::span<const float> at, std::int64
     const Design& design = rich.design;
     const Layout& layout = design.layout();
     const auto sequence = rich.shop.data.sequence(user);
-    const Design::Event event = design.event(rich.shop.data.offsets()[static_cast<std::size_t>(user)] + place);
-    const auto w = [&](std::int64_t index) { return static_cast<double>(at[static_cast<std::size_t>(index)]); };
-    std::vector<double> x(static_cast<std::size_t>(layout.slots)), e(static_cast<std::size_t>(layout.width()));
+    const Design::Event event =
+        design.event(rich.shop.data.offsets()[static_cast<std::size_t>(user)] + place);
+    const auto w = [&](std::int64_t index) {
+        return static_cast<double>(at[static_cast<std::size_t>(index)]);
+    };
+    std::vector<double> x(static_cast<std::size_t>(layout.slots)),
+        e(static_cast<std::size_t>(layout.width()));
     const auto put = [](std::span<const Entry> entries, std::vector<double>& to) {
         for (const Entry& entry : entries)
             to[static_cast<std::size_t>(entry.feature)] += static_cast<double>(entry.x);
@@ -162,8 +167,8 @@ inline double slow_logit(const Rich& rich, std::span<const float> at, std::int64
             total += weight;
         }
         for (std::int64_t j = 0; j < layout.columns; ++j)
-            logit += w(layout.affinity() + m * layout.columns + j) * mean[static_cast<std::size_t>(j)] / total *
-                     e[static_cast<std::size_t>(j)];
+            logit += w(layout.affinity() + m * layout.columns + j) * mean[static_cast<std::size_t>(j)] /
+                     total * e[static_cast<std::size_t>(j)];
     }
     for (const auto& entries : {design.users().wide_at(user), std::span<const Entry>(wide)})
         for (const Entry& entry : entries)
