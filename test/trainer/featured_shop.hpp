@@ -14,6 +14,10 @@ namespace seqrec::trainer::testing {
 
 inline constexpr double kMissing = NAN;
 
+/// A text that ends with a number.
+/// 以数字结尾的文本。
+inline std::string numbered(std::string text, std::int64_t number) { return text += std::to_string(number); }
+
 /// A column of a dataset: numbers (or times) or lists of values, one for each row.
 /// 数据集的一列：每行一个数值（或时间）或一组取值。
 struct TestColumn {
@@ -120,10 +124,11 @@ struct FeaturedData {
         while (clock.size() < events.size()) clock.push_back(static_cast<double>(clock.size()));
         all["event.time"] = tensor_of(clock, at::kDouble);
         std::vector<std::string> names;
-        for (std::int64_t i = 0; i < items; ++i) names.push_back("item-" + std::to_string(i));
+        for (std::int64_t i = 0; i < items; ++i) names.push_back(numbered("item-", i));
         add_texts(names, "item.id", all);
         names.clear();
-        for (std::size_t u = 0; u < sequences.size(); ++u) names.push_back("user-" + std::to_string(u));
+        for (std::size_t u = 0; u < sequences.size(); ++u)
+            names.push_back(numbered("user-", static_cast<std::int64_t>(u)));
         add_texts(names, "user.id", all);
         add_columns(item, "item", all);
         add_columns(user, "user", all);

@@ -86,13 +86,14 @@ Column::Column(const FeatureColumn& source, std::span<const Sighting> sightings,
     learn_numbers(std::move(usual));
 }
 
+/// Both features are there whatever the numbers are: they are counted anew, and must keep their places.
 Column Column::of_numbers(std::string name, std::vector<double> numbers) {
     Column column(std::move(name), Type::Number);
     column.own_numbers_ = std::move(numbers);
-    column.missing_ = std::ranges::any_of(column.own_numbers_, [](double x) { return std::isnan(x); });
     column.learn_numbers(column.own_numbers_);
-    column.edges_.clear();  // it counts as it is alone
+    column.edges_.clear();
     column.values_.clear();
+    column.missing_ = column.numeric_ = true;
     column.slots_ = column.features();
     return column;
 }

@@ -129,7 +129,7 @@ bool Fitting::is_over() const {
 void Fitting::fit() {
     go_on();
     pairs_ = static_cast<std::int64_t>(passes_.outcomes({Of::Training}, coefficients_).size());
-    for (; round_ < rounds_ && !is_over(); ++round_) {
+    for (; round_ < rounds_ && (round_ == 0 || !is_over()); ++round_) {
         const bool last = round_ + 1 == rounds_;
         round({Of::Training}, last ? kLastIterations : kRoundIterations,
               last ? kLastTolerance : kRoundTolerance);

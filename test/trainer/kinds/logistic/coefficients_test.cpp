@@ -1,6 +1,7 @@
 // The table of coefficients.
 #include "kinds/logistic/coefficients.hpp"
 
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -68,29 +69,31 @@ TEST(CoefficientTable, NamesEverythingThatPairsHave) {
     const auto pairs = static_cast<std::int64_t>(rich.passes.outcomes({Of::All}, rich.coefficients()).size());
     EXPECT_EQ(table.row("(intercept)", "").rows, pairs);
     EXPECT_EQ(table.row("gender", "f").rows + table.row("gender", "m").rows, pairs);
-    const std::int64_t user = rich.shop.data.sequence(4).front();
-    for (const auto& [feature, value] :
-         std::vector<std::pair<const char*, std::string>>{{"(clicks)", ""},
-                                                          {"age", "(number)"},
-                                                          {"age", "(missing)"},
-                                                          {"age", "10"},
-                                                          {"genres", "a"},
-                                                          {"genres", "(missing)"},
-                                                          {"gender * genres", "f * b"},
-                                                          {"gender * price", "f * (number)"},
-                                                          {"age * price", "(number) * (number)"},
-                                                          {"age * price", "10 * (number)"},
-                                                          {"(clicks) * genres", "c"},
-                                                          {"user_id", "user-4"},
-                                                          {"user_id * genres", "user-4 * a"},
-                                                          {"item_id", "item-" + std::to_string(user)},
-                                                          {"clicked genres", "b"},
-                                                          {"just clicked genres", "b"},
-                                                          {"maker (each)", "m" + std::to_string(user)},
-                                                          {"word (each)", "w3"},
-                                                          {"place", "(missing)"},
-                                                          {"(popularity)", ""},
-                                                          {"maker", "(others)"}})
+    std::size_t row = 0;  // of a pair
+    while (std::isnan(rich.content.labels[row]) || !(rich.content.weights[row] > 0)) ++row;
+    const std::int64_t item = rich.shop.data.sequence(4).front();
+    for (const auto& [feature, value] : std::vector<std::pair<const char*, std::string>>{
+             {"(clicks)", ""},
+             {"age", "(number)"},
+             {"age", "(missing)"},
+             {"age", "10"},
+             {"genres", "a"},
+             {"genres", "(missing)"},
+             {"gender * genres", "f * b"},
+             {"gender * price", "f * (number)"},
+             {"age * price", "(number) * (number)"},
+             {"age * price", "10 * (number)"},
+             {"(clicks) * genres", "c"},
+             {"user_id", "user-4"},
+             {"user_id * genres", "user-4 * a"},
+             {"item_id", testing::numbered("item-", item)},
+             {"clicked genres", "b"},
+             {"just clicked genres", "b"},
+             {"maker (each)", testing::numbered("m", item)},
+             {"word (each)", rich.content.event[1].values[row][0]},
+             {"place", "(missing)"},
+             {"(popularity)", "(number)"},
+             {"maker", "(others)"}})
         EXPECT_TRUE(table.has(feature, value)) << feature << ", " << value;
     EXPECT_FALSE(table.has("gender", ""));
 }

@@ -79,7 +79,7 @@ TEST(NumberColumn, FewNumbersHaveABinEach) {
 TEST(NumberColumn, ManyNumbersHaveBinsOfEquallyManyRows) {
     std::vector<double> numbers(1600);
     for (std::size_t i = 0; i < numbers.size(); ++i)
-        numbers[i] = std::exp(static_cast<double>(i * 7 % 1600) / 100);
+        numbers[i] = std::sqrt(static_cast<double>(i * 7 % 1600));
     const Source source(numbers);
     const Column column(source.column(), {}, 0);
     EXPECT_EQ(column.features(), 17);
@@ -138,11 +138,13 @@ TEST(NumberColumn, HugeNumbersAreStandardisedToo) {
     EXPECT_TRUE(std::isfinite(column.described(2).deviation));
 }
 
-TEST(NumberColumn, OfNumbersHasTheNumberAlone) {
-    const Column column = Column::of_numbers("(popularity)", {0, 2});
-    EXPECT_EQ(column.features(), 1);
+TEST(NumberColumn, OfNumbersHasTheNumberAndWhetherItIsKnown) {
+    const Column column = Column::of_numbers("(popularity)", {0, 2, kNan});
+    EXPECT_EQ(column.features(), 2);
     EXPECT_EQ(features_at(column, 1), (Named{{"#", 1}}));
-    EXPECT_EQ(Column::of_numbers("(popularity)", {2, 2}).features(), 0);
+    EXPECT_EQ(features_at(column, 2), (Named{{"(missing)", 1}}));
+    for (const std::vector<double>& numbers : {std::vector{2.0, 2.0}, std::vector{kNan, kNan}})
+        EXPECT_EQ(Column::of_numbers("(popularity)", numbers).features(), 2) << "its places stay";
 }
 
 TEST(CategoryColumn, SeveralValuesShareARow) {
@@ -173,7 +175,7 @@ TEST(CategoryColumn, WithoutTwoValuesThereIsNothing) {
 std::vector<std::vector<std::string>> values_of_growing_number(int values) {
     std::vector<std::vector<std::string>> rows;
     for (int v = 0; v < values; ++v)
-        rows.insert(rows.end(), static_cast<std::size_t>(v) + 1, {"v" + std::to_string(v)});
+        rows.insert(rows.end(), static_cast<std::size_t>(v) + 1, {testing::numbered("v", v)});
     return rows;
 }
 
@@ -208,7 +210,7 @@ TEST(CategoryColumn, BeyondSixtyFourSlotsAreShared) {
 
 TEST(CategoryColumn, BeyondTenThousandValuesShareFeatures) {
     std::vector<std::vector<std::string>> rows;
-    for (int v = 0; v < 11000; ++v) rows.push_back({"v" + std::to_string(v)});
+    for (int v = 0; v < 11000; ++v) rows.push_back({testing::numbered("v", v)});
     rows.push_back({"v10999"});  // the most frequent
     const Source source(rows);
     const Column column(source.column(), {}, 0);
@@ -223,7 +225,7 @@ TEST(CategoryColumn, BeyondTenThousandValuesShareFeatures) {
         if (name.starts_with("(others "))
             ++shared[name];
         else
-            EXPECT_EQ(name, "v" + std::to_string(row));
+            EXPECT_EQ(name, testing::numbered("v", row));
     }
     EXPECT_EQ(std::accumulate(shared.begin(), shared.end(), 0,
                               [](int sum, const auto& one) { return sum + one.second; }),
@@ -242,7 +244,7 @@ TEST(TimeColumn, CountsAgesWhereTheyAreMet) {
     EXPECT_EQ(features_at(column, 0, 110),
               (Named{{"10", 1}, {"#", static_cast<float>((10 - mean) / deviation)}}));
     EXPECT_EQ(features_at(column, 1, 260),
-              (Named{{"30", 1}, {"#", static_cast<float>((60 - mean) / deviation)}}));
+              (Named{{"30", 1}, {"#", kMostDeviations}}));
     EXPECT_EQ(features_at(column, 2, 260), (Named{{"(missing)", 1}}));
     EXPECT_EQ(column.described(2).now, 1000);
 }
@@ -334,7 +336,7 @@ TEST_F(Described, CategoriesAreTheSameToTheEncoder) {
                 expect_same(column, static_cast<std::int64_t>(row), 0,
                             rows[row].empty() ? nlohmann::json() : nlohmann::json(rows[row]));
         }
-        rows.push_back({"v" + std::to_string(v)});
+        rows.push_back({testing::numbered("v", v)});
     }
 }
 

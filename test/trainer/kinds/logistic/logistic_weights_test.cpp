@@ -34,8 +34,9 @@ struct Served {
         config.update(weights.config());
         write_model(folder / "model", {kLogistic, config, json::object()}, weights, rich.shop.data, nullptr);
         testing::Names names;
-        for (std::int64_t i = 0; i < testing::kRichItems; ++i) names.items.push_back("i" + std::to_string(i));
-        for (int u = 0; u < testing::kRichUsers; ++u) names.users.push_back("u" + std::to_string(u));
+        for (std::int64_t i = 0; i < testing::kRichItems; ++i)
+            names.items.push_back(testing::numbered("i", i));
+        for (int u = 0; u < testing::kRichUsers; ++u) names.users.push_back(testing::numbered("u", u));
         testing::write_snapshot(SafetensorsFile::open(folder / "model"), names, folder / "snapshot");
         snapshot.emplace(Snapshot::open(folder / "snapshot"));
     }

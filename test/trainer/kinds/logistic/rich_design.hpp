@@ -37,30 +37,31 @@ inline FeaturedData rich_data(const Wanted& wanted = {}) {
     FeaturedData data{{}, kRichItems};
     TestColumn price{"price", "number"}, genres{"genres", "category"}, maker{"maker", "category"},
         made{"made", "time"}, gender{"gender", "category"}, age{"age", "number"}, joined{"joined", "time"},
-        place{"place", "category"}, word{"word", "category"};
+        likes{"likes", "category"}, place{"place", "category"}, word{"word", "category"};
     for (std::int64_t i = 0; i < kRichItems; ++i) {
         price.numbers.push_back(i % 9 == 0 ? kMissing : static_cast<double>(random.below(4)));
         genres.values.push_back(several_of(random, {"a", "b", "c"}));
-        maker.values.push_back({"m" + std::to_string(i)});
+        maker.values.push_back({numbered("m", i)});
         made.numbers.push_back(static_cast<double>(random.below(3)) * -40);
     }
     for (int u = 0; u < wanted.users; ++u) {
         gender.values.push_back({one_of(random, "fm", 2)});
         age.numbers.push_back(u % 5 == 0 ? kMissing : static_cast<double>(random.below(3)) * 10);
+        likes.values.push_back(several_of(random, {"p", "q", "r"}));
         joined.numbers.push_back(static_cast<double>(random.below(3)) * -30);
         data.sequences.emplace_back();
         for (std::uint64_t left = 3 + random.below(4); left > 0; --left) {
             data.sequences.back().push_back(static_cast<std::int32_t>(random.below(kRichItems)));
             place.values.push_back(random.below(6) == 0 ? std::vector<std::string>()
                                                         : std::vector{one_of(random, "xyz", 3)});
-            word.values.push_back({"w" + std::to_string(word.values.size() % 75)});
+            word.values.push_back({numbered("w", static_cast<std::int64_t>(word.values.size()) % 75)});
             if (wanted.labels)
                 data.labels.push_back(random.below(9) == 0 ? NAN : static_cast<float>(random.below(2)));
             data.weights.push_back(random.below(9) == 0 ? 0 : 0.5f + static_cast<float>(random.below(3)));
         }
     }
     data.item = {price, genres, maker};
-    data.user = {gender, age};
+    data.user = {gender, age, likes};
     data.event = {place, word};
     if (wanted.times) data.item.push_back(made), data.user.push_back(joined);
     return data;
