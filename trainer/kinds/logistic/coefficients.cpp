@@ -69,8 +69,8 @@ class Names {
     /// The number itself has a name beside its bins, or crosses of a number and a bin would read like those of
     /// a bin and a number.
     static std::string slot_of(const Column& column, std::int32_t slot) {
-        const std::string value = column.slot_value(slot);
-        return value.empty() && column.features() > 1 ? "(number)" : value;
+        const bool among_others = column.is_number(slot) && column.features() > 1;
+        return among_others ? "(number)" : column.slot_value(slot);
     }
     static std::string single(const std::vector<Place>& places, std::int64_t at) {
         for (const Place& place : places)

@@ -64,6 +64,9 @@ class Column {
     /// More features than slots: each has a weight of its own beside that of its slot.
     /// 特征多于槽位：每个特征除槽位外另有自己的权重。
     bool is_wide() const { return !slot_of_.empty(); }
+    /// Whether a feature is the number itself, beside its bins.
+    /// 该特征是否为数值本身。
+    bool is_number(std::int32_t feature) const { return numeric_ && feature == features() - 1; }
     bool is_time() const { return type_ == FeatureColumn::Type::Time; }
     /// Appends a row's features at a time.
     /// 追加某行在某时刻的特征。

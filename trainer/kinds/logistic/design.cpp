@@ -185,8 +185,8 @@ void Design::place_columns() {
             place.wide = static_cast<std::int32_t>(layout_.wide_query),
             layout_.wide_query += column.features();
         for (std::int32_t s = 0; s < column.slots(); ++s) {
-            const bool is_number = !column.is_wide() && column.value(s).empty();
-            own_of_.push_back(is_number ? -1 : own);  // of numbers, their bins meet items
+            const bool is_number = column.is_number(s);  // which is never wide
+            own_of_.push_back(is_number ? -1 : own);     // of numbers, their bins meet items
             if (!is_number) slot_of_own_.push_back(slot), ++own;
             ++slot;
         }

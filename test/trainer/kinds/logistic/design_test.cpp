@@ -68,6 +68,18 @@ TEST(Design, CrossesOfWhatIsNotThereAreRefused) {
     }
 }
 
+/// A value without letters is a value; a number meets items by its bins alone.
+TEST(Design, EveryValueButTheNumberMeetsItemsOwnRows) {
+    FeaturedData data{{{0, 1, 2}, {1, 0}}, 3};
+    data.user = {{"city", "category", {}, {{""}, {"x"}}}, {"age", "number", {1, 2}}};
+    const FeaturedShop shop(data);
+    const Design design(shop.data, logistic_options());
+    ASSERT_EQ(design.layout().slots, 2 + 2 + 3);
+    for (const std::int32_t slot : {0, 2, 3, 4, 5}) EXPECT_GE(design.own_of(slot), 0) << slot;
+    for (const std::int32_t slot : {1, 6}) EXPECT_EQ(design.own_of(slot), -1) << slot;
+    EXPECT_EQ(design.layout().own, 5);
+}
+
 /// Labels of five interactions.
 FeaturedData labelled(std::vector<float> labels) {
     FeaturedData data{{{0, 1, 2}, {1, 0}}, 3};
