@@ -287,6 +287,7 @@ void Design::number_groups() {
     const auto add_all = [&](const std::string& name, std::int32_t count) {
         group_of_.insert(group_of_.end(), static_cast<std::size_t>(count), group(name));
     };
+    const auto off = [](std::int32_t count) { return std::vector(static_cast<std::size_t>(count), kOff); };
     (void)group("(intercept)");
     add(groups_with_items("", ""));
     add(groups_with_items("(clicks)", "(clicks)"));
@@ -303,7 +304,9 @@ void Design::number_groups() {
         for (std::int64_t i = 0; i < layout_.items; ++i) add(row);
     }
     for (const char* how : {"clicked ", "just clicked "})
-        for (const Place& item : item_) add_all(how + item.name, item.column->slots());
+        for (const Place& item : item_)  // what was clicked has no age
+            item.column->is_time() ? add(off(item.column->slots()))
+                                   : add_all(how + item.name, item.column->slots());
     for (const auto* places : {&query_, &item_})
         for (const Place& place : *places)
             if (place.wide >= 0) add_all(place.name + " (each)", place.column->features());

@@ -243,8 +243,7 @@ TEST(TimeColumn, CountsAgesWhereTheyAreMet) {
     const double mean = 50.0 / 3, deviation = std::sqrt(800.0 / 9);
     EXPECT_EQ(features_at(column, 0, 110),
               (Named{{"10", 1}, {"#", static_cast<float>((10 - mean) / deviation)}}));
-    EXPECT_EQ(features_at(column, 1, 260),
-              (Named{{"30", 1}, {"#", kMostDeviations}}));
+    EXPECT_EQ(features_at(column, 1, 260), (Named{{"30", 1}, {"#", kMostDeviations}}));
     EXPECT_EQ(features_at(column, 2, 260), (Named{{"(missing)", 1}}));
     EXPECT_EQ(column.described(2).now, 1000);
 }

@@ -174,7 +174,11 @@ TEST_F(FittingTest, OfOneOutcomeNothingIsLearned) {
     for (const float label : {0.0f, 1.0f, NAN}) {
         FeaturedData data = pairs_of(kTrue, 40);
         std::ranges::fill(data.labels, label);
-        EXPECT_EQ(seqrec::testing::error_of([&] { Fit(data, {{"epochs", 2}}); }), sqlstate::kNotEnoughData) << label;
+        EXPECT_EQ(seqrec::testing::error_of([&] {
+                      Fit(data, {{"epochs", 2}});
+                  }),
+                  sqlstate::kNotEnoughData)
+            << label;
     }
 }
 
