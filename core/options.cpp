@@ -44,6 +44,14 @@ constexpr OptionSpec kCommon[] = {
     throw Error(sqlstate::kInvalidParameter, message, hint);
 }
 
+/// Who leaves the kind out may mean another one.
+std::string others_that_have(const std::string& key) {
+    for (const Kind* kind : kinds())
+        for (const OptionSpec& spec : option_specs(kind->name))
+            if (spec.name == key) return "It is an option of kind \"" + std::string(kind->name) + "\". ";
+    return {};
+}
+
 const OptionSpec& find_spec(const std::vector<OptionSpec>& specs, std::string_view kind,
                             const std::string& key) {
     std::string names;
@@ -51,7 +59,8 @@ const OptionSpec& find_spec(const std::vector<OptionSpec>& specs, std::string_vi
         if (spec.name == key) return spec;
         names += (names.empty() ? "" : ", ") + std::string(spec.name);
     }
-    refuse("unknown option \"" + key + "\"", "Options of kind \"" + std::string(kind) + "\": " + names + ".");
+    refuse("unknown option \"" + key + "\"",
+           others_that_have(key) + "Options of kind \"" + std::string(kind) + "\": " + names + ".");
 }
 
 std::string number(double value) {

@@ -21,6 +21,7 @@ struct Needs {
     bool items = false, users = false;  ///< side tables
     bool text = false;                  ///< text of items
     bool context = false;               ///< further columns of the interactions
+    bool sequences = true;              ///< users with two interactions or more
 };
 
 /// A tensor that a snapshot holds beside the model file's, made for this machine's CPU so that all processes

@@ -22,8 +22,8 @@ constexpr OptionSpec kOptions[] = {
      "whether users and items have weights of their own; false = features alone, for those that are new"},
     {"crosses", Json, 0, 0, "\"auto\"", "",
      "pairs of a column of users or context and one of items that count together: auto = all, or a list such "
-     "as [[\"gender\", \"genres\"]], where user_id and item_id are columns too"},
-    {"positive_from", Real, -1e300, 1e300, "null", "",
+     "as [[\"gender\", \"genres\"]], where user_id and item_id are columns too, or none"},
+    {"positive_from", Real, -1e15, 1e15, "null", "",
      "the least number of the label that is a positive; null = true, or 1 of 0 and 1"},
     {"negatives", Integer, 1, 1000, "4", "",
      "items drawn to stand against each interaction where there is no label"},
@@ -46,8 +46,12 @@ void check_options(const json& options) {
     const bool valid = crosses == "auto" || crosses == "none" ||
                        (crosses.is_array() && std::ranges::all_of(crosses, is_pair));
     if (!valid)
-        throw Error(sqlstate::kInvalidParameter, "option \"crosses\" is neither auto nor a list of pairs",
+        throw Error(sqlstate::kInvalidParameter,
+                    "option \"crosses\" is neither auto nor none nor a list of pairs",
                     R"(For example {"crosses": [["gender", "genres"], ["user_id", "price"]]}.)");
+    if (!options.at("positive_from").is_null() && options.at("label").is_null())
+        throw Error(sqlstate::kInvalidParameter, "option \"positive_from\" is given without a label",
+                    R"(Name the column that it speaks of: {"label": "stars", "positive_from": 4}.)");
 }
 
 [[noreturn]] void corrupted(const std::string& what) {
@@ -368,7 +372,7 @@ constinit const Kind kLogistic = {
         "a logistic regression over features of users, items and context, and over what was clicked: "
         "calibrated probabilities, coefficients to read",
     .form = {.link = Link::Sigmoid, .item_bias = true, .user_offset = true},
-    .needs = {.items = true, .users = true, .context = true},
+    .needs = {.items = true, .users = true, .context = true, .sequences = false},
     .options = kOptions,
     .shape = {},
     .check = check_options,

@@ -128,7 +128,7 @@ class Evaluator {
                               .probes = wish_.probes};
         const Poll poll = [this] { progress_("ranking", share_); };
         const Recommender recommender(snapshot_, request, poll);
-        ListFigures lists(wish_.ks, popularity_->counts, snapshot_.directions());
+        ListFigures lists(wish_.ks, popularity_->counts, snapshot_.directions(), snapshot_.form().item_bias);
         std::vector<std::int64_t> ranks;
         const std::span<const Question> questions(held_.questions);
         for (std::size_t at = 0; at < questions.size(); at += kAtOnce) {

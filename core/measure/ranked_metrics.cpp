@@ -45,10 +45,11 @@ std::int64_t rank_against(std::span<const ScoredItem> list, std::int32_t target,
 }
 
 ListFigures::ListFigures(std::vector<std::int32_t> ks, std::span<const std::int64_t> counts,
-                         const Rows& directions)
+                         const Rows& directions, bool item_bias)
     : ks_(std::move(ks)),
       directions_(directions),
       dim_(counts.empty() ? 0 : directions.matrix.size() / counts.size()),
+      compared_(dim_ - (item_bias && dim_ > 0 ? 1 : 0)),
       surprise_(surprises(counts)),
       shown_at_(counts.size(), std::numeric_limits<std::int32_t>::max()),
       sums_(ks_.size()),
@@ -58,7 +59,7 @@ void ListFigures::add_direction(std::int32_t item) {
     const auto at = static_cast<std::size_t>(item);
     const auto unit = static_cast<double>(directions_.unit[at]);
     double length = 0;
-    for (std::size_t d = 0; d < dim_; ++d) {
+    for (std::size_t d = 0; d < compared_; ++d) {
         const double x = unit * static_cast<double>(directions_.matrix[at * dim_ + d]);
         direction_[d] += x;
         length += x * x;

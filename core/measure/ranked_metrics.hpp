@@ -46,7 +46,8 @@ class ListFigures {
     /// `ks` in ascending order; `counts`: interactions of each item; `directions`: rows of the items. Both must
     /// outlive it.
     /// ks 升序；counts 为各物品的交互数；directions 为物品的行。两者须长于本对象。
-    ListFigures(std::vector<std::int32_t> ks, std::span<const std::int64_t> counts, const Rows& directions);
+    ListFigures(std::vector<std::int32_t> ks, std::span<const std::int64_t> counts, const Rows& directions,
+                bool item_bias = false);
 
     /// A list, best first.
     /// 一个列表，最佳在前。
@@ -64,7 +65,7 @@ class ListFigures {
 
     std::vector<std::int32_t> ks_;
     const Rows& directions_;
-    std::size_t dim_;
+    std::size_t dim_, compared_;          // columns; those that make a direction: not an item's bias
     std::vector<float> surprise_;         // -log2 of each item's share
     std::vector<std::int32_t> shown_at_;  // the best place of each item
     std::vector<Sums> sums_;

@@ -105,7 +105,8 @@ function quality(metrics) {
                 h('tr', {}, h('th', {scope: 'row'}, name), h('td', {}, bar(ndcg, kind)), h('td', {}, bar(hr, kind)))))),
         Number.isFinite(times) && h('p', {class: 'fine'},
             t('models.times', {times: number(times, 1), users: number(metrics.users_evaluated)})),
-        ['markov', 'personal'].filter((baseline) => metrics['ndcg@10'] < metrics[`${baseline}_ndcg@10`])
+        // What ranks by how probable an outcome is does not rank by what comes next, and need not.
+        ['markov', 'personal'].filter((baseline) => !('auc' in metrics) && metrics['ndcg@10'] < metrics[`${baseline}_ndcg@10`])
             .map((baseline) => notice('warn', h('p', {}, t(`models.below_${baseline}`)))));
 }
 

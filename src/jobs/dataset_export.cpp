@@ -229,8 +229,12 @@ void warn_of_side(Warnings& warnings, Exporter& exporter, Side side, const SideT
     warn(warnings, counts.without_id, start, " rows without an id were skipped");
     warn(warnings, counts.long_ids, start,
          " rows with an id of more than " + std::to_string(kMostIdBytes) + " bytes were skipped");
-    warn(warnings, counts.missing, start,
-         of_items ? " items of the ratings have no row" : " users of the ratings have no row");
+    const std::string of_ratings = of_items ? " items of the ratings" : " users of the ratings";
+    if (counts.missing > 0 && counts.missing == exporter.writer.count(side) - counts.cold)
+        warnings.push_back(start + "none of the " + std::to_string(counts.missing) + of_ratings +
+                           " has a row; are ids spelled alike in both tables?");
+    else
+        warn(warnings, counts.missing, start, of_ratings + " have no row");
     warn_of_odd(warnings, what, exporter.writer.table(side).columns(), counts.odd);
     if (table->features.left_out)
         warnings.push_back(start + "columns of types that can't be used were left out: " +

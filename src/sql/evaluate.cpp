@@ -141,7 +141,13 @@ LabelColumn find_label(const char* given, const LabelConfig& config, const Ratin
     const char* name = given ? given : config.column;
     if (!name) return {};
     const AttrNumber number = get_attnum(ratings.relation, name);
-    if (number == InvalidAttrNumber && !given) return {};
+    if (number == InvalidAttrNumber && !given) {
+        ereport(NOTICE,
+                (errmsg("%s has no column \"%s\", the label of the training: probabilities are not measured",
+                        ratings.qualified, name),
+                 errhint("Name its column of labels: label => '...'.")));
+        return {};
+    }
     if (number == InvalidAttrNumber)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
                         errmsg("column \"%s\" of relation %s does not exist", name, ratings.qualified),

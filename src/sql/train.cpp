@@ -192,6 +192,23 @@ bool is_empty(RatingsTable& ratings, Oid reader) {
     return empty;
 }
 
+/// The active version may be of another kind: who left the kind out should know before it is replaced.
+void tell_other_kind(const TrainCall& call) {
+    const MemoryContext outside = CurrentMemoryContext;
+    const RoleScope scope = spi_enter();
+    const bool found = run_sql("SELECT kind FROM seqrec.models WHERE name = $1 AND active AND kind <> $2",
+                               {text_param(call.model), text_param(call.kind)}) == 1;
+    const char* active = found ? MemoryContextStrdup(outside, spi_text(0, 1)) : nullptr;
+    spi_leave(scope);
+    if (active)
+        ereport(
+            WARNING,
+            (errmsg(
+                 "the active version of model \"%s\" is of kind \"%s\", and this training is of kind \"%s\"",
+                 call.model, active, call.kind),
+             errhint("Unless that is meant, cancel it and say kind => '%s'.", active)));
+}
+
 /// What is known at once is refused at once: rights, and an empty table.
 void check_source(TrainingSource& source, Oid reader) {
     check_training(source, reader);
@@ -386,6 +403,7 @@ Datum seqrec_train(PG_FUNCTION_ARGS) {
         open_training(open_ratings(call.ratings, call.user_column, call.item_column, call.time_column),
                       call.items, call.users, options);
     check_model_name(call.model);
+    tell_other_kind(call);
     check_login(GetUserId());
     check_source(source, GetUserId());
     (void)trainer_path();

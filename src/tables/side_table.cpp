@@ -181,7 +181,7 @@ SideColumn find_feature(const SourceTable& table, const char* name, const Wish& 
 
 SideTable open_side_table(Oid relation, const char* id_column, const char* role, Wish wish) {
     SideTable table{open_source(relation), {}, {}};
-    table.id = find_id_column(relation, id_column, role);
+    table.id = find_id_column(relation, id_column, role, true);
     wish.reserved = lappend(wish.reserved, pstrdup(id_column));
     table.features = find_features(table, wish);
     return table;

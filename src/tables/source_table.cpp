@@ -79,19 +79,20 @@ ColumnForm id_form(Oid type) {
     }
 }
 
-Column find_column(Oid relation, const char* name, const char* role) {
+Column find_column(Oid relation, const char* name, const char* role, bool is_option) {
     Column column{name, get_attnum(relation, name), InvalidOid, ColumnForm::Cast};
     if (column.number == InvalidAttrNumber)
         ereport(ERROR,
                 (errcode(ERRCODE_UNDEFINED_COLUMN),
                  errmsg("column \"%s\" of relation \"%s\" does not exist", name, get_rel_name(relation)),
-                 errhint("Name the right one: %s => '...'.", role)));
+                 is_option ? errhint("Name the right one: options => '{\"%s\": \"...\"}'.", role)
+                           : errhint("Name the right one: %s => '...'.", role)));
     column.type = getBaseType(get_atttype(relation, column.number));
     return column;
 }
 
-Column find_id_column(Oid relation, const char* name, const char* role) {
-    Column column = find_column(relation, name, role);
+Column find_id_column(Oid relation, const char* name, const char* role, bool is_option) {
+    Column column = find_column(relation, name, role, is_option);
     column.form = id_form(column.type);
     return column;
 }

@@ -56,10 +56,10 @@ SourceTable open_source(Oid relation, Temporary temporary = Temporary::Refused);
 ColumnForm id_form(Oid type);
 /// A column whose values are ids; ERROR 42703 with a hint that names the argument when there is none.
 /// 值为 id 的列；不存在时报错 42703，提示中给出参数名。
-Column find_id_column(Oid relation, const char* name, const char* role);
+Column find_id_column(Oid relation, const char* name, const char* role, bool is_option = false);
 /// A column of any type, form Cast; the same error.
 /// 任意类型的列，形式为 Cast；错误同上。
-Column find_column(Oid relation, const char* name, const char* role);
+Column find_column(Oid relation, const char* name, const char* role, bool is_option = false);
 
 /// The relation as JSON remembers it: by its oid together with the server and database that the oid is of;
 /// elsewhere, as in a restored database, by its name.

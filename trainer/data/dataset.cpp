@@ -303,6 +303,7 @@ void Dataset::check() const {
     if (items() < 2)
         throw Error(sqlstate::kNotEnoughData, "there are fewer than two items",
                     "A recommendation needs at least two different items; check the item column.");
+    if (!options_.sequences) return;
     for (std::int64_t u = 0; u < users(); ++u)
         if (part(u, split_by_time() ? Part::Training : Part::All).size() >= 2) return;
     if (split_by_time())

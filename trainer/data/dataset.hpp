@@ -43,6 +43,7 @@ struct DatasetOptions {
     std::optional<double> merge_seconds;
     Split split = Split::LeaveOneOut;
     std::uint64_t seed = 1;  // of the random split
+    bool sequences = true;   // whether some user has to have interacted twice
 
     DatasetOptions() = default;
     /// From a full set of options.

@@ -158,8 +158,9 @@ void build_on(const EarlierModel& earlier, Dataset& data, Reporter& reporter) {
 
 /// Repeats are left to the earlier model to decide where they are not asked for: the next night's data may
 /// lie on the other side of the line, and the model would be another one.
-DatasetOptions dataset_options(const json& options, const json& earlier) {
+DatasetOptions dataset_options(const json& options, const Kind& kind, const json& earlier) {
     DatasetOptions chosen(options);
+    chosen.sequences = kind.needs.sequences;
     if (chosen.repeats == "auto" && earlier.is_object()) chosen.repeats = earlier.value("repeats", "first");
     return chosen;
 }
@@ -221,7 +222,7 @@ void train(const std::string& path, Reporter& reporter) {
     const TrainerKind& kind = trainer_kind(job.kind);
     const json options = decided(resolve_options(job.kind, job.options));
     const std::optional<EarlierModel> earlier = open_earlier(job);
-    Dataset data(job.dataset, dataset_options(options, config_of(earlier)));
+    Dataset data(job.dataset, dataset_options(options, *kind.kind, config_of(earlier)));
     if (options.at("split") == "time" && !data.split_by_time())
         reporter.warning(
             "all interactions have one time, so a fifth of them was held out at random instead of the "
