@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <mutex>
 #include <optional>
+#include <regex>
 
 #include "core/error.hpp"
 
@@ -138,7 +139,7 @@ Encoded LogisticQuery::encode(std::span<const std::int32_t> clicks, std::int32_t
         for (std::size_t j = 0; j < width; ++j) out[j] += affinity[m * width + j] * mean[j] / total;
     }
     const float offset = std::exchange(out.back(), 1.0f);
-    return {.known = user >= 0 || !clicks.empty() || !given.empty(), .offset = offset};
+    return {.known = true, .offset = offset};  // of a stranger, too, there is a probability
 }
 
 struct LogisticEncoder::Impl {
@@ -244,36 +245,33 @@ struct LogisticEncoder::Impl {
 
 namespace {
 
-/// Seconds that a zone is ahead of UTC: Z, nothing, or such as +08, +0530, -03:30, as jsonb has them.
-std::optional<int> zone_of(const char* zone) {
-    while (*zone == ' ') ++zone;
-    if (*zone == 0 || std::string_view(zone) == "Z") return 0;
-    int hours = 0, minutes = 0, end = 0;
-    if ((*zone != '+' && *zone != '-') || std::sscanf(zone + 1, "%2d%n", &hours, &end) < 1)
-        return std::nullopt;
-    const char* rest = zone + 1 + end;
-    if (*rest == ':') ++rest;
-    if (*rest != 0 && std::sscanf(rest, "%2d", &minutes) < 1) return std::nullopt;
-    return (*zone == '-' ? -60 : 60) * (60 * hours + minutes);
+/// Seconds that a zone is ahead of UTC: nothing, Z, or such as +08, +0530, -03:30, as jsonb has them.
+int zone_of(const std::string& zone) {
+    if (zone.empty() || zone == "Z") return 0;
+    const int hours = std::stoi(zone.substr(1, 2)),
+              minutes = zone.size() > 3 ? std::stoi(zone.substr(zone.size() - 2)) : 0;
+    return (zone[0] == '-' ? -60 : 60) * (60 * hours + minutes);
 }
 
 /// Seconds since 1970 of a number, or of a text in ISO 8601; without a zone it is UTC.
 std::optional<double> time_of(const json& value) {
     if (value.is_number()) return value.get<double>();
     if (!value.is_string()) return std::nullopt;
-    const char* text = value.get_ref<const std::string&>().c_str();
-    int year = 0, month = 0, day = 0, hour = 0, minute = 0, end = 0;
-    double second = 0;
-    const int read =
-        std::sscanf(text, "%d-%d-%d%*1[ T]%d:%d:%lf%n", &year, &month, &day, &hour, &minute, &second, &end);
-    if (read < 3 || month < 1 || month > 12 || day < 1 || day > 31) return std::nullopt;
-    const std::optional<int> zone = end > 0 ? zone_of(text + end) : 0;
-    if (!zone) return std::nullopt;
-    // Days from civil, Howard Hinnant: http://howardhinnant.github.io/date_algorithms.html
-    const std::int64_t y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400, of_era = y - era * 400;
-    const std::int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const std::int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-    return static_cast<double>(days) * 86400 + hour * 3600.0 + minute * 60.0 + second - *zone;
+    static const std::regex form(R"((\d{4,5})-(\d\d)-(\d\d))"
+                                 R"((?:[ T]([01]\d|2[0-4]):([0-5]\d)(?::([0-5]\d(?:\.\d{1,9})?))?)?)"
+                                 R"( ?(Z|[+-][01]\d(?::?[0-5]\d)?)?( BC)?)");
+    std::smatch part;
+    const std::string& text = value.get_ref<const std::string&>();
+    if (text.size() > 64 || !std::regex_match(text, part, form)) return std::nullopt;
+    const auto number = [&](std::size_t i) { return part[i].matched ? std::stod(part[i]) : 0.0; };
+    const int year = part[8].matched ? 1 - std::stoi(part[1]) : std::stoi(part[1]);
+    const std::chrono::year_month_day day{std::chrono::year(year),
+                                          std::chrono::month(static_cast<unsigned>(number(2))),
+                                          std::chrono::day(static_cast<unsigned>(number(3)))};
+    if (!day.ok()) return std::nullopt;
+    const auto days = std::chrono::sys_days(day).time_since_epoch().count();
+    return static_cast<double>(days) * 86400 + number(4) * 3600 + number(5) * 60 + number(6) -
+           zone_of(part[7]);
 }
 
 /// The texts of a category's value, or nothing when it can't be one.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/kinds/kind.hpp"
 #include "core/measure/baselines.hpp"
 #include "core/measure/ease.hpp"
 #include "core/measure/pair_metrics.hpp"
@@ -115,9 +116,11 @@ class Evaluator {
                 : "No user has an interaction after the first in what is held out.");
     }
 
-    /// In a table of held-out rows a user may be one of the model's; else one without a training part is unknown.
+    /// In a table of held-out rows a user may be one of the model's; else one without a training part is unknown, but
+    /// for what the model knows of users beside what they did.
     std::int32_t user_of(const Question& question) const {
-        const bool untold = held_.training[static_cast<std::size_t>(question.user)] == 0;
+        const bool features = kind_of(snapshot_.file()).needs.users;
+        const bool untold = !features && held_.training[static_cast<std::size_t>(question.user)] == 0;
         return wish_.split != Split::HeldOut && untold ? -1 : rows_.model_user(question.user);
     }
 

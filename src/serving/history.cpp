@@ -244,8 +244,10 @@ void free_history(History*& history) {
     history = nullptr;
 }
 
-void require_history_right(const ServingModel& model) {
-    if (has_privs_of_role(GetUserId(), model.owner) || has_history_right()) return;
+void require_history_right(const ServingModel& model) { require_history_right(model.owner); }
+
+void require_history_right(Oid owner) {
+    if (superuser() || has_privs_of_role(GetUserId(), owner) || has_history_right()) return;
     ereport(ERROR,
             (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the history of users"),
              errhint("Give the clicks (an empty array for none), or let the role read what users did: GRANT "

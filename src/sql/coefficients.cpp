@@ -10,6 +10,7 @@
 
 extern "C" {
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 }
 
@@ -27,13 +28,21 @@ Coefficients coefficients_of(const ServingModel& model) {
 
 /// A row's texts in the database's encoding.
 struct Texts {
-    char *feature, *value;
+    const char *feature, *value;
 };
 
+/// Features are UTF-8, but ids are as the database spells them.
+const char* text_of(std::string_view text) {
+    const std::string copy(text);
+    const auto size = static_cast<int>(copy.size());
+    const bool is_utf8 = postgres([&] { return pg_verify_mbstr(PG_UTF8, copy.c_str(), size, true); });
+    if (is_utf8) return from_utf8(copy);
+    postgres([&] { (void)pg_verifymbstr(copy.c_str(), size, false); });
+    return palloc_copy(copy);
+}
+
 void put_row(ReturnSetInfo* info, const Coefficient& row) {
-    const Texts texts = guarded([&] {
-        return Texts{from_utf8(std::string(row.feature)), from_utf8(std::string(row.value))};
-    });
+    const Texts texts = guarded([&] { return Texts{text_of(row.feature), text_of(row.value)}; });
     const bool has_value = !row.value.empty(), has_error = !std::isnan(row.error);
     Datum values[5] = {CStringGetTextDatum(texts.feature), CStringGetTextDatum(texts.value),
                        Float4GetDatum(row.weight), Float4GetDatum(row.error), Int64GetDatum(row.rows)};

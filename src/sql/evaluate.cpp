@@ -6,6 +6,7 @@
 
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
+#include "serving/history.hpp"
 #include "sql/arguments.hpp"
 #include "sql/evaluation.hpp"
 #include "sql/result_rows.hpp"
@@ -153,7 +154,8 @@ LabelColumn find_label(const char* given, const LabelConfig& config, const Ratin
                         errmsg("column \"%s\" of relation %s does not exist", name, ratings.qualified),
                         errhint("Name the right one: label => '...'.")));
     const Oid type = getBaseType(get_atttype(ratings.relation, number));
-    if (type != BOOLOID && TypeCategory(type) != TYPCATEGORY_NUMERIC)
+    const Oid numbers[] = {INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, NUMERICOID};
+    if (type != BOOLOID && std::ranges::find(numbers, type) == std::end(numbers))
         ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                         errmsg("label \"%s\" has type %s", name, format_type_be(type)),
                         errhint("A label is a boolean or a number.")));
@@ -163,12 +165,27 @@ LabelColumn find_label(const char* given, const LabelConfig& config, const Ratin
 /// Labels from here on are positive; a boolean is 0 or 1.
 double positive_from(FunctionCallInfo fcinfo, const LabelColumn& label, const LabelConfig& config) {
     if (label.is_boolean) return 0.5;
-    const double from = PG_ARGISNULL(PositiveFrom) ? config.positive_from : PG_GETARG_FLOAT8(PositiveFrom);
+    double from = PG_ARGISNULL(PositiveFrom) ? config.positive_from : PG_GETARG_FLOAT8(PositiveFrom);
+    const bool as_trained = label.name && config.column && strcmp(label.name, config.column) == 0;
+    if (std::isnan(from) && as_trained) return 0.5;  // the training made sure that they are 0 and 1
     if (label.name && std::isnan(from))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("it is not known which labels are positive"),
                         errhint("Give the least positive one: positive_from => 4.")));
     return from;
+}
+
+/// Without its name: whose table a model was trained on is its owner's to tell.
+void require_table(const RatingsTable& ratings) {
+    for (const Column& column : {ratings.user, ratings.item, ratings.time})
+        if (pg_class_aclcheck(ratings.relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+            pg_attribute_aclcheck(ratings.relation, column.number, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+            ereport(
+                ERROR,
+                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                 errmsg("permission denied for the table that the model was trained on"),
+                 errhint(
+                     "Give a table that you may read: ratings => '...', or let its owner GRANT SELECT.")));
 }
 
 EvaluateCall read_call(FunctionCallInfo fcinfo) {
@@ -182,7 +199,9 @@ EvaluateCall read_call(FunctionCallInfo fcinfo) {
     call.most_users = read_max_users(fcinfo);
     call.baselines = PG_ARGISNULL(Baselines) || PG_GETARG_BOOL(Baselines);
     call.version = find_model_version(pnstrdup(model.data(), model.size()));
+    require_history_right(call.version.owner);
     call.ratings = find_table(fcinfo, call.version);
+    if (PG_ARGISNULL(Ratings)) require_table(call.ratings);
     const LabelConfig config = label_config(call.version);
     call.label = find_label(name_argument(fcinfo, Label), config, call.ratings);
     call.positive_from = positive_from(fcinfo, call.label, config);

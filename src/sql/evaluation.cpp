@@ -18,12 +18,14 @@
 
 extern "C" {
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 }
 
 namespace seqrec {
@@ -63,13 +65,21 @@ class Reporter {
 
 // --- reading ---
 
+/// As training reads it: what float8 can't hold is none.
+const char* label_as_double(const RatingsTable& ratings, const char* name) {
+    Column column{name, get_attnum(ratings.relation, name), InvalidOid, ColumnForm::Cast};
+    column.type = getBaseType(get_atttype(ratings.relation, column.number));
+    return column.type == NUMERICOID ? numeric_as_double(column)
+                                     : psprintf("r.%s::pg_catalog.float8", quote_identifier(name));
+}
+
 /// export_query() with the label, as a number, before its columns.
 const char* labelled_query(const RatingsTable& ratings, const LabelColumn& label) {
     const char* value = "NULL::pg_catalog.float8";
     if (label.name) {
         const char* column = quote_identifier(label.name);
         value = label.is_boolean ? psprintf("(r.%s::pg_catalog.int4)::pg_catalog.float8", column)
-                                 : psprintf("r.%s::pg_catalog.float8", column);
+                                 : label_as_double(ratings, label.name);
     }
     return psprintf("SELECT %s, %s", value, export_query(ratings) + strlen("SELECT "));
 }

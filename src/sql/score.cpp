@@ -78,8 +78,10 @@ void fill_shares() {
 
 /// The chance of each known item: its own where scores are logits, else when one of these items is taken.
 void fill_probabilities(const Snapshot& snapshot, bool known) {
-    if (!known) return fill_shares();
-    if (snapshot.form().link == Link::Sigmoid) {
+    if (!known && snapshot.form().link != Link::Sigmoid) return fill_shares();
+    if (!known)
+        for (Scored& item : scored) item.probability = NAN;  // popularity is none of a single item
+    else if (snapshot.form().link == Link::Sigmoid) {
         for (Scored& item : scored) item.probability = item.known ? probability_of(item.score) : 0;
         return;
     }
@@ -113,7 +115,7 @@ Datum score_rows(FunctionCallInfo fcinfo) {
     ReturnSetInfo* info = begin_rows(fcinfo);
     for (const Scored& item : scored) {
         Datum values[3] = {id_datum(item.id), Float4GetDatum(item.score), Float4GetDatum(item.probability)};
-        bool nulls[3] = {false, !item.known, !item.known};
+        bool nulls[3] = {false, !item.known, !item.known || std::isnan(item.probability)};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
     }
     return (Datum)0;

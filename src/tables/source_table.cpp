@@ -130,10 +130,12 @@ void append_id(StringInfo sql, const Column& column, bool collate) {
 }
 
 char* numeric_as_double(const Column& column) {
+    const char* x = quoted(column);
     return psprintf(
-        "CASE WHEN r.%s OPERATOR(pg_catalog.<) 1e308 AND r.%s OPERATOR(pg_catalog.>) -1e308 "
+        "CASE WHEN r.%s OPERATOR(pg_catalog.<) 1e-300 AND r.%s OPERATOR(pg_catalog.>) -1e-300 THEN 0 "
+        "WHEN r.%s OPERATOR(pg_catalog.<) 1e308 AND r.%s OPERATOR(pg_catalog.>) -1e308 "
         "THEN r.%s::pg_catalog.float8 END",
-        quoted(column), quoted(column), quoted(column));
+        x, x, x, x, x);
 }
 
 bool append_place(StringInfo sql, const SourceTable& table, const char* direction) {

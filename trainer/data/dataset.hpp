@@ -42,8 +42,9 @@ struct DatasetOptions {
     std::string repeats = "auto";  // or keep or first
     std::optional<double> merge_seconds;
     Split split = Split::LeaveOneOut;
-    std::uint64_t seed = 1;  // of the random split
-    bool sequences = true;   // whether some user has to have interacted twice
+    std::uint64_t seed = 1;    // of the random split
+    bool sequences = true;     // whether some user has to have interacted twice
+    bool knows_users = false;  // by more than what they did: who is not trained on is no stranger
 
     DatasetOptions() = default;
     /// From a full set of options.
@@ -92,6 +93,11 @@ class Dataset {
     /// 训练部分：除最后两个物品（用户至少有三个）；按时间划分时为验证期之前的交互。
     std::span<const std::int32_t> training(std::int64_t user) const {
         return sequence(user).first(static_cast<std::size_t>(training_[static_cast<std::size_t>(user)]));
+    }
+    /// Who asks a question: -1, a stranger, for a user without a training part of whom nothing else is known.
+    /// 提问者：没有训练部分且别无所知的用户为 -1（陌生人）。
+    std::int32_t asker(const Question& question) const {
+        return options_.knows_users || !training(question.user).empty() ? question.user : -1;
     }
     /// Where in a user's sequence the interactions lie that the questions of a part are about; there may be one
     /// that is no question, as the first of a user's is when split by time.

@@ -119,7 +119,7 @@ struct Asked {
             const auto at = static_cast<std::size_t>(question.at);
             histories.push_back(all.first(at));
             hidden.push_back(data.keeps_repeats() ? all.first(0) : all.first(at));
-            users.push_back(data.training(question.user).empty() ? -1 : question.user);
+            users.push_back(data.asker(question));
             targets.push_back(all[at]);
             aged.push_back(shifted ? ages_of(histories.back()) : std::vector<AgedItem>());
         }

@@ -45,7 +45,7 @@ struct Block {
         for (const Question& question : questions) {
             const auto all = data.sequence(question.user);
             histories.push_back(all.first(static_cast<std::size_t>(question.at)));
-            users.push_back(data.training(question.user).empty() ? -1 : question.user);
+            users.push_back(data.asker(question));
             targets.push_back(all[static_cast<std::size_t>(question.at)]);
             aged.push_back(ages_of(histories.back()));
         }

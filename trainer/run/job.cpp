@@ -161,6 +161,7 @@ void build_on(const EarlierModel& earlier, Dataset& data, Reporter& reporter) {
 DatasetOptions dataset_options(const json& options, const Kind& kind, const json& earlier) {
     DatasetOptions chosen(options);
     chosen.sequences = kind.needs.sequences;
+    chosen.knows_users = kind.needs.users;
     if (chosen.repeats == "auto" && earlier.is_object()) chosen.repeats = earlier.value("repeats", "first");
     return chosen;
 }

@@ -169,8 +169,7 @@ TEST_F(LogisticTest, AUserHasARowAndFeatures) {
 
 TEST_F(LogisticTest, NobodyGetsWhatAlwaysCounts) {
     expect(ask({}, -1), of({}));
-    EXPECT_FALSE(ask({}, -1).encoded.known);
-    EXPECT_TRUE(ask({1}, -1).encoded.known);
+    EXPECT_TRUE(ask({}, -1).encoded.known) << "there is a probability for strangers, too";
 }
 
 TEST_F(LogisticTest, ContextOfEveryTypeCounts) {
@@ -216,6 +215,7 @@ TEST_F(LogisticTest, TimesAreTextsToo) {
                                                                  {"2001-09-09T09:46:40+08", 0},
                                                                  {"2001-09-09T07:16:40+0530", 0},
                                                                  {"2001-09-09", 6400},
+                                                                 {"0001-01-01 BC", 6400 + 730736 * 86400.0},
                                                                  {"2000-02-29", 6400 + 558 * 86400.0}}) {
         const json context = {{"since", text}};
         expect(with(context), of({{age < 3600 ? 16 : 17, 1}, {19, standardised(age, 100, 50)}}), text);
@@ -245,13 +245,14 @@ TEST_F(LogisticTest, WhatMeansNothingIsReported) {
         EXPECT_EQ(unknown({{"genre", value}}), Keys{"genre"}) << value;
     for (const json& value : {json("maybe"), json(1), json::array({true, "maybe"})})
         EXPECT_EQ(unknown({{"vip", value}}), Keys{"vip"}) << value;
-    for (const char* text : {"", "yesterday", "2001-13-01", "2001-01-32", "2001-00-01", "01:02:03",
-                             "2001-09-09T01:46:40 BC", "2001-09-09T01:46:40+", "2001-09-09T01:46:nan"})
+    for (const char* text :
+         {"", "yesterday", "2001-13-01", "2001-01-32", "2001-00-01", "01:02:03", "2001-02-29",
+          "2001-09-09garbage", "2001-09-09T99:99:99", "2001-09-09T00:00:00+99:99", "99999999999-01-01",
+          "2001-09-09T00:00:1e300", "2001-09-09T01:46:40+", "2001-09-09T01:46:nan"})
         EXPECT_EQ(unknown({{"since", text}}), Keys{"since"}) << text;
     EXPECT_EQ(unknown({{"since", true}}), Keys{"since"});
     const Answer answer = with({{"age", "25"}, {"nothing", 1}});
     expect(answer, of({}));
-    EXPECT_FALSE(answer.encoded.known);
 }
 
 TEST_F(LogisticTest, NumbersFarFromAllOthersStayFinite) {

@@ -67,6 +67,9 @@ class Column {
     /// Whether a feature is the number itself, beside its bins.
     /// 该特征是否为数值本身。
     bool is_number(std::int32_t feature) const { return numeric_ && feature == features() - 1; }
+    /// Values beyond kMostValues share features.
+    /// 超出 kMostValues 的取值共用特征。
+    bool is_hashed() const { return hashed_ > 0; }
     bool is_time() const { return type_ == FeatureColumn::Type::Time; }
     /// Appends a row's features at a time.
     /// 追加某行在某时刻的特征。

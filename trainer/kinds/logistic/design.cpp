@@ -74,6 +74,7 @@ Design::Design(const Dataset& data, const json& options)
         read_labels_as(options.at("positive_from"));
         expect_both();
     }
+    if (!weights_.empty()) scale_weights();
     make_columns();
     count_popularity(Part::Training);
     place_columns();
@@ -115,11 +116,25 @@ void Design::expect_both() const {
 Design::Event Design::event(std::int64_t position) const {
     const std::int64_t row = rows_[static_cast<std::size_t>(position)];
     const auto r = static_cast<std::size_t>(row);
-    Event event{row, times_[r], 1, weights_.empty() ? 1 : weights_[r]};
+    Event event{row, times_[r], 1, weights_.empty() ? 1 : weights_[r] * weight_scale_};
     if (!labels_.empty())
         event.positive =
             std::isnan(labels_[r]) ? std::int8_t{-1} : static_cast<std::int8_t>(labels_[r] >= positive_from_);
     return event;
+}
+
+/// Weights say how interactions compare: their mean is made 1, or penalties and calibration would take a large one for
+/// much evidence.
+void Design::scale_weights() {
+    double sum = 0, count = 0;
+    for (std::int64_t u = 0; u < data_.users(); ++u)
+        for (std::size_t at = 0; at < data_.training(u).size(); ++at, ++count)
+            sum += static_cast<double>(
+                event(data_.offsets()[static_cast<std::size_t>(u)] + static_cast<std::int64_t>(at)).weight);
+    if (!(sum > 0))
+        throw Error(sqlstate::kNotEnoughData, "no row to learn from has a weight above 0",
+                    "Check the option event_weights: an event that weighs 0 does not count.");
+    weight_scale_ = static_cast<float>(count / sum);
 }
 
 /// An even sample of the interactions, with the rows of a side that they have.
@@ -374,9 +389,14 @@ std::vector<std::string> Design::warnings() const {
             if (column.features() == 0)
                 said.push_back("column \"" + column.name() + "\" is the same everywhere and was left out");
             if (column.is_wide())
-                said.push_back("column \"" + column.name() + "\" has " + std::to_string(column.features()) +
-                               " values: each counts by itself, but in crosses those beyond the " +
-                               std::to_string(column.slots() - 1) + " most frequent count as one");
+                said.push_back("column \"" + column.name() + "\" has many values: " +
+                               (column.is_hashed()
+                                    ? "the " + std::to_string(kMostValues) +
+                                          " most frequent count by themselves, and the rest share " +
+                                          std::to_string(kHashed) + " features"
+                                    : std::to_string(column.features()) + " count by themselves") +
+                               "; in crosses those beyond the " + std::to_string(column.slots() - 1) +
+                               " most frequent count as one");
         }
     return said;
 }

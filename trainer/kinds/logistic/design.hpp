@@ -142,6 +142,7 @@ class Design {
     void number_groups();
     void read_labels_as(const nlohmann::json& positive_from);
     void expect_both() const;
+    void scale_weights();
     std::vector<Sighting> sightings(Side side) const;
     void fill_entries();
     void append(const Place& place, std::int64_t row, double time, std::vector<Entry>& slots,
@@ -152,7 +153,7 @@ class Design {
     std::vector<std::int64_t> rows_;
     std::span<const double> times_;
     std::span<const float> labels_, weights_;
-    float positive_from_ = 0.5f;
+    float positive_from_ = 0.5f, weight_scale_ = 1;
     double now_ = 0, clicks_mean_ = 0, clicks_deviation_ = 1;
     std::vector<FeatureColumn> sources_[3];  // by side
     std::vector<Column> columns_[3];

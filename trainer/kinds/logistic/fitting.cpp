@@ -16,6 +16,7 @@ using nlohmann::json;
 constexpr int kRounds = 8, kRoundIterations = 15, kLastIterations = 60, kRefitIterations = 30;
 constexpr double kRoundTolerance = 1e-5, kLastTolerance = 1e-6;
 constexpr double kFirstPenalty = 5, kLeastPenalty = 1e-2, kMostPenalty = 1e5;
+constexpr double kLeastSlope = 0.01;
 constexpr double kShiftPrior = 100, kSlopePrior = 10;  // precisions
 constexpr double kInterceptPenalty = 1e-3;  // so that it is found at all where all outcomes are the same
 
@@ -26,29 +27,64 @@ bool has_both(const std::vector<Outcome>& outcomes) {
 
 }  // namespace
 
-/// Newton's method in two variables. A few hundred pairs say less about a shift than the model's own intercept does:
-/// the prior is for none.
-Calibration calibrate(const std::vector<Outcome>& outcomes) {
-    if (!has_both(outcomes)) return {};
-    Calibration c;
-    for (int i = 0; i < 50; ++i) {
-        double g0 = kShiftPrior * c.shift, g1 = kSlopePrior * (c.slope - 1);
-        double h00 = kShiftPrior, h01 = 0, h11 = kSlopePrior;
+namespace {
+
+/// Loss of a calibration, with a prior for none: a few hundred pairs say less about a shift than the model's own
+/// intercept does. And its derivatives.
+struct CalibrationLoss {
+    double value, g0, g1, h00, h01, h11;
+
+    CalibrationLoss(const Calibration& c, const std::vector<Outcome>& outcomes)
+        : value(0.5 * (kShiftPrior * c.shift * c.shift + kSlopePrior * (c.slope - 1) * (c.slope - 1))),
+          g0(kShiftPrior * c.shift),
+          g1(kSlopePrior * (c.slope - 1)),
+          h00(kShiftPrior),
+          h01(0),
+          h11(kSlopePrior) {
         for (const auto& [logit, weight, positive] : outcomes) {
-            const double z = logit, p = sigmoid(c.slope * z + c.shift), w = weight;
+            const double z = logit, s = c.slope * z + c.shift, p = sigmoid(s), w = weight;
+            value += w * softplus(positive ? -s : s);
             g0 += w * (p - positive);
             g1 += w * (p - positive) * z;
             h00 += w * p * (1 - p);
             h01 += w * p * (1 - p) * z;
             h11 += w * p * (1 - p) * z * z;
         }
-        const double determinant = h00 * h11 - h01 * h01;
-        const double shift = (h11 * g0 - h01 * g1) / determinant, slope = (h00 * g1 - h01 * g0) / determinant;
-        c.shift -= shift;
-        c.slope -= slope;
-        if (std::abs(shift) + std::abs(slope) < 1e-9) break;
     }
-    return c.slope > 0 && std::isfinite(c.slope + c.shift) ? c : Calibration{};
+};
+
+/// A higher score must not mean less: where it does on what was held out, hardly anything of it is left.
+Calibration with_least_slope(const std::vector<Outcome>& outcomes) {
+    Calibration c{kLeastSlope, 0};
+    for (int i = 0; i < 50; ++i) {
+        const CalibrationLoss at(c, outcomes);
+        c.shift -= std::clamp(at.g0 / at.h00, -1.0, 1.0);
+    }
+    return c;
+}
+
+}  // namespace
+
+/// Newton's method in two variables; a step is halved until it gains, or logits that say all or nothing would throw it
+/// anywhere.
+Calibration calibrate(const std::vector<Outcome>& outcomes) {
+    if (!has_both(outcomes)) return {};
+    Calibration c;
+    for (int i = 0; i < 50; ++i) {
+        const CalibrationLoss at(c, outcomes);
+        const double determinant = at.h00 * at.h11 - at.h01 * at.h01;
+        const double shift = (at.h11 * at.g0 - at.h01 * at.g1) / determinant;
+        const double slope = (at.h00 * at.g1 - at.h01 * at.g0) / determinant;
+        double length = 1;
+        Calibration next = c;
+        for (; length > 1e-6; length /= 2) {
+            next = {c.slope - length * slope, c.shift - length * shift};
+            if (CalibrationLoss(next, outcomes).value < at.value) break;
+        }
+        if (length <= 1e-6) break;
+        c = next;
+    }
+    return c.slope >= kLeastSlope ? c : with_least_slope(outcomes);
 }
 
 Fitting::Fitting(const Dataset& data, const Design& design, const Passes& passes, const json& options,
@@ -137,6 +173,9 @@ void Fitting::fit() {
         report_round();
         keep();
     }
+    if (round_ < rounds_)
+        reporter_.warning("the time ran out after " + std::to_string(round_) + " of " +
+                          std::to_string(rounds_) + " rounds; max_seconds gives it more");
 }
 
 void Fitting::fit_all() { round({Of::All}, kRefitIterations, kLastTolerance); }

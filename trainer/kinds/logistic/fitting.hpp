@@ -17,8 +17,8 @@ namespace seqrec::trainer {
 struct Calibration {
     double slope = 1, shift = 0;
 };
-/// The likeliest; none where one outcome alone is there or higher logits would mean less.
-/// 最大似然的校准；只有一类结果或斜率非正时不校准。
+/// The likeliest whose slope is at least 0.01; none where one outcome alone is there.
+/// 斜率不小于 0.01 的最大似然校准；只有一类结果时不校准。
 Calibration calibrate(const std::vector<Outcome>& outcomes);
 
 /// Minimises loss + 1/2 sum over groups of penalty * |coefficients|^2 with L-BFGS, and between rounds sets

@@ -50,8 +50,9 @@ class LogisticModel final : public Model {
             return make_weights(run, design, passes, fitting, calibration, pairs, told);
         };
         auto measured = made({Of::Training}, false);
-        calibration = choose_calibration(together(known, test));  // once it has been measured
-        if (holds_out(run.data) && options_.at("holdout") == "refit") {
+        const bool refits = options_.at("holdout") == "refit";
+        if (refits) calibration = choose_calibration(together(known, test));  // once it has been measured
+        if (refits && holds_out(run.data)) {
             design.count_popularity(Part::All);
             fitting.fit_all();
         }

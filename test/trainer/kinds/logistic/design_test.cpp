@@ -121,8 +121,8 @@ TEST(Design, SaysWhatItLeftOutOrFolded) {
     };
     EXPECT_EQ(warnings.size(), 3u);
     EXPECT_EQ(says("column \"species\" is the same"), 1);
-    EXPECT_EQ(says("column \"maker\" has 70 values"), 1);
-    EXPECT_EQ(says("column \"word\" has 75 values"), 1);
+    EXPECT_EQ(says("column \"maker\" has many values: 70"), 1);
+    EXPECT_EQ(says("column \"word\" has many values: 75"), 1);
 }
 
 /// The same places, other numbers.

@@ -182,6 +182,19 @@ TEST_F(FittingTest, OfOneOutcomeNothingIsLearned) {
     }
 }
 
+/// Weights say how rows compare: what is common to all of them changes nothing.
+TEST_F(FittingTest, WeightsAreRelative) {
+    FeaturedData data = pairs_of(kTrue, 40);
+    data.weights.assign(data.labels.size(), 1);
+    const Fit one(data, {{"epochs", 3}});
+    data.weights.assign(data.labels.size(), 100);
+    const Fit hundred(data, {{"epochs", 3}});
+    for (std::size_t i = 0; i < one.coefficients.size(); ++i)
+        EXPECT_NEAR(one.coefficients[i], hundred.coefficients[i], 1e-4);
+    data.weights.assign(data.labels.size(), 0);
+    EXPECT_EQ(seqrec::testing::error_of([&] { Fit(data, {{"epochs", 2}}); }), sqlstate::kNotEnoughData);
+}
+
 TEST_F(FittingTest, EndsAtMaxSeconds) {
     nlohmann::json options = testing::logistic_options();
     const Rich rich(Wanted{});
@@ -256,6 +269,20 @@ TEST(Calibrate, APairOfWeightTwoIsTwoPairs) {
     EXPECT_NEAR(calibrate(heavy).shift, calibrate(twice).shift, 1e-9);
 }
 
+/// Logits that say all or nothing, of which hardly anything is true: Newton's step alone would go anywhere.
+TEST(Calibrate, EndsWhereLogitsAreMuchTooLarge) {
+    std::vector<Outcome> outcomes = distorted(0.02, 0, 3000);
+    for (Outcome& outcome : outcomes) outcome.logit *= 20;
+    const Calibration found = calibrate(outcomes);
+    double loss = 0;
+    for (const Outcome& o : outcomes) {
+        const double p = 1 / (1 + std::exp(-(found.slope * static_cast<double>(o.logit) + found.shift)));
+        loss -= std::log(o.positive ? p : 1 - p) / 3000;
+    }
+    EXPECT_LT(loss, 0.70);
+    EXPECT_LT(found.slope, 0.2);
+}
+
 TEST(Calibrate, ChangesNothingWhereNothingCanBeSaid) {
     const auto is_none = [](const Calibration& c) { return c.slope == 1 && c.shift == 0; };
     std::vector<Outcome> outcomes = distorted(0.5, 0.4, 1000);
@@ -264,7 +291,9 @@ TEST(Calibrate, ChangesNothingWhereNothingCanBeSaid) {
         for (Outcome& outcome : outcomes) outcome.positive = positive;
         EXPECT_TRUE(is_none(calibrate(outcomes)));
     }
-    EXPECT_TRUE(is_none(calibrate(distorted(-2, 0, 50000)))) << "a higher score must not mean less";
+    const Calibration turned = calibrate(distorted(-2, 0, 50000));
+    EXPECT_NEAR(turned.slope, 0.01, 1e-9) << "a higher score must not mean less";
+    EXPECT_NEAR(turned.shift, 0, 0.05);
     EXPECT_NEAR(calibrate(distorted(3, 2, 4)).shift, 0, 0.1) << "of few pairs, hardly any";
 }
 
