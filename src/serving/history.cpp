@@ -212,7 +212,7 @@ Oid find_history_function() {
     return history_function;
 }
 
-bool has_history_right() {
+bool may_execute_history() {
 #if PG_VERSION_NUM >= 160000
     return object_aclcheck(ProcedureRelationId, find_history_function(), GetUserId(), ACL_EXECUTE) ==
            ACLCHECK_OK;
@@ -244,10 +244,12 @@ void free_history(History*& history) {
     history = nullptr;
 }
 
-void require_history_right(const ServingModel& model) { require_history_right(model.owner); }
+bool has_history_right(Oid owner) {
+    return superuser() || has_privs_of_role(GetUserId(), owner) || may_execute_history();
+}
 
-void require_history_right(Oid owner) {
-    if (superuser() || has_privs_of_role(GetUserId(), owner) || has_history_right()) return;
+void require_history_right(const ServingModel& model) {
+    if (has_history_right(model.owner)) return;
     ereport(ERROR,
             (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the history of users"),
              errhint("Give the clicks (an empty array for none), or let the role read what users did: GRANT "

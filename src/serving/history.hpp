@@ -14,7 +14,9 @@ namespace seqrec {
 /// 当前用户既无 seqrec_history 的执行权限、也无模型所有者的权限则报错 42501：
 /// 省略点击即可从结果得知用户的行为。
 void require_history_right(const ServingModel& model);
-void require_history_right(Oid owner);
+/// Whether the current user may learn what users did, of a model of such an owner.
+/// 当前用户是否可以得知（该所有者的模型的）用户行为。
+bool has_history_right(Oid owner);
 
 /// The user's latest items, oldest first, at most `limit`. Read on behalf of the model's owner, see
 /// source_rights.hpp; a user id that the column's type can't hold has no rows.

@@ -175,6 +175,16 @@ double positive_from(FunctionCallInfo fcinfo, const LabelColumn& label, const La
     return from;
 }
 
+/// Which rows a model has been told, and until when, is what users did.
+void require_evaluation(const ModelVersion& version) {
+    if (has_history_right(version.owner)) return;
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("permission denied for an evaluation of model \"%s\"", version.name),
+             errhint("It tells what the model knows of users, and is for members of its owner and for roles "
+                     "that may execute seqrec_history.")));
+}
+
 /// Without its name: whose table a model was trained on is its owner's to tell.
 void require_table(const RatingsTable& ratings) {
     for (const Column& column : {ratings.user, ratings.item, ratings.time})
@@ -199,7 +209,7 @@ EvaluateCall read_call(FunctionCallInfo fcinfo) {
     call.most_users = read_max_users(fcinfo);
     call.baselines = PG_ARGISNULL(Baselines) || PG_GETARG_BOOL(Baselines);
     call.version = find_model_version(pnstrdup(model.data(), model.size()));
-    require_history_right(call.version.owner);
+    require_evaluation(call.version);
     call.ratings = find_table(fcinfo, call.version);
     if (PG_ARGISNULL(Ratings)) require_table(call.ratings);
     const LabelConfig config = label_config(call.version);

@@ -6,7 +6,7 @@ With SEQREC_DATA set to a folder that holds ml-100k/u.data, on MovieLens-100K to
 import json
 import os
 
-from testing import Session, main, refused, script, sql
+from testing import SqlError, Session, main, refused, script, sql
 
 # Two layers are enough: how good the model is doesn't matter here, only that all agree about it.
 SMALL = {"epochs": 2, "dim": 16, "max_len": 20, "members": 1, "layers": 2, "threads": 2, "index": "none"}
@@ -171,7 +171,15 @@ def with_the_callers_rights():
     sql("CREATE ROLE analyst LOGIN; GRANT USAGE ON SCHEMA public TO analyst")
     refused("SELECT * FROM seqrec_evaluate('kept')", "42501", "seqrec_evaluate", user="analyst")
     sql("GRANT EXECUTE ON FUNCTION seqrec_evaluate TO analyst")
-    refused("SELECT * FROM seqrec_evaluate('kept')", "42501", "films", user="analyst")
+    # It tells what a model knows of users: until when it was told of them, and what they had.
+    sql("CREATE TABLE probes AS SELECT * FROM films LIMIT 3; GRANT SELECT ON probes TO analyst")
+    refused("SELECT * FROM seqrec_evaluate('kept', 'probes', split => 'held_out')", "42501", "seqrec_history", user="analyst")
+    sql("GRANT EXECUTE ON FUNCTION seqrec_history TO analyst")
+    try:  # whose table the model was trained on is its owner's to tell
+        sql("SELECT * FROM seqrec_evaluate('kept')", user="analyst")
+        raise AssertionError("evaluated without SELECT")
+    except SqlError as error:
+        assert "42501" in str(error) and "films" not in str(error), error
     sql("GRANT SELECT (user_id, item_id, timestamp) ON films TO analyst")
     assert sql("SELECT value FROM seqrec_evaluate('kept', baselines => false) WHERE metric = 'users'", user="analyst") == sql("SELECT count(DISTINCT user_id) FROM films")
     # Rows that a policy hides from the caller are not there.

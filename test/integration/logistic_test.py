@@ -123,6 +123,34 @@ def a_rebuilt_snapshot_answers_the_same():
     expect(sql(ask), before)
 
 
+def what_is_kept_out_stays_out():
+    # The labels of the latest tenth turned round: nothing that a model says may change where they were kept out.
+    ask = "SELECT string_agg(item_id || ':' || round(score::numeric, 5), ' ' ORDER BY item_id) FROM seqrec_score(7, '{}', ARRAY(SELECT item_id FROM things), 'turned')"
+    sql("CREATE TABLE turned AS SELECT * FROM tastes")
+    train("turned", {**OPTIONS, "holdout": "keep"}, ratings="turned")
+    before = sql(ask)
+    sql(f"UPDATE turned SET liked = NOT liked WHERE timestamp > timestamptz '2024-01-01' + {ROWS * 91 // 100} * interval '1 minute'")
+    train("turned", {**OPTIONS, "holdout": "keep"}, ratings="turned")
+    expect(sql(ask), before)
+
+
+def weights_are_relative_and_strangers_have_probabilities():
+    same, _ = train("weighed", {**OPTIONS, "event_column": "device", "event_weights": {"phone": 1, "desk": 1}})
+    heavy, _ = train("weighed", {**OPTIONS, "event_column": "device", "event_weights": {"phone": 1000, "desk": 1000}})
+    assert abs(same["log_loss"] - heavy["log_loss"]) < 1e-3, (same["log_loss"], heavy["log_loss"])
+    odd, _ = train("weighed", {**OPTIONS, "event_column": "device", "event_weights": {"phone": 1, "desk": 50}})
+    assert odd["log_loss"] < 0.7, odd["log_loss"]  # of what is as likely as not: .693
+    rate = float(sql("SELECT avg(liked::int) FROM tastes"))
+    told = sql("SELECT avg(probability), count(*) FROM seqrec_score('nobody', '{}', ARRAY(SELECT item_id FROM things WHERE item_id <= 110), 'tastes')").split("|")
+    assert abs(float(told[0]) - rate) < 0.1, (told, rate)
+
+
+def users_may_have_one_row_each():
+    sql("CREATE TABLE once AS SELECT DISTINCT ON (user_id) * FROM tastes")
+    metrics, _ = train("once", {**OPTIONS, "ids": False}, ratings="once")
+    assert metrics["pairs"] > 100, metrics["pairs"]
+
+
 def what_cannot_be_learned_is_said():
     sql("CREATE TABLE stars AS SELECT user_id, item_id, timestamp, CASE WHEN liked THEN 5 ELSE 2 END AS stars, true AS yes FROM tastes")
 
@@ -130,6 +158,8 @@ def what_cannot_be_learned_is_said():
         job = sql(f"SELECT seqrec_train('stars', model => 'bad', kind => 'logistic', items => 'things', users => 'people', options => '{json.dumps(options)}')")
         refused(f"CALL seqrec_wait({job})", *parts)
 
+    refused("""SELECT seqrec_train('stars', kind => 'logistic', options => '{"positive_from": 4}')""", "22023", "label")
+    refused("""SELECT seqrec_train('stars', options => '{"label": "stars"}')""", "22023", 'kind "logistic"')
     fails({"label": "stars"}, "22023", "positive_from")
     fails({"label": "yes"}, "22000", "negative")
     fails({"label": "stars", "positive_from": 4, "crosses": [["shoe", "genres"]]}, "22023", "shoe", "gender")
@@ -149,4 +179,4 @@ def kinds_are_compared_on_the_same_rows():
 prepare()
 main(probabilities_are_those_of_the_truth, coefficients_say_what_was_learned, probability_is_the_sigmoid_of_the_score, context_is_a_user_who_was_not_there,
      the_moment_is_context_too, items_that_nobody_had_are_answered, evaluation_agrees_with_the_job, without_a_label_interactions_are_the_positives,
-     a_rebuilt_snapshot_answers_the_same, what_cannot_be_learned_is_said, kinds_are_compared_on_the_same_rows)
+     a_rebuilt_snapshot_answers_the_same, what_is_kept_out_stays_out, weights_are_relative_and_strangers_have_probabilities, users_may_have_one_row_each, what_cannot_be_learned_is_said, kinds_are_compared_on_the_same_rows)

@@ -73,7 +73,9 @@ class LogisticModel final : public Model {
         return false;
     }
 
-    Calibration choose_calibration(const std::vector<Outcome>& outcomes) const {
+    /// Weights say what to learn from; probabilities are those of pairs as they come.
+    Calibration choose_calibration(std::vector<Outcome> outcomes) const {
+        for (Outcome& outcome : outcomes) outcome.weight = 1;
         return calibrates() ? calibrate(outcomes) : Calibration{};
     }
     bool calibrates() const { return options_.at("calibration") == "platt"; }
