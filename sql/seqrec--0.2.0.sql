@@ -339,7 +339,7 @@ CREATE FUNCTION @extschema@.seqrec_evaluate(
 ) RETURNS TABLE (metric text, k integer, value double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 50 COST 10000000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_evaluate IS
-'how well a model, or a version by its uuid, ranks rows of a table (NULL: the one it was trained on) that are held out by split: leave_one_out, time, or held_out, whose rows are of users it was not trained on; read with the caller''s rights; metrics at each k beside those of simple baselines, and with a column of labels those of the model''s probabilities';
+'how well a model, or a version by its uuid, ranks rows of a table (NULL: the one it was trained on) that are held out by split: leave_one_out, time, or held_out, whose rows are of users it was not trained on; read with the caller''s rights, for members of the model''s owner and who may execute seqrec_history; metrics at each k beside those of simple baselines, and with a column of labels those of the model''s probabilities';
 
 CREATE FUNCTION @extschema@.seqrec_export(model text DEFAULT 'default') RETURNS TABLE (file text, content bytea)
 LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5 COST 1000000 AS 'MODULE_PATHNAME';

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "core/error.hpp"
 #include "kinds/logistic/numbers.hpp"
@@ -18,7 +19,6 @@ constexpr std::int64_t kMostOfRows =
     60'000'000;  // coefficients of users' or items' own rows: gigabytes beyond
 constexpr const char* kUser = "user_id";
 constexpr const char* kItem = "item_id";
-constexpr std::int32_t kFirstSlot = 2;  // after the 1 and the clicks
 
 std::size_t number(Side side) { return static_cast<std::size_t>(side); }
 
@@ -188,44 +188,44 @@ void Design::count_popularity(Part part) {
     fill_entries();
 }
 
+/// Slots go after those there are; all but numbers meet items' own rows: of a number, its bins do.
+void Design::place_query(const Column& column, Side side) {
+    if (column.features() == 0) return;
+    Place place{&column, side, static_cast<std::int32_t>(own_of_.size()),
+                static_cast<std::int32_t>(slot_of_own_.size())};
+    if (column.is_wide())
+        place.wide = static_cast<std::int32_t>(
+            std::exchange(layout_.wide_query, layout_.wide_query + column.features()));
+    for (std::int32_t s = 0; s < column.slots(); ++s) {
+        const bool meets = !column.is_number(s);
+        own_of_.push_back(meets ? static_cast<std::int32_t>(slot_of_own_.size()) : -1);
+        if (meets) slot_of_own_.push_back(place.first + s);
+    }
+    query_.push_back(place);
+    has_moment_ |= side == Side::Event;
+    has_user_times_ |= side == Side::User && column.is_time();
+}
+
+void Design::place_item(const Column& column) {
+    if (column.features() == 0) return;
+    Place place{&column, Side::Item, static_cast<std::int32_t>(layout_.columns)};
+    if (column.is_wide())
+        place.wide = static_cast<std::int32_t>(
+            std::exchange(layout_.wide_item, layout_.wide_item + column.features()));
+    layout_.columns += column.slots();
+    item_.push_back(place);
+    has_item_times_ |= column.is_time();
+}
+
 void Design::place_columns() {
-    std::int32_t slot = kFirstSlot, own = 1;
-    own_of_.assign(kFirstSlot, -1);
-    own_of_[0] = 0;
+    own_of_ = {0, -1};  // what always counts meets items as their quality; the clicks don't
     slot_of_own_ = {0};
-    const auto place_query = [&](const Column& column, Side side) {
-        if (column.features() == 0) return;
-        Place place{&column, side, slot, own};
-        if (column.is_wide())
-            place.wide = static_cast<std::int32_t>(layout_.wide_query),
-            layout_.wide_query += column.features();
-        for (std::int32_t s = 0; s < column.slots(); ++s) {
-            const bool is_number = column.is_number(s);  // which is never wide
-            own_of_.push_back(is_number ? -1 : own);     // of numbers, their bins meet items
-            if (!is_number) slot_of_own_.push_back(slot), ++own;
-            ++slot;
-        }
-        query_.push_back(place);
-        has_moment_ |= side == Side::Event;
-        has_user_times_ |= side == Side::User && column.is_time();
-    };
-    for (const Column& column : columns_[number(Side::User)]) place_query(column, Side::User);
-    for (const Column& column : columns_[number(Side::Event)]) place_query(column, Side::Event);
-    std::int32_t first = 0;
-    const auto place_item = [&](const Column& column) {
-        if (column.features() == 0) return;
-        Place place{&column, Side::Item, first};
-        if (column.is_wide())
-            place.wide = static_cast<std::int32_t>(layout_.wide_item), layout_.wide_item += column.features();
-        first += column.slots();
-        item_.push_back(place);
-        has_item_times_ |= column.is_time();
-    };
+    for (const Side side : {Side::User, Side::Event})
+        for (const Column& column : columns_[number(side)]) place_query(column, side);
     for (const Column& column : columns_[number(Side::Item)]) place_item(column);
     for (const Column& column : popularity_) place_item(column);
-    layout_.slots = slot;
-    layout_.columns = first;
-    layout_.own = own;
+    layout_.slots = std::ssize(own_of_);
+    layout_.own = std::ssize(slot_of_own_);
     const auto fits = [&](std::int64_t rows, std::int64_t width) {
         return ids_ && rows * width <= kMostOfRows;
     };

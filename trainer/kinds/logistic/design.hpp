@@ -132,6 +132,8 @@ class Design {
 
   private:
     void make_columns();
+    void place_query(const Column& column, Side side);
+    void place_item(const Column& column);
     void place_columns();
     void choose_crosses(const nlohmann::json& crosses);
     void name_places();

@@ -11,6 +11,9 @@ namespace {
 using at::Tensor;
 using nlohmann::json;
 
+constexpr std::int32_t kFirstRow =
+    2;  // of feature.rows, of a column: after what always counts and the clicks
+
 template <typename T>
 Tensor tensor_of(const std::vector<T>& values, at::ScalarType type) {
     Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, type);
@@ -130,44 +133,53 @@ LogisticWeights::LogisticWeights(const Dataset& data, const Design& design, cons
     users_ = served.users();
     rows_ = served.rows();
     affinity_ = served.affinity();
-    std::vector<std::int64_t> offsets = {0};
-    std::vector<std::int32_t> features;
-    std::vector<float> values;
-    std::vector<Entry> entries;
+    describe_columns(design);
+    keep_features_of_users(data, design);
+    query_.read_config(config_.dump());
+    look();
+}
+
+/// What the rows of features are called, and which are whose.
+void LogisticWeights::describe_columns(const Design& design) {
     Texts texts;
-    texts.add("");
+    texts.add("");  // rows 0 and 1 are of no column
     texts.add("");
     json columns = json::array();
-    std::vector<std::int32_t> firsts;
-    std::int32_t first = 2;
+    std::int32_t first = kFirstRow;
     for (const Place& place : design.query_places()) {
-        firsts.push_back(first);
         columns.push_back(describe(place.column->described(first)));
         for (std::int32_t f = 0; f < place.column->features(); ++f) texts.add(place.column->value(f));
         first += place.column->features();
     }
+    value_offsets_ = texts.offsets();
+    value_bytes_ = texts.bytes();
+    config_ = {{"columns", columns},
+               {"clicks", {{"mean", design.clicks_mean()}, {"deviation", design.clicks_deviation()}}},
+               {"block", design.layout().columns}};
+}
+
+/// Users as they are at the end of the data.
+void LogisticWeights::keep_features_of_users(const Dataset& data, const Design& design) {
+    std::vector<std::int64_t> offsets = {0};
+    std::vector<std::int32_t> features;
+    std::vector<float> values;
+    std::vector<Entry> entries;
     for (std::int64_t u = 0; u < data.users(); ++u) {
-        for (std::size_t c = 0; c < firsts.size(); ++c) {
-            if (design.query_places()[c].side != Side::User) continue;
+        std::int32_t first = kFirstRow;
+        for (const Place& place : design.query_places()) {
             entries.clear();
-            design.query_places()[c].column->append(u, design.now(), entries);
+            if (place.side == Side::User) place.column->append(u, design.now(), entries);
             for (const Entry& entry : entries) {
-                features.push_back(firsts[c] + entry.feature);
+                features.push_back(first + entry.feature);
                 values.push_back(entry.x);
             }
+            first += place.column->features();
         }
         offsets.push_back(static_cast<std::int64_t>(features.size()));
     }
     user_offsets_ = tensor_of(offsets, at::kLong);
     user_features_ = tensor_of(features, at::kInt);
     user_values_ = tensor_of(values, at::kFloat);
-    value_offsets_ = texts.offsets();
-    value_bytes_ = texts.bytes();
-    config_ = {{"columns", columns},
-               {"clicks", {{"mean", design.clicks_mean()}, {"deviation", design.clicks_deviation()}}},
-               {"block", design.layout().columns}};
-    query_.read_config(config_.dump());
-    look();
 }
 
 LogisticWeights::LogisticWeights(const SafetensorsFile& file)

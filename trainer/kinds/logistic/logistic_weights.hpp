@@ -31,6 +31,8 @@ class LogisticWeights final : public Weights {
     nlohmann::json config() const { return config_; }
 
   private:
+    void describe_columns(const Design& design);
+    void keep_features_of_users(const Dataset& data, const Design& design);
     void look();
 
     at::Tensor items_, users_, rows_, affinity_, user_offsets_, user_features_, user_values_;
