@@ -98,7 +98,7 @@ std::vector<int> positives(const FeaturedData& data, const nlohmann::json& optio
 TEST(Design, APositiveIsOneOrWhatIsNotBelowABound) {
     const auto none = nlohmann::json::object();
     EXPECT_EQ(positives(labelled({1, 0, NAN, 0, 1}), none), (std::vector<int>{1, 0, -1, 0, 1}));
-    EXPECT_EQ(positives(labelled({5, 4, NAN, 3, 1}), {{"positive_from", 4}}),
+    EXPECT_EQ(positives(labelled({5, 4, NAN, 3, 1}), {{"positive_from", 4}, {"label", "stars"}}),
               (std::vector<int>{1, 1, -1, 0, 0}));
     EXPECT_EQ(positives(labelled({}), none), (std::vector<int>{1, 1, 1, 1, 1}));
     std::string message;

@@ -139,7 +139,7 @@ TEST(LogisticModel, LabelsWithoutABoundAreRefused) {
     data.labels[3] = 5;
     const FeaturedShop shop(data, split_by(Split::Random));
     EXPECT_EQ(error_of([&] { train(shop.data, {}); }), "22023");
-    EXPECT_EQ(error_of([&] { train(shop.data, {{"positive_from", 1}}); }), "");
+    EXPECT_EQ(error_of([&] { train(shop.data, {{"positive_from", 1}, {"label", "stars"}}); }), "");
 }
 
 /// The program, on a dataset that is there.
