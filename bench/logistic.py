@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """The kind logistic on public data, through SQL alone and with default options, beside figures of a plain regression.
 
-usage: bench/logistic.py [--coat FOLDER] [--ml-100k FOLDER] [--rows N] [--seeds N] [--options JSON]
+usage: bench/logistic.py [--coat FOLDER] [--ml-100k FOLDER] [--ml-1m FOLDER] [--rows N] [--seeds N] [--options JSON]
 
 Coat: trained on train.ascii (chosen by its users), measured on test.ascii (random items) by seqrec_evaluate; 3 and more are
 positive. MovieLens-100K: 4 and more are positive, 3 is dropped; measured by the job itself on its held-out tenth, drawn by
-chance or the latest. --rows: generated ones, how many of them a pass takes in a second. Starts a private PostgreSQL (the extension must be installed). Prints a line a run, and means.
+chance or the latest; and all of it without labels. MovieLens-1M: without labels, and how long seqrec_evaluate takes. --rows: generated ones, how many of them a pass takes in a second. Starts a private PostgreSQL (the extension must be installed). Prints a line a run, and means.
 """
 import argparse
+import gzip
 import json
 import os
 import statistics
@@ -88,12 +89,17 @@ def report(name, runs):
 
 
 def measure_coat(folder, seeds, options):
+    from testing import sql
+
     load_coat(folder)
+    sql("CREATE VIEW coat_new AS SELECT * FROM coat_test WHERE (user_id, item_id) NOT IN (SELECT user_id, item_id FROM coat_train)")
     runs = []
     for seed in range(1, seeds + 1):
         metrics = train("coat_train", "coat_items", "coat_users", {"label": "rating", "positive_from": 3, "split": "random", "seed": seed, **options})
         told = evaluate("coat_train", "coat_test")
-        runs.append({name: told[name] for name in (*PAIRS, "pairs_evaluated")} | {"train_seconds": metrics["train_seconds"]})
+        new = evaluate("coat_train", "coat_new")
+        runs.append({name: told[name] for name in (*PAIRS, "pairs_evaluated")}
+                    | {"new_pairs_auc": new["auc"], "new_pairs_ece": new["ece"], "train_seconds": metrics["train_seconds"]})
         print(f"coat seed {seed}: {json.dumps(runs[-1])}", flush=True)
     report("coat", runs)
 
@@ -108,6 +114,31 @@ def measure_ml_100k(folder, seeds, options):
             print(f"ml-100k {split} seed {seed}: {json.dumps(runs[-1])}", flush=True)
         report(f"ml-100k {split}", runs)
     time_calls()
+    load_rows("ml_all", "user_id int, item_id int, rating int, timestamp bigint",
+              [line.split() for line in (folder / "u.data").read_text().splitlines()])
+    measure_without_labels("ml_all", "ml_items", "ml_users")
+
+
+def measure_without_labels(ratings, items, users):
+    metrics = train(ratings, items, users, {"split": "leave_one_out"})
+    shown = ("hr@10", "ndcg@10", "popularity_hr@10", "popularity_ndcg@10", "markov_hr@10", "markov_ndcg@10", "train_seconds", "pairs")
+    print(f"{ratings} without labels, leave-one-out: {json.dumps({name: metrics[name] for name in shown})}", flush=True)
+
+
+def measure_ml_1m(folder):
+    from testing import sql
+
+    with gzip.open(folder / "ratings.csv.gz", "rt") as text:
+        load_rows("ml_1m", "user_id int, item_id int, timestamp int", [line.rstrip().split(",") for line in list(text)[1:]])
+    fields = [[line.split("::") for line in (folder / name).read_text(encoding="latin-1").splitlines()] for name in ("users.dat", "movies.dat")]
+    load_rows("ml_1m_users", "user_id int, gender text, age int, occupation text", [row[:4] for row in fields[0]])
+    load_rows("ml_1m_items", "item_id int, year int, genres text[]",
+              [(row[0], row[1][-5:-1], '{"' + '","'.join(row[2].split("|")) + '"}') for row in fields[1]])
+    measure_without_labels("ml_1m", "ml_1m_items", "ml_1m_users")
+    for baselines in ("false", "true"):
+        begun = time.monotonic()
+        sql(f"SELECT count(*) FROM seqrec_evaluate('ml_1m', baselines => {baselines})")
+        print(f"seqrec_evaluate of MovieLens-1M, leave-one-out, baselines {baselines}: {time.monotonic() - begun:.1f} s", flush=True)
 
 
 def measure_rows(rows, options):
@@ -146,6 +177,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--coat", type=Path)
     parser.add_argument("--ml-100k", type=Path)
+    parser.add_argument("--ml-1m", type=Path)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--options", type=json.loads, default={})
@@ -160,6 +192,8 @@ def main():
         measure_coat(arguments.coat, arguments.seeds, arguments.options)
     if arguments.ml_100k:
         measure_ml_100k(arguments.ml_100k, arguments.seeds, arguments.options)
+    if arguments.ml_1m:
+        measure_ml_1m(arguments.ml_1m)
     if arguments.rows:
         measure_rows(arguments.rows, arguments.options)
     print(f"{time.monotonic() - begun:.0f} s in all")

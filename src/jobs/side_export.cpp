@@ -7,19 +7,13 @@
 
 extern "C" {
 #include "catalog/pg_type.h"
-#include "datatype/timestamp.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
-#include "utils/timestamp.h"
-#include "utils/uuid.h"
 }
 
 namespace seqrec {
 namespace {
 
-constexpr double kSecondsToUnixEpoch =
-    static_cast<double>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 FeatureValue number_value(double number) {
@@ -94,51 +88,6 @@ FeatureType type_of(FeatureForm form) {
 }
 
 }  // namespace
-
-Id id_of(const Column& column, Datum value) {
-    switch (column.form) {
-        case ColumnForm::Int2:
-            return std::int64_t{DatumGetInt16(value)};
-        case ColumnForm::Int4:
-            return std::int64_t{DatumGetInt32(value)};
-        case ColumnForm::Int8:
-            return std::int64_t{DatumGetInt64(value)};
-        case ColumnForm::Uuid: {
-            Uuid uuid;
-            memcpy(uuid.data(), DatumGetUUIDP(value)->data, uuid.size());
-            return uuid;
-        }
-        default: {
-            struct varlena* bytes = PG_DETOAST_DATUM_PACKED(value);
-            return std::string_view(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-        }
-    }
-}
-
-double time_seconds(const Column& column, Datum value) {
-    switch (column.form) {
-        case ColumnForm::Int2:
-            return DatumGetInt16(value);
-        case ColumnForm::Int4:
-            return DatumGetInt32(value);
-        case ColumnForm::Int8:
-            return static_cast<double>(DatumGetInt64(value));
-        case ColumnForm::Timestamp: {
-            const Timestamp time = DatumGetTimestamp(value);
-            if (TIMESTAMP_NOT_FINITE(time)) return INFINITY;
-            return static_cast<double>(time) / USECS_PER_SEC + kSecondsToUnixEpoch;
-        }
-        case ColumnForm::Date: {
-            const DateADT date = DatumGetDateADT(value);
-            if (DATE_NOT_FINITE(date)) return INFINITY;
-            return static_cast<double>(date) * SECS_PER_DAY + kSecondsToUnixEpoch;
-        }
-        case ColumnForm::Float4:
-            return DatumGetFloat4(value);
-        default:
-            return DatumGetFloat8(value);
-    }
-}
 
 FeatureValue* read_features(const SideColumn* columns, int count, TupleTableSlot* slot, int first) {
     auto* values = static_cast<FeatureValue*>(palloc(sizeof(FeatureValue) * static_cast<Size>(count + 1)));

@@ -8,6 +8,7 @@
 
 #include "core/files/dataset_writer.hpp"
 
+#include "tables/row_values.hpp"
 #include "tables/side_table.hpp"
 
 extern "C" {
@@ -15,13 +16,6 @@ extern "C" {
 }
 
 namespace seqrec {
-
-/// The row's id; long text lies in the row's memory.
-/// 行中的 id；长文本位于该行的内存中。
-Id id_of(const Column& column, Datum value);
-/// Seconds since 1970, or the number itself; infinite for a time that is not finite.
-/// 自 1970 年起的秒数或数值本身；非有限时间为无穷大。
-double time_seconds(const Column& column, Datum value);
 
 /// A feature of one row, in the row's memory.
 /// 一行的一个特征，位于该行的内存中。

@@ -2,6 +2,7 @@
 #include "core/coefficients.hpp"
 
 #include <cmath>
+#include <type_traits>
 
 #include "pg/boundary.hpp"
 #include "serving/serving_model.hpp"
@@ -25,6 +26,8 @@ Coefficients coefficients_of(const ServingModel& model) {
                     "\", which has none; kinds over features, such as \"logistic\", "
                     "have them.");
 }
+
+static_assert(std::is_trivially_destructible_v<Coefficients>);  // lives where PostgreSQL errors jump past
 
 /// A row's texts in the database's encoding.
 struct Texts {

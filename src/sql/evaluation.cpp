@@ -9,12 +9,12 @@
 
 #include "core/measure/model_evaluation.hpp"
 
-#include "jobs/side_export.hpp"
 #include "pg/boundary.hpp"
 #include "pg/settings.hpp"
 #include "serving/snapshot_store.hpp"
 #include "tables/id_text.hpp"
 #include "tables/row_receiver.hpp"
+#include "tables/row_values.hpp"
 
 extern "C" {
 #include "catalog/pg_class.h"
