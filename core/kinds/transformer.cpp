@@ -308,7 +308,7 @@ constinit const Kind kTransformer = {
     .name = "transformer",
     .meaning = "a causal Transformer over the latest clicks, with a vector of each user's long-term interest",
     .form = {.link = Link::Cosine},
-    .needs = {},
+    .needs = {.text = true},
     .options = kOptions,
     .shape = kShape,
     .check = check_options,
