@@ -59,7 +59,8 @@ void VectorColumn::write(SafetensorsWriter& writer, const std::string& name) {
         if (place < 0)
             std::ranges::fill(row, std::numeric_limits<float>::quiet_NaN());
         else
-            values_.copy_part(static_cast<std::size_t>(place) * row.size_bytes(), std::as_writable_bytes(row));
+            values_.copy_part(static_cast<std::size_t>(place) * row.size_bytes(),
+                              std::as_writable_bytes(row));
         rest = rest.subspan(width_);
     }
 }

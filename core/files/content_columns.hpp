@@ -24,6 +24,13 @@ inline constexpr std::size_t kMostVectorWidth = 8192;
 /// 至多 most 字节的文本，不截断字符。
 std::string_view beginning(std::string_view text, std::size_t most);
 
+/// Whether a tensor of a model file is what it keeps of its items' content for the next training or refresh (`item.listed`,
+/// `item.text.…`): stored as weights are.
+/// 模型文件中的张量是否为其保存的物品内容（供下次训练或刷新使用），与权重一样存储。
+inline bool is_kept_content(std::string_view name) {
+    return name == "item.listed" || name.starts_with("item.text.");
+}
+
 /// A text of each index, spooled; an index without one has the empty text.
 /// 每个下标的文本，暂存于文件；没有者为空文本。
 class TextColumn {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "core/files/content_columns.hpp"
 #include "core/kinds/kind.hpp"
 
 namespace seqrec {
@@ -111,7 +112,8 @@ void TrainedFiles::expect_kind(std::string_view kind) const {
 }
 
 bool is_weight(std::string_view name) {
-    return !name.starts_with("item.") && !name.starts_with("user.") && !name.starts_with("pad.");
+    return is_kept_content(name) ||
+           (!name.starts_with("item.") && !name.starts_with("user.") && !name.starts_with("pad."));
 }
 
 }  // namespace seqrec

@@ -69,8 +69,9 @@ struct TrainedFiles {
     void read_lists();
 };
 
-/// Whether a tensor of a model is a weight of its kind, and not a row of an item or a user.
-/// 张量是否为该类型自身的权重，而非物品或用户的行。
+/// Whether a tensor of a model is a weight of its kind, and not a row of an item or a user; what is kept of
+/// items' content (is_kept_content) is stored as one, for the next refresh.
+/// 张量是否为该类型自身的权重，而非物品或用户的行；所保存的物品内容（is_kept_content）也作为权重存储，供下次刷新使用。
 bool is_weight(std::string_view name);
 
 }  // namespace seqrec

@@ -32,13 +32,17 @@ struct Refreshed {
 Refreshed find_refreshed(const char* model) {
     const MemoryContext outside = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
-    const bool found = run_sql("SELECT version, kind, source, config, owner FROM seqrec.models WHERE name = $1 AND active",
-                               {text_param(model)}) == 1;
-    const auto keep = [&](int number) { return found ? MemoryContextStrdup(outside, spi_text(0, number)) : nullptr; };
+    const bool found =
+        run_sql("SELECT version, kind, source, config, owner FROM seqrec.models WHERE name = $1 AND active",
+                {text_param(model)}) == 1;
+    const auto keep = [&](int number) {
+        return found ? MemoryContextStrdup(outside, spi_text(0, number)) : nullptr;
+    };
     const Refreshed refreshed{keep(1), keep(2), keep(3), keep(4), found ? spi_oid(0, 5) : InvalidOid};
     spi_leave(scope);
     if (!found)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no active version of model \"%s\"", model),
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("there is no active version of model \"%s\"", model),
                         errhint("Train one with seqrec_train; the view seqrec_models shows what there is.")));
     require_role(refreshed.owner, psprintf("model \"%s\"", model));
     return refreshed;
@@ -60,10 +64,12 @@ void expect_content(const json& source, const json& config) {
     const json content = config.value("content", json());
     const bool reads = source.contains("items") && source.at("items").contains("text");
     if (reads && content.is_object() && !content.empty()) return;
-    throw Error(sqlstate::kNotReady, reads ? "the model does without what its table of items says"
-                                           : "the model was trained without text or vectors of its items",
-                "Train it with items => 'table' and the option item_text or item_vector, then new items can be "
-                "added without a training.");
+    throw Error(
+        sqlstate::kNotReady,
+        reads ? "the model does without what its table of items says"
+              : "the model was trained without text or vectors of its items",
+        "Train it with items => 'table' and the option item_text or item_vector, then new items can be "
+        "added without a training.");
 }
 
 /// The options of its training, as far as they were kept, with the columns that were decided on. Whether the version is
@@ -71,9 +77,11 @@ void expect_content(const json& source, const json& config) {
 json options_of(const Kind& kind, const json& items, const json& config) {
     json options = json::object();
     for (const OptionSpec& spec : option_specs(kind.name))
-        if (const auto kept = config.find(spec.name); kept != config.end()) options[std::string(spec.name)] = *kept;
+        if (const auto kept = config.find(spec.name); kept != config.end())
+            options[std::string(spec.name)] = *kept;
     const auto keep = [&](const char* option, const char* key) {
-        if (options.contains(option) || std::string_view(option).starts_with("item_")) options[option] = items.value(key, json());
+        if (options.contains(option) || std::string_view(option).starts_with("item_"))
+            options[option] = items.value(key, json());
     };
     options["item_id_column"] = items.at("id_column");
     keep("item_text", "text");
@@ -87,7 +95,8 @@ json options_of(const Kind& kind, const json& items, const json& config) {
 const char* refresh_options(const Refreshed& refreshed) {
     return guarded([&] {
         const Kind& kind = kind_of_model(to_utf8(refreshed.kind));
-        const json source = json::parse(to_utf8(refreshed.source)), config = json::parse(to_utf8(refreshed.config));
+        const json source = json::parse(to_utf8(refreshed.source)),
+                   config = json::parse(to_utf8(refreshed.config));
         expect_text_kind(kind);
         expect_content(source, config);
         return from_utf8(json_text(options_of(kind, source.at("items"), config)));
@@ -103,8 +112,9 @@ PG_FUNCTION_INFO_V1(seqrec_refresh_items);
 Datum seqrec_refresh_items(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     if (RecoveryInProgress())
-        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot refresh items during recovery"),
-                        errhint("Refresh on the primary; the model arrives here by replication.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot refresh items during recovery"),
+                 errhint("Refresh on the primary; the model arrives here by replication.")));
     PreventCommandIfReadOnly("seqrec_refresh_items()");
     const char* model = text_to_cstring(PG_GETARG_TEXT_PP(0));
     const Refreshed refreshed = find_refreshed(model);

@@ -32,12 +32,11 @@ void check_login(Oid role) {
                         errhint("Give its model to another role with seqrec_set_owner.")));
 #if PG_VERSION_NUM < 170000
     if (!can_login(role))
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-             errmsg("role \"%s\" is not permitted to log in", role_name(role)),
-             errhint("The job's background worker runs as this role. Call the function as a role with "
-                     "LOGIN, or ALTER ROLE ... LOGIN.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                 errmsg("role \"%s\" is not permitted to log in", role_name(role)),
+                 errhint("The job's background worker runs as this role. Call the function as a role with "
+                         "LOGIN, or ALTER ROLE ... LOGIN.")));
 #endif
 #if PG_VERSION_NUM >= 160000
     const bool may_connect =
@@ -50,8 +49,7 @@ void check_login(Oid role) {
             ERROR,
             (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
              errmsg("role \"%s\" may not connect to this database", role_name(role)),
-             errhint(
-                 "The job's background worker connects as this role. Grant CONNECT on the database.")));
+             errhint("The job's background worker connects as this role. Grant CONNECT on the database.")));
 }
 
 }  // namespace seqrec

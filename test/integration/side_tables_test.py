@@ -240,7 +240,7 @@ def columns_are_refused_with_a_list():
     refused(call(options={"context": ["stars"], "label": "stars"}), "22023", "the label")
     refused(call(options={"event_weights": {"buy": -1}}), "22023", "from 0 to 1000000")
     refused(call(items="pg_class_oid_index"), "42809")
-    refused("SELECT seqrec_train('ratings', items => 'items')", "0A000", "transformer", "items")
+    refused("SELECT seqrec_train('ratings', users => 'items')", "0A000", "transformer", "users")
     refused("SELECT seqrec_train('ratings', options => '{\"label\": \"stars\"}')", "22023", "unknown option")
     data, _ = train(items="items", options={"item_features": ["Odd name", "price"]})
     expect([feature["name"] for feature in data.features["item"]], ["Odd name", "price"])
