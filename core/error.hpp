@@ -26,6 +26,7 @@ inline constexpr char kInvalidObjectDefinition[] = "42P17";
 inline constexpr char kNotEnoughData[] = "22000";
 inline constexpr char kFeatureNotSupported[] = "0A000";
 inline constexpr char kLimitExceeded[] = "54000";
+inline constexpr char kNotReady[] = "55000";
 inline constexpr char kOutOfMemory[] = "53200";
 inline constexpr char kDiskFull[] = "53100";
 inline constexpr char kIo[] = "58030";

@@ -14,11 +14,24 @@ namespace {
 using nlohmann::json;
 using enum OptionType;
 
-constexpr OptionSpec kOfItems[] = {
+constexpr OptionSpec kOfItemIds[] = {
     {"item_id_column", Text, 0, 0, "null", "",
      "column of the table of items that has their ids; null = named as in the ratings"},
+};
+constexpr OptionSpec kOfItems[] = {
     {"item_features", Json, 0, 0, "null", "",
      "list of columns of the table of items to learn from; null = every one of a usable type but the id"},
+};
+constexpr OptionSpec kOfText[] = {
+    {"item_text", Json, 0, 0, "null", "",
+     "list of columns of the table of items whose words are learnt from; null = every one of text but the "
+     "id, [] = none"},
+    {"item_vector", Text, 0, 0, "null", "",
+     "column of the table of items with a vector of each, an array of real or double precision or "
+     "pgvector's vector; null = none"},
+    {"cold_share", Real, 0, 0.5, "0.05", "",
+     "share of the items that is held out whole, to measure how items without interactions are "
+     "recommended; only with text or vectors"},
 };
 constexpr OptionSpec kOfUsers[] = {
     {"user_id_column", Text, 0, 0, "null", "",
@@ -38,14 +51,15 @@ constexpr OptionSpec kOfContext[] = {
      "column of the ratings that event_weights speaks of; null = the only one of context that is text"},
 };
 
-constexpr const char* kLists[] = {"item_features", "user_features", "context"};
+constexpr const char* kLists[] = {"item_features", "item_text", "user_features", "context"};
 
 [[noreturn]] void refuse(const std::string& option, const std::string& what, const std::string& hint) {
     throw Error(sqlstate::kInvalidParameter, "option \"" + option + "\" " + what, hint);
 }
 
 void check_list(const std::string& name, const json& list) {
-    const std::string hint = "Write it as in {\"" + name + "\": [\"price\", \"genres\"]}.";
+    const char* example = name == "item_text" ? R"(["title", "description"])" : R"(["price", "genres"])";
+    const std::string hint = "Write it as in {\"" + name + "\": " + example + "}.";
     if (!list.is_array()) refuse(name, "is not a list of columns", hint);
     std::set<std::string> seen;
     for (const json& column : list) {
@@ -54,9 +68,9 @@ void check_list(const std::string& name, const json& list) {
         if (!seen.insert(column).second)
             refuse(name, "lists a column twice: " + column.dump(), "Name each column once.");
     }
-    if (name == "context" && list.size() > kMostContext)
+    if ((name == "context" || name == "item_text") && list.size() > kMostColumns)
         refuse(name, "lists " + std::to_string(list.size()) + " columns",
-               "It takes at most " + std::to_string(kMostContext) + ".");
+               "It takes at most " + std::to_string(kMostColumns) + ".");
 }
 
 void check_weights(const json& weights) {
@@ -77,7 +91,9 @@ bool is_given(const json& options, const char* name) {
 std::vector<OptionSpec> side_options(const Needs& needs) {
     std::vector<OptionSpec> specs;
     const auto add = [&](const auto& more) { specs.insert(specs.end(), std::begin(more), std::end(more)); };
+    if (needs.items || needs.text) add(kOfItemIds);
     if (needs.items) add(kOfItems);
+    if (needs.text) add(kOfText);
     if (needs.users) add(kOfUsers);
     if (needs.context) add(kOfContext);
     return specs;

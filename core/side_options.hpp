@@ -11,9 +11,9 @@ namespace seqrec {
 
 struct Needs;
 
-/// The most columns of the ratings table that `context` may list.
-/// context 至多可列出的评分表列数。
-inline constexpr std::size_t kMostContext = 100;
+/// The most columns that `context` and `item_text` may list.
+/// context 与 item_text 至多可列出的列数。
+inline constexpr std::size_t kMostColumns = 100;
 
 /// The options of a kind with these needs.
 /// 具有这些需求的类型的选项。

@@ -35,7 +35,7 @@ GRANT EXECUTE ON FUNCTION seqrec.sees_all_jobs TO :"api";
 GRANT EXECUTE ON FUNCTION seqrec_history TO :"api";
 \endif
 
--- POST /train, POST /jobs/…/cancel, POST /models/…/activate; the others for whoever looks after the models in SQL
-GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_cancel, seqrec_activate, seqrec_pin, seqrec_resume, seqrec_drop, seqrec_prewarm TO :"trainer";
+-- POST /train, POST /models/…/refresh, POST /jobs/…/cancel, POST /models/…/activate; the others for whoever looks after the models in SQL
+GRANT EXECUTE ON FUNCTION seqrec_train, seqrec_refresh_items, seqrec_cancel, seqrec_activate, seqrec_pin, seqrec_resume, seqrec_drop, seqrec_prewarm TO :"trainer";
 -- POST /events
 GRANT EXECUTE ON FUNCTION seqrec_add_events, seqrec.claim_event_key TO :"trainer";

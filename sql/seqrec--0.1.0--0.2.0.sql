@@ -76,7 +76,7 @@ ALTER TABLE seqrec.models ADD COLUMN score jsonb NOT NULL DEFAULT '{"link": "cos
 ALTER TABLE seqrec.jobs ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
 ALTER TABLE seqrec.event_keys ALTER COLUMN owner TYPE regrole USING pg_catalog.to_regrole(pg_catalog.quote_ident(owner));
-ALTER TABLE seqrec.jobs ADD COLUMN uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid();
+ALTER TABLE seqrec.jobs ADD COLUMN uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(), ADD COLUMN refreshes uuid;
 ALTER TABLE seqrec.models ADD COLUMN pinned boolean NOT NULL DEFAULT false;
 
 COMMENT ON SCHEMA seqrec IS 'models and training jobs of seqrec';
@@ -89,7 +89,7 @@ COMMENT ON TABLE seqrec.items IS 'items of a model: id, index, interactions in t
 
 COMMENT ON TABLE seqrec.users IS 'users of a model: id, index, time of the latest interaction in training (seconds since 1970, or the number of the time column), long-term embedding, indexes of the items in training, the latest last';
 
-COMMENT ON TABLE seqrec.jobs IS 'one row a training job';
+COMMENT ON TABLE seqrec.jobs IS 'one row a job: a training, or a refresh of a version''s items';
 
 COMMENT ON TABLE seqrec.job_log IS 'one row an epoch of a training job';
 
@@ -633,6 +633,11 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_set_owner IS
 'gives a model, all its versions and its jobs to another role; the way out when the role that trained it has been dropped';
 
+CREATE FUNCTION @extschema@.seqrec_refresh_items(model text DEFAULT 'default') RETURNS bigint
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_refresh_items IS
+'starts making a new version of a model in the background, of the same weights and of the items that its table of items has by now, new and changed ones by their text and columns, and returns the job''s id; for the role that the model belongs to';
+
 CREATE FUNCTION @extschema@.seqrec_evaluate(
     model text DEFAULT 'default',
     ratings regclass DEFAULT NULL,
@@ -715,12 +720,12 @@ SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, 
             WHEN o.own OR j.phase IS DISTINCT FROM 'exporting' THEN j.hint END AS hint,
        j.queued_at, j.started_at, j.finished_at,
        CASE WHEN s.state IN ('exporting', 'training', 'publishing') THEN j.eta END AS eta,
-       pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id
+       pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id, j.refreshes
 FROM seqrec.jobs j, LATERAL (SELECT seqrec.visible_to_me(j.owner) AS own OFFSET 0) o,
      LATERAL (SELECT seqrec.current_state(j) AS state OFFSET 0) s
 WHERE o.own OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role('pg_monitor', 'USAGE');
 
-COMMENT ON VIEW @extschema@.seqrec_jobs IS 'training jobs that the current user may see';
+COMMENT ON VIEW @extschema@.seqrec_jobs IS 'jobs that the current user may see: trainings, and refreshes of the items of the version in refreshes';
 
 CREATE VIEW @extschema@.seqrec_job_log WITH (security_barrier) AS
 SELECT l.job_id, l.at, l.epoch, l.step, l.loss, l.metrics
@@ -748,7 +753,7 @@ UPDATE seqrec.jobs SET source = source
                                      'database', (SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
                                      'relation_id', coalesce(pg_catalog.to_regclass(source->>'relation')::oid::bigint, 0));
 
-REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_evaluate, @extschema@.seqrec_export, @extschema@.seqrec_pin, @extschema@.seqrec_set_owner, @extschema@.seqrec_history,
+REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_refresh_items, @extschema@.seqrec_evaluate, @extschema@.seqrec_export, @extschema@.seqrec_pin, @extschema@.seqrec_set_owner, @extschema@.seqrec_history,
     @extschema@.seqrec_recommend, @extschema@.seqrec_recommend_info, @extschema@.seqrec_recommend_batch, @extschema@.seqrec_recommend_all,
     @extschema@.seqrec_similar_items, @extschema@.seqrec_score, @extschema@.seqrec_score_item, @extschema@.seqrec_explain,
     @extschema@.seqrec_user_embedding, @extschema@.seqrec_item_embedding, @extschema@.seqrec_coefficients, @extschema@.seqrec_unknown_items, seqrec.answers,

@@ -92,11 +92,12 @@ CREATE TABLE seqrec.jobs (
     queued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     started_at timestamptz,
     finished_at timestamptz,
-    uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid()  -- what files and locks of the job are named by
+    uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),  -- what files and locks of the job are named by
+    refreshes uuid  -- the version whose items the job refreshes; NULL for a training
 ) WITH (fillfactor = 50);
 CREATE UNIQUE INDEX jobs_one_running ON seqrec.jobs (model)
     WHERE state IN ('queued', 'exporting', 'training', 'publishing');
-COMMENT ON TABLE seqrec.jobs IS 'one row a training job';
+COMMENT ON TABLE seqrec.jobs IS 'one row a job: a training, or a refresh of a version''s items';
 
 CREATE TABLE seqrec.job_log (
     job_id bigint NOT NULL,
@@ -323,6 +324,11 @@ CREATE FUNCTION @extschema@.seqrec_train(
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_train IS
 'starts training a model on a table of interactions in the background and returns the job''s id; the job begins when the calling transaction commits; while the model is being trained it is an error, or with if_running => ''skip'' a notice and NULL';
+
+CREATE FUNCTION @extschema@.seqrec_refresh_items(model text DEFAULT 'default') RETURNS bigint
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.seqrec_refresh_items IS
+'starts making a new version of a model in the background, of the same weights and of the items that its table of items has by now, new and changed ones by their text and columns, and returns the job''s id; for the role that the model belongs to';
 
 CREATE FUNCTION @extschema@.seqrec_evaluate(
     model text DEFAULT 'default',
@@ -780,11 +786,11 @@ SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, 
             WHEN o.own OR j.phase IS DISTINCT FROM 'exporting' THEN j.hint END AS hint,
        j.queued_at, j.started_at, j.finished_at,
        CASE WHEN s.state IN ('exporting', 'training', 'publishing') THEN j.eta END AS eta,
-       pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id
+       pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id, j.refreshes
 FROM seqrec.jobs j, LATERAL (SELECT seqrec.visible_to_me(j.owner) AS own OFFSET 0) o,
      LATERAL (SELECT seqrec.current_state(j) AS state OFFSET 0) s
 WHERE o.own OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role('pg_monitor', 'USAGE');
-COMMENT ON VIEW @extschema@.seqrec_jobs IS 'training jobs that the current user may see';
+COMMENT ON VIEW @extschema@.seqrec_jobs IS 'jobs that the current user may see: trainings, and refreshes of the items of the version in refreshes';
 
 CREATE VIEW @extschema@.seqrec_job_log WITH (security_barrier) AS
 SELECT l.job_id, l.at, l.epoch, l.step, l.loss, l.metrics
@@ -803,7 +809,7 @@ COMMENT ON VIEW @extschema@.seqrec_models IS 'model versions that the current us
 -- What trains, answers, writes or decides who sees is for nobody until the DBA grants EXECUTE. PUBLIC keeps what the views call, the
 -- procedure that waits for a job one may see, and the two functions of titles, which read with the caller's rights.
 
-REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_evaluate, @extschema@.seqrec_export, @extschema@.seqrec_cancel, @extschema@.seqrec_resume, @extschema@.seqrec_activate, @extschema@.seqrec_pin,
+REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_refresh_items, @extschema@.seqrec_evaluate, @extschema@.seqrec_export, @extschema@.seqrec_cancel, @extschema@.seqrec_resume, @extschema@.seqrec_activate, @extschema@.seqrec_pin,
     @extschema@.seqrec_drop, @extschema@.seqrec_set_owner, @extschema@.seqrec_history, @extschema@.seqrec_recommend, @extschema@.seqrec_recommend_info,
     @extschema@.seqrec_recommend_batch, @extschema@.seqrec_recommend_all, @extschema@.seqrec_similar_items, @extschema@.seqrec_score,
     @extschema@.seqrec_score_item, @extschema@.seqrec_explain, @extschema@.seqrec_user_embedding, @extschema@.seqrec_item_embedding, @extschema@.seqrec_coefficients,

@@ -29,7 +29,15 @@ SELECT seqrec_pin('no such model');
 SELECT seqrec_train('ratings_errors', options => '[]');
 SELECT seqrec_train('ratings_errors', options => NULL);
 SELECT seqrec_train(NULL);
-SELECT seqrec_train('ratings_errors', items => 'ratings_errors');
+SELECT seqrec_train('ratings_errors', items => 'ratings_errors', options => '{"item_text": ["title"]}');
+SELECT seqrec_train('ratings_errors', items => 'ratings_errors', options => '{"item_text": ["item_id"]}');
+SELECT seqrec_train('ratings_errors', items => 'ratings_errors', options => '{"item_text": []}');
+SELECT seqrec_train('ratings_errors', items => 'ratings_errors', options => '{"item_text": "note"}');
+SELECT seqrec_train('ratings_errors', items => 'ratings_errors', options => '{"item_vector": "note"}');
+SELECT seqrec_train('ratings_errors', items => 'ratings_errors', options => '{"item_vector": "embedding"}');
+SELECT seqrec_train('ratings_errors', options => '{"item_vector": "note"}');
+SELECT seqrec_train('ratings_errors', options => '{"cold_share": 0.7}');
+SELECT seqrec_refresh_items('no such model');
 SELECT seqrec_train('ratings_errors', users => 'ratings_errors');
 \set VERBOSITY terse
 SELECT seqrec_train('ratings_errors', options => '{"item_features": ["note"]}');

@@ -18,14 +18,6 @@ constexpr const char* kSides[] = {"item", "user"};  // by Side
 
 std::string prefix_of(Side side) { return std::string(kSides[static_cast<std::size_t>(side)]) + ".feature."; }
 
-/// At most `most` bytes, and no part of a character.
-std::string_view beginning(std::string_view text, std::size_t most) {
-    if (text.size() <= most) return text;
-    const auto inside = [&](std::size_t at) { return (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80; };
-    while (most > 0 && inside(most)) --most;
-    return text.substr(0, most);
-}
-
 /// `what`: whose id it is, with its article. Only texts can be long.
 void check_length(const Id& id, const char* what) {
     const auto* text = std::get_if<std::string_view>(&id);
@@ -80,6 +72,11 @@ void DatasetWriter::add_table(Side side, std::vector<FeatureSpec> specs) {
     if (side == Side::User) users_.emplace(most_users_, "users");
 }
 
+void DatasetWriter::add_item_content(bool text, bool vector) {
+    if (text) item_text_.emplace(folder_);
+    if (vector) item_vectors_.emplace(folder_);
+}
+
 void DatasetWriter::add_event_columns(const std::vector<FeatureSpec>& specs, bool label, bool weight) {
     for (const FeatureSpec& spec : specs) event_columns_.emplace_back(spec, folder_);
     if (label) label_.emplace(folder_);
@@ -102,7 +99,9 @@ std::int64_t DatasetWriter::count(Side side) {
 bool DatasetWriter::begin_row(Side side, const Id& id) {
     check_length(id, side == Side::Item ? "an item" : "a user");
     finish_searches();
-    return table(side).begin_row(index_of(side, id));
+    const std::int32_t index = index_of(side, id);
+    if (side == Side::Item) current_item_ = index;
+    return table(side).begin_row(index);
 }
 
 /// What the features are called: nothing where there are none.
@@ -126,6 +125,10 @@ void DatasetWriter::declare_features(SafetensorsWriter& writer) const {
     for (const Side side : {Side::Item, Side::User})
         if (const auto& table = tables_[static_cast<std::size_t>(side)])
             table->declare(writer, prefix_of(side), rows_of(side));
+    if (tables_[static_cast<std::size_t>(Side::Item)])
+        writer.declare<std::uint8_t>("item.listed", {counts_.items});
+    if (item_text_) item_text_->declare(writer, "item.text", counts_.items);
+    if (item_vectors_) item_vectors_->declare(writer, "item.vector", counts_.items);
     for (std::size_t c = 0; c < event_columns_.size(); ++c)
         event_columns_[c].declare(writer, "event.feature." + std::to_string(c), counts_.interactions);
     if (label_) writer.declare<float>("event.label", {counts_.interactions});
@@ -136,6 +139,10 @@ void DatasetWriter::write_features(SafetensorsWriter& writer) {
     for (const Side side : {Side::Item, Side::User})
         if (tables_[static_cast<std::size_t>(side)])
             table(side).write(writer, prefix_of(side), rows_of(side));
+    if (tables_[static_cast<std::size_t>(Side::Item)])
+        table(Side::Item).write_listed(writer.data<std::uint8_t>("item.listed"));
+    if (item_text_) item_text_->write(writer, "item.text");
+    if (item_vectors_) item_vectors_->write(writer, "item.vector");
     for (std::size_t c = 0; c < event_columns_.size(); ++c)
         event_columns_[c].write(writer, "event.feature." + std::to_string(c), nullptr);
     if (label_) label_->copy_to(writer.bytes("event.label"));

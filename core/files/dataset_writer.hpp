@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/files/content_columns.hpp"
 #include "core/files/feature_columns.hpp"
 #include "core/files/id_map.hpp"
 #include "core/files/safetensors.hpp"
@@ -61,6 +62,19 @@ class DatasetWriter {
     std::int64_t count(Side side);
     FeatureTable& table(Side side) { return *tables_[static_cast<std::size_t>(side)]; }
 
+    /// Announces that rows of items have a text, a vector, before the first interaction.
+    /// 在第一次交互之前声明物品的行带有文本、向量。
+    void add_item_content(bool text, bool vector);
+    /// Of the row of items that was begun last, each once at most.
+    /// 属于最近开始的物品行，各至多一次。
+    void item_text(std::string_view text) { item_text_->put(current_item_, text); }
+    /// False, and nothing is put, when it is not as wide as the first one.
+    /// 与第一个向量维数不同时返回 false，且不存入。
+    bool item_vector(std::span<const float> vector) { return item_vectors_->put(current_item_, vector); }
+    /// Of the vectors, 0 while there is none.
+    /// 向量的维数；尚无时为 0。
+    std::size_t vector_width() const { return item_vectors_ ? item_vectors_->width() : 0; }
+
     /// Announces further columns of the interactions, before the first one: each of event_columns() is put
     /// once after every interaction(), and where there are any, label and weight.
     /// 在第一次交互之前声明交互的附加列；每次 interaction() 之后各列（及标签、权重）各 put 一次。
@@ -92,6 +106,9 @@ class DatasetWriter {
     std::optional<IdMap> users_;             // only with a table of users
     std::vector<FeatureColumn> event_columns_;
     std::optional<SpoolColumn> label_, weight_;
+    std::int32_t current_item_ = -1;  // whose row was begun last
+    std::optional<TextColumn> item_text_;
+    std::optional<VectorColumn> item_vectors_;
 };
 
 }  // namespace seqrec

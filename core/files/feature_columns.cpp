@@ -120,6 +120,10 @@ bool FeatureTable::begin_row(std::int32_t index) {
     return true;
 }
 
+void FeatureTable::write_listed(std::span<std::uint8_t> target) const {
+    for (std::size_t i = 0; i < target.size(); ++i) target[i] = i < places_.size() && places_[i] >= 0;
+}
+
 void FeatureTable::declare(SafetensorsWriter& writer, const std::string& prefix, std::int64_t rows) const {
     for (std::size_t c = 0; c < columns_.size(); ++c)
         columns_[c].declare(writer, prefix + std::to_string(c), rows);

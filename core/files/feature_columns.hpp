@@ -105,6 +105,9 @@ class FeatureTable {
     /// 开始数据集中该下标的行，随后每列各 put 一次；已有该行则返回 false。
     bool begin_row(std::int32_t index);
     std::int64_t rows() const { return rows_; }
+    /// 1 for each index that has a row, else 0.
+    /// 每个下标有行为 1，否则为 0。
+    void write_listed(std::span<std::uint8_t> target) const;
 
     void declare(SafetensorsWriter& writer, const std::string& prefix, std::int64_t rows) const;
     void write(SafetensorsWriter& writer, const std::string& prefix, std::int64_t rows);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/files/content_columns.hpp"
 #include "core/files/id_index.hpp"
 #include "core/files/snapshot.hpp"
 #include "core/kinds/kind.hpp"
@@ -288,6 +289,7 @@ struct SnapshotWriter::Impl {
     }
 
     bool is_ours(std::string_view name) const {
+        if (is_kept_content(name)) return false;
         return name.starts_with("item.") || name.starts_with("user.") || name.starts_with("pad.") ||
                name.starts_with("code.") || name.starts_with("encoder.") || name.starts_with("__") ||
                name == "checksum";

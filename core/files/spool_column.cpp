@@ -52,4 +52,16 @@ void SpoolColumn::copy_to(std::span<std::byte> target) {
     if (!target.empty() && std::fread(target.data(), target.size(), 1, file_.get()) != 1) fail("read");
 }
 
+void SpoolColumn::copy_part(std::size_t start, std::span<std::byte> target) {
+    if (used_ > 0) flush();
+    while (!target.empty()) {
+        const ssize_t got =
+            ::pread(::fileno(file_.get()), target.data(), target.size(), static_cast<off_t>(start));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) fail("read");
+        target = target.subspan(static_cast<std::size_t>(got));
+        start += static_cast<std::size_t>(got);
+    }
+}
+
 }  // namespace seqrec

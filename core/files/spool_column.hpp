@@ -29,6 +29,9 @@ class SpoolColumn {
     /// Copies the whole column to `target`, which has size() bytes.
     /// 将整列复制到 target。
     void copy_to(std::span<std::byte> target);
+    /// Copies what begins at byte `start` to `target`; all of it has been appended.
+    /// 将自 start 字节起的内容复制到 target；内容须均已追加。
+    void copy_part(std::size_t start, std::span<std::byte> target);
 
   private:
     struct Close {

@@ -35,6 +35,9 @@ SELECT seqrec_train($1::pg_catalog.text::pg_catalog.regclass, model => $2::pg_ca
                     items => $9::pg_catalog.text::pg_catalog.regclass, users => $10::pg_catalog.text::pg_catalog.regclass)::pg_catalog.text
 )sql"};
 
+constexpr Statement kRefresh = {"seqrec_refresh_items",
+                                "SELECT seqrec_refresh_items($1::pg_catalog.text)::pg_catalog.text"};
+
 constexpr Rule kCancelRules[] = {{"42704", 404, "unknown-job", ""}, {"55", 409, "conflict", ""}, kReadOnly};
 // What is wrong with a table, a column or an option, the client has sent.
 constexpr Rule kTrainRules[] = {kForbidden,
@@ -46,6 +49,15 @@ constexpr Rule kTrainRules[] = {kForbidden,
                                 {"3F000", 400, "refused-by-database", ""},
                                 {"0A000", 400, "refused-by-database", ""},
                                 {"02000", 400, "refused-by-database", ""}};
+
+constexpr Rule kRefreshRules[] = {kForbidden,
+                                  kNotInstalled,
+                                  kReadOnly,
+                                  {"42704", 404, "unknown-model", ""},
+                                  {"55", 409, "conflict", ""},
+                                  {"28", 403, "forbidden", ""},
+                                  {"42", 400, "refused-by-database", ""},
+                                  {"0A000", 400, "refused-by-database", ""}};
 
 std::int64_t job_id(const Request& request) {
     return number_in_path(request, "job_id", kUnknownJob, kNoSuchJob);
@@ -100,6 +112,13 @@ asio::awaitable<Response> train(const Services& services, const Request& request
     co_return train_response(std::string(rows.text(0, 0)));
 }
 
+asio::awaitable<Response> refresh(const Services& services, const Request& request) {
+    Query query{&kRefresh, {{id_text(request.in_path, "model").value_or("")}}};
+    query.repeatable = false;
+    const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kRefreshRules);
+    co_return train_response(std::string(rows.text(0, 0)));
+}
+
 }  // namespace
 
 void add_job_routes(Router& router, const Services& services) {
@@ -111,6 +130,8 @@ void add_job_routes(Router& router, const Services& services) {
                 [services](const Request& request) { return cancel(services, request); }, Access::Admin});
     router.add({"POST", "/train", true,
                 [services](const Request& request) { return train(services, request); }, Access::Admin});
+    router.add({"POST", "/models/{model}/refresh", false,
+                [services](const Request& request) { return refresh(services, request); }, Access::Admin});
 }
 
 }  // namespace seqrec::sidecar

@@ -21,7 +21,7 @@ void add_catalogue_routes(Router& router, const Services& services);
 void add_event_routes(Router& router, const Services& services);
 /// GET /models, GET /kinds, POST /models/{model_id}/activate.
 void add_model_routes(Router& router, const Services& services);
-/// GET /jobs, GET /jobs/{job_id}, POST /train, POST /jobs/{job_id}/cancel.
+/// GET /jobs, GET /jobs/{job_id}, POST /train, POST /models/{model}/refresh, POST /jobs/{job_id}/cancel.
 void add_job_routes(Router& router, const Services& services);
 /// GET /jobs/{job_id}/events.
 void add_job_events_routes(Router& router, const Services& services);

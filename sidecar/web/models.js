@@ -33,7 +33,7 @@ export function open(root, signal) {
         drawn.abort();
         drawn = new AbortController();
         const alive = AbortSignal.any([signal, drawn.signal]);
-        fill(content, models.length ? byName(models).map((versions) => card(versions, activate, alive)) : noModels());
+        fill(content, models.length ? byName(models).map((versions) => card(versions, {activate, refresh}, alive)) : noModels());
     }
 
     async function activate(version, active) {
@@ -50,10 +50,23 @@ export function open(root, signal) {
         }
     }
 
+    async function refresh(version) {
+        const title = t('models.refresh');
+        if (!await confirm(`${title}?`, t('models.refresh.text', {model: version.model}), title)) return;
+        try {
+            const {job_id: job} = await post(`/models/${encodeURIComponent(version.model)}/refresh`, {}, {access: 'admin'});
+            fill(message, h('div', {class: 'notice notice-good'}, t('models.refreshing', {job})));
+        } catch (error) {
+            fill(message, errorNotice(error));
+        }
+    }
+
     repeat(REFRESH_S, signal, load);
 }
 
 const short = (version) => String(version.version).slice(0, 8);
+/** Whether it knows items by what their table says of them. */
+const readsItems = (version) => Object.keys(version.config?.content ?? {}).length > 0;
 const isOlder = (a, b) => Date.parse(a.created_at) < Date.parse(b.created_at);
 
 function byName(models) {
@@ -68,7 +81,7 @@ function noModels() {
         h('p', {class: 'actions'}, h('a', {class: 'button primary', href: '#/training'}, t('empty.models.train'))));
 }
 
-function card(versions, activate, signal) {
+function card(versions, actions, signal) {
     const active = versions.find((version) => version.active);
     const first = active ?? versions[0];
     return h('section', {class: 'card'},
@@ -77,11 +90,12 @@ function card(versions, activate, signal) {
             h('span', {class: 'badge'}, first.kind),
             active
                 ? h('p', {class: 'card-note'}, t('models.serving', {version: short(active), ago: ago(active.created_at)}))
-                : h('p', {class: 'card-note warn-text'}, t('models.none_active'))),
+                : h('p', {class: 'card-note warn-text'}, t('models.none_active')),
+            active && readsItems(active) && h('button', {type: 'button', class: 'small', onclick: () => actions.refresh(active)}, t('models.refresh'))),
         h('div', {class: 'split'}, quality(first.metrics ?? {}), facts(first)),
         kindView(first, signal),
         h('h3', {}, t('models.versions')),
-        versionTable(versions, active, activate));
+        versionTable(versions, active, actions.activate));
 }
 
 /** This model and the baselines, with bars of a common scale. */

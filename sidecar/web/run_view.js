@@ -10,6 +10,9 @@ const SPOKEN_EVERY_PERCENT = 25;
 
 export const isOver = (job) => OVER.includes(job.state);
 
+/** A refresh trains nothing while its trainer is at work. */
+const stateOf = (job) => job.refreshes && job.state === 'training' ? 'refreshing' : job.state;
+
 export class RunView {
     constructor(job, {onToggle, onCancelled}) {
         this.job = job;
@@ -28,7 +31,7 @@ export class RunView {
         this.element = h('li', {class: 'run', 'data-job': job.job_id},
             h('div', {class: 'run-head'},
                 h('label', {class: 'run-name', for: this.box.id}, this.box, h('span', {class: 'swatch'}), h('strong', {}, `#${job.job_id}`), h('span', {}, job.model)),
-                this.badge, this.when, h('div', {class: 'row-actions'}, this.cancelButton)),
+                job.refreshes && h('span', {class: 'badge'}, t('run.refresh')), this.badge, this.when, h('div', {class: 'row-actions'}, this.cancelButton)),
             this.bar, this.facts, this.notes, this.message);
         this.spoken = '';
     }
@@ -41,7 +44,7 @@ export class RunView {
         const over = isOver(this.job);
         this.element.dataset.state = this.job.state;
         this.badge.className = `badge badge-${LOOKS[this.job.state] ?? 'live'}`;
-        write(this.badge, t(`state.${this.job.state}`));
+        write(this.badge, t(`state.${stateOf(this.job)}`));
         this.showTime();
         this.bar.hidden = over;
         this.cancelButton.hidden = over && this.job.state !== 'interrupted';
@@ -72,11 +75,13 @@ export class RunView {
         const metrics = job.metrics ?? {};
         const left = job.eta ? (Date.parse(job.eta) - Date.now()) / 1000 : null;
         const times = metrics['ndcg@10'] / metrics['popularity_ndcg@10'];
-        const facts = over
+        const facts = over && job.refreshes
+            ? ['items_new', 'items_changed', 'items_dropped'].map((name) => [t(`run.${name}`), metrics[name] !== undefined && number(metrics[name])])
+            : over
             ? [['NDCG@10', metrics['ndcg@10'] !== undefined && number(metrics['ndcg@10'], 4)], ['HR@10', metrics['hr@10'] !== undefined && number(metrics['hr@10'], 4)],
                 [t('models.vs_popularity'), Number.isFinite(times) && `${number(times, 1)}×`],
                 [t('run.epochs'), job.epoch && number(job.epoch)], [t('run.loss'), job.loss !== null && number(job.loss, 3)]]
-            : [[t('run.phase'), job.state === 'queued' ? t('state.queued') : t(`phase.${job.phase ?? job.state}`)], [t('training.epoch'), job.epoch && number(job.epoch)], [t('run.loss'), job.loss && number(job.loss, 3)],
+            : [[t('run.phase'), job.state === 'queued' ? t('state.queued') : t(`phase.${job.phase === 'training' && job.refreshes ? 'loading' : job.phase ?? job.state}`)], [t('training.epoch'), job.epoch && number(job.epoch)], [t('run.loss'), job.loss && number(job.loss, 3)],
                 [t('run.speed'), job.labels_per_s && t('run.per_second', {count: compact(job.labels_per_s)})],
                 [t('run.left'), left > 0 && duration(left < 10 ? Math.ceil(left) : left)]];
         const shown = facts.filter(([, value]) => value);
@@ -98,9 +103,9 @@ export class RunView {
     }
 
     announcement() {
-        const {state, percent} = this.job;
+        const {percent} = this.job;
         const step = isOver(this.job) ? '' : Math.floor((percent ?? 0) / SPOKEN_EVERY_PERCENT) * SPOKEN_EVERY_PERCENT;
-        const text = t('run.spoken', {run: this.name, state: t(`state.${state}`), percent: step === '' ? '' : `${step} %`});
+        const text = t('run.spoken', {run: this.name, state: t(`state.${stateOf(this.job)}`), percent: step === '' ? '' : `${step} %`});
         const news = this.spoken && this.spoken !== text;
         this.spoken = text;
         return news ? text : '';

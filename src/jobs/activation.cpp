@@ -78,6 +78,20 @@ Activation decide_better(const ActiveVersion& active, const Comparison& found) {
                  -found.difference, active.model_id, found.error)};
 }
 
+/// The weights of a refresh are those of the version that it refreshed: they don't replace newer ones.
+Activation decide_refreshed(const char* refreshed, const ActiveVersion& active) {
+    if (active.exists && active.pinned)
+        return {false, psprintf("the version was not activated: version " INT64_FORMAT " is pinned",
+                                active.model_id)};
+    if (active.exists && strcmp(active.version, refreshed) == 0) return {true, nullptr};
+    return {false,
+            active.exists
+                ? psprintf("the version was not activated: version " INT64_FORMAT
+                           " has been activated since the refresh began",
+                           active.model_id)
+                : "the version was not activated: the version that was refreshed is not active any more"};
+}
+
 /// Under the lock on the name, so that nobody activates or pins meanwhile.
 Activation decide(const char* wanted, const ActiveVersion& active, std::int64_t model_id) {
     if (strcmp(wanted, "never") == 0) return {false, "the version was not activated: activate is \"never\""};
@@ -98,6 +112,7 @@ const char* wanted_activation(const Job& job) {
 }  // namespace
 
 Activation decide_activation(const Job& job, std::int64_t model_id) {
+    if (job.refreshes) return decide_refreshed(job.refreshes, find_active(job.model));
     return decide(wanted_activation(job), find_active(job.model), model_id);
 }
 

@@ -30,6 +30,11 @@ struct SideRows {
     std::vector<std::int64_t> odd;       // by column
 };
 
+/// What became of the texts and vectors of items.
+struct ContentRows {
+    std::int64_t cut = 0, odd = 0, bad = 0, vectors = 0;
+};
+
 struct Exporter {
     const TrainingSource& source;
     DatasetWriter writer;
@@ -40,6 +45,7 @@ struct Exporter {
     std::int64_t unweighted = 0, odd_labels = 0;
     std::vector<std::int64_t> odd;  // by column of context
     SideRows sides[2];              // by Side
+    ContentRows content;
     void (*on_progress)(std::int64_t rows);
 };
 
@@ -112,6 +118,27 @@ bool is_long(const Id& id) {
     return text && text->size() > kMostIdBytes;
 }
 
+[[noreturn]] void refuse_other_width(const Id& item, std::size_t width, std::size_t first) {
+    throw Error(
+        sqlstate::kInvalidParameter,
+        "the vector of item \"" + id_text(item) + "\" has " + std::to_string(width) +
+            " numbers, those before it " + std::to_string(first),
+        "All vectors of item_vector must be of one length. Correct the row, or set its vector to NULL.");
+}
+
+/// What the row that was begun says of its item. C++.
+void put_content(Exporter& exporter, const Id& item, const SideTable& table, const ItemContent& content) {
+    if (table.texts.count > 0) exporter.writer.item_text(content.text);
+    exporter.content.cut += content.is_cut;
+    exporter.content.odd += content.is_odd;
+    exporter.content.bad += content.is_bad;
+    if (!content.vector) return;
+    const auto width = static_cast<std::size_t>(content.width);
+    if (!exporter.writer.item_vector({content.vector, width}))
+        refuse_other_width(item, width, exporter.writer.vector_width());
+    ++exporter.content.vectors;
+}
+
 /// One row of a table beside the ratings. The first one of an id counts.
 void export_side_row(TupleTableSlot* slot, void* state) {
     const RowsOf& of = *static_cast<RowsOf*>(state);
@@ -129,12 +156,15 @@ void export_side_row(TupleTableSlot* slot, void* state) {
     }
     const SideColumns& features = of.table->features;
     const FeatureValue* values = read_features(features.columns, features.count, slot, 1);
+    const ItemContent content = read_content(*of.table, slot, 1 + features.count);
     guarded([&] {
         DatasetWriter& writer = of.exporter->writer;
-        if (writer.begin_row(of.side, id))
-            put_row(writer.table(of.side).columns(), values, counts.odd);
-        else
+        if (!writer.begin_row(of.side, id)) {
             ++counts.again;
+            return;
+        }
+        put_row(writer.table(of.side).columns(), values, counts.odd);
+        put_content(*of.exporter, id, *of.table, content);
     });
 }
 
@@ -191,6 +221,7 @@ void announce(Exporter& exporter, Side side, const SideTable* table) {
     if (!table) return;
     exporter.writer.add_table(side, specs_of(table->features.columns, table->features.count));
     exporter.sides[static_cast<int>(side)].odd.resize(static_cast<std::size_t>(table->features.count));
+    if (side == Side::Item) exporter.writer.add_item_content(table->texts.count > 0, table->has_vector);
 }
 
 void announce_all(Exporter& exporter) {
@@ -241,6 +272,18 @@ void warn_of_side(Warnings& warnings, Exporter& exporter, Side side, const SideT
                            to_utf8(table->features.left_out));
 }
 
+void warn_of_content(Warnings& warnings, Exporter& exporter, const SideTable* table) {
+    if (!table) return;
+    const ContentRows& counts = exporter.content;
+    warn(warnings, counts.cut,
+         "items: ", " texts were longer than " + std::to_string(kMostItemTextBytes) + " bytes, and were cut");
+    warn(warnings, counts.odd, "items: ", " rows have text that is not valid UTF-8, which was left out");
+    warn(
+        warnings, counts.bad, "items: ",
+        " vectors were empty, of several dimensions, or held NULL, NaN or an infinity, and count as missing");
+    if (table->has_vector && counts.vectors == 0) warnings.push_back("items: none has a vector");
+}
+
 Warnings warnings_of(Exporter& exporter) {
     Warnings warnings;
     warn_of_odd(warnings, "ratings", exporter.writer.event_columns(), exporter.odd);
@@ -248,6 +291,7 @@ Warnings warnings_of(Exporter& exporter) {
          "ratings: ", " labels were NaN, infinite or too large, and count as missing");
     warn(warnings, exporter.unweighted, "ratings: ", " rows are of no event in event_weights, and weigh 1");
     warn_of_side(warnings, exporter, Side::Item, exporter.source.items);
+    warn_of_content(warnings, exporter, exporter.source.items);
     warn_of_side(warnings, exporter, Side::User, exporter.source.users);
     return warnings;
 }
@@ -284,7 +328,26 @@ std::map<std::string, float, std::less<>> event_weights(const std::string& optio
     return weights;
 }
 
+/// All that a job reads: of a refresh the table of items alone, whatever became of the ratings.
+TrainingSource source_of(const Job& job) {
+    if (!job.refreshes) return parse_training(job.source, job.options);
+    TrainingSource source{};
+    source.further.label = source.further.event = -1;
+    source.items = parse_items(job.source, job.options);
+    return source;
+}
+
+/// Without interactions no item has any: what that would say of items goes without saying.
+nlohmann::json refresh_metrics(const Exporter& exporter) {
+    nlohmann::json metrics = side_metrics(exporter);
+    metrics.erase("cold_items");
+    metrics.erase("items_without_row");
+    return metrics;
+}
+
 }  // namespace
+
+void check_items(SideTable& items, Oid reader) { check_way(way_to(items, reader)); }
 
 void check_training(TrainingSource& source, Oid reader) {
     check_way(way_to(source, reader));
@@ -294,44 +357,56 @@ void check_training(TrainingSource& source, Oid reader) {
 
 ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows)) {
     const auto start = std::chrono::steady_clock::now();
-    TrainingSource source = parse_training(job.source, job.options);
-    const Way ratings = way_to(source, job.owner);
+    TrainingSource source = source_of(job);
+    const Way ratings = job.refreshes ? Way{} : way_to(source, job.owner);
     const Way items = source.items ? way_to(*source.items, job.owner) : Way{};
     const Way users = source.users ? way_to(*source.users, job.owner) : Way{};
     const char *origin = job.source, *options = job.options;
     const char* uuid = uuid_text(job.key.uuid);
     return guarded([&] {
-        Exporter exporter{
-            source,     DatasetWriter(folder), event_weights(to_utf8(options)), {}, {}, 0, 0, 0, 0, {}, {},
-            on_progress};
+        Exporter exporter{source,
+                          DatasetWriter(folder),
+                          event_weights(to_utf8(options)),
+                          {},
+                          {},
+                          0,
+                          0,
+                          0,
+                          0,
+                          {},
+                          {},
+                          {},
+                          on_progress};
         exporter.writer.set_metadata("job", uuid);
         exporter.writer.set_metadata("source", to_utf8(origin));
         exporter.writer.set_metadata("options", to_utf8(options));
         announce_all(exporter);
-        postgres([&] { read_rows(ratings, export_row, &exporter); });
+        if (!job.refreshes) postgres([&] { read_rows(ratings, export_row, &exporter); });
         read_side(exporter, Side::Item, source.items, items);
         read_side(exporter, Side::User, source.users, users);
         exporter.writer.write(std::string(folder) + "/dataset.safetensors");
         const DatasetWriter::Counts& written = exporter.writer.counts();
         const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-        return ExportCounts{written.users,
-                            written.items,
-                            written.interactions,
-                            exporter.skipped,
-                            taken.count(),
-                            palloc_copy(json_text(side_metrics(exporter))),
-                            copy_warnings(warnings_of(exporter))};
+        return ExportCounts{
+            written.users,
+            written.items,
+            written.interactions,
+            exporter.skipped,
+            taken.count(),
+            palloc_copy(json_text(job.refreshes ? refresh_metrics(exporter) : side_metrics(exporter))),
+            copy_warnings(warnings_of(exporter))};
     });
 }
 
-char* export_metrics(const ExportCounts& counts) {
+char* export_metrics(const ExportCounts& counts, bool of_refresh) {
     return guarded([&] {
         const auto rows = static_cast<double>(counts.interactions + counts.skipped);
-        nlohmann::json value = {{"rows", counts.interactions},
-                                {"skipped_rows", counts.skipped},
-                                {"export_seconds", counts.seconds},
-                                {"export_rows_per_s", rows / std::max(counts.seconds, 1e-6)}};
-        value.update(nlohmann::json::parse(counts.side_metrics));
+        nlohmann::json value = nlohmann::json::parse(counts.side_metrics);
+        value["export_seconds"] = counts.seconds;
+        if (of_refresh) return palloc_copy(json_text(value));
+        value["rows"] = counts.interactions;
+        value["skipped_rows"] = counts.skipped;
+        value["export_rows_per_s"] = rows / std::max(counts.seconds, 1e-6);
         return palloc_copy(json_text(value));
     });
 }

@@ -23,15 +23,19 @@ struct ExportCounts {
 /// 准备 reader 导出时将读取的一切而不实际读取；不允许者报错。
 void check_training(TrainingSource& source, Oid reader);
 
-/// Reads a job's ratings, and the tables beside them, on behalf of its owner (source_rights.hpp), in the
+/// The same for a refresh, which reads the table of items alone.
+/// 同上，用于只读取物品表的刷新。
+void check_items(SideTable& items, Oid reader);
+
+/// Reads a job's ratings (unless it is a refresh), and the tables beside them, on behalf of its owner (source_rights.hpp), in the
 /// current transaction, and writes `folder`/dataset.safetensors, which names the job. `on_progress` is called with the rows read so far about
 /// four times a second. May ereport.
 /// 代表任务所有者（见 source_rights.hpp）在当前事务中读取评分表及其旁的各表，并写出带有任务身份的数据集文件；
 /// 约每秒四次报告已读行数。
 ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows));
 
-/// The counts as metrics of the job, JSON in palloc'd memory.
-/// 以 JSON 形式给出的导出指标。
-char* export_metrics(const ExportCounts& counts);
+/// The counts as metrics of the job, JSON in palloc'd memory; of a refresh those of the table of items alone.
+/// 以 JSON 形式给出的导出指标；刷新任务只含物品表的指标。
+char* export_metrics(const ExportCounts& counts, bool of_refresh);
 
 }  // namespace seqrec

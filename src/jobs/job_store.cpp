@@ -116,7 +116,8 @@ void notify_end(const JobKey& key, const char* state) {
 
 }  // namespace
 
-JobKey insert_job(const char* model, const char* kind, const char* source, const char* options, bool skip) {
+JobKey insert_job(const char* model, const char* kind, const char* source, const char* options, bool skip,
+                  const char* refreshes) {
     const Oid owner = GetUserId();
     const bool is_free = try_lock_training(model);
     if (!is_free && !skip) report_transaction(model);
@@ -129,15 +130,15 @@ JobKey insert_job(const char* model, const char* kind, const char* source, const
         // A number may be taken by a row that came without the sequence: by replication, or from a dump.
         (void)run_sql(
             R"sql(
-INSERT INTO seqrec.jobs (job_id, model, kind, owner, source, options)
+INSERT INTO seqrec.jobs (job_id, model, kind, owner, source, options, refreshes)
 SELECT greatest(n, (SELECT max(nextval('seqrec.jobs_job_id_seq')) FROM generate_series(n, most))),
-       $1, $2, $3, $4::jsonb, $5::jsonb
+       $1, $2, $3, $4::jsonb, $5::jsonb, $6::uuid
 FROM (SELECT nextval('seqrec.jobs_job_id_seq') AS n) s,
      (SELECT coalesce(max(job_id), 0) AS most FROM seqrec.jobs) m
 RETURNING job_id, uuid
 )sql",
-            {text_param(model), text_param(kind), role_param(owner), text_param(source),
-             text_param(options)});
+            {text_param(model), text_param(kind), role_param(owner), text_param(source), text_param(options),
+             text_param(refreshes)});
         key = {spi_bigint(0, 1), parse_uuid(spi_text(0, 2))};
     }
     spi_leave(scope);
@@ -185,7 +186,8 @@ bool give_up_job(const JobKey& key) {
         R"sql(
 UPDATE seqrec.jobs j SET state = 'cancelled', finished_at = clock_timestamp(), eta = NULL,
        error = 'the job was cancelled', sqlstate = '57014', detail = NULL,
-       hint = 'Start the training again with seqrec_train.'
+       hint = CASE WHEN refreshes IS NULL THEN 'Start the training again with seqrec_train.'
+                   ELSE 'Start the refresh again with seqrec_refresh_items.' END
 WHERE job_id = $1 AND uuid = $2 AND (state = 'queued' OR seqrec.current_state(j) = 'interrupted'
       OR (state = 'failed' AND phase = 'publishing'))
 )sql",
@@ -231,7 +233,7 @@ bool read_job_where(const char* condition, const Param* params, int count, Job* 
     const MemoryContext context = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
     const char* sql = psprintf(
-        "SELECT job_id, uuid, owner, model, kind, source, options, state, metrics - 'validation' "
+        "SELECT job_id, uuid, owner, model, kind, source, options, state, metrics - 'validation', refreshes "
         "FROM seqrec.jobs WHERE %s",
         condition);
     const bool found = run_sql(sql, params, count) == 1;
@@ -244,7 +246,8 @@ bool read_job_where(const char* condition, const Param* params, int count, Job* 
                 text(6),
                 text(7),
                 text(8),
-                text(9)};
+                text(9),
+                text(10)};
     }
     spi_leave(scope);
     return found;

@@ -87,6 +87,23 @@ VALUES ($1, $2, $3, $4, $5, $6)
              bytes_param(bytes.subspan(part * step, std::min(step, bytes.size() - part * step)))});
 }
 
+/// What was measured of the version that a refresh began with: its weights are the same. "{}" for a training.
+const char* metrics_before(const Job& job) {
+    if (!job.refreshes) return "{}";
+    const bool found = run_sql("SELECT metrics FROM seqrec.models WHERE version = $1::uuid",
+                               {text_param(job.refreshes)}) == 1;
+    return found ? spi_text(0, 1) : "{}";
+}
+
+/// What is said of the new version: the trainer counts what the export can't, and has the last word.
+nlohmann::json metrics_of(const Job& job, const TrainedFiles& files, const char* export_metrics) {
+    const char* before = postgres([&] { return metrics_before(job); });
+    nlohmann::json metrics = nlohmann::json::parse(before);
+    metrics.update(nlohmann::json::parse(export_metrics));
+    metrics.update(nlohmann::json::parse(files.model.meta("metrics")));
+    return metrics;
+}
+
 /// The row of seqrec.models, not active yet; returns model_id and version through `published`.
 void insert_model(const Job& job, const char* score, const char* config, const char* metrics,
                   const TrainedFiles* files, Published* published) {
@@ -171,8 +188,7 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
     Published published = guarded([&] {
         const Clock::time_point start = Clock::now();
         TrainedFiles files(folder);
-        nlohmann::json metrics = nlohmann::json::parse(files.model.meta("metrics"));
-        metrics.update(nlohmann::json::parse(export_metrics));
+        nlohmann::json metrics = metrics_of(job, files, export_metrics);
         files.expect_kind(job.kind);
         const std::string config = files.model.meta("config"), score = files.model.meta("score");
         Published result{};

@@ -1,5 +1,7 @@
 #include "jobs/side_export.hpp"
 
+#include <algorithm>
+#include <climits>
 #include <cmath>
 #include <limits>
 
@@ -95,6 +97,89 @@ FeatureValue* read_features(const SideColumn* columns, int count, TupleTableSlot
         values[i] = slot->tts_isnull[first + i] ? FeatureValue{kMissing, nullptr, 0, false}
                                                 : read_feature(columns[i], slot->tts_values[first + i]);
     return values;
+}
+
+namespace {
+
+constexpr Size kMostTextServerBytes = 4 * kMostItemTextBytes;
+
+/// The beginning of a text as UTF-8, whatever its length; false for what is no text.
+bool read_words(Datum value, std::string_view* text, bool* is_cut) {
+    struct varlena* bytes = PG_DETOAST_DATUM_PACKED(value);
+    const char* data = VARDATA_ANY(bytes);
+    auto size = static_cast<Size>(VARSIZE_ANY_EXHDR(bytes));
+    const int encoding = GetDatabaseEncoding();
+    if (size > kMostTextServerBytes) {
+        *is_cut = true;
+        size = encoding == PG_UTF8 || encoding == PG_SQL_ASCII
+                   ? beginning({data, size}, kMostTextServerBytes).size()
+                   : static_cast<Size>(pg_mbcliplen(data, static_cast<int>(std::min<Size>(size, INT_MAX)),
+                                                    static_cast<int>(kMostTextServerBytes)));
+    }
+    const int length = static_cast<int>(size);
+    if (encoding == PG_SQL_ASCII && !pg_verify_mbstr(PG_UTF8, data, length, true)) return false;
+    const char* converted = pg_server_to_any(data, length, PG_UTF8);
+    *text = {converted, converted == data ? size : strlen(converted)};
+    return true;
+}
+
+/// The texts of a row in one, cut to what an item may have.
+void join_texts(int count, TupleTableSlot* slot, int first, ItemContent* content) {
+    StringInfoData joined;
+    initStringInfo(&joined);
+    for (int i = first; i < first + count; ++i) {
+        std::string_view text;
+        if (slot->tts_isnull[i]) continue;
+        if (!read_words(slot->tts_values[i], &text, &content->is_cut)) {
+            content->is_odd = true;
+            continue;
+        }
+        if (text.empty()) continue;
+        if (joined.len > 0) appendStringInfoChar(&joined, '\n');
+        const Size room =
+            kMostItemTextBytes + 4 - std::min<Size>(static_cast<Size>(joined.len), kMostItemTextBytes);
+        appendBinaryStringInfo(&joined, text.data(), static_cast<int>(std::min(text.size(), room)));
+    }
+    const std::string_view whole(joined.data, static_cast<Size>(joined.len));
+    content->text = beginning(whole, kMostItemTextBytes);
+    content->is_cut = content->is_cut || content->text.size() < whole.size();
+}
+
+[[noreturn]] void refuse_width(int width) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("an item has a vector of %d numbers", width),
+             errhint("A vector may have at most %d.", static_cast<int>(kMostVectorWidth))));
+    pg_unreachable();
+}
+
+/// An array of float4 or float8.
+void read_vector(Datum value, bool wide, ItemContent* content) {
+    ArrayType* array = DatumGetArrayTypeP(value);
+    const int dimensions = ARR_NDIM(array);
+    content->is_bad = dimensions != 1 || array_contains_nulls(array);
+    if (content->is_bad) return;
+    const int width = ARR_DIMS(array)[0];
+    if (width > static_cast<int>(kMostVectorWidth)) refuse_width(width);
+    auto* vector = static_cast<float*>(palloc(sizeof(float) * static_cast<Size>(width)));
+    for (int i = 0; i < width; ++i) {
+        vector[i] = wide ? static_cast<float>(reinterpret_cast<float8*>(ARR_DATA_PTR(array))[i])
+                         : reinterpret_cast<float4*>(ARR_DATA_PTR(array))[i];
+        content->is_bad = content->is_bad || !std::isfinite(vector[i]);
+    }
+    if (content->is_bad) return;
+    content->vector = vector;
+    content->width = width;
+}
+
+}  // namespace
+
+ItemContent read_content(const SideTable& table, TupleTableSlot* slot, int first) {
+    ItemContent content{};
+    join_texts(table.texts.count, slot, first, &content);
+    const int at = first + table.texts.count;
+    if (table.has_vector && !slot->tts_isnull[at])
+        read_vector(slot->tts_values[at], table.vector.type == FLOAT8ARRAYOID, &content);
+    return content;
 }
 
 std::vector<FeatureSpec> specs_of(const SideColumn* columns, int count) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "core/files/content_columns.hpp"
 #include "core/kinds/kind.hpp"
 
 namespace seqrec {
@@ -41,11 +42,11 @@ bool spans(std::span<const std::int64_t> offsets, std::size_t total) {
 
 }  // namespace
 
-IdColumn::IdColumn(const SafetensorsFile& dataset, const std::string& prefix)
-    : offsets(dataset.get<std::int64_t>(prefix + ".id.offsets", {-1})),
-      bytes(dataset.get<std::uint8_t>(prefix + ".id.bytes", {-1})) {
+IdColumn::IdColumn(const SafetensorsFile& file, const std::string& prefix)
+    : offsets(file.get<std::int64_t>(prefix + ".id.offsets", {-1})),
+      bytes(file.get<std::uint8_t>(prefix + ".id.bytes", {-1})) {
     if (!spans(offsets, bytes.size()))
-        bad_model("the dataset's " + prefix + ".id.offsets do not span its ids",
+        bad_model("the job's " + prefix + ".id.offsets do not span its ids",
                   "Give the job up with seqrec_cancel and start again with seqrec_train.");
 }
 
@@ -80,8 +81,8 @@ std::span<const std::int32_t> SeenItems::operator[](std::int64_t user) const {
 TrainedFiles::TrainedFiles(const std::string& folder)
     : model(open_model(folder)),
       dataset(SafetensorsFile::open(folder + "/dataset.safetensors")),
-      item_ids(dataset, "item"),
-      user_ids(dataset, "user"),
+      item_ids(holder_of("item"), "item"),
+      user_ids(holder_of("user"), "user"),
       item_rows(model, "item.embedding", item_ids.count()),
       user_rows(model, "user.embedding", user_ids.count()),
       popularity(model.get<float>("item.popularity", {item_ids.count()})),
@@ -89,6 +90,10 @@ TrainedFiles::TrainedFiles(const std::string& folder)
       seen(model, user_ids.count(), item_ids.count()) {
     check_finite(popularity, "item.popularity");
     read_lists();
+}
+
+const SafetensorsFile& TrainedFiles::holder_of(const std::string& side) const {
+    return model.contains(side + ".id.offsets") ? model : dataset;
 }
 
 void TrainedFiles::read_lists() {
@@ -107,7 +112,8 @@ void TrainedFiles::expect_kind(std::string_view kind) const {
 }
 
 bool is_weight(std::string_view name) {
-    return !name.starts_with("item.") && !name.starts_with("user.") && !name.starts_with("pad.");
+    return is_kept_content(name) ||
+           (!name.starts_with("item.") && !name.starts_with("user.") && !name.starts_with("pad."));
 }
 
 }  // namespace seqrec

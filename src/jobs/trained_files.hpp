@@ -10,15 +10,15 @@
 
 namespace seqrec {
 
-/// The ids of one side of the dataset, in index order.
-/// 数据集一侧的 id，按下标排列。
+/// The ids of one side of a dataset or model file, in index order.
+/// 数据集或模型文件一侧的 id，按下标排列。
 struct IdColumn {
     std::span<const std::int64_t> offsets;
     std::span<const std::uint8_t> bytes;
 
     /// Error XX001 unless they lie within their bytes, or rows would be made of somebody's memory.
     /// id 须位于其字节之内，否则抛出 Error XX001。
-    IdColumn(const SafetensorsFile& dataset, const std::string& prefix);
+    IdColumn(const SafetensorsFile& file, const std::string& prefix);
 
     std::int64_t count() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
     std::string_view operator[](std::int64_t index) const;
@@ -44,9 +44,9 @@ struct SeenItems {
     std::span<const std::int32_t> operator[](std::int64_t user) const;
 };
 
-/// The model and the dataset of a job, checked against each other; every tensor is looked up once. Errors:
-/// XX001 (not what the trainer should have written), 0A000 (of a kind that this build does not know), 58030.
-/// 任务的模型与数据集，相互核对，每个张量只查找一次。错误：XX001（不是训练器应写出的内容）、
+/// The model and the dataset of a job, checked against each other; every tensor is looked up once. Items and users are
+/// those of the dataset, or, after a refresh, those that the model file names itself. Errors: XX001 (not what the trainer should have written), 0A000 (of a kind that this build does not know), 58030.
+/// 任务的模型与数据集，相互核对，每个张量只查找一次。物品与用户取自数据集；刷新之后取自模型文件自身所列。错误：XX001（不是训练器应写出的内容）、
 /// 0A000（本构建不认识的类型）、58030。
 struct TrainedFiles {
     SafetensorsFile model, dataset;
@@ -65,11 +65,13 @@ struct TrainedFiles {
     void expect_kind(std::string_view kind) const;
 
   private:
+    const SafetensorsFile& holder_of(const std::string& side) const;
     void read_lists();
 };
 
-/// Whether a tensor of a model is a weight of its kind, and not a row of an item or a user.
-/// 张量是否为该类型自身的权重，而非物品或用户的行。
+/// Whether a tensor of a model is a weight of its kind, and not a row of an item or a user; what is kept of
+/// items' content (is_kept_content) is stored as one, for the next refresh.
+/// 张量是否为该类型自身的权重，而非物品或用户的行；所保存的物品内容（is_kept_content）也作为权重存储，供下次刷新使用。
 bool is_weight(std::string_view name);
 
 }  // namespace seqrec

@@ -90,10 +90,10 @@ void write_small_file(const char* path, const char* text) {
     _exit(127);
 }
 
-void prepare(Launch* launch, const char* path, const char* job_path) {
+void prepare(Launch* launch, const char* path, const char* command, const char* job_path) {
     launch->path = path;
     launch->arguments[0] = pstrdup(path);
-    launch->arguments[1] = pstrdup("train");
+    launch->arguments[1] = pstrdup(command);
     launch->arguments[2] = pstrdup(job_path);
     launch->arguments[3] = nullptr;
     int count = 0;
@@ -268,9 +268,9 @@ const char* trainer_path() {
     return path;
 }
 
-void start_trainer(const char* job_path, const char* log_path) {
+void start_trainer(const char* command, const char* job_path, const char* log_path) {
     Launch launch;
-    prepare(&launch, trainer_path(), job_path);
+    prepare(&launch, trainer_path(), command, job_path);
     launch.errors = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int ends[2];
     if (launch.errors < 0 || pipe2(ends, O_CLOEXEC) != 0)

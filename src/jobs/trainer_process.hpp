@@ -10,10 +10,10 @@ namespace seqrec {
 /// 按设置得到训练器路径；无法运行时报错 58P01 并给出提示。
 const char* trainer_path();
 
-/// Starts the trainer on a job file; its standard error goes to `log_path`. One at a time a process; it dies
+/// Starts the trainer with a command, `train` or `refresh`, on a job file; its standard error goes to `log_path`. One at a time a process; it dies
 /// with this process, by whatever way that ends.
-/// 用任务文件启动训练器，标准错误写入 log_path。每个进程同时只有一个；本进程无论如何结束，它都会随之结束。
-void start_trainer(const char* job_path, const char* log_path);
+/// 以命令（train 或 refresh）和任务文件启动训练器，标准错误写入 log_path。每个进程同时只有一个；本进程无论如何结束，它都会随之结束。
+void start_trainer(const char* command, const char* job_path, const char* log_path);
 
 /// Waits for the next line the trainer prints (in `line`, valid until the next call) and returns true; false
 /// once its output has ended. Interrupts are served while waiting.

@@ -15,6 +15,7 @@
 #include "jobs/version_rows.hpp"
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
+#include "pg/settings.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_store.hpp"
 
@@ -49,6 +50,7 @@ static_assert(sizeof(Order) <= BGW_EXTRALEN);
 MemoryContext job_memory;
 JobKey current_job;
 const char* current_model = nullptr;
+bool is_refresh = false;
 bool has_begun = false;  // the order was not rolled back: what lies in the job's folder is this worker's
 
 void begin_transaction() {
@@ -88,7 +90,7 @@ void enter_state(const char* state) {
 
 /// False when the calling transaction rolled back, and with it the order, or has cancelled the job itself.
 bool wait_for_caller(const Order& order, Job* job) {
-    report_activity("waiting for the transaction that called seqrec_train");
+    report_activity("waiting for the transaction that asked for it");
     StartTransactionCommand();
     XactLockTableWait(order.caller, nullptr, nullptr, XLTW_None);
     CommitTransactionCommand();
@@ -117,14 +119,18 @@ void run_export(const Job& job, const char* folder) {
     MemoryContextSwitchTo(job_memory);  // what it tells outlives the transaction
     const ExportCounts counts = export_dataset(job, folder, report_rows);
     end_transaction();
-    if (counts.interactions == 0)
+    if (job.refreshes && counts.items == 0)
+        ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("the table of items has no row with an id"),
+                        errhint("A refresh would leave the model without items. Fill the table, then call "
+                                "seqrec_refresh_items again.")));
+    if (!job.refreshes && counts.interactions == 0)
         ereport(ERROR,
                 (errcode(ERRCODE_NO_DATA), errmsg("no row has a user, an item and a time"),
                  errdetail(INT64_FORMAT " rows with NULL, or with a time that is not finite, were skipped.",
                            counts.skipped),
                  errhint("A model is learnt from rows of user, item and time.")));
     begin_transaction();
-    add_job_metrics(current_job, export_metrics(counts));
+    add_job_metrics(current_job, export_metrics(counts, job.refreshes));
     for (char** warning = counts.warnings; *warning; ++warning)
         add_job_warning(current_job, warning_line(*warning));
     end_transaction();
@@ -138,13 +144,18 @@ const char* snapshot_for_trainer(std::int64_t model_id, const char* version) {
     return snapshot_path(version);
 }
 
-/// The snapshot of the version that the options ask to start from, built when it is missing; null without
-/// one. Inside a transaction.
-const char* find_start(const Job& job) {
-    const char* version = guarded([&]() -> const char* {
+/// The version that a job starts from: the one that it refreshes, or that its options ask for. Null for none.
+const char* start_of(const Job& job) {
+    if (job.refreshes) return job.refreshes;
+    return guarded([&]() -> const char* {
         const auto init = nlohmann::json::parse(to_utf8(job.options)).at("init_from");
         return init.is_null() ? nullptr : palloc_copy(init.get<std::string>());
     });
+}
+
+/// The snapshot of that version, built when it is missing; null without one. Inside a transaction.
+const char* find_start(const Job& job) {
+    const char* version = start_of(job);
     if (!version) return nullptr;
     const RoleScope scope = spi_enter();
     const auto rows =
@@ -154,7 +165,8 @@ const char* find_start(const Job& job) {
     if (rows != 1)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("the model version to start from, %s, has been dropped", version),
-                        errhint("Call seqrec_train again with another init_from.")));
+                        errhint(job.refreshes ? "Call seqrec_refresh_items again."
+                                              : "Call seqrec_train again with another init_from.")));
     return snapshot_for_trainer(model_id, version);
 }
 
@@ -180,6 +192,12 @@ const char* find_active(const Job& job) {
     return snapshot_for_trainer(model_id, version);
 }
 
+/// The folder of the language model, as the server has it: the trainer runs elsewhere.
+std::string text_model() {
+    const std::string folder = settings::text_model;
+    return folder.empty() || folder.front() == '/' ? folder : std::string(DataDir) + "/" + folder;
+}
+
 /// The job as the trainer reads it. Inside a transaction: outside of one no encoding is converted.
 const char* job_text(const Job& job, const char* folder, const char* compare) {
     const char* init = find_start(job);
@@ -190,6 +208,7 @@ const char* job_text(const Job& job, const char* folder, const char* compare) {
                                       {"checkpoint", base + "/checkpoint"},
                                       {"init", init ? init : ""},
                                       {"compare", compare},
+                                      {"text_model", text_model()},
                                       {"kind", job.kind},
                                       {"options", nlohmann::json::parse(to_utf8(job.options))}};
         return palloc_copy(json_text(value));
@@ -304,12 +323,12 @@ void run_trainer(const Job& job, const char* folder) {
     enter_state("training");
     const char* job_path = psprintf("%s/job.json", folder);
     const char* log_path = psprintf("%s/trainer.log", folder);
-    const char* compare = try_find_active(job);
+    const char* compare = job.refreshes ? "" : try_find_active(job);
     begin_transaction();
     const char* text = MemoryContextStrdup(job_memory, job_text(job, folder, compare));
     end_transaction();
     write_job_file(text, job_path);
-    start_trainer(job_path, log_path);
+    start_trainer(job.refreshes ? "refresh" : "train", job_path, log_path);
     const MemoryContext per_line =
         AllocSetContextCreate(job_memory, "seqrec trainer line", ALLOCSET_DEFAULT_SIZES);
     const char* line;
@@ -360,6 +379,7 @@ void run_job(const Order& order) {
     if (!wait_for_caller(order, &job)) return;
     has_begun = true;
     current_model = job.model;
+    is_refresh = job.refreshes != nullptr;
     begin_transaction();
     const char* folder = MemoryContextStrdup(job_memory, open_job_folder(job.key));
     const bool is_exported = has_dataset(folder, job);
@@ -380,7 +400,8 @@ void record_failure(const ErrorData* error, bool cancelled, bool is_trained) {
     if (cancelled) {
         told.message = pstrdup("the job was cancelled");
         told.detail = nullptr;
-        told.hint = pstrdup("Start the training again with seqrec_train.");
+        told.hint = pstrdup(is_refresh ? "Start the refresh again with seqrec_refresh_items."
+                                       : "Start the training again with seqrec_train.");
     } else if (is_trained) {
         told.hint = psprintf("%s%sThe trained model is kept: seqrec_resume(" INT64_FORMAT ") publishes it.",
                              told.hint ? told.hint : "", told.hint ? " " : "", current_job.id);

@@ -12,6 +12,7 @@ namespace seqrec::settings {
 
 char* trainer = nullptr;
 char* directory = nullptr;
+char* text_model = nullptr;
 int trainer_memory = 0;
 int trainer_nice = 10;
 int trainer_silence = 60;
@@ -27,6 +28,11 @@ void define() {
     DefineCustomStringVariable("seqrec.directory", "Folder of seqrec's snapshot and job files.",
                                "A relative path starts at the data directory.", &directory, "seqrec",
                                PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    // A path never comes from an ordinary user, and tells one nothing.
+    DefineCustomStringVariable(
+        "seqrec.text_model", "Folder of the language model that reads the text of items.",
+        "A relative path starts at the data directory. Empty means none: words are hashed.", &text_model, "",
+        PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("seqrec.trainer_memory", "Most memory that a trainer may use.",
                             "0 means no limit of its own.", &trainer_memory, 0, 0,
                             std::numeric_limits<int>::max(), PGC_SIGHUP, GUC_UNIT_KB, nullptr, nullptr,

@@ -5,6 +5,7 @@ namespace seqrec::settings {
 
 extern char* trainer;        // seqrec.trainer: path of seqrec-trainer, "" = beside the postgres program
 extern char* directory;      // seqrec.directory: where snapshots and job files live, under the data directory
+extern char* text_model;     // seqrec.text_model: folder of the language model, "" = none
 extern int trainer_memory;   // seqrec.trainer_memory: limit in kB, 0 = none
 extern int trainer_nice;     // seqrec.trainer_nice: scheduling priority
 extern int trainer_silence;  // seqrec.trainer_silence: seconds without a line until it is ended, 0 = never

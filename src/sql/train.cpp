@@ -16,16 +16,14 @@
 #include "pg/catalog.hpp"
 #include "pg/data_folder.hpp"
 #include "sql/id_type.hpp"
+#include "sql/worker_login.hpp"
 #include "tables/ratings_table.hpp"
 #include "tables/source_rights.hpp"
 
 extern "C" {
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_database.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "storage/latch.h"
@@ -35,7 +33,6 @@ extern "C" {
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 }
 
@@ -98,7 +95,7 @@ void refuse_side_table(const char* kind, const char* of) {
 
 void refuse_side_tables(const TrainCall& call) {
     const Needs needs = guarded([&] { return find_kind(call.kind).needs; });
-    if (OidIsValid(call.items) && !needs.items) refuse_side_table(call.kind, "items");
+    if (OidIsValid(call.items) && !needs.items && !needs.text) refuse_side_table(call.kind, "items");
     if (OidIsValid(call.users) && !needs.users) refuse_side_table(call.kind, "users");
 }
 
@@ -217,46 +214,6 @@ void check_source(TrainingSource& source, Oid reader) {
                         errhint("A model is learnt from rows of user, item and time.")));
 }
 
-#if PG_VERSION_NUM < 170000
-bool can_login(Oid role) {
-    HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-    if (!HeapTupleIsValid(tuple)) return false;
-    const bool can = ((Form_pg_authid)GETSTRUCT(tuple))->rolcanlogin;
-    ReleaseSysCache(tuple);
-    return can;
-}
-#endif
-
-/// A worker logs in as the job's owner.
-void check_login(Oid role) {
-    if (!role_exists(role))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                        errmsg("the role that the job belonged to has been dropped"),
-                        errhint("Give its model to another role with seqrec_set_owner.")));
-#if PG_VERSION_NUM < 170000
-    if (!can_login(role))
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-             errmsg("role \"%s\" is not permitted to log in", role_name(role)),
-             errhint("The training's background worker runs as this role. Call seqrec_train as a role with "
-                     "LOGIN, or ALTER ROLE ... LOGIN.")));
-#endif
-#if PG_VERSION_NUM >= 160000
-    const bool may_connect =
-        object_aclcheck(DatabaseRelationId, MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK;
-#else
-    const bool may_connect = pg_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK;
-#endif
-    if (!may_connect)
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-             errmsg("role \"%s\" may not connect to this database", role_name(role)),
-             errhint(
-                 "The training's background worker connects as this role. Grant CONNECT on the database.")));
-}
-
 /// The name may have become somebody else's since the job began; publishing asks again.
 void check_name_for(const Job& job) {
     const RoleScope scope = spi_enter();
@@ -278,6 +235,7 @@ struct JobRow {
     Oid owner;
     JobKey key;
     char* stored_state;
+    bool refreshes;
 };
 
 /// Whether a row version was written by this transaction or a subtransaction of it.
@@ -296,7 +254,7 @@ JobRow look_at_job(std::int64_t id) {
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
         R"sql(
-SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid, j.state
+SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid, j.state, j.refreshes
 FROM seqrec.jobs j WHERE job_id = $1
 )sql",
         {bigint_param(id)}, true);
@@ -306,8 +264,11 @@ FROM seqrec.jobs j WHERE job_id = $1
     };
     JobRow row{};
     if (rows == 1) {
-        row = {keep(1),       keep(2),  keep(3), keep(4), keep(5), is_own(spi_text(0, 6)),
-               spi_oid(0, 7), {id, {}}, keep(9)};
+        row = {keep(1),       keep(2),
+               keep(3),       keep(4),
+               keep(5),       is_own(spi_text(0, 6)),
+               spi_oid(0, 7), {id, {}},
+               keep(9),       spi_text(0, 10) != nullptr};
         row.key.uuid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(spi_text(0, 8))));
     }
     spi_leave(scope);
@@ -336,8 +297,8 @@ bool is_over(const JobRow& row) {
 /// What to do about a job's end; the row of an interrupted one says nothing yet.
 const char* hint_of(std::int64_t id, const JobRow& row) {
     if (row.hint || strcmp(row.state, "interrupted") != 0) return row.hint;
-    return psprintf("Let it go on with seqrec_resume(" INT64_FORMAT "), or start again with seqrec_train.",
-                    id);
+    return psprintf("Let it go on with seqrec_resume(" INT64_FORMAT "), or start again with %s.", id,
+                    row.refreshes ? "seqrec_refresh_items" : "seqrec_train");
 }
 
 /// Raises the error that a job ended with.
@@ -349,7 +310,8 @@ void report_end(std::int64_t id, const JobRow& row) {
             (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
              errmsg("%s", row.error ? row.error : psprintf("job " INT64_FORMAT " was %s", id, row.state)),
              row.detail ? errdetail("%s", row.detail) : 0, hint ? errhint("%s", hint) : 0,
-             errcontext("job " INT64_FORMAT " of seqrec_train", id)));
+             errcontext("job " INT64_FORMAT " of %s", id,
+                        row.refreshes ? "seqrec_refresh_items" : "seqrec_train")));
 }
 
 /// Lets the transaction go between two looks, so that a long wait holds nothing back.

@@ -2,11 +2,14 @@
 
 #include <cstring>
 
+#include "core/side_options.hpp"
+
 #include "pg/boundary.hpp"
 
 extern "C" {
 #include "access/relation.h"
 #include "catalog/pg_type.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -56,6 +59,14 @@ ColumnForm travel_form(Oid type) {
 }
 
 bool is_any(FeatureForm) { return true; }
+
+/// Types of words, not of things that have a name.
+bool is_words(Oid declared) {
+    char category;
+    bool preferred;
+    get_type_category_preferred(getBaseType(declared), &category, &preferred);
+    return category == TYPCATEGORY_STRING;
+}
 
 bool is_listed(List* names, const char* name) {
     ListCell* cell;
@@ -150,14 +161,37 @@ void append_feature(StringInfo sql, const SideColumn& feature) {
     }
 }
 
+/// Text of every form; elements of an array by spaces.
+void append_words(StringInfo sql, const SideColumn& text) {
+    if (text.form == FeatureForm::Texts)
+        appendStringInfo(sql, "pg_catalog.array_to_string(r.%s::pg_catalog.text[], ' ')",
+                         quoted(text.column));
+    else
+        appendStringInfo(sql, "r.%s::pg_catalog.text", quoted(text.column));
+}
+
+void append_vector(StringInfo sql, const SideTable& table) {
+    const bool wide = table.vector.type == FLOAT8ARRAYOID;
+    appendStringInfo(sql, "r.%s::pg_catalog.float%d[]", quoted(table.vector), wide ? 8 : 4);
+}
+
 /// Which of several rows with one id is the first, where a relation has no places: what they hold decides.
-void append_contents(StringInfo sql, const SideColumns& features) {
+void append_contents(StringInfo sql, const SideTable& table) {
+    const SideColumns& features = table.features;
     for (int i = 0; i < features.count; ++i) {
         appendStringInfoString(sql, ", ");
         append_feature(sql, features.columns[i]);
         if (features.columns[i].form == FeatureForm::Text || features.columns[i].form == FeatureForm::Texts)
             appendStringInfoString(sql, " COLLATE pg_catalog.\"C\"");
     }
+    for (int i = 0; i < table.texts.count; ++i) {
+        appendStringInfoString(sql, ", ");
+        append_words(sql, table.texts.columns[i]);
+        appendStringInfoString(sql, " COLLATE pg_catalog.\"C\"");
+    }
+    if (!table.has_vector) return;
+    appendStringInfoString(sql, ", ");
+    append_vector(sql, table);
 }
 
 }  // namespace
@@ -174,14 +208,51 @@ SideColumns find_features(const SourceTable& table, const Wish& wish) {
     return wanted;
 }
 
+SideColumns find_texts(const SourceTable& table, const Wish& wish) {
+    if (!wish.all) return find_features(table, wish);
+    const Found found = look_at_columns(table, wish.reserved, is_any);
+    SideColumns texts{found.usable, 0, nullptr};
+    for (int i = 0; i < found.count; ++i)
+        if (found.usable[i].form == FeatureForm::Text && is_words(found.usable[i].column.type))
+            texts.columns[texts.count++] = found.usable[i];
+    if (texts.count > static_cast<int>(kMostColumns))
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                 errmsg("relation \"%s\" has %d columns of text", get_rel_name(table.relation), texts.count),
+                 errhint("List at most %d of them in %s.", static_cast<int>(kMostColumns), wish.option)));
+    return texts;
+}
+
+Column find_vector(const SourceTable& table, const char* name) {
+    Column column = find_column(table.relation, name, "item_vector", true);
+    if (column.type == FLOAT4ARRAYOID || column.type == FLOAT8ARRAYOID) return column;
+    Oid function;
+    const CoercionPathType path =
+        find_coercion_pathway(FLOAT4ARRAYOID, column.type, COERCION_EXPLICIT, &function);
+    if (path == COERCION_PATH_FUNC || path == COERCION_PATH_RELABELTYPE) return column;
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_DATATYPE_MISMATCH),
+         errmsg("column \"%s\" of relation \"%s\" has type %s, which is no vector", name,
+                get_rel_name(table.relation), format_type_be(column.type)),
+         errhint(
+             "item_vector takes a column of type real[] or double precision[], or of pgvector's vector.")));
+    pg_unreachable();
+}
+
 SideColumn find_feature(const SourceTable& table, const char* name, const Wish& wish,
                         bool (*is_usable)(FeatureForm form)) {
     return find_among(look_at_columns(table, wish.reserved, is_usable), table, name, wish);
 }
 
-SideTable open_side_table(Oid relation, const char* id_column, const char* role, Wish wish) {
+SideTable open_id_table(Oid relation, const char* id_column, const char* role) {
     SideTable table{open_source(relation), {}, {}};
     table.id = find_id_column(relation, id_column, role, true);
+    return table;
+}
+
+SideTable open_side_table(Oid relation, const char* id_column, const char* role, Wish wish) {
+    SideTable table = open_id_table(relation, id_column, role);
     wish.reserved = lappend(wish.reserved, pstrdup(id_column));
     table.features = find_features(table, wish);
     return table;
@@ -202,10 +273,18 @@ char* side_query(const SideTable& table) {
     initStringInfo(&sql);
     appendStringInfoString(&sql, "SELECT ");
     append_id(&sql, table.id, false);
-    appendStringInfo(&sql, "%s FROM %s r ORDER BY ",
-                     feature_list(table.features.columns, table.features.count), table.qualified);
+    appendStringInfoString(&sql, feature_list(table.features.columns, table.features.count));
+    for (int i = 0; i < table.texts.count; ++i) {
+        appendStringInfoString(&sql, ", ");
+        append_words(&sql, table.texts.columns[i]);
+    }
+    if (table.has_vector) {
+        appendStringInfoString(&sql, ", ");
+        append_vector(&sql, table);
+    }
+    appendStringInfo(&sql, " FROM %s r ORDER BY ", table.qualified);
     append_id(&sql, table.id, true);
-    if (!append_place(&sql, table, "ASC")) append_contents(&sql, table.features);
+    if (!append_place(&sql, table, "ASC")) append_contents(&sql, table);
     return sql.data;
 }
 

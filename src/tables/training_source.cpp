@@ -1,5 +1,6 @@
 #include "tables/training_source.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -22,8 +23,17 @@ struct SideOptions {
     List* names;
 };
 
+/// What the options say about the words and vectors of items.
+struct ContentOptions {
+    bool taken;           // by the kind
+    bool takes_features;  // of items, beside
+    SideOptions texts;
+    const char* vector;  // null for none
+};
+
 struct Options {
     SideOptions items, users, context;
+    ContentOptions content;
     const char *label, *event_column;
     bool weighs_events;
 };
@@ -52,6 +62,8 @@ Options read_options(const char* json) {
         return Options{side_of(options, "item_id_column", "item_features"),
                        side_of(options, "user_id_column", "user_features"),
                        side_of(options, nullptr, "context"),
+                       {options.contains("item_text"), options.contains("item_features"),
+                        side_of(options, nullptr, "item_text"), text_of(options, "item_vector")},
                        text_of(options, "label"),
                        text_of(options, "event_column"),
                        is_given(options, "event_weights")};
@@ -66,6 +78,50 @@ void refuse_without_table(const SideOptions& side, const char* what, const char*
                     errmsg("option \"%s\" speaks of a table of %s, and none is given",
                            side.lists ? list_option : id_option, what),
                     errhint("Give it: %s => 'table'.", what)));
+}
+
+void refuse_without_table(const ContentOptions& content) {
+    const char* option = content.vector                                      ? "item_vector"
+                         : content.texts.lists && content.texts.names != NIL ? "item_text"
+                                                                             : nullptr;
+    if (option) refuse_without_table({nullptr, true, NIL}, "items", option, option);
+}
+
+List* names_of(const SideColumns& columns) {
+    List* names = NIL;
+    for (int i = 0; i < columns.count; ++i)
+        names = lappend(names, const_cast<char*>(columns.columns[i].column.name));
+    return names;
+}
+
+/// A kind that takes nothing but words and vectors learns nothing from a table without them.
+void refuse_silent_table(const SideTable& table) {
+    if (table.texts.count > 0 || table.has_vector) return;
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("no column of \"%s\", the table of items, is used", get_rel_name(table.relation)),
+                    errhint("List columns in item_text, or name one in item_vector; or leave items out.")));
+}
+
+/// The table of items of a kind that takes their words: what is used as text is no category unless it is listed as one.
+SideTable* open_items(Oid relation, const Options& options, const char* id_column) {
+    auto* table = static_cast<SideTable*>(palloc(sizeof(SideTable)));
+    *table = open_id_table(relation, id_column, "item_id_column");
+    const ContentOptions& content = options.content;
+    List* reserved = list_make1(pstrdup(id_column));
+    if (content.vector) {
+        table->vector = find_vector(*table, content.vector);
+        table->has_vector = true;
+        reserved = lappend(reserved, const_cast<char*>(content.vector));
+    }
+    table->texts = find_texts(*table, {"item_text", !content.texts.lists, content.texts.names, reserved});
+    if (!content.takes_features) {
+        refuse_silent_table(*table);
+        return table;
+    }
+    List* used = options.items.lists ? reserved : list_concat_copy(reserved, names_of(table->texts));
+    table->features =
+        find_features(*table, {"item_features", !options.items.lists, options.items.names, used});
+    return table;
 }
 
 SideTable* open_side(Oid relation, const SideOptions& side, const char* id_column, const char* id_option,
@@ -121,7 +177,11 @@ EventColumns find_further(const RatingsTable& ratings, const Options& options) {
 
 TrainingSource open_with(const RatingsTable& ratings, Oid items, Oid users, const Options& options) {
     TrainingSource source{ratings, find_further(ratings, options), nullptr, nullptr};
-    if (OidIsValid(items))
+    const char* item_id = options.items.id_column ? options.items.id_column : ratings.item.name;
+    if (!OidIsValid(items)) refuse_without_table(options.content);
+    if (OidIsValid(items) && options.content.taken)
+        source.items = open_items(items, options, item_id);
+    else if (OidIsValid(items))
         source.items = open_side(items, options.items, ratings.item.name, "item_id_column", "item_features");
     else
         refuse_without_table(options.items, "items", "item_id_column", "item_features");
@@ -132,9 +192,25 @@ TrainingSource open_with(const RatingsTable& ratings, Oid items, Oid users, cons
     return source;
 }
 
+nlohmann::json names_to_json(const SideColumns& columns) {
+    nlohmann::json names = nlohmann::json::array();
+    for (int i = 0; i < columns.count; ++i) names.push_back(to_utf8(columns.columns[i].column.name));
+    return names;
+}
+
 nlohmann::json side_to_json(const SideTable& table, std::uint64_t system) {
     nlohmann::json value = source_to_json(table, system);
     value["id_column"] = to_utf8(table.id.name);
+    return value;
+}
+
+/// With the columns that were decided on: a refresh reads the same, whatever the table has gained.
+nlohmann::json items_to_json(const SideTable& table, std::uint64_t system) {
+    nlohmann::json value = side_to_json(table, system);
+    if (table.texts.count == 0 && !table.has_vector) return value;
+    value["text"] = names_to_json(table.texts);
+    value["features"] = names_to_json(table.features);
+    if (table.has_vector) value["vector"] = to_utf8(table.vector.name);
     return value;
 }
 
@@ -182,7 +258,7 @@ char* training_to_json(const TrainingSource& source) {
     const std::uint64_t system = GetSystemIdentifier();
     return guarded([&] {
         nlohmann::json value = ratings_to_json(source.ratings, system);
-        if (source.items) value["items"] = side_to_json(*source.items, system);
+        if (source.items) value["items"] = items_to_json(*source.items, system);
         if (source.users) value["users"] = side_to_json(*source.users, system);
         return from_utf8(json_text(value));
     });
@@ -196,13 +272,30 @@ TrainingSource parse_training(const char* json, const char* options) {
     return open_with(ratings, items, users, read_options(options));
 }
 
+SideTable* parse_items(const char* json, const char* options) {
+    const SideNames names = read_names(json);
+    const Options read = read_options(options);
+    const Oid relation = find_side(names.has_items, names.items, "items");
+    if (!OidIsValid(relation) || !read.items.id_column || !read.content.taken)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("there is no table of items to read"),
+                        errhint("Train with items => 'table' and the option item_text.")));
+    return open_items(relation, read, read.items.id_column);
+}
+
 ColumnList columns_of(const TrainingSource& source) {
     const Column keys[] = {source.ratings.user, source.ratings.item, source.ratings.time};
     return list_columns(keys, 3, source.further.columns, source.further.count);
 }
 
 ColumnList columns_of(const SideTable& table) {
-    return list_columns(&table.id, 1, table.features.columns, table.features.count);
+    const Column keys[] = {table.id, table.vector};
+    const SideColumns &features = table.features, &texts = table.texts;
+    const auto size = sizeof(SideColumn) * static_cast<Size>(features.count + texts.count + 1);
+    auto* others = static_cast<SideColumn*>(palloc0(size));
+    std::copy_n(features.columns, features.count, others);
+    std::copy_n(texts.columns, texts.count, others + features.count);
+    return list_columns(keys, table.has_vector ? 2 : 1, others, features.count + texts.count);
 }
 
 }  // namespace seqrec

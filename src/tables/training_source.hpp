@@ -34,6 +34,9 @@ TrainingSource open_training(const RatingsTable& ratings, Oid items, Oid users, 
 /// 与 JSON 互转：评分表的 JSON，另含 items 与 users（各带 id_column）；服务时只读取其中的评分表。
 char* training_to_json(const TrainingSource& source);
 TrainingSource parse_training(const char* json, const char* options);
+/// The table of items alone, of a kind that takes text, with what a refresh's options say; ERROR 42P01 when it is gone.
+/// 仅物品表（用于接受文本的类型），按刷新的选项打开；表已不存在时报错 42P01。
+SideTable* parse_items(const char* json, const char* options);
 
 /// Every column of the ratings that is read.
 /// 读取的评分表各列。

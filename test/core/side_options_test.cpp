@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -25,8 +26,9 @@ std::string refusal(const char* given) {
 
 TEST(SideOptions, ComeWithTheNeedsOfAKind) {
     const json options = resolve("{}");
-    for (const char* name : {"item_id_column", "item_features", "user_id_column", "user_features", "context",
-                             "label", "event_weights", "event_column"}) {
+    EXPECT_TRUE(options.at("item_id_column").is_null());
+    for (const char* name : {"item_features", "user_id_column", "user_features", "context", "label",
+                             "event_weights", "event_column"}) {
         EXPECT_TRUE(options.at(name).is_null()) << name;
         EXPECT_FALSE(resolve_options("transformer", json::object()).contains(name)) << name;
     }
@@ -38,6 +40,43 @@ TEST(SideOptions, ComeWithTheNeedsOfAKind) {
     EXPECT_EQ(specs.size(), 2U);
     EXPECT_EQ(specs[0].name, "item_id_column");
     EXPECT_TRUE(side_options({}).empty());
+}
+
+TEST(SideOptions, OfWordsComeWithKindsThatReadThem) {
+    const json options = resolve_options("transformer", json::object());
+    EXPECT_TRUE(options.at("item_text").is_null());
+    EXPECT_TRUE(options.at("item_vector").is_null());
+    EXPECT_TRUE(options.at("item_id_column").is_null());
+    EXPECT_DOUBLE_EQ(options.at("cold_share").get<double>(), 0.05);
+    EXPECT_FALSE(options.contains("item_features"));
+    EXPECT_FALSE(resolve("{}").contains("item_text"));
+    const auto specs = side_options({.items = true, .text = true});
+    const auto ids = [](const OptionSpec& spec) { return spec.name == "item_id_column"; };
+    EXPECT_EQ(std::ranges::count_if(specs, ids), 1);
+    EXPECT_EQ(specs.size(), 5U);
+}
+
+TEST(SideOptions, OfWordsRefuseOtherForms) {
+    const auto refused = [](const json& given) {
+        std::string message;
+        EXPECT_EQ(error_of([&] { resolve_options("transformer", given); }, &message),
+                  sqlstate::kInvalidParameter)
+            << given;
+        return message;
+    };
+    EXPECT_NE(refused({{"item_text", "title"}}).find(R"({"item_text": ["title", "description"]})"),
+              std::string::npos);
+    refused({{"item_text", {"title", "title"}}});
+    refused({{"item_text", {""}}});
+    refused({{"item_vector", 3}});
+    refused({{"cold_share", 0.51}});
+    refused({{"cold_share", -0.01}});
+    json many = json::array();
+    for (std::size_t i = 0; i <= kMostColumns; ++i) many.push_back(std::to_string(i));
+    EXPECT_NE(refused({{"item_text", many}}).find("at most 100"), std::string::npos);
+    many.erase(0);
+    EXPECT_EQ(resolve_options("transformer", {{"item_text", many}}).at("item_text").size(), kMostColumns);
+    EXPECT_EQ(resolve_options("transformer", {{"cold_share", 0}}).at("cold_share"), 0);
 }
 
 TEST(SideOptions, TakeWhatTheyMean) {
@@ -58,7 +97,7 @@ TEST(SideOptions, RefuseOtherForms) {
     EXPECT_NE(refusal(R"({"event_column": "event"})").find("event_weights"), std::string::npos);
     EXPECT_NE(refusal(R"({"label": "stars", "context": ["stars"]})").find("the label"), std::string::npos);
     json many = {{"context", json::array()}};
-    for (std::size_t i = 0; i <= kMostContext; ++i) many["context"].push_back(std::to_string(i));
+    for (std::size_t i = 0; i <= kMostColumns; ++i) many["context"].push_back(std::to_string(i));
     refusal(many.dump().c_str());
 }
 

@@ -83,7 +83,7 @@ def has_no_admin_routes_without_a_token(db):
     with sidecar(db) as s:
         s.wait_ready()
         expect(s.recommend("u")[0], 200)
-        for path, body in (("/models/1/activate", None), ("/train", "{}"), ("/jobs/1/cancel", None)):
+        for path, body in (("/models/1/activate", None), ("/models/default/refresh", None), ("/train", "{}"), ("/jobs/1/cancel", None)):
             problem = expect_problem(s.request("POST", path, body, JSON), 404, "disabled")
             assert "SEQREC_ADMIN_TOKEN" in problem["hint"], problem
         problem = expect_problem(s.request("POST", "/events", "{}", JSON), 404, "disabled")

@@ -102,7 +102,7 @@ def trains_and_shows_the_job():
     wait_done(number)
     shown = job(number)
     expect(set(shown), set("job_id model kind state phase percent epoch loss labels_per_s eta queued_at started_at finished_at error sqlstate "
-                           "detail hint warnings metrics owner source options model_id epochs".split()))
+                           "detail hint warnings metrics owner source options model_id refreshes epochs".split()))
     expect((shown["job_id"], shown["model"], shown["owner"]), (number, "default", "shop_trainer"))
     expect([shown[name] for name in ("source", "detail", "options")], [None] * 3, "the owner's own")
     assert shown["queued_at"].endswith("+00:00") and "T" in shown["queued_at"], shown["queued_at"]
@@ -164,6 +164,22 @@ def lists_models_and_activates():
     expect([m["active"] for m in get("/models")[2]["models"]], [False, True])
     for bad in ("x", "0", "-1", "1.5", "99999999999999999999"):
         expect_problem(post(f"/models/{bad}/activate"), 404, "unknown-model")
+
+
+def refreshes_items():
+    expect_problem(post("/models/nowhere/refresh"), 404, "unknown-model", sqlstate="42704")
+    expect_problem(post("/models/default/refresh"), 409, "conflict", sqlstate="55000")
+    sql("GRANT SELECT ON products TO shop_trainer")
+    wait_done(post("/train", {"ratings": "ratings", "items": "products", "model": "新", "options": QUICK})[2]["job_id"])
+    version = next(model["version"] for model in get("/models")[2]["models"] if model["model"] == "新" and model["active"])
+    sql("INSERT INTO products VALUES ('this morning', 'Green Tent')")
+    status, headers, body = post("/models/%E6%96%B0/refresh")
+    expect((status, headers["Location"]), (202, f"/jobs/{body['job_id']}"))
+    wait_done(body["job_id"])
+    shown = job(body["job_id"])
+    expect((shown["refreshes"], shown["metrics"]["items_new"]), (version, 1))
+    sql("DELETE FROM products WHERE item_id = 'this morning'")
+    sql("SELECT seqrec_drop(model_id) FROM seqrec_models WHERE model = '新'; DELETE FROM seqrec.jobs WHERE model = '新'")
 
 
 def cancels_a_job():
@@ -474,7 +490,7 @@ def serves_with_the_roles_of_the_recipe():
 def hides_nothing_but_itself():
     for path in ("/models", "/jobs", "/jobs/1", "/jobs/1/events", "/items", "/users", "/metrics"):
         expect_problem(get(path, {}), 401, "unauthorized")
-    for path in ("/train", "/jobs/1/cancel", "/models/1/activate"):
+    for path in ("/train", "/jobs/1/cancel", "/models/1/activate", "/models/default/refresh"):
         expect_problem(post(path, {}, READER), 403, "admin-only")
     log = S.log() + open(S.access_path).read()
     assert READ not in log and ADMIN not in log
@@ -502,7 +518,7 @@ if __name__ == "__main__":
     Sidecar.document = Document()
     S = start()
     try:
-        main(shows_an_empty_database, trains_and_shows_the_job, tells_that_a_model_has_no_coefficients, passes_side_tables_on, shows_jobs_of_others_with_a_right, ends_a_stream_of_a_finished_job, lists_models_and_activates, cancels_a_job,
+        main(shows_an_empty_database, trains_and_shows_the_job, tells_that_a_model_has_no_coefficients, passes_side_tables_on, shows_jobs_of_others_with_a_right, ends_a_stream_of_a_finished_job, lists_models_and_activates, refreshes_items, cancels_a_job,
              refuses_bad_trainings, shares_one_look_among_all_followers, forgets_followers_that_leave, closes_streams_when_it_drains, adds_events,
              adds_repeated_events_once, adds_all_events_or_none, refuses_bad_events, casts_events_to_the_tables_own_types,
              tells_what_the_role_may_not_do, finds_items_by_id_and_title, finds_users, reads_titles_by_ids_of_any_type, steps_into_indexes,

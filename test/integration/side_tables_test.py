@@ -7,13 +7,13 @@ import json
 import math
 import os
 import shutil
-import struct
 import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 
 from clusters import ROOT, restart_with
+from dataset_file import Dataset
 from http_support import expect
 from testing import Session, main, refused, sql, wait_for
 
@@ -22,48 +22,6 @@ KIND = "category_popularity"
 FIXTURE = os.path.join(os.environ["PGHOST"], "fixture")
 SLOW = os.path.join(os.environ["PGHOST"], "slow")  # while it is there a training does not begin
 KEPT = os.path.join(os.environ["PGHOST"], "kept.safetensors")
-FORMATS = {"F64": "d", "F32": "f", "I64": "q", "I32": "i", "U8": "B"}
-
-
-class Dataset:
-    """A dataset file: the header is JSON, the rest are numbers."""
-
-    def __init__(self, path):
-        with open(path, "rb") as file:
-            content = file.read()
-        size = struct.unpack("<Q", content[:8])[0]
-        self.header = json.loads(content[8 : 8 + size])
-        self.data = content[8 + size :]
-        self.metadata = self.header.pop("__metadata__")
-        self.features = json.loads(self.metadata.get("features", "null"))
-
-    def tensor(self, name):
-        entry = self.header[name]
-        begin, end = entry["data_offsets"]
-        kind = FORMATS[entry["dtype"]]
-        return list(struct.unpack(f"<{(end - begin) // struct.calcsize(kind)}{kind}", self.data[begin:end]))
-
-    def texts(self, prefix):
-        offsets, content = self.tensor(prefix + ".offsets"), bytes(self.tensor(prefix + ".bytes"))
-        return [content[begin:end].decode() for begin, end in zip(offsets, offsets[1:])]
-
-    def ids(self, side):
-        return self.texts(side + ".id")
-
-    def column(self, side, name):
-        """A column's values by row: numbers with None for NaN, or lists of categories."""
-        number = [feature["name"] for feature in self.features[side]].index(name)
-        prefix = f"{side}.feature.{number}"
-        if self.features[side][number]["type"] != "category":
-            return [None if math.isnan(value) else value for value in self.tensor(prefix + ".values")]
-        values, codes, offsets = self.texts(prefix + ".value"), self.tensor(prefix + ".codes"), self.tensor(prefix + ".offsets")
-        return [[values[code] for code in codes[begin:end]] for begin, end in zip(offsets, offsets[1:])]
-
-    def by_id(self, side, name):
-        return dict(zip(self.ids(side), self.column(side, name)))
-
-    def types(self, side):
-        return {feature["name"]: feature["type"] for feature in self.features[side]}
 
 
 def libraries(path, database=None):
@@ -282,7 +240,7 @@ def columns_are_refused_with_a_list():
     refused(call(options={"context": ["stars"], "label": "stars"}), "22023", "the label")
     refused(call(options={"event_weights": {"buy": -1}}), "22023", "from 0 to 1000000")
     refused(call(items="pg_class_oid_index"), "42809")
-    refused("SELECT seqrec_train('ratings', items => 'items')", "0A000", "transformer", "items")
+    refused("SELECT seqrec_train('ratings', users => 'items')", "0A000", "transformer", "users")
     refused("SELECT seqrec_train('ratings', options => '{\"label\": \"stars\"}')", "22023", "unknown option")
     data, _ = train(items="items", options={"item_features": ["Odd name", "price"]})
     expect([feature["name"] for feature in data.features["item"]], ["Odd name", "price"])

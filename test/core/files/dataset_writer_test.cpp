@@ -220,6 +220,72 @@ TEST(Dataset, HoldsFeaturesOfItemsUsersAndEvents) {
         "event": [{"name": "channel", "type": "category"}]})"));
 }
 
+TEST(Dataset, HoldsTextsAndVectorsOfItemsInItsOwnOrder) {
+    using namespace std::string_view_literals;
+    TempFolder folder;
+    DatasetWriter writer(folder / "");
+    writer.add_table(Side::Item, {});
+    writer.add_item_content(true, true);
+    writer.begin_user("u1"sv);
+    for (const std::string_view item : {"a"sv, "b"sv, "c"sv}) writer.interaction(item, 1);
+    EXPECT_EQ(writer.vector_width(), 0U);
+    EXPECT_TRUE(writer.begin_row(Side::Item, "new"sv));
+    writer.item_text("\u5e10\u7bf7\nsmall");
+    const float first[] = {1, 2, 3};
+    EXPECT_TRUE(writer.item_vector(first));
+    EXPECT_TRUE(writer.begin_row(Side::Item, "c"sv));
+    writer.item_text("");
+    EXPECT_TRUE(writer.begin_row(Side::Item, "a"sv));
+    writer.item_text("Tent");
+    EXPECT_FALSE(writer.item_vector(std::span(first).first(2)));
+    const float second[] = {4, 5, 6};
+    EXPECT_TRUE(writer.item_vector(second));
+    EXPECT_EQ(writer.vector_width(), 3U);
+    writer.write(folder / "dataset");
+    const SafetensorsFile file = SafetensorsFile::open(folder / "dataset");
+    EXPECT_EQ(ids(file, "item"), (std::vector<std::string>{"a", "b", "c", "new"}));
+    EXPECT_EQ(values<std::uint8_t>(file, "item.listed"), (std::vector<std::uint8_t>{1, 0, 1, 1}));
+    const auto offsets = file.get<std::int64_t>("item.text.offsets", {5});
+    const auto bytes = file.get<std::uint8_t>("item.text.bytes", {-1});
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < 4; ++i)
+        texts.emplace_back(bytes.begin() + offsets[i], bytes.begin() + offsets[i + 1]);
+    EXPECT_EQ(texts, (std::vector<std::string>{"Tent", "", "", "\u5e10\u7bf7\nsmall"}));
+    const auto vectors = file.get<float>("item.vector", {4, 3});
+    EXPECT_EQ((std::vector(vectors.begin(), vectors.begin() + 3)), (std::vector<float>{4, 5, 6}));
+    EXPECT_EQ((std::vector(vectors.end() - 3, vectors.end())), (std::vector<float>{1, 2, 3}));
+    for (std::size_t i = 3; i < 9; ++i) EXPECT_TRUE(std::isnan(vectors[i])) << i;
+}
+
+TEST(Dataset, HoldsNoVectorsWhereNoItemHasOne) {
+    using namespace std::string_view_literals;
+    TempFolder folder;
+    DatasetWriter writer(folder / "");
+    writer.add_table(Side::Item, {});
+    writer.add_item_content(true, true);
+    EXPECT_TRUE(writer.begin_row(Side::Item, "only"sv));
+    writer.write(folder / "dataset");
+    const SafetensorsFile file = SafetensorsFile::open(folder / "dataset");
+    EXPECT_FALSE(file.contains("item.vector"));
+    EXPECT_EQ(values<std::int64_t>(file, "item.text.offsets"), (std::vector<std::int64_t>{0, 0}));
+}
+
+TEST(Dataset, KeepsTextsOfManyBuffersApart) {
+    TempFolder folder;
+    DatasetWriter writer(folder / "");
+    writer.add_table(Side::Item, {});
+    writer.add_item_content(true, false);
+    for (std::int64_t item = 0; item < 100; ++item) {
+        EXPECT_TRUE(writer.begin_row(Side::Item, item));
+        writer.item_text(std::string(kMostItemTextBytes, static_cast<char>('a' + item % 26)));
+    }
+    writer.write(folder / "dataset");
+    const SafetensorsFile file = SafetensorsFile::open(folder / "dataset");
+    const auto bytes = file.get<std::uint8_t>("item.text.bytes", {100 * std::int64_t{kMostItemTextBytes}});
+    for (std::size_t i = 0; i < bytes.size(); i += kMostItemTextBytes / 2)
+        EXPECT_EQ(bytes[i], 'a' + i / kMostItemTextBytes % 26) << i;
+}
+
 TEST(Dataset, SaysNothingOfFeaturesWithoutAny) {
     TempFolder folder;
     DatasetWriter writer(folder / "");

@@ -209,6 +209,7 @@ TEST_F(SnapshotWriterTest, RefusesNamesThatAreTaken) {
     writer.weight("w", DType::F32, {1});
     for (const char* name : {"w", "item.embedding", "user.id.hash", "pad.0", "__metadata__", "checksum"})
         EXPECT_EQ(error_of([&] { writer.weight(name, DType::F32, {1}); }), sqlstate::kDataCorrupted) << name;
+    for (const char* name : {"item.listed", "item.text.hash"}) writer.weight(name, DType::U8, {0});
 }
 
 TEST_F(SnapshotWriterTest, RefusesSizesOutOfRange) {
