@@ -10,7 +10,7 @@
 
 EXTENSION = seqrec
 DATA = $(wildcard sql/seqrec--*.sql)
-REGRESS = install train_errors train serving ids privileges
+REGRESS = install train_errors train serving reasons ids privileges
 REGRESS_OPTS = --inputdir=. --outputdir=build/regress
 EXTRA_CLEAN = build
 

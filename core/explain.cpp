@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 namespace seqrec {
 namespace {
@@ -64,6 +65,32 @@ void weigh_user(std::span<Reason> reasons, bool alone, std::span<const float> wi
             reasons[i] = {Source::User, -1, loss};
 }
 
+/// Of what is known of the user, the part of the context that an item's score loses most without, where it is more than the user's.
+void name_parts(std::span<Reason> reasons, const Scores& scores, const EncoderInput& whole,
+                std::span<const float> with, const Poll& poll) {
+    const auto without_user = scores.after({whole.clicks, -1, whole.context});
+    std::vector<float> most;
+    for (std::size_t i = 0; i < reasons.size(); ++i)
+        most.push_back(std::max(0.0F, with[i] - without_user[i]));
+    std::int32_t place = 0;
+    for (const auto& [key, value] : whole.context->items()) {
+        if (poll) poll();
+        auto rest = *whole.context;
+        rest.erase(key);
+        const auto without = scores.after({whole.clicks, whole.user, &rest});
+        for (std::size_t i = 0; i < reasons.size(); ++i)
+            if (const float loss = with[i] - without[i]; loss > most[i]) {
+                most[i] = loss;
+                reasons[i].part = reasons[i].source == Source::User ? place : -1;
+            }
+        ++place;
+    }
+}
+
+bool speak_of_users(std::span<const Reason> reasons) {
+    return std::ranges::any_of(reasons, [](const Reason& reason) { return reason.source == Source::User; });
+}
+
 }  // namespace
 
 std::vector<Reason> explain(const Snapshot& snapshot, const Asker& asker, std::span<const std::int32_t> items,
@@ -83,6 +110,7 @@ std::vector<Reason> explain(const Snapshot& snapshot, const Asker& asker, std::s
     }
     if (whole.user >= 0 || whole.context || clicks.empty())
         weigh_user(reasons, clicks.empty(), with, scores.after({clicks}));
+    if (whole.context && speak_of_users(reasons)) name_parts(reasons, scores, whole, with, poll);
     return reasons;
 }
 

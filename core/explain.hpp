@@ -16,6 +16,9 @@ struct Reason {
     std::int32_t click;  ///< the item that was clicked; -1 for Source::User, for Source::Popular, and when no
                          ///< click helped
     float contribution;  ///< by how much the score falls without it; for Source::Popular the score
+    std::int32_t part =
+        -1;  ///< for Source::User: the key of the context (its place in the object) whose loss alone costs
+             ///< more than that of the user and of any other key; -1: the user
 };
 
 /// One reason for each item, an index of the snapshot. Each click is left out in turn, with every place where

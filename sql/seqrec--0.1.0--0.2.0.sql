@@ -79,6 +79,15 @@ ALTER TABLE seqrec.event_keys ALTER COLUMN owner TYPE regrole USING pg_catalog.t
 ALTER TABLE seqrec.jobs ADD COLUMN uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(), ADD COLUMN refreshes uuid;
 ALTER TABLE seqrec.models ADD COLUMN pinned boolean NOT NULL DEFAULT false;
 
+CREATE TABLE seqrec.reason_templates (
+    language text NOT NULL CHECK (language ~ '^[a-z]{2,8}$'),
+    kind text NOT NULL CHECK (kind IN ('click', 'latest_click', 'again', 'clicks', 'words', 'user', 'features', 'context', 'popular')),
+    template text NOT NULL CHECK (octet_length(template) <= 1000),
+    PRIMARY KEY (language, kind)
+);
+COMMENT ON TABLE seqrec.reason_templates IS 'sentences of reasons in place of those that are built in (seqrec.default_reason_templates); {item}, {title} and {words} are filled in, and nothing else is done with them';
+SELECT pg_catalog.pg_extension_config_dump('seqrec.reason_templates', '');
+
 COMMENT ON SCHEMA seqrec IS 'models and training jobs of seqrec';
 
 COMMENT ON TABLE seqrec.models IS 'one row a model version; at most one version of a name is active';
@@ -418,11 +427,45 @@ LANGUAGE c STABLE PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'seqrec_score_item
 COMMENT ON FUNCTION @extschema@.seqrec_score_item IS
 'an item''s score for a user, for ORDER BY over any join or filter: the user''s vector is computed once a query; clicks and context as in seqrec_recommend; NULL for an item the model does not know';
 
-CREATE FUNCTION @extschema@.seqrec_explain(user_id seqrec.id, clicks seqrec.id[], item_ids seqrec.id[], model text DEFAULT 'default', context jsonb DEFAULT NULL)
-RETURNS TABLE (item_id text, because_of text, contribution real, source text)
+CREATE FUNCTION @extschema@.seqrec_explain(
+    user_id seqrec.id,
+    clicks seqrec.id[],
+    item_ids seqrec.id[],
+    model text DEFAULT 'default',
+    context jsonb DEFAULT NULL,
+    language text DEFAULT NULL,
+    titles regclass DEFAULT NULL,
+    title_id_column name DEFAULT NULL,
+    title_column name DEFAULT NULL
+) RETURNS TABLE (item_id text, because_of text, contribution real, source text, reason text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain';
 COMMENT ON FUNCTION @extschema@.seqrec_explain IS
-'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; clicks and context as in seqrec_recommend; source is clicks, user (leaving out the user''s long-term vector and the context costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know';
+'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; clicks and context as in seqrec_recommend; source is clicks, user (leaving out the user''s long-term vector and the context costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know; reason says it in words: language en or zh (NULL: that of lc_messages; templates: seqrec.reason_templates), titles as far as the caller may read them from the given table, else from the model''s own table of items';
+
+CREATE FUNCTION @extschema@.seqrec_recommend_explained(
+    user_id seqrec.id,
+    clicks seqrec.id[] DEFAULT NULL,
+    k integer DEFAULT 10,
+    model text DEFAULT 'default',
+    exclude seqrec.id[] DEFAULT NULL,
+    exclude_seen boolean DEFAULT NULL,
+    candidates seqrec.id[] DEFAULT NULL,
+    min_score real DEFAULT NULL,
+    min_probability real DEFAULT NULL,
+    context jsonb DEFAULT NULL,
+    language text DEFAULT NULL,
+    titles regclass DEFAULT NULL,
+    title_id_column name DEFAULT NULL,
+    title_column name DEFAULT NULL
+) RETURNS TABLE (rank integer, item_id text, score real, reason text, because_item_id text, contribution real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend_explained';
+COMMENT ON FUNCTION @extschema@.seqrec_recommend_explained IS
+'seqrec_recommend with a reason for each item, in words, the click whose removal lowers its score most and by how much; language and titles as in seqrec_explain';
+
+CREATE FUNCTION seqrec.default_reason_templates() RETURNS TABLE (language text, kind text, template text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 16 AS 'MODULE_PATHNAME', 'seqrec_default_reason_templates';
+COMMENT ON FUNCTION seqrec.default_reason_templates IS
+'the sentences of reasons that are built in; rows of seqrec.reason_templates stand in their place';
 
 CREATE FUNCTION @extschema@.seqrec_user_embedding(user_id seqrec.id, clicks seqrec.id[] DEFAULT NULL, model text DEFAULT 'default', context jsonb DEFAULT NULL)
 RETURNS real[]
@@ -755,7 +798,7 @@ UPDATE seqrec.jobs SET source = source
 
 REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_refresh_items, @extschema@.seqrec_evaluate, @extschema@.seqrec_export, @extschema@.seqrec_pin, @extschema@.seqrec_set_owner, @extschema@.seqrec_history,
     @extschema@.seqrec_recommend, @extschema@.seqrec_recommend_info, @extschema@.seqrec_recommend_batch, @extschema@.seqrec_recommend_all,
-    @extschema@.seqrec_similar_items, @extschema@.seqrec_score, @extschema@.seqrec_score_item, @extschema@.seqrec_explain,
+    @extschema@.seqrec_similar_items, @extschema@.seqrec_score, @extschema@.seqrec_score_item, @extschema@.seqrec_explain, @extschema@.seqrec_recommend_explained,
     @extschema@.seqrec_user_embedding, @extschema@.seqrec_item_embedding, @extschema@.seqrec_coefficients, @extschema@.seqrec_unknown_items, seqrec.answers,
     seqrec.sees_all_jobs, seqrec.refuse_restricted FROM PUBLIC;
 DO $$

@@ -106,7 +106,7 @@ CREATE FUNCTION explained(u text, clicks text[], user_known boolean) RETURNS tex
         UNION ALL
         SELECT id, NULL, score - seqrec_score_item('stranger', clicks, id, 'shop') FROM score WHERE user_known),
     most AS (SELECT DISTINCT ON (id) id, click, loss FROM losses ORDER BY id, loss DESC),
-    told AS (SELECT e.* FROM items, seqrec_explain(u, clicks, ids, 'shop') WITH ORDINALITY AS e (item_id, because_of, contribution, source, place))
+    told AS (SELECT e.* FROM items, seqrec_explain(u, clicks, ids, 'shop') WITH ORDINALITY AS e (item_id, because_of, contribution, source, reason, place))
     SELECT format('%s told, %s wrong, in order: %s', count(*),
                   count(*) FILTER (WHERE most.id IS NULL OR abs(contribution - loss) > 1e-6
                                       OR because_of IS DISTINCT FROM CASE WHEN loss > 0 THEN click END

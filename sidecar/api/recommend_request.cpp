@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "api/fields.hpp"
+#include "api/language.hpp"
 
 namespace seqrec::sidecar {
 namespace {
@@ -69,6 +70,13 @@ bool read_wish_field(Wish& wish, const std::string& name, const json& value) {
     return true;
 }
 
+std::optional<std::string> language(const json& value, const std::string& field) {
+    if (value.is_null()) return std::nullopt;
+    if (!value.is_string() || !is_language_tag(value.get_ref<const std::string&>()))
+        refuse_field(field, "must be a language's tag, such as en or zh");
+    return value.get<std::string>();
+}
+
 Asker read_asker(const json& value, const std::string& field) {
     if (!value.is_object()) refuse_field(field, "must be an object");
     Asker asker;
@@ -104,6 +112,8 @@ RecommendRequest parse_recommend_request(std::string_view body, std::string_view
     for (const auto& [name, value] : object.items()) {
         if (name == "explain")
             request.wish.explain = boolean(value, name);
+        else if (name == "language")
+            request.language = language(value, name);
         else if (!read_asker_field(request.asker, name, name, value) &&
                  !read_wish_field(request.wish, name, value))
             refuse_unknown_field(name);

@@ -33,6 +33,7 @@ struct Wish {
 struct RecommendRequest {
     Asker asker;
     Wish wish;
+    std::optional<std::string> language{};  // of the reasons; absent: the request's header, or the database's
 };
 
 struct BatchRequest {

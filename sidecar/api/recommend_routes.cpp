@@ -3,6 +3,7 @@
 #include "api/ask.hpp"
 #include "api/database_problem.hpp"
 #include "api/json_response.hpp"
+#include "api/language.hpp"
 #include "api/recommendation.hpp"
 
 namespace seqrec::sidecar {
@@ -18,10 +19,17 @@ std::span<const Rule> rules_for(const Wish& wish) {
     return wish.min_probability ? std::span(kWishRules) : std::span(kWishRules).last(1);
 }
 
+std::optional<std::string> wanted_language(const Request& request) {
+    auto language = preferred_language(request.header("Accept-Language"));
+    return language.empty() ? std::nullopt : std::optional(std::move(language));
+}
+
 asio::awaitable<Response> recommend(const Services& services, const Request& request) {
     const About about{request.request_id, Clock::now()};
-    const auto wanted = parse_recommend_request(request.body, services.config.model);
-    const Rows rows = co_await ask(services.pool, recommend_query(wanted), request, rules_for(wanted.wish));
+    auto wanted = parse_recommend_request(request.body, services.config.model);
+    if (!wanted.language) wanted.language = wanted_language(request);
+    const Rows rows = co_await ask(services.pool, recommend_query(wanted, services.config.titles), request,
+                                   rules_for(wanted.wish));
     record_answers(services.counters, rows);
     if (const auto problem = history_problem(rows, request.request_id)) throw *problem;
     co_return json_response(recommend_json(rows, wanted.wish, about));

@@ -29,18 +29,21 @@ FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5:
 // With the reasons for what one asker gets, in the same round trip.
 constexpr Statement kExplain = {"seqrec_answers_explained", R"sql(
 SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, a.problem, a.unknown_context, a.probabilities,
-       e.because_of, e.contributions, e.sources
+       e.because_of, e.contributions, e.sources, e.reasons
 FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5::int, $6::pg_catalog.text,
                     $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real,
                     $4::pg_catalog.text[]::pg_catalog.jsonb[]) a,
      LATERAL (SELECT pg_catalog.array_agg(r.because_of ORDER BY r.place) AS because_of,
                      pg_catalog.array_agg(r.contribution ORDER BY r.place) AS contributions,
-                     pg_catalog.array_agg(r.source ORDER BY r.place) AS sources
+                     pg_catalog.array_agg(r.source ORDER BY r.place) AS sources,
+                     pg_catalog.array_agg(r.reason ORDER BY r.place) AS reasons
               FROM seqrec_explain(($1::pg_catalog.text[])[1]::seqrec.id,
                                   (CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::pg_catalog.text[] END)::seqrec.id[],
                                   a.item_ids::seqrec.id[], $6::pg_catalog.text,
-                                  ($4::pg_catalog.text[])[1]::pg_catalog.jsonb)
-                   WITH ORDINALITY AS r (item_id, because_of, contribution, source, place)) e
+                                  ($4::pg_catalog.text[])[1]::pg_catalog.jsonb, $12::pg_catalog.text,
+                                  pg_catalog.to_regclass($13::pg_catalog.text), $14::pg_catalog.name,
+                                  $15::pg_catalog.name)
+                   WITH ORDINALITY AS r (item_id, because_of, contribution, source, reason, place)) e
 )sql"};
 
 constexpr std::string_view kPopular = "popular";
@@ -56,7 +59,8 @@ enum Column {
     kProbabilities,
     kBecauseOf,
     kContributions,
-    kSources
+    kSources,
+    kReasons
 };
 
 constexpr char kNoHistory[] = "history-unavailable";
@@ -99,6 +103,15 @@ void add_wish(Query& query, const Wish& wish) {
     parameters.push_back(number_parameter(wish.min_probability));
 }
 
+/// In whose language, and from which titles, reasons are told.
+void add_words(Query& query, const std::optional<std::string>& language, const TitleTable& titles) {
+    const bool named = !titles.table.empty();
+    query.parameters.push_back({language});
+    query.parameters.push_back({named ? std::optional(titles.table) : std::nullopt});
+    query.parameters.push_back({named ? std::optional(titles.id_column) : std::nullopt});
+    query.parameters.push_back({named ? std::optional(titles.title_column) : std::nullopt});
+}
+
 void append_scores(std::string& json, std::string_view array) {
     append_json_array(json, decode_reals(array), [&](float score) { append_json(json, score); });
 }
@@ -109,7 +122,7 @@ void append_ids(std::string& json, const std::vector<std::optional<std::string_v
 
 void append_reasons(std::string& json, const Rows& rows) {
     const auto because_of = decode_texts(rows.text(0, kBecauseOf)),
-               sources = decode_texts(rows.text(0, kSources));
+               sources = decode_texts(rows.text(0, kSources)), texts = decode_texts(rows.text(0, kReasons));
     const auto contributions = decode_reals(rows.text(0, kContributions));
     std::size_t i = 0;
     append_json_array(json, sources, [&](const auto& source) {
@@ -122,6 +135,8 @@ void append_reasons(std::string& json, const Rows& rows) {
         append_json(json, contributions[i]);
         json += R"(,"source":)";
         append_json(json, source.value_or(""));
+        json += R"(,"text":)";
+        append_json(json, texts[i].value_or(""));
         json += '}';
         ++i;
     });
@@ -195,12 +210,13 @@ void append_about(std::string& json, const Rows& rows, const About& about) {
 
 }  // namespace
 
-Query recommend_query(const RecommendRequest& request) {
+Query recommend_query(const RecommendRequest& request, const TitleTable& titles) {
     const bool with_context = request.wish.explain || request.asker.context;
     Query query{request.wish.explain ? &kExplain : with_context ? &kRecommendContext : &kRecommend, {}};
     add_askers(query, std::span(&request.asker, 1));
     if (with_context) add_contexts(query, std::span(&request.asker, 1));
     add_wish(query, request.wish);
+    if (request.wish.explain) add_words(query, request.language, titles);
     // Reading a user's own rows takes as long as the table makes it: nobody else shall wait for that.
     query.joinable = !request.wish.explain && request.asker.recent_clicks;
     return query;

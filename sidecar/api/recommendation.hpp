@@ -7,15 +7,17 @@
 #include <string_view>
 
 #include "api/recommend_request.hpp"
+#include "config.hpp"
 #include "counters.hpp"
 #include "db/query.hpp"
 #include "http/problem.hpp"
 
 namespace seqrec::sidecar {
 
-/// The query for one asker. Plain ones may be joined with others.
-/// 单个请求者的查询；普通查询可与其他查询合并。
-Query recommend_query(const RecommendRequest& request);
+/// The query for one asker. Plain ones may be joined with others. Reasons name items by the titles of that table; without one, by
+/// those of the model's own.
+/// 单个请求者的查询；普通查询可与其他查询合并。理由以该表中的标题称呼物品；没有则用模型自己的物品表。
+Query recommend_query(const RecommendRequest& request, const TitleTable& titles = {});
 /// The query for many, one row each in their order.
 /// 多个请求者的查询，按顺序各得一行。
 Query batch_query(const BatchRequest& request);

@@ -244,11 +244,6 @@ const pairs = {
     'try.nothing': ['Nothing passes the filters.', '没有物品通过筛选。'],
     'try.add_click': ['Add {item} to the clicks', '将 {item} 加入点击'],
     'try.calls': ['The same call', '等价的调用'],
-    'reason.item': ['because of {item}', '因为 {item}'],
-    'reason.clicks': ['because of the clicks together', '因为整组点击'],
-    'reason.user': ['because of earlier interests', '因为以往的兴趣'],
-    'reason.context': ['because of the user and the context', '因为该用户与当前情境'],
-    'reason.popular': ['because it is popular', '因为热门'],
     'reason.part': ['adds {part}', '贡献 {part}'],
 
     'serving.lead': ['Requests as this process has answered them, from its own metrics.', '本进程应答的请求，数据来自其自身指标。'],

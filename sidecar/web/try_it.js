@@ -2,7 +2,7 @@
 import {get, post, withQuery} from './api.js';
 import {combobox} from './combobox.js';
 import {field, fill, h, iconButton} from './dom.js';
-import {duration, number, percent, t} from './i18n.js';
+import {duration, language, number, percent, t} from './i18n.js';
 import {itemList} from './item_list.js';
 import {code, errorDetails, errorNotice, explain, nextStep, notice} from './notices.js';
 import {curlPost, sqlCall} from './snippets.js';
@@ -111,9 +111,8 @@ class TryIt {
         const turn = ++this.asking; // of two that are under way the later counts
         const body = this.body();
         try {
-            const answer = await post('/recommend', {...body, explain: true}, {signal: this.signal});
-            const named = [...answer.recommended_item_ids, ...(answer.reasons ?? []).map((reason) => reason.because_of), ...(answer.unknown_item_ids ?? [])];
-            await this.titles.fetch(named.filter(Boolean), this.signal);
+            const answer = await post('/recommend', {...body, explain: true, language}, {signal: this.signal});
+            await this.titles.fetch(answer.recommended_item_ids, this.signal);
             if (turn !== this.asking) return;
             this.asked = true;
             fill(this.results, this.answer(body, answer));
@@ -140,30 +139,29 @@ class TryIt {
             answer.unknown_context?.length > 0 && notice('warn',
                 h('p', {}, t('try.unknown_context'), ' ', answer.unknown_context.map((key) => [h('code', {}, key), ' ']))),
             ids.length === 0 && h('p', {class: 'muted'}, t('try.nothing')),
-            ids.length > 0 && this.recommendations(ids, answer, Boolean(body.context)),
+            ids.length > 0 && this.recommendations(ids, answer),
             answer.request_id && h('p', {class: 'fine'}, t('error.request', {id: answer.request_id})));
     }
 
-    recommendations(ids, {scores = [], probabilities, reasons = []}, withContext) {
+    recommendations(ids, {scores = [], probabilities, reasons = []}) {
         const best = Math.max(...scores, 1e-9);
         return h('ol', {class: 'recommendations'}, ids.map((id, i) => {
             const title = this.titles.of(id);
             const score = scores[i];
             return h('li', {},
                 h('span', {class: 'rank'}, number(i + 1)),
-                h('div', {class: 'what'}, h('span', {class: 'title'}, title ?? id), title && h('code', {}, id), this.reason(reasons[i], withContext)),
+                h('div', {class: 'what'}, h('span', {class: 'title'}, title ?? id), title && h('code', {}, id), this.reason(reasons[i])),
                 score !== undefined && h('div', {class: 'score'},
                     h('span', {class: 'bar bar-own', vars: {'--share': String(probabilities ? probabilities[i] : Math.max(0, score) / best)}}), h('span', {class: 'bar-value'}, probabilities ? percent(probabilities[i], 1) : number(score, 3))),
                 iconButton('plus', t('try.add_click', {item: title ?? id}), () => this.clicks.add(id)));
         }));
     }
 
-    reason(reason, withContext) {
+    /** The server's own sentence: its templates are the shop's to change. */
+    reason(reason) {
         if (!reason) return null;
-        const item = reason.because_of && (this.titles.of(reason.because_of) ?? reason.because_of);
-        const text = t(item ? 'reason.item' : reason.source === 'user' && withContext ? 'reason.context' : `reason.${reason.source}`, {item});
         const part = reason.source !== 'popular' && reason.contribution >= LEAST_SHOWN && t('reason.part', {part: number(reason.contribution, 3)});
-        return h('span', {class: 'reason'}, text, part && [' ', h('span', {class: 'reason-part'}, `· ${part}`)]);
+        return h('span', {class: 'reason'}, reason.text, part && [' ', h('span', {class: 'reason-part'}, `· ${part}`)]);
     }
 
     showCalls() {

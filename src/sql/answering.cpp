@@ -94,4 +94,21 @@ const char* source_of(const SqlAsker& asker, const Answer& answer) {
     return source_name(answer.source).data();
 }
 
+void tell_fallback() {
+    if (work.answers.front().source == Source::Popular)
+        ereport(
+            NOTICE,
+            (errmsg("neither the user nor any click is known to model \"%s\": the most popular items answer",
+                    work.model->name.c_str()),
+             errhint("seqrec_recommend_info() tells this in a column.")));
+}
+
+SqlAsker answer_call(FunctionCallInfo fcinfo) {
+    Wish wish = read_wish(fcinfo, 2);
+    SqlAsker asker = read_asker(fcinfo, 2 + kWishes);
+    begin_answering(wish, std::span(&asker, 1));
+    answer(std::span(&asker, 1));
+    return asker;
+}
+
 }  // namespace seqrec

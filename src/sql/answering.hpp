@@ -76,6 +76,14 @@ void answer_in_blocks(std::span<const SqlAsker> askers, Put put) {
 /// 答案的得分是否为 logit，即每个得分都表示一个概率。
 bool has_probabilities(const Answer& answer);
 
+/// The asker of a call of seqrec_recommend, or of a function whose arguments begin with its, answered into work.answers.
+/// 处理一次 seqrec_recommend 调用（或参数以其参数开头的函数）：返回请求者，答案存入 work.answers。
+SqlAsker answer_call(FunctionCallInfo fcinfo);
+
+/// A NOTICE when popular items answer: a popular list instead of a personal one is never silent.
+/// 以热门物品作答时给出 NOTICE：回退从不悄然发生。
+void tell_fallback();
+
 /// What an answer was computed from: "clicks", "history", "user" or "popular".
 /// 答案的依据："clicks"、"history"、"user" 或 "popular"。
 const char* source_of(const SqlAsker& asker, const Answer& answer);

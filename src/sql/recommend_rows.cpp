@@ -13,25 +13,6 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-/// A popular list instead of a personal one is never silent.
-void tell_fallback() {
-    if (work.answers.front().source == Source::Popular)
-        ereport(
-            NOTICE,
-            (errmsg("neither the user nor any click is known to model \"%s\": the most popular items answer",
-                    work.model->name.c_str()),
-             errhint("seqrec_recommend_info() tells this in a column.")));
-}
-
-/// The asker of a call, answered into work.answers.
-SqlAsker answer_call(FunctionCallInfo fcinfo) {
-    Wish wish = read_wish(fcinfo, 2);
-    SqlAsker asker = read_asker(fcinfo, 2 + kWishes);
-    begin_answering(wish, std::span(&asker, 1));
-    answer(std::span(&asker, 1));
-    return asker;
-}
-
 nlohmann::json describe(const SqlAsker& asker, const Answer& answer) {
     const Snapshot& snapshot = *work.model->snapshot;
     nlohmann::json items = nlohmann::json::array(), unknown = nlohmann::json::array();

@@ -19,6 +19,7 @@ extern "C" {
 #include "catalog/pg_db_role_setting.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_proc.h"
@@ -114,9 +115,14 @@ namespace {
 
 struct CodeCheck {
     Oid run_as;
+    bool asks;     // what is refused is noted, and no error
+    bool refused;  // noted
 };
 
-[[noreturn]] void refuse_code(const char* what, Oid owner, Oid run_as) {
+void refuse_code(const char* what, Oid owner, CodeCheck* check) {
+    check->refused = true;
+    if (check->asks) return;
+    const Oid run_as = check->run_as;
     ereport(
         ERROR,
         (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -124,7 +130,6 @@ struct CodeCheck {
                 role_name(run_as)),
          errhint("Train from a table or a materialized view that holds its rows, or from a view whose parts "
                  "all belong to its owner or to a superuser.")));
-    pg_unreachable();
 }
 
 /// Whoever may act as the role anyway gains nothing by code that runs as it.
@@ -166,12 +171,12 @@ void check_aggregate(Oid aggregate, CodeCheck* check) {
 /// A function runs as whoever calls it. One that says that it runs as its owner may say otherwise by the time
 /// it is called, and the defaults of its arguments are the caller's expressions either way.
 void check_function(Oid function, CodeCheck* check) {
-    if (function < FirstNormalObjectId) return;
+    if (function < FirstNormalObjectId || check->refused) return;
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
     if (!HeapTupleIsValid(tuple)) return;
     const Form_pg_proc form = (Form_pg_proc)GETSTRUCT(tuple);
     if (!is_trusted(form->proowner, check->run_as))
-        refuse_code(psprintf("function %s", format_procedure(function)), form->proowner, check->run_as);
+        refuse_code(psprintf("function %s", format_procedure(function)), form->proowner, check);
     if (form->prokind == PROKIND_AGGREGATE) check_aggregate(function, check);
     check_stored(PROCOID, tuple, Anum_pg_proc_proargdefaults, check);
     ReleaseSysCache(tuple);
@@ -223,13 +228,13 @@ void check_range(Oid range, CodeCheck* check) {
 void check_type(Oid type, CodeCheck* check) {
     check_stack_depth();
     if (const Oid element = get_element_type(type); OidIsValid(element)) type = element;
-    if (type < FirstNormalObjectId) return;
+    if (type < FirstNormalObjectId || check->refused) return;
     HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
     if (!HeapTupleIsValid(tuple)) return;
     const FormData_pg_type form = *(Form_pg_type)GETSTRUCT(tuple);
     ReleaseSysCache(tuple);
     if (!is_trusted(form.typowner, check->run_as))
-        refuse_code(psprintf("type %s", format_type_be(type)), form.typowner, check->run_as);
+        refuse_code(psprintf("type %s", format_type_be(type)), form.typowner, check);
     if (form.typtype == TYPTYPE_DOMAIN) {
         check_domain_constraints(type, check);
         check_type(form.typbasetype, check);
@@ -293,7 +298,7 @@ void check_children(Oid id, CodeCheck* check) {
         const Oid owner = relation_owner(child);
         if (OidIsValid(owner) && !is_trusted(owner, check->run_as))
             refuse_code(psprintf("table \"%s\", a part of \"%s\",", get_rel_name(child), get_rel_name(id)),
-                        owner, check->run_as);
+                        owner, check);
         if (child != id) check_planned(child, check);
     }
 }
@@ -305,7 +310,7 @@ void check_relation(Oid id, CodeCheck* check) {
     if (!OidIsValid(owner)) return;
     if (get_rel_relkind(id) == RELKIND_VIEW) {
         if (!is_trusted(owner, check->run_as))
-            refuse_code(psprintf("view \"%s\"", get_rel_name(id)), owner, check->run_as);
+            refuse_code(psprintf("view \"%s\"", get_rel_name(id)), owner, check);
         return;
     }
     check_children(id, check);
@@ -321,7 +326,7 @@ void check_operator(Oid operation, CodeCheck* check) {
     const FormData_pg_operator form = *(Form_pg_operator)GETSTRUCT(tuple);
     ReleaseSysCache(tuple);
     if (!is_trusted(form.oprowner, check->run_as))
-        refuse_code(psprintf("operator %s", format_operator(operation)), form.oprowner, check->run_as);
+        refuse_code(psprintf("operator %s", format_operator(operation)), form.oprowner, check);
     check_function(form.oprcode, check);
     for (const Oid other : {form.oprcom, form.oprnegate})
         if (OidIsValid(other) && other != operation) check_function(get_opcode(other), check);
@@ -371,6 +376,7 @@ void check_made_value(Node* node, CodeCheck* check) {
 bool check_expression(Node* node, void* context) {
     if (!node) return false;
     auto* check = static_cast<CodeCheck*>(context);
+    if (check->refused) return true;  // looks no further
     if (IsA(node, Query))
         return query_tree_walker(castNode(Query, node), kWalker, context, QTW_EXAMINE_RTES_BEFORE);
     if (IsA(node, RangeTblEntry)) {  // a view's own entries name it beside what it reads
@@ -386,13 +392,44 @@ bool check_expression(Node* node, void* context) {
 
 }  // namespace
 
-void check_code(SPIPlanPtr plan, Oid run_as) {
-    CodeCheck check{run_as};
+namespace {
+
+void look_at_code(SPIPlanPtr plan, CodeCheck* check) {
     ListCell* cell;
     foreach (cell, SPI_plan_get_plan_sources(plan)) {
         auto* source = static_cast<CachedPlanSource*>(lfirst(cell));
-        (void)check_expression(reinterpret_cast<Node*>(source->query_list), &check);
+        (void)check_expression(reinterpret_cast<Node*>(source->query_list), check);
     }
+}
+
+}  // namespace
+
+void check_code(SPIPlanPtr plan, Oid run_as) {
+    CodeCheck check{run_as, false, false};
+    look_at_code(plan, &check);
+}
+
+bool is_trusted_code(SPIPlanPtr plan, Oid run_as) {
+    CodeCheck check{run_as, true, false};
+    look_at_code(plan, &check);
+    return !check.refused;
+}
+
+bool may_read(const SourceTable& table, std::span<const Column> columns, Oid reader) {
+    for (const Column& column : columns)
+        if (!may_select(table, column, reader)) return false;
+    const Oid schema = get_rel_namespace(table.relation);
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(NamespaceRelationId, schema, reader, ACL_USAGE) == ACLCHECK_OK;
+#else
+    return pg_namespace_aclcheck(schema, reader, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
+bool hides_rows(const SourceTable& table, Oid reader) {
+    if (is_trusted(relation_owner(table.relation), reader)) return false;
+    return table.kind == RELKIND_FOREIGN_TABLE ||
+           check_enable_rls(table.relation, reader, true) == RLS_ENABLED;
 }
 
 void check_reader(const SourceTable& table, std::span<const Column> columns, Oid reader) {
@@ -448,9 +485,10 @@ Reading plan_reading(SourceTable& table, std::span<const Column> columns, bool p
         Relation view = relation_open(table.relation, AccessShareLock);
         const bool invoker = RelationHasSecurityInvoker(view);
         relation_close(view, NoLock);
+        CodeCheck check{reader, false, false};
         if (invoker)
             refuse_code(psprintf("view \"%s\" with security_invoker", get_rel_name(table.relation)), role,
-                        reader);
+                        &check);
     }
     return {reader, role, pstrdup(configured_path(role)), pins_text || table.kind == RELKIND_VIEW};
 }

@@ -59,5 +59,16 @@ SPIPlanPtr prepare_reading(const Reading& reading, const char* query, int parame
 /// The second half of it, for a plan that is kept: ERROR 42501 when it would run such code by now.
 /// 其中的第二步，供保留的计划再次检查：此刻若会运行此类代码则报错 42501。
 void check_code(SPIPlanPtr plan, Oid run_as);
+/// The same as an answer: whether all code that the plan would run is that of roles which may act as `run_as` anyway.
+/// 同上，以返回值作答：计划运行的代码是否全部属于本就可以充当 run_as 的角色。
+bool is_trusted_code(SPIPlanPtr plan, Oid run_as);
+
+/// Whether `reader` may SELECT the columns, and use the schema that the relation is in.
+/// reader 是否可以 SELECT 这些列并使用其所在模式。
+bool may_read(const SourceTable& table, std::span<const Column> columns, Oid reader);
+/// Whether a policy, or the server behind a foreign table, of somebody whose code is not to run as `reader` decides which rows that
+/// role sees.
+/// 决定 reader 可见行的策略（或外部表的服务器）是否出自不应以其身份运行代码的角色。
+bool hides_rows(const SourceTable& table, Oid reader);
 
 }  // namespace seqrec

@@ -221,7 +221,7 @@ async function recommends_and_says_why() {
     const reasons = await page.locator('.reason').allTextContents();
     assert.equal(reasons.length, 10);
     for (const reason of reasons) assert.match(reason, /^because/);
-    assert.ok(reasons.some((reason) => /because of Kestrel/.test(reason)), reasons.join('\n'));
+    assert.ok(reasons.some((reason) => /because you viewed Kestrel/.test(reason)), reasons.join('\n'));
     assert.match(await page.locator('.code').first().textContent(), new RegExp(`curl.*/recommend'[^]*"user_id":"${user}","recent_clicks":\\["${clicks[0]}`));
     assert.match(await page.locator('.code').nth(1).textContent(), new RegExp(`seqrec_recommend\\('${user}', ARRAY\\['${clicks[0]}'`));
     await assertTidy(page);

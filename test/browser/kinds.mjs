@@ -79,7 +79,7 @@ async function aContextIsTried() {
     await page.locator('.try-form button[type=submit]').click();
     await page.locator('.recommendations li').first().waitFor();
     const text = await page.locator('main').innerText();
-    assert.match(text, /because of the user and the context/);
+    assert.match(text, /because of category: 1/);
     assert.match(text, /knows nothing of this part of the context: mood/);
     assert.match(text, /context => '\{"category":1,"mood":"good"\}'/);
     await shoot(page, 'kinds-try');

@@ -131,6 +131,17 @@ TEST_F(Context, IsAReasonOfItsOwn) {
     }
 }
 
+TEST_F(Context, NamesThePartThatCostsMost) {
+    const json object = json::parse(R"({"aaa": 1, "category": 1, "mood": "good"})");
+    const std::vector<std::int32_t> items = {0, 1};
+    const auto reasons = explain(*snapshot_, {"u", {}, &object}, items, false, {});
+    EXPECT_EQ(reasons[0].part, -1) << "the user alone lifts an item of another category";
+    EXPECT_EQ(reasons[1].part, 1) << "the category, second of the keys";
+    const json nothing = json::object();
+    EXPECT_EQ(explain(*snapshot_, {"u", {}, &nothing}, items, false, {})[1].part, -1);
+    EXPECT_EQ(explain(*snapshot_, {"u", {}}, items, false, {})[1].part, -1);
+}
+
 TEST_F(Context, AProbabilityIsAFloor) {
     const Answer all = ask(R"({"category": 1})");
     for (const std::size_t place : {std::size_t{0}, std::size_t{3}, std::size_t{8}}) {

@@ -57,13 +57,24 @@ class Fields:
 
     def explains(self, s, db):
         body = s.recommend("u", recent_clicks=["a", 'b"'], top_k=3, explain=True)[2]
-        expect(body["reasons"], [{"because_of": "a", "contribution": 1, "source": "clicks"},
-                                 {"because_of": 'b"', "contribution": 0.5, "source": "clicks"},
-                                 {"because_of": None, "contribution": 0.33333334, "source": "user"}])
+        expect(body["reasons"], [{"because_of": "a", "contribution": 1, "source": "clicks", "text": "a -"},
+                                 {"because_of": 'b"', "contribution": 0.5, "source": "clicks", "text": 'b" -'},
+                                 {"because_of": None, "contribution": 0.33333334, "source": "user", "text": "user -"}])
         expect(set(body), {"recommended_item_ids", "scores", "reasons", "model_version", "request_id", "took_ms"})
-        expect(s.recommend("u", top_k=1, explain=True)[2]["reasons"], [{"because_of": None, "contribution": 1, "source": "user"}])
+        expect(s.recommend("u", top_k=1, explain=True)[2]["reasons"], [{"because_of": None, "contribution": 1, "source": "user", "text": "user -"}])
         nothing = s.recommend("echo", recent_clicks=[], explain=True)[2]
         expect((nothing["recommended_item_ids"], nothing["scores"], nothing["reasons"]), ([], [], []))
+
+    def words_reasons_in_the_language_that_is_asked_for(self, s, db):
+        def text(header=None, **more):
+            headers = {} if header is None else {"Accept-Language": header}
+            return s.recommend("u", recent_clicks=["a"], top_k=1, explain=True, headers=headers, **more)[2]["reasons"][0]["text"]
+        expect(text(language="zh"), "a zh")
+        expect(text("zh-CN,zh;q=0.9,en;q=0.8"), "a zh-CN")
+        expect(text("fr;q=0.9, en;q=0.2", language=None), "a en")
+        expect(text("zh", language="en"), "a en")
+        expect(text("*;q=x"), "a -")
+        expect(ids(s.recommend("u", top_k=1, language="zh")), ["u-1"])
 
     def tells_unknown_clicks_and_popular_answers(self, s, db):
         expect(s.recommend("u", recent_clicks=["a", "unknown 1", "unknown\t2"], top_k=1)[2],
@@ -108,7 +119,7 @@ class Fields:
     def refuses_bad_wishes(self, s, db):
         cases = {"exclude_item_ids": ["a", {}, [None], [[]], [""], ["x" * 513], list(range(10001))],
                  "candidate_item_ids": ["a", 1, [True], [1.5], ["\0"], list(range(10001))],
-                 "exclude_seen": [0, "true"], "with_scores": [None, 1], "explain": [[], "yes"],
+                 "exclude_seen": [0, "true"], "with_scores": [None, 1], "explain": [[], "yes"], "language": ["", 1, "z", "zh_CN.UTF-8", "en'; --", "x" * 36],
                  "min_probability": [None, "0.5", -0.001, 1.001, True], "context": [[], "{}", 1, {str(i): i for i in range(65)}, {"a": "x" * 70000}],
                  "min_score": [None, "0", 1e39, -1e300, True, []], "top_k": [0, 1001, 1.0, True], "model": ["", 5, None, "x" * 513]}
         for name, values in cases.items():
@@ -153,7 +164,7 @@ class Fields:
                  ({"requests": [{"user_id": "a", "recent_clicks": ["b", None]}]}, "requests[0].recent_clicks[1]"),
                  ({"requests": [{"user_id": "a", "recent_clicks": [1] * 1001}]}, "requests[0].recent_clicks"),
                  ({"requests": [{"user_id": "a", "top_k": 5}]}, "requests[0].top_k"),
-                 ({"requests": [], "user_id": "a"}, "user_id"), ({"requests": [], "explain": True}, "explain"),
+                 ({"requests": [], "user_id": "a"}, "user_id"), ({"requests": [], "explain": True}, "explain"), ({"requests": [], "language": "zh"}, "language"),
                  ({"requests": [], "top_k": 0}, "top_k")]
         for body, field in cases:
             answer = s.request("POST", "/recommend/batch", json.dumps(body), {"Content-Type": "application/json"})

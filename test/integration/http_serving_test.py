@@ -131,13 +131,15 @@ def explains_as_sql_does():
     for user, clicks in (("stranger", ["i1", "i9", "i30"]), ("u1", ["i7", "i8"]), ("u1", None), ("u4", []), ("stranger", ["never"])):
         body = {"user_id": user, "explain": True, "top_k": 8, **({} if clicks is None else {"recent_clicks": clicks})}
         answer = recommend(body)
-        wanted = rows(f"SELECT because_of, contribution, source FROM seqrec_explain({literal(user)}, {literal(clicks)}, "
+        wanted = rows(f"SELECT because_of, contribution, source, reason FROM seqrec_explain({literal(user)}, {literal(clicks)}, "
                       f"{literal(answer['recommended_item_ids'])})")
         expect(len(wanted), 8)
         for told, meant in zip(answer["reasons"], wanted, strict=True):
-            expect((told["because_of"], told["source"]), (meant["because_of"], meant["source"]))
+            expect((told["because_of"], told["source"], told["text"]), (meant["because_of"], meant["source"], meant["reason"]))
             assert abs(told["contribution"] - meant["contribution"]) < 1e-6, (told, meant)
         same(by_http(answer), in_sql(user, clicks, 8))
+    chinese = recommend({"user_id": "stranger", "recent_clicks": ["i1"], "explain": True, "top_k": 3, "language": "zh"})
+    expect({reason["text"] for reason in chinese["reasons"]}, {"因为您最近浏览了i1"})
 
 
 def answers_batches_as_sql_does():

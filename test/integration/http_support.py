@@ -81,9 +81,10 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 END $$;
-CREATE FUNCTION seqrec_explain(user_id text, clicks text[], item_ids text[], model text, context jsonb)
-RETURNS TABLE(item_id text, because_of text, contribution real, source text) LANGUAGE sql AS $$
-    SELECT i, clicks[n], (1.0 / n)::real, CASE WHEN clicks[n] IS NULL THEN 'user' ELSE 'clicks' END
+CREATE FUNCTION seqrec_explain(user_id text, clicks text[], item_ids text[], model text, context jsonb, language text, titles regclass, title_id_column name, title_column name)
+RETURNS TABLE(item_id text, because_of text, contribution real, source text, reason text) LANGUAGE sql AS $$
+    SELECT i, clicks[n], (1.0 / n)::real, CASE WHEN clicks[n] IS NULL THEN 'user' ELSE 'clicks' END,
+           concat_ws(' ', coalesce(clicks[n], 'user'), coalesce(language, '-'), titles, title_id_column, title_column)
     FROM unnest(item_ids) WITH ORDINALITY AS u(i, n)
 $$;
 CREATE FUNCTION seqrec_similar_items(like_item text, k int, model text, exclude text[], candidates text[], min_score real)

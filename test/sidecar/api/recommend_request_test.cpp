@@ -16,7 +16,7 @@ std::string field_of(const std::string& body) {
 }
 
 TEST(RecommendRequest, HasDefaults) {
-    const auto [asker, wish] = parse(R"({"user_id":7})");
+    const auto [asker, wish, language] = parse(R"({"user_id":7})");
     EXPECT_EQ(asker.user_id, "7");
     EXPECT_FALSE(asker.recent_clicks);
     EXPECT_EQ(wish.top_k, 10);
@@ -25,13 +25,13 @@ TEST(RecommendRequest, HasDefaults) {
     EXPECT_FALSE(wish.exclude_seen);
     EXPECT_FALSE(wish.candidates);
     EXPECT_FALSE(wish.min_score || wish.min_probability || asker.context);
-    EXPECT_FALSE(wish.with_scores || wish.explain);
+    EXPECT_FALSE(wish.with_scores || wish.explain || language);
 }
 
 TEST(RecommendRequest, TakesEveryField) {
-    const auto [asker, wish] = parse(
+    const auto [asker, wish, language] = parse(
         R"({"user_id":"u","recent_clicks":["a",2],"top_k":1000,"model":"m","exclude_item_ids":["x"],"exclude_seen":false,
-            "candidate_item_ids":[],"min_score":-3.5,"min_probability":0.25,"context":{"device":"phone","n":[1]},"with_scores":true,"explain":true})");
+            "candidate_item_ids":[],"min_score":-3.5,"min_probability":0.25,"context":{"device":"phone","n":[1]},"with_scores":true,"explain":true,"language":"zh-CN"})");
     EXPECT_EQ(asker.recent_clicks, (Strings{"a", "2"}));
     EXPECT_EQ(wish.top_k, 1000);
     EXPECT_EQ(wish.model, "m");
@@ -42,6 +42,7 @@ TEST(RecommendRequest, TakesEveryField) {
     EXPECT_EQ(wish.min_probability, 0.25);
     EXPECT_EQ(asker.context, R"({"device":"phone","n":[1]})");
     EXPECT_TRUE(wish.with_scores && wish.explain);
+    EXPECT_EQ(language, "zh-CN");
 }
 
 /// No list of clicks is the user's own history; an empty one is no click at all.
