@@ -16,6 +16,7 @@
 #include "run/refresh.hpp"
 #include "run/stop.hpp"
 #include "run/train.hpp"
+#include "text/text_commands.hpp"
 
 namespace {
 
@@ -24,7 +25,21 @@ constexpr char kHelp[] =
     "       seqrec-trainer refresh JOB.json             the same weights over another table of items\n"
     "       seqrec-trainer encode MODEL REQUESTS.json   print users' vectors, for tests\n"
     "       seqrec-trainer bench THREADS                GFLOP/s of products and of the loss here\n"
+    "       seqrec-trainer embed-text FOLDER TEXTS.json print the vectors of texts by a language model; "
+    "FOLDER \"\":\n"
+    "                                                   by the fallback\n"
+    "       seqrec-trainer text-ids FOLDER TEXTS.json   print their token ids\n"
+    "       seqrec-trainer bench-text THREADS [FOLDER]  sentences/s of a language model here\n"
     "       seqrec-trainer --version | --help\n";
+
+/// The commands of language models; -1 for others.
+int run_text_command(const std::string& command, int argc, char** argv) {
+    if (command == "embed-text" && argc == 4) return seqrec::trainer::run_embed_text(argv[2], argv[3], false);
+    if (command == "text-ids" && argc == 4) return seqrec::trainer::run_embed_text(argv[2], argv[3], true);
+    if (command == "bench-text" && (argc == 3 || argc == 4) && std::atoi(argv[2]) > 0)
+        return seqrec::trainer::run_bench_text(std::atoi(argv[2]), argc == 4 ? argv[3] : "");
+    return -1;
+}
 
 /// Keeps freed memory: a step frees and takes the same large tensors again, and giving them back to the
 /// system between costs more page faults than the arithmetic costs time.
@@ -76,6 +91,10 @@ int main(int argc, char** argv) {
     if (command == "encode" && argc == 4) return seqrec::trainer::run_encode(argv[2], argv[3]);
     if (command == "bench" && argc == 3 && std::atoi(argv[2]) > 0)
         return seqrec::trainer::run_bench(std::atoi(argv[2]));
+    if (command.find("text") != std::string::npos) {
+        keep_libraries_to_one_thread(argv);
+        if (const int status = run_text_command(command, argc, argv); status >= 0) return status;
+    }
     std::fputs(kHelp, stderr);
     return 2;
 }

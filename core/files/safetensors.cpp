@@ -29,9 +29,9 @@ struct TypeInfo {
     std::size_t size;
 };
 constexpr TypeInfo kTypes[] = {
-    {DType::U8, "U8", 1},   {DType::I8, "I8", 1},   {DType::BF16, "BF16", 2},
-    {DType::I32, "I32", 4}, {DType::U32, "U32", 4}, {DType::F32, "F32", 4},
-    {DType::I64, "I64", 8}, {DType::U64, "U64", 8}, {DType::F64, "F64", 8},
+    {DType::U8, "U8", 1},   {DType::I8, "I8", 1},   {DType::BF16, "BF16", 2}, {DType::I32, "I32", 4},
+    {DType::U32, "U32", 4}, {DType::F32, "F32", 4}, {DType::I64, "I64", 8},   {DType::U64, "U64", 8},
+    {DType::F64, "F64", 8}, {DType::F16, "F16", 2},
 };
 
 [[noreturn]] void corrupted(const std::string& message) {
@@ -61,7 +61,8 @@ std::vector<T> whole_numbers(const json& list) {
     return list.get<std::vector<T>>();
 }
 
-Tensor parse_tensor(const std::string& name, const json& entry, std::span<const std::byte> data) {
+Tensor parse_tensor(const std::string& name, const json& entry, std::span<const std::byte> data,
+                    bool aligned) {
     const DType dtype = parse_dtype(entry.at("dtype").get_ref<const std::string&>());
     const Shape shape = whole_numbers<std::int64_t>(entry.at("shape"));
     const auto offsets = whole_numbers<std::uint64_t>(entry.at("data_offsets"));
@@ -70,7 +71,7 @@ Tensor parse_tensor(const std::string& name, const json& entry, std::span<const 
     const std::size_t length = offsets[1] - offsets[0];
     if (length != byte_count(dtype, shape)) corrupted("tensor \"" + name + "\" does not match its shape");
     const std::span<const std::byte> bytes = data.subspan(offsets[0], length);
-    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % element_size(dtype) != 0)
+    if (aligned && reinterpret_cast<std::uintptr_t>(bytes.data()) % element_size(dtype) != 0)
         corrupted("tensor \"" + name + "\" is not aligned");
     return {dtype, shape, bytes};
 }
@@ -96,7 +97,7 @@ DType parse_dtype(std::string_view name) {
     corrupted("unknown element type \"" + std::string(name) + "\"");
 }
 
-SafetensorsFile SafetensorsFile::open(const std::string& path) {
+SafetensorsFile SafetensorsFile::open(const std::string& path, bool aligned) {
     SafetensorsFile result;
     result.file_ = MappedFile(path);
     const std::span<const std::byte> all = result.file_.bytes();
@@ -115,7 +116,7 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
                 for (const auto& [key, value] : entry.items())
                     result.metadata_[key] = value.get_ref<const std::string&>();
             else
-                result.tensors_.emplace(name, parse_tensor(name, entry, data));
+                result.tensors_.emplace(name, parse_tensor(name, entry, data, aligned));
         }
     } catch (const json::exception& error) {
         corrupted(std::string("header is not as the format says: ") + error.what());

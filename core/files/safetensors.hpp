@@ -19,7 +19,7 @@
 
 namespace seqrec {
 
-enum class DType : std::uint8_t { U8, I8, BF16, I32, U32, F32, I64, U64, F64 };
+enum class DType : std::uint8_t { U8, I8, BF16, I32, U32, F32, I64, U64, F64, F16 };
 
 /// Size of one element in bytes.
 /// 单个元素的字节数。
@@ -70,8 +70,11 @@ class SafetensorsFile {
   public:
     /// Opens and checks a file. Errors: I/O (58030) when it can't be opened, data corrupted (XX001)
     /// otherwise.
+    /// Files that other programs wrote may have tensors at any place: `aligned` false takes them, and they must be
+    /// copied before use.
     /// 打开并检查文件。错误：无法打开为 I/O (58030)，其余为数据损坏 (XX001)。
-    static SafetensorsFile open(const std::string& path);
+    /// 其他程序写的文件中张量可能未对齐：aligned 为 false 时接受，但使用前须复制。
+    static SafetensorsFile open(const std::string& path, bool aligned = true);
 
     const std::map<std::string, Tensor, std::less<>>& tensors() const { return tensors_; }
     const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }

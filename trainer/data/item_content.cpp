@@ -7,28 +7,13 @@
 #include "data/features.hpp"
 #include "data/sketch.hpp"
 #include "text/text_encoder.hpp"
+#include "text/text_vectors.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
 using nlohmann::json;
-
-struct TextVectors {
-    Tensor vectors;
-    std::vector<NamedTensor> kept;
-    std::int64_t encoded;
-};
-
-TextVectors text_vectors(const SafetensorsFile& dataset, const TextEncoder& encoder, const SafetensorsFile*,
-                         Workers& workers, const std::function<void(double)>& poll) {
-    const auto ends = dataset.get<std::int64_t>("item.text.offsets", {-1});
-    const auto bytes = dataset.get<std::uint8_t>("item.text.bytes", {-1});
-    std::vector<std::string_view> texts;
-    for (std::size_t i = 0; i + 1 < ends.size(); ++i)
-        texts.emplace_back(reinterpret_cast<const char*>(bytes.data()) + ends[i], static_cast<std::size_t>(ends[i + 1] - ends[i]));
-    return {encoder.encode(texts, workers, poll), {}, static_cast<std::int64_t>(texts.size())};
-}
 
 constexpr std::int64_t kSketch = 256;  // columns that all categories share
 constexpr double kFar = 3;             // deviations; numbers further out count as that far
@@ -102,7 +87,7 @@ ItemContent::ItemContent(const SafetensorsFile& dataset, std::int64_t items, con
                          Reporter& reporter) {
     std::vector<Tensor> parts;
     config_ = {{"text", nullptr}, {"vector", 0}, {"numbers", json::array()}, {"categories", json::array()}};
-    if (dataset.contains("item.text.offsets")) add_text(dataset, options, earlier, fitted, workers, reporter, parts);
+    if (dataset.contains("item.text.offsets")) add_text(dataset, items, options, earlier, fitted, workers, reporter, parts);
     if (dataset.contains("item.vector")) {
         parts.push_back(own_vectors(dataset, fitted));
         config_["vector"] = parts.back().size(1);
@@ -114,7 +99,7 @@ ItemContent::ItemContent(const SafetensorsFile& dataset, std::int64_t items, con
     if (!parts.empty()) rows_ = at::cat(parts, 1).contiguous();
 }
 
-void ItemContent::add_text(const SafetensorsFile& dataset, const ContentOptions& options,
+void ItemContent::add_text(const SafetensorsFile& dataset, std::int64_t items, const ContentOptions& options,
                            const SafetensorsFile* earlier, const json& fitted, Workers& workers,
                            Reporter& reporter, std::vector<Tensor>& parts) {
     const auto encoder = open_text_encoder(options.text_model);
@@ -125,7 +110,7 @@ void ItemContent::add_text(const SafetensorsFile& dataset, const ContentOptions&
     if (encoder->is_fallback())
         reporter.warning(
             "no language model is configured (seqrec.text_model), so text is read as hashed words and parts of words");
-    TextVectors texts = text_vectors(dataset, *encoder, earlier, workers, [&](double share) {
+    TextVectors texts = text_vectors(dataset, items, *encoder, earlier, workers, [&](double share) {
         reporter.progress({{"phase", "encoding"}, {"encoded", share}});
     });
     encoded_ = texts.encoded;

@@ -57,7 +57,7 @@ class ItemContent {
     std::int64_t encoded() const { return encoded_; }
 
   private:
-    void add_text(const SafetensorsFile& dataset, const ContentOptions& options,
+    void add_text(const SafetensorsFile& dataset, std::int64_t items, const ContentOptions& options,
                   const SafetensorsFile* earlier, const nlohmann::json& fitted, Workers& workers,
                   Reporter& reporter, std::vector<at::Tensor>& parts);
     void add_columns(const std::vector<FeatureColumn>& columns, std::int64_t items,

@@ -58,6 +58,20 @@ struct Bfloat16 {
                       std::ptrdiff_t rows, std::ptrdiff_t n, float* along_rows, float* along_columns);
 };
 
+enum class Activation { Gelu, GeluTanh, Relu };
+
+/// The forward pass of a language model's encoder, between its products.
+/// 语言模型编码器前向计算中矩阵乘法之外的部分。
+struct Text {
+    /// x = activation(x + bias), rows of n.
+    void (*activate)(float* x, const float* bias, std::ptrdiff_t rows, std::ptrdiff_t n, Activation);
+    /// y = the layer normalisation of x + bias + y, rows of n.
+    void (*join_norm)(const float* x, const float* bias, float* y, const float* weight, const float* shift,
+                      float epsilon, std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// The softmax of each row of n, in place.
+    void (*softmax)(float* x, std::ptrdiff_t rows, std::ptrdiff_t n);
+};
+
 struct Table {
     const char* name;
     void (*gemm)(const Gemm&);
@@ -108,6 +122,7 @@ struct Table {
     void (*adam)(float* weight, const float* gradient, float* moment1, float* moment2, float* average,
                  std::ptrdiff_t n, const AdamStep& step);
     const Bfloat16* bfloat16;  // null where the CPU has no instruction for it
+    Text text;
 };
 
 /// The fastest table that this CPU runs; SEQREC_ISA may ask for a slower one (core/kernels/instructions.hpp).

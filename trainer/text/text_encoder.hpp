@@ -24,6 +24,9 @@ class TextEncoder {
     /// 是否为内置的后备编码器，而非语言模型。
     virtual bool is_fallback() const = 0;
     virtual std::int64_t width() const = 0;
+    /// What a user should be told of how it was opened, such as a pooling that no file names; empty for nothing.
+    /// 打开时应告知用户的内容，例如没有文件说明池化方式；无则为空。
+    virtual std::string notice() const { return {}; }
     /// A vector of each text (UTF-8), [texts, width], float32; zeros for a text without a word. `poll` hears what
     /// share is done.
     /// 每个文本（UTF-8）的向量 [文本数, width]，float32；没有词的文本为零向量。poll 得知完成的比例。
