@@ -108,9 +108,8 @@ ContextColumns::ContextColumns(const std::vector<QueryColumn>& columns, std::int
 
 void ContextColumns::check(const QueryColumn& column, std::int64_t first) const {
     const std::int64_t last = static_cast<std::int64_t>(column.first) + column.count;
-    const bool valid = column.first >= first && column.count >= 0 && last <= rows_ &&
-                       column.number < rows_ && column.missing < rows_ && column.hashed >= 0 &&
-                       column.hashed <= column.count &&
+    const bool valid = column.first >= first && column.count >= 0 && last <= rows_ && column.number < rows_ &&
+                       column.missing < rows_ && column.hashed >= 0 && column.hashed <= column.count &&
                        static_cast<std::int64_t>(column.edges.size()) <= column.count;
     if (!valid) corrupted("column " + column.name + " has rows that are not there");
 }
@@ -120,8 +119,7 @@ std::string_view ContextColumns::value(std::int64_t row) const {
                end = offsets_[static_cast<std::size_t>(row) + 1];
     if (begin < 0 || end < begin || end > static_cast<std::int64_t>(bytes_.size()))
         corrupted("values of features leave their tensor");
-    return {reinterpret_cast<const char*>(bytes_.data()) + begin,
-            static_cast<std::size_t>(end - begin)};
+    return {reinterpret_cast<const char*>(bytes_.data()) + begin, static_cast<std::size_t>(end - begin)};
 }
 
 void ContextColumns::index_values() const {
@@ -143,7 +141,8 @@ std::int32_t ContextColumns::row_of(std::size_t column, std::string_view text) c
     return of.hashed > 0 ? of.first + of.count - of.hashed + hashed_value(text, of.hashed) : -1;
 }
 
-bool ContextColumns::add_number(const QueryColumn& column, double number, std::vector<QueryFeature>& to) const {
+bool ContextColumns::add_number(const QueryColumn& column, double number,
+                                std::vector<QueryFeature>& to) const {
     if (!std::isfinite(number)) return false;
     if (column.number >= 0)
         to.push_back({column.number, standardised(number, column.mean, column.deviation)});
@@ -153,7 +152,7 @@ bool ContextColumns::add_number(const QueryColumn& column, double number, std::v
 }
 
 bool ContextColumns::add_values(std::size_t column, const std::vector<std::string>& texts,
-                std::vector<QueryFeature>& to) const {
+                                std::vector<QueryFeature>& to) const {
     const float share = 1 / std::sqrt(static_cast<float>(texts.size()));
     bool all = true;
     for (const std::string& text : texts) {
@@ -183,7 +182,7 @@ bool ContextColumns::add(std::size_t number, const json& value, std::vector<Quer
 }
 
 void ContextColumns::read(const json& context, std::vector<QueryFeature>& given,
-                                 std::vector<bool>& overridden) const {
+                          std::vector<bool>& overridden) const {
     for (const auto& [key, value] : context.items()) {
         const auto [begin, end] = columns_of_.equal_range(key);
         for (auto at = begin; at != end; ++at) {

@@ -104,9 +104,7 @@ void add_row(const float* row, float factor, std::span<float> to) {
 }
 
 /// The tanh form, as in the trainer's kernels.
-float gelu(float x) {
-    return 0.5f * x * (1 + std::tanh(0.7978845608028654f * (x + 0.044715f * x * x * x)));
-}
+float gelu(float x) { return 0.5f * x * (1 + std::tanh(0.7978845608028654f * (x + 0.044715f * x * x * x))); }
 
 void softmax(std::span<float> scores) {
     const float most = *std::ranges::max_element(scores);
@@ -170,8 +168,7 @@ struct TwoTowerEncoder::Impl {
         features = file.get<float>("feature.rows", {-1, config.dim});
         user_offsets = file.get<std::int64_t>("feature.user.offsets", {users + 1});
         user_rows = file.get<std::int32_t>("feature.user.rows", {-1});
-        user_values =
-            file.get<float>("feature.user.values", {static_cast<std::int64_t>(user_rows.size())});
+        user_values = file.get<float>("feature.user.values", {static_cast<std::int64_t>(user_rows.size())});
         context.emplace(config.columns, 0, row_count(),
                         file.get<std::int64_t>("feature.value.offsets", {row_count() + 1}),
                         file.get<std::uint8_t>("feature.value.bytes", {-1}));

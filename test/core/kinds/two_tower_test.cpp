@@ -21,8 +21,8 @@ using Vector = std::vector<double>;
 constexpr std::int64_t kItems = 7, kUsers = 3, kDim = 8, kHeads = 2, kLength = 4, kHidden = 5, kRows = 6;
 
 json column(const char* name, const char* type, int first, int count, int number, int missing) {
-    return {{"name", name},     {"type", type}, {"first", first},     {"count", count},
-            {"number", number}, {"hashed", 0},  {"missing", missing}, {"mean", 40},
+    return {{"name", name},     {"type", type}, {"first", first},        {"count", count},
+            {"number", number}, {"hashed", 0},  {"missing", missing},    {"mean", 40},
             {"deviation", 10},  {"now", 0},     {"edges", json::array()}};
 }
 
@@ -34,11 +34,12 @@ struct Model {
     std::vector<std::int32_t> user_rows = {0, 4, 5};  // user 1: a girl, of an age; of user 2 nothing is known
     std::vector<std::int64_t> value_offsets = {0, 1, 2, 2, 2, 2, 2};
     std::string value_bytes = "fm";
-    json config = {{"dim", kDim},
-                   {"heads", kHeads},
-                   {"max_len", kLength},
-                   {"hidden", kHidden},
-                   {"columns", {column("gender", "category", 0, 2, -1, 2), column("age", "number", 3, 0, 4, 5)}}};
+    json config = {
+        {"dim", kDim},
+        {"heads", kHeads},
+        {"max_len", kLength},
+        {"hidden", kHidden},
+        {"columns", {column("gender", "category", 0, 2, -1, 2), column("age", "number", 3, 0, 4, 5)}}};
 
     Model() {
         float next = 0.5f;
@@ -165,7 +166,8 @@ class TwoTowerTest : public ::testing::Test {
                                                model_.row("attention.relative", h * kLength + age, 1)[0]);
                 total += weight;
                 for (std::int64_t d = 0; d < kWidth; ++d)
-                    pooled[static_cast<std::size_t>(d)] += weight * value[static_cast<std::size_t>(h * kWidth + d)];
+                    pooled[static_cast<std::size_t>(d)] +=
+                        weight * value[static_cast<std::size_t>(h * kWidth + d)];
             }
             for (std::int64_t d = 0; d < kWidth; ++d)
                 seen[static_cast<std::size_t>(h * kWidth + d)] = pooled[static_cast<std::size_t>(d)] / total;
@@ -203,7 +205,8 @@ class TwoTowerTest : public ::testing::Test {
     static void expect(const Answer& answer, const Vector& expected) {
         EXPECT_TRUE(answer.encoded.known);
         EXPECT_EQ(answer.encoded.offset, 0);
-        for (std::size_t d = 0; d < expected.size(); ++d) EXPECT_NEAR(answer.query[d], expected[d], 1e-5) << d;
+        for (std::size_t d = 0; d < expected.size(); ++d)
+            EXPECT_NEAR(answer.query[d], expected[d], 1e-5) << d;
     }
     void expect_corrupted(const std::function<void()>& damage) {
         const Model whole = model_;
@@ -272,8 +275,7 @@ TEST_F(TwoTowerTest, DamagedFilesAreRefused) {
     expect_corrupted([&] { model_.config["max_len"] = 5; });
     expect_corrupted([&] { model_.config["hidden"] = 1.5; });
     expect_corrupted([&] { model_.config["columns"][0]["count"] = 9; });
-    for (const auto& [name, shape] : Model().shapes)
-        expect_corrupted([&] { model_.shapes.erase(name); });
+    for (const auto& [name, shape] : Model().shapes) expect_corrupted([&] { model_.shapes.erase(name); });
     expect_corrupted([&] { model_.user_offsets.pop_back(); });
     model_.user_rows[0] = kRows;
     open();

@@ -25,8 +25,7 @@ Tensor index_of(const Indexes& rows) { return at::tensor(rows, at::kInt).to(at::
 /// The towers in leaf tensors, so that shards share no autograd state.
 Towers leaves_of(const Towers& towers) {
     Towers copy = towers;
-    copy.for_each(
-        [](const std::string&, Tensor& tensor) { tensor = tensor.detach().requires_grad_(); });
+    copy.for_each([](const std::string&, Tensor& tensor) { tensor = tensor.detach().requires_grad_(); });
     return copy;
 }
 
@@ -95,7 +94,7 @@ Tensor queries_of(const Towers& towers, const Batch& batch, const ShardUsers& us
 std::int32_t StepItems::place(std::int32_t item) const { return place_of(rows, item); }
 
 Catalogue::Catalogue(const Dataset& data, Part part) {
-    const std::vector<std::int64_t> counts = data.counts(part);
+    const std::vector<std::int64_t> counts = Sequences(data, part, nullptr).counts(data.items());
     double total = 0;
     for (std::size_t i = 0; i < counts.size(); ++i) {
         if (counts[i] > 0) warm.push_back(static_cast<std::int32_t>(i));
@@ -119,13 +118,15 @@ StepItems sampled_items(const Catalogue& catalogue, const std::vector<Packed>& s
     for (const Packed& shard : shards) {
         items.rows.insert(items.rows.end(), shard.items.begin(), shard.items.end());
         items.rows.insert(items.rows.end(), shard.labels.begin(), shard.labels.end());
-        interactions += static_cast<double>(shard.items.size() + shard.users.size());  // and each one's last label
+        interactions +=
+            static_cast<double>(shard.items.size() + shard.users.size());  // and each one's last label
     }
     const auto count = static_cast<std::uint64_t>(catalogue.warm.size());
     for (std::int64_t i = 0; i < draws; ++i) drawn.push_back(catalogue.warm[random.below(count)]);
     items.rows.insert(items.rows.end(), drawn.begin(), drawn.end());
     sort_unique(items.rows);
-    const double missed = count > 1 ? static_cast<double>(draws) * std::log1p(-1 / static_cast<double>(count)) : 0;
+    const double missed =
+        count > 1 ? static_cast<double>(draws) * std::log1p(-1 / static_cast<double>(count)) : 0;
     for (const std::int32_t item : items.rows) {
         const double share =
             std::min(0.999999, static_cast<double>(catalogue.shares[static_cast<std::size_t>(item)]));
@@ -192,8 +193,7 @@ TowerOutput compute_tower_shard(const TowerInput& input, Packed shard, double la
 Tensor bce_loss(const Tensor& hidden, const Tensor& candidates, const Indexes& labels, const Indexes& drawn,
                 const Tensor& shift, double temperature, double factor) {
     const Tensor wanted = index_of(labels), others = index_of(drawn);
-    const Tensor yes =
-        ((hidden * candidates.index_select(0, wanted)).sum(1) + shift) * (1 / temperature);
+    const Tensor yes = ((hidden * candidates.index_select(0, wanted)).sum(1) + shift) * (1 / temperature);
     const Tensor no = (at::mm(hidden, candidates.index_select(0, others).t()) + shift) * (1 / temperature);
     const Tensor counts = wanted.unsqueeze(1).ne(others.unsqueeze(0)).to(at::kFloat);
     const Tensor mean = (at::softplus(no) * counts).sum(1) / counts.sum(1).clamp_min(1);

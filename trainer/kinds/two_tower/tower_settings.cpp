@@ -24,8 +24,8 @@ std::int64_t choose_max_len(const Dataset& data) {
 
 /// 0 for users with short histories (mean 10 or less), 1 for long ones (mean 60 or more).
 double length_share(const Dataset& data) {
-    const double mean =
-        static_cast<double>(data.interactions()) / static_cast<double>(std::max<std::int64_t>(data.users(), 1));
+    const double mean = static_cast<double>(data.interactions()) /
+                        static_cast<double>(std::max<std::int64_t>(data.users(), 1));
     return std::clamp(std::log(std::max(mean, 1.0) / 10) / std::log(6.0), 0.0, 1.0);
 }
 

@@ -12,7 +12,8 @@ namespace seqrec::trainer {
 /// Options as used: `resolve_options` gives the fixed ones, the data decides those that are null.
 /// 实际使用的选项：固定值来自 resolve_options，为 null 的由数据决定。
 struct TowerSettings {
-    std::int64_t dim, heads, max_len, hidden, content_hidden, epochs, batch, negatives, seed, threads, patience;
+    std::int64_t dim, heads, max_len, hidden, content_hidden, epochs, batch, negatives, seed, threads,
+        patience;
     double dropout, id_dropout, feature_dropout, temperature, learning_rate, weight_decay, max_seconds,
         cool_down;
     bool bce, all_items, refit, bfloat16;

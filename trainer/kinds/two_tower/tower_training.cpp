@@ -28,7 +28,8 @@ std::size_t validation_limit(const Dataset& data) {
 std::int64_t validation_interval(const TowerMaterial& material, const TowerSettings& settings,
                                  std::size_t questions) {
     const auto dim = static_cast<double>(settings.dim), items = static_cast<double>(material.data.items());
-    const auto width = static_cast<double>(material.content.width()), batch = static_cast<double>(settings.batch);
+    const auto width = static_cast<double>(material.content.width()),
+               batch = static_cast<double>(settings.batch);
     const double query = dim * (5 * dim + 3 * static_cast<double>(settings.hidden));
     const double asked = static_cast<double>(questions);
     const double ranking = 2 * (asked * (items * dim + query) + items * width * dim);
@@ -77,6 +78,7 @@ TowerTraining::TowerTraining(const TowerMaterial& material, const TowerSettings&
       schedule_(settings),
       validation_questions_(thin_out(data_.questions(HeldOut::Validation), validation_limit(data_))),
       validation_interval_(validation_interval(material, settings, validation_questions_.size())),
+      shuffles_(is_order_arbitrary(data_)),
       start_(std::chrono::steady_clock::now()) {
     now_.planned_epochs = settings.epochs;
     look_at(Part::Training);
@@ -181,14 +183,15 @@ void TowerTraining::fit_all() {
 
 void TowerTraining::run_epoch() {
     ++now_.epoch;
-    const std::vector<Window> windows = cut_windows(data_, part_, settings_.max_len, random_);
+    const Sequences sequences(data_, part_, shuffles_ ? &random_ : nullptr);
+    const std::vector<Window> windows = cut_windows(sequences, settings_.max_len, random_);
     const std::vector<std::size_t> ends = cut_steps(windows, settings_.batch);
     const std::span<const Window> all(windows);
     double total = 0;
     std::size_t done = 0;
     epoch_share_ = 0;
     for (std::size_t step = 0; step < ends.size(); ++step) {
-        const double loss = run_step(all.subspan(done, ends[step] - done));
+        const double loss = run_step(sequences, all.subspan(done, ends[step] - done));
         done = ends[step];
         total += loss;
         now_.epoch_loss = total / static_cast<double>(step + 1);
@@ -198,10 +201,10 @@ void TowerTraining::run_epoch() {
     }
 }
 
-double TowerTraining::run_step(std::span<const Window> windows) {
+double TowerTraining::run_step(const Sequences& sequences, std::span<const Window> windows) {
     const double begin = seconds();
     std::vector<Packed> shards =
-        pack_shards(data_, part_, windows, shards_of(settings_), settings_.feature_dropout, random_);
+        pack_shards(sequences, windows, shards_of(settings_), settings_.feature_dropout, random_);
     std::int64_t labels = 0;
     for (const Packed& shard : shards) labels += labels_of(shard, *material_.features);
     if (labels == 0) return now_.epoch_loss;  // nothing new, and of the old nothing was drawn
@@ -232,7 +235,8 @@ Tensor TowerTraining::make_rows(const StepItems& items, std::vector<ItemPart>& p
     const Tensor residuals = residuals_.weight().index_select(0, index);
     parts.resize(static_cast<std::size_t>(workers_.count()));
     workers_.run([&](int part) {
-        const std::int64_t begin = count * part / workers_.count(), end = count * (part + 1) / workers_.count();
+        const std::int64_t begin = count * part / workers_.count(),
+                           end = count * (part + 1) / workers_.count();
         if (begin < end)
             parts[static_cast<std::size_t>(part)] =
                 ItemPart(towers_, residuals.narrow(0, begin, end - begin), keep.narrow(0, begin, end - begin),
@@ -267,7 +271,8 @@ double TowerTraining::update(const StepItems& items, const std::vector<ItemPart>
     const std::int64_t count = std::ssize(items.rows);
     workers_.run([&](int part) {
         const auto p = static_cast<std::size_t>(part);
-        const std::int64_t begin = count * part / workers_.count(), end = count * (part + 1) / workers_.count();
+        const std::int64_t begin = count * part / workers_.count(),
+                           end = count * (part + 1) / workers_.count();
         if (begin < end) residuals[p] = parts[p].backward(table.narrow(0, begin, end - begin), of_parts[p]);
     });
     std::erase_if(residuals, [](const Tensor& part) { return !part.defined(); });

@@ -58,7 +58,7 @@ class TowerTraining {
   private:
     void look_at(Part part);
     void run_epoch();
-    double run_step(std::span<const Window> windows);
+    double run_step(const Sequences& sequences, std::span<const Window> windows);
     at::Tensor make_rows(const StepItems& items, std::vector<ItemPart>& parts);
     double update(const StepItems& items, const std::vector<ItemPart>& parts,
                   std::vector<TowerOutput>& outputs);
@@ -92,6 +92,7 @@ class TowerTraining {
     std::vector<Question> validation_questions_;
     std::int64_t validation_interval_;  // in steps
 
+    const bool shuffles_;  // draws the order of what happened at one time
     Part part_ = Part::Training;
     Catalogue catalogue_;
     StepItems all_;             // where all items are candidates

@@ -58,8 +58,8 @@ TowerWeights TowerWeights::over(const std::vector<std::int32_t>& rows, const Ten
     const Tensor& first =
         towers.content_wide_weight.defined() ? towers.content_wide_weight : towers.content_weight;
     if ((first.defined() ? first.size(1) : 0) != (content.defined() ? content.size(1) : 0))
-        throw Error(sqlstate::kInvalidParameter, "the model knows other things of its items than are there now",
-                    "Train the model again.");
+        throw Error(sqlstate::kInvalidParameter,
+                    "the model knows other things of its items than are there now", "Train the model again.");
     TowerPair pair{towers, at::zeros({std::ssize(rows), towers.dim()})};
     take_rows(pair.residuals, pair_.residuals, rows);
     Tensor vectors = at::empty_like(pair.residuals);

@@ -11,9 +11,10 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kRowLength = 0.16;      // of what content makes of an item at the beginning, as of an id's residual
-constexpr double kContentSteps = 4;      // how much faster than an id content may move an item
-constexpr double kRowDeviation = 0.02;   // of features' rows
+constexpr double kRowLength =
+    0.16;  // of what content makes of an item at the beginning, as of an id's residual
+constexpr double kContentSteps = 4;     // how much faster than an id content may move an item
+constexpr double kRowDeviation = 0.02;  // of features' rows
 
 /// Normal numbers by Box and Muller.
 Tensor normal(std::initializer_list<std::int64_t> shape, double deviation, Random& random) {
@@ -67,7 +68,8 @@ Towers::Towers(const TowerSettings& settings, const ContentRows& content, std::i
             content_wide_weight = normal({inner, content.width()}, 1 / scaled, random);
             content_wide_bias = at::zeros({inner});
         }
-        const double deviation = kRowLength * inverse_root(dim) / (inner > 0 ? std::sqrt(0.4 * inner) : scaled);
+        const double deviation =
+            kRowLength * inverse_root(dim) / (inner > 0 ? std::sqrt(0.4 * inner) : scaled);
         content_weight = normal({dim, inner > 0 ? inner : content.width()}, deviation, random);
         content_bias = at::zeros({dim});
     }
@@ -92,10 +94,10 @@ Towers::Towers(const SafetensorsFile& file) try {
         tensor = read_tensor(file, name);
     };
     // for_each leaves out what is undefined
-    for (Tensor* tensor : {&content_wide_weight, &content_wide_bias, &content_weight, &content_bias,
-                           &attention_weight, &attention_bias, &relative, &wide_weight, &wide_bias,
-                           &wide_features, &narrow_weight, &skip_weight, &skip_features, &bias, &features,
-                           &shift})
+    for (Tensor* tensor :
+         {&content_wide_weight, &content_wide_bias, &content_weight, &content_bias, &attention_weight,
+          &attention_bias, &relative, &wide_weight, &wide_bias, &wide_features, &narrow_weight, &skip_weight,
+          &skip_features, &bias, &features, &shift})
         *tensor = at::empty({0});
     for_each(take);
     for (Tensor* tensor : {&content_wide_weight, &content_wide_bias, &content_weight, &content_bias})

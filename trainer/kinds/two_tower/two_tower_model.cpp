@@ -28,7 +28,7 @@ Tensor fresh_residuals(const Dataset& data, std::int64_t dim, Random& random) {
 }
 
 void clear_cold(const Dataset& data, const Tensor& residuals) {
-    const std::vector<std::int64_t> counts = data.counts(Part::Training);
+    const std::vector<std::int64_t> counts = Sequences(data, Part::Training, nullptr).counts(data.items());
     for (std::size_t i = 0; i < counts.size(); ++i)
         if (counts[i] == 0) residuals.select(0, static_cast<std::int64_t>(i)).zero_();
 }

@@ -99,7 +99,8 @@ UserFeatures::UserFeatures(const SafetensorsFile& file) try
     const auto x = file.get<float>("feature.user.values", {std::ssize(rows)});
     offsets_.assign(offsets.begin(), offsets.end());
     for (std::size_t i = 0; i < rows.size(); ++i) features_.push_back({rows[i], x[i]});
-    const bool in_range = std::ranges::all_of(rows, [&](std::int32_t row) { return row >= 0 && row < this->rows(); });
+    const bool in_range =
+        std::ranges::all_of(rows, [&](std::int32_t row) { return row >= 0 && row < this->rows(); });
     if (!in_range || offsets_.empty() || offsets_[0] != 0 || !std::ranges::is_sorted(offsets_) ||
         offsets_.back() != std::ssize(rows))
         corrupted("features of users leave their tensor");
@@ -114,8 +115,9 @@ std::span<const QueryFeature> UserFeatures::of(std::int64_t user) const {
 }
 
 bool UserFeatures::knows(std::int64_t user) const {
-    return std::ranges::any_of(
-        of(user), [&](const QueryFeature& feature) { return !missing_[static_cast<std::size_t>(feature.row)]; });
+    return std::ranges::any_of(of(user), [&](const QueryFeature& feature) {
+        return !missing_[static_cast<std::size_t>(feature.row)];
+    });
 }
 
 std::vector<NamedTensor> UserFeatures::tensors() const {

@@ -32,7 +32,8 @@ TEST(StepItems, SampledOnesCountTheInverseOfTheirChance) {
     EXPECT_EQ(items.drawn.size(), 4U);
     for (std::size_t i = 0; i < items.rows.size(); ++i) {
         const double share = catalogue.shares[static_cast<std::size_t>(items.rows[i])];
-        const double absent = std::pow(1 - share, 3) * std::pow(2.0 / 3, 4);  // two clicks, and the last label
+        const double absent =
+            std::pow(1 - share, 3) * std::pow(2.0 / 3, 4);  // two clicks, and the last label
         EXPECT_NEAR(items.weights[i], 1 / (1 - absent), 1e-5) << i;
     }
     EXPECT_EQ(all_items(catalogue).rows, catalogue.warm);
@@ -65,21 +66,26 @@ TEST(BceLoss, IsThatOfTheDefinition) {
 /// The loss of a step of all items, as a function of a weight, by hand.
 TEST(Step, GradientsReachIdsAndContent) {
     const testing::Shop shop({{0, 1, 2, 3, 1, 0, 2}, {2, 1, 0, 3, 0, 1}}, 4, testing::with_repeats("keep"));
-    const TowerSettings settings(
-        resolve_options("two_tower", {{"dim", 8}, {"threads", 1}, {"dropout", 0}, {"max_len", 10},
-                                      {"precision", "float32"}, {"temperature", 1}}),
-        shop.data, nullptr);
+    const TowerSettings settings(resolve_options("two_tower", {{"dim", 8},
+                                                               {"threads", 1},
+                                                               {"dropout", 0},
+                                                               {"max_len", 10},
+                                                               {"precision", "float32"},
+                                                               {"temperature", 1}}),
+                                 shop.data, nullptr);
     Random random(1);
     at::manual_seed(1);
     const ContentRows content(at::rand({4, 5}));
     const Towers towers(settings, content, 0, random);
-    const Tensor residuals = at::randn({4, 8}) * 0.3, keep = at::tensor({1.0f, 0.0f, 1.0f, 1.0f}).unsqueeze(1);
+    const Tensor residuals = at::randn({4, 8}) * 0.3,
+                 keep = at::tensor({1.0f, 0.0f, 1.0f, 1.0f}).unsqueeze(1);
     const StepItems items = all_items(Catalogue(shop.data, Part::Training));
     const UserFeatures features;
     const auto run = [&](TowerOutput* output, ItemPart* part) {
         *part = ItemPart(towers, residuals, keep, content);
         const Tensor table = part->rows();
-        *output = compute_tower_shard({towers, table, items, features, settings}, packed({0, 1, 2}, {1, 2, 3}), 1);
+        *output =
+            compute_tower_shard({towers, table, items, features, settings}, packed({0, 1, 2}, {1, 2, 3}), 1);
         return output->loss;
     };
     TowerOutput output, other;

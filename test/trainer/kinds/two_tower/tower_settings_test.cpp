@@ -26,7 +26,8 @@ TEST(TowerSettings, NullIsDecidedFromTheData) {
 }
 
 TEST(TowerSettings, WhatIsGivenStays) {
-    const TowerSettings given = settings({{"max_len", 7}, {"hidden", 40}, {"batch", 99}, {"candidates", "batch"}});
+    const TowerSettings given =
+        settings({{"max_len", 7}, {"hidden", 40}, {"batch", 99}, {"candidates", "batch"}});
     EXPECT_EQ(given.max_len, 7);
     EXPECT_EQ(given.hidden, 40);
     EXPECT_EQ(given.batch, 99);

@@ -33,17 +33,17 @@ Result train(const Dataset& data, const json& given, const Tensor& content = {})
     Random random(1);
     const Tensor residuals = at::zeros({data.items(), settings.dim});
     for (const std::int32_t item : Catalogue(data, Part::Training).warm)
-        for (std::int64_t d = 0; d < settings.dim; ++d)
-            residuals[item][d] = 0.05 * (random.uniform() - 0.5);
+        for (std::int64_t d = 0; d < settings.dim; ++d) residuals[item][d] = 0.05 * (random.uniform() - 0.5);
     Workers workers(2);
     ::testing::internal::CaptureStdout();
     Result result;
     {
         Reporter reporter;
         Checkpoint checkpoint("", "");
-        TowerTraining training(material, settings,
-                               {Towers(settings, material.content, material.features->rows(), random), residuals},
-                               random, workers, reporter, checkpoint);
+        TowerTraining training(
+            material, settings,
+            {Towers(settings, material.content, material.features->rows(), random), residuals}, random,
+            workers, reporter, checkpoint);
         training.run();
         result.measured = training.best();
         training.fit_all();
@@ -62,7 +62,9 @@ double hr10(const std::vector<std::int64_t>& ranks) { return ranking_metrics(ran
 testing::Sequences braids(int users, std::int32_t items) {
     Random random(1);
     testing::Sequences sequences;
-    const auto any = [&] { return static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(items))); };
+    const auto any = [&] {
+        return static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(items)));
+    };
     for (int u = 0; u < users; ++u) {
         std::vector<std::int32_t> sequence = {any(), any()};
         for (auto left = 4 + random.below(14); left > 0; --left)
@@ -77,7 +79,8 @@ TEST(TowerTraining, LearnsAnOrderThatPopularityAndMarkovDoNotSee) {
     const auto& test = shop.data.questions(HeldOut::Test);
     const BaselineRanks baselines = rank_baselines(shop.data, test);
     const double floor = std::max(hr10(baselines.popularity), hr10(baselines.markov));
-    for (const json& options : {json{{"epochs", 60}}, {{"epochs", 60}, {"candidates", "batch"}, {"negatives", 20}},
+    for (const json& options : {json{{"epochs", 60}},
+                                {{"epochs", 60}, {"candidates", "batch"}, {"negatives", 20}},
                                 {{"epochs", 60}, {"loss", "bce"}, {"negatives", 30}}}) {
         const Result result = train(shop.data, options);
         Workers workers(1);
@@ -151,7 +154,8 @@ TEST(TowerTraining, FeaturesAloneAnswerWhoHasNoClicks) {
     const FeaturedShop shop(content);
     const Result result = train(shop.data, {{"epochs", 30}}, descriptions());
     const seqrec::testing::TempFolder folder;
-    write_model(folder / "model", {kTwoTower, result.config, json::object()}, *result.served, shop.data, nullptr);
+    write_model(folder / "model", {kTwoTower, result.config, json::object()}, *result.served, shop.data,
+                nullptr);
     const SafetensorsFile file = SafetensorsFile::open(folder / "model");
     const TwoTowerEncoder encoder(file);
     double found = 0;

@@ -27,8 +27,8 @@ using seqrec::testing::TempFolder;
 
 /// So small a learning rate that what comes out is what went in.
 json still(json given = json::object()) {
-    json options = {{"epochs", 1}, {"max_len", 10}, {"learning_rate", 1e-8}, {"holdout", "keep"},
-                    {"weight_decay", 0}, {"dim", 16}, {"threads", 1}, {"precision", "float32"}};
+    json options = {{"epochs", 1},       {"max_len", 10}, {"learning_rate", 1e-8}, {"holdout", "keep"},
+                    {"weight_decay", 0}, {"dim", 16},     {"threads", 1},          {"precision", "float32"}};
     options.update(given);
     return resolve_options("two_tower", options);
 }
@@ -61,7 +61,8 @@ struct WarmStart {
 
     explicit WarmStart(const testing::Names& names) {
         const testing::Names first{{"a", "b", "c", "d"}, {"u", "v", "w"}};
-        testing::write_dataset(folder / "first", {{0, 1, 2, 3, 0, 1}, {1, 2, 0, 3, 2}, {3, 1, 0, 2}}, 4, "", first);
+        testing::write_dataset(folder / "first", {{0, 1, 2, 3, 0, 1}, {1, 2, 0, 3, 2}, {3, 1, 0, 2}}, 4, "",
+                               first);
         const Dataset data(folder / "first", testing::with_repeats("keep"));
         before = train(data, still());
         write_model(folder / "model", {kTwoTower, before.trained.config, json::object()},
@@ -91,8 +92,8 @@ TEST(TwoTowerModel, SaysHowItWasTrained) {
 
 TEST(TwoTowerModel, AWarmStartKeepsKnownRowsAndGivesFreshOnes) {
     const WarmStart warm({{"new", "c", "a"}, {"w", "other"}});
-    const Trial after =
-        train(Dataset(warm.folder / "second", testing::with_repeats("keep")), still({{"seed", 2}}), &*warm.earlier);
+    const Trial after = train(Dataset(warm.folder / "second", testing::with_repeats("keep")),
+                              still({{"seed", 2}}), &*warm.earlier);
     const TowerPair &old = warm.before.served().pair(), &now = after.served().pair();
     const auto same = [](const Tensor& a, const Tensor& b) { return testing::relative_error(a, b) < 1e-3; };
     EXPECT_TRUE(same(now.residuals[1], old.residuals[2]));  // c
@@ -150,7 +151,8 @@ struct Program {
 
     Program() {
         testing::write_dataset(folder / "dataset", testing::walks(300, 60, 30), 60);
-        const json options = {{"threads", 2}, {"dim", 32}, {"epochs", 120}, {"patience", 1000}, {"index", "none"}};
+        const json options = {
+            {"threads", 2}, {"dim", 32}, {"epochs", 120}, {"patience", 1000}, {"index", "none"}};
         seqrec::testing::write_file(folder / "job", json{{"dataset", folder / "dataset"},
                                                          {"model", folder / "model"},
                                                          {"checkpoint", folder / "checkpoint"},
@@ -189,7 +191,8 @@ TEST(TwoTowerModel, GoesOnAfterAKillAsIfNothingHadHappened) {
     ASSERT_FALSE(std::filesystem::exists(interrupted.folder / "model")) << "killed too late to tell";
     const auto resumed = testing::run_command(interrupted.command);
     ASSERT_EQ(resumed.status, 0);
-    EXPECT_NE(resumed.last("warning").at("message").get<std::string>().find("interrupted"), std::string::npos);
+    EXPECT_NE(resumed.last("warning").at("message").get<std::string>().find("interrupted"),
+              std::string::npos);
     EXPECT_TRUE(whole.weights() == interrupted.weights());
 }
 

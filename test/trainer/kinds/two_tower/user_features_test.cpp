@@ -11,7 +11,8 @@ using testing::FeaturedShop;
 
 FeaturedData people() {
     FeaturedData data{{{0, 1, 2}, {1, 2, 0}, {2, 0, 1}}, 3};
-    data.user = {{"gender", "category", {}, {{"f"}, {"m"}, {}}}, {"age", "number", {20, 40, testing::kMissing}, {}}};
+    data.user = {{"gender", "category", {}, {{"f"}, {"m"}, {}}},
+                 {"age", "number", {20, 40, testing::kMissing}, {}}};
     return data;
 }
 
