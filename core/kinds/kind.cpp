@@ -3,11 +3,12 @@
 #include "core/error.hpp"
 #include "core/kinds/logistic.hpp"
 #include "core/kinds/transformer.hpp"
+#include "core/kinds/two_tower.hpp"
 
 namespace seqrec {
 namespace {
 
-constexpr const Kind* kKinds[] = {&kTransformer, &kLogistic};
+constexpr const Kind* kKinds[] = {&kTransformer, &kLogistic, &kTwoTower};
 
 std::vector<const Kind*>& linked() {
     static std::vector<const Kind*> kinds;

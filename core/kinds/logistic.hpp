@@ -4,10 +4,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "core/kinds/kind.hpp"
+#include "core/kinds/query_columns.hpp"
 
 namespace seqrec {
 
@@ -17,38 +17,6 @@ extern const Kind kLogistic;
 /// 点击的记忆方式：最近 kLogisticReach 次，每次按 decay^age 计入均值。
 inline constexpr std::size_t kLogisticReach = 200;
 inline constexpr float kLogisticDecays[] = {0.98f, 0.8f};
-
-/// A column of users or of the moment, as the model knows it. Its values are rows of `feature.rows`.
-/// 用户或当下情境的一列；其取值对应 feature.rows 中的行。
-struct QueryColumn {
-    std::string name, type;     ///< type: number, category or time
-    std::int32_t first, count;  ///< rows of its values, or of the bins of its numbers
-    std::int32_t number = -1;   ///< row of the number itself, -1 for none
-    std::int32_t missing = -1;  ///< row of "nothing is known", -1 for none
-    std::int32_t hashed = 0;    ///< last rows that values share which have none of their own
-    double mean = 0, deviation = 1;
-    std::vector<double> edges{};  ///< bin b holds numbers below edges[b] and not below edges[b - 1]
-    double now = 0;               ///< time: what ages are counted to
-};
-
-/// x of a row of `feature.rows`.
-/// feature.rows 中某行及其取值。
-struct QueryFeature {
-    std::int32_t row;
-    float x;
-};
-
-/// Where a number lies among edges: the count of edges that are not above it.
-/// 数值所在的分箱。
-std::int32_t bin_of(const std::vector<double>& edges, double number);
-/// A number less the mean, in deviations; far beyond what is usual it counts as kMostDeviations do, since nobody
-/// knows how a coefficient goes on there.
-/// 减去均值后以标准差为单位的数值；远超常见范围时按 kMostDeviations 计，因为系数在那里如何延续无人知晓。
-inline constexpr float kMostDeviations = 4;
-float standardised(double number, double mean, double deviation);
-/// The shared row of a value that has none of its own, in [0, hashed).
-/// 没有自有行的取值所共用的行。
-std::int32_t hashed_value(std::string_view value, std::int32_t hashed);
 
 /// What a model knows of users and moments, and how clicks count: the part of it that is common to serving
 /// and to the trainer. Spans are those of a file or of tensors, which must outlive it.

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kinds/transformer/batches.hpp"
+#include "kinds/shared/batches.hpp"
 #include "shop.hpp"
 
 namespace seqrec::trainer {

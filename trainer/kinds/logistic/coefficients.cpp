@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "kinds/logistic/texts.hpp"
+#include "kinds/shared/texts.hpp"
 
 namespace seqrec::trainer {
 namespace {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/error.hpp"
-#include "kinds/logistic/numbers.hpp"
+#include "kinds/shared/numbers.hpp"
 #include "random.hpp"
 
 namespace seqrec::trainer {

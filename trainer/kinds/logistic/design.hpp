@@ -16,8 +16,9 @@
 #include <string>
 #include <vector>
 
+#include "core/kinds/logistic.hpp"
 #include "data/dataset.hpp"
-#include "kinds/logistic/columns.hpp"
+#include "kinds/shared/columns.hpp"
 #include "run/reporter.hpp"
 
 namespace seqrec::trainer {

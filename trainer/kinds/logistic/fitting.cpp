@@ -6,7 +6,7 @@
 
 #include "core/measure/pair_metrics.hpp"
 #include "kinds/logistic/lbfgs.hpp"
-#include "kinds/logistic/numbers.hpp"
+#include "kinds/shared/numbers.hpp"
 
 namespace seqrec::trainer {
 namespace {

@@ -6,7 +6,7 @@
 #include "kinds/logistic/coefficients.hpp"
 #include "kinds/logistic/fitting.hpp"
 #include "kinds/logistic/logistic_weights.hpp"
-#include "kinds/logistic/numbers.hpp"
+#include "kinds/shared/numbers.hpp"
 
 namespace seqrec::trainer {
 namespace {

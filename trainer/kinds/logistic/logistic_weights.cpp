@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kinds/logistic/texts.hpp"
+#include "kinds/shared/texts.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -24,13 +24,6 @@ Tensor tensor_of(const std::vector<T>& values, at::ScalarType type) {
 template <typename T>
 std::span<const T> view(const Tensor& tensor) {
     return {tensor.data_ptr<T>(), static_cast<std::size_t>(tensor.numel())};
-}
-
-json describe(const QueryColumn& column) {
-    return {{"name", column.name},     {"type", column.type},     {"first", column.first},
-            {"count", column.count},   {"number", column.number}, {"missing", column.missing},
-            {"hashed", column.hashed}, {"mean", column.mean},     {"deviation", column.deviation},
-            {"edges", column.edges},   {"now", column.now}};
 }
 
 /// Coefficients as they are served: times the slope of the calibration.
@@ -147,7 +140,7 @@ void LogisticWeights::describe_columns(const Design& design) {
     json columns = json::array();
     std::int32_t first = kFirstRow;
     for (const Place& place : design.query_places()) {
-        columns.push_back(describe(place.column->described(first)));
+        columns.push_back(describe_column(place.column->described(first)));
         for (std::int32_t f = 0; f < place.column->features(); ++f) texts.add(place.column->value(f));
         first += place.column->features();
     }

@@ -5,7 +5,7 @@
 #include <memory>
 #include <type_traits>
 
-#include "kinds/logistic/numbers.hpp"
+#include "kinds/shared/numbers.hpp"
 #include "random.hpp"
 
 namespace seqrec::trainer {

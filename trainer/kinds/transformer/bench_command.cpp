@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "kinds/transformer/loss.hpp"
-#include "kinds/transformer/ops.hpp"
+#include "kinds/shared/loss.hpp"
+#include "kinds/shared/ops.hpp"
 #include "run/workers.hpp"
 
 namespace seqrec::trainer {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kinds/transformer/ops.hpp"
+#include "kinds/shared/ops.hpp"
 #include "kinds/transformer/transformer_settings.hpp"
 
 namespace seqrec::trainer {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kinds/transformer/loss.hpp"
+#include "kinds/shared/loss.hpp"
 
 namespace seqrec::trainer {
 namespace {

@@ -1,8 +1,8 @@
 // The part of a step that one thread computes alone: forward, loss and gradients of a packed batch.
 #pragma once
 
+#include "kinds/shared/optimizer.hpp"
 #include "kinds/transformer/network.hpp"
-#include "kinds/transformer/optimizer.hpp"
 
 namespace seqrec::trainer {
 

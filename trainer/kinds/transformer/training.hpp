@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "kinds/transformer/optimizer.hpp"
+#include "kinds/shared/optimizer.hpp"
 #include "kinds/transformer/shard.hpp"
 #include "kinds/transformer/transformer_weights.hpp"
 #include "measure/evaluation.hpp"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <set>
 
-#include "kinds/logistic/numbers.hpp"
+#include "kinds/shared/numbers.hpp"
 #include "rich_design.hpp"
 
 namespace seqrec::trainer {

@@ -5,7 +5,7 @@
 
 #include "core/recommend.hpp"
 #include "files/model_file.hpp"
-#include "kinds/logistic/numbers.hpp"
+#include "kinds/shared/numbers.hpp"
 #include "rich_design.hpp"
 #include "snapshots.hpp"
 

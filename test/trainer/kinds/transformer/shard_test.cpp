@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "kinds/transformer/gradients.hpp"
+#include "kinds/shared/gradients.hpp"
 #include "shop.hpp"
 
 namespace seqrec::trainer {

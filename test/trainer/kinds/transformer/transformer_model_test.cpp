@@ -5,7 +5,7 @@
 
 #include "core/kinds/transformer.hpp"
 #include "files/model_file.hpp"
-#include "kinds/transformer/gradients.hpp"
+#include "kinds/shared/gradients.hpp"
 #include "kinds/transformer/transformer_weights.hpp"
 #include "shop.hpp"
 #include "snapshots.hpp"

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "kinds/transformer/gradients.hpp"
+#include "kinds/shared/gradients.hpp"
 #include "shop.hpp"
 
 namespace seqrec::trainer {

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "kernels/step_kernels.hpp"
-#include "kinds/transformer/batches.hpp"
+#include "kinds/shared/batches.hpp"
 #include "torch.hpp"
 
 namespace seqrec::trainer {

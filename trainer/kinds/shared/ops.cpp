@@ -1,8 +1,8 @@
-#include "kinds/transformer/ops.hpp"
+#include "kinds/shared/ops.hpp"
 
 #include <cmath>
 
-#include "kinds/transformer/plain_ops.hpp"
+#include "kinds/shared/plain_ops.hpp"
 
 namespace seqrec::trainer {
 namespace {

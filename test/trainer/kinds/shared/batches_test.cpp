@@ -1,5 +1,5 @@
 // Windows, steps and shards: every label once, none of the future, work spread evenly.
-#include "kinds/transformer/batches.hpp"
+#include "kinds/shared/batches.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "kinds/transformer/loss.hpp"
+#include "kinds/shared/loss.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "kernels/step_kernels.hpp"
-#include "kinds/transformer/plain_ops.hpp"
+#include "kinds/shared/plain_ops.hpp"
 
 namespace seqrec::trainer {
 namespace {

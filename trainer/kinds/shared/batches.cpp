@@ -1,4 +1,4 @@
-#include "kinds/transformer/batches.hpp"
+#include "kinds/shared/batches.hpp"
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
 // What other devices than the CPU compute, here on the CPU.
-#include "kinds/transformer/plain_ops.hpp"
+#include "kinds/shared/plain_ops.hpp"
 
-#include "kinds/transformer/gradients.hpp"
-#include "kinds/transformer/loss.hpp"
-#include "kinds/transformer/ops.hpp"
+#include "kinds/shared/gradients.hpp"
+#include "kinds/shared/loss.hpp"
+#include "kinds/shared/ops.hpp"
 
 namespace seqrec::trainer {
 namespace {

@@ -1,10 +1,10 @@
 // The softmax loss: numbers written out, a plain formula in double precision, and what a sample stands for.
-#include "kinds/transformer/loss.hpp"
+#include "kinds/shared/loss.hpp"
 
 #include <cmath>
 
-#include "kinds/transformer/gradients.hpp"
-#include "kinds/transformer/ops.hpp"
+#include "kinds/shared/gradients.hpp"
+#include "kinds/shared/ops.hpp"
 
 namespace seqrec::trainer {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/kinds/logistic.hpp"
+#include "core/kinds/query_columns.hpp"
 #include "data/features.hpp"
 
 namespace seqrec::trainer {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <vector>
 
-#include "kinds/transformer/batches.hpp"
+#include "kinds/shared/batches.hpp"
 #include "torch.hpp"
 
 namespace seqrec::trainer::testing {

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "kernels/step_kernels.hpp"
-#include "kinds/transformer/transformer_settings.hpp"
 #include "run/workers.hpp"
 #include "torch.hpp"
 
@@ -17,7 +16,12 @@ namespace seqrec::trainer {
 /// 单步优化所用的数值。
 class Schedule {
   public:
-    explicit Schedule(const Settings& settings) : settings_(settings) {}
+    /// Of anything that has learning_rate, weight_decay and average.
+    template <typename Settings>
+    explicit Schedule(const Settings& settings)
+        : learning_rate_(settings.learning_rate),
+          weight_decay_(settings.weight_decay),
+          average_(settings.average) {}
     /// Moves to the next step, at `share` of the peak learning rate once the warm-up is over.
     kernels::AdamStep next(double share);
     std::int64_t step() const { return step_; }
@@ -25,7 +29,7 @@ class Schedule {
     void restart(std::int64_t step = 0) { step_ = step; }
 
   private:
-    const Settings& settings_;
+    double learning_rate_, weight_decay_, average_;
     std::int64_t step_ = 0;
 };
 

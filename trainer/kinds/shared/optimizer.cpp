@@ -1,4 +1,4 @@
-#include "kinds/transformer/optimizer.hpp"
+#include "kinds/shared/optimizer.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -20,12 +20,12 @@ kernels::AdamStep Schedule::next(double share) {
     ++step_;
     const auto t = static_cast<double>(step_);
     const double warm = std::min(1.0, t / kWarmUp) * share;
-    const double keep = std::min(settings_.average, (1 + t) / (10 + t));
-    return {.learning_rate = static_cast<float>(settings_.learning_rate * warm),
+    const double keep = std::min(average_, (1 + t) / (10 + t));
+    return {.learning_rate = static_cast<float>(learning_rate_ * warm),
             .beta1 = kBeta1,
             .beta2 = kBeta2,
             .epsilon = kEpsilon,
-            .weight_decay = static_cast<float>(settings_.weight_decay),
+            .weight_decay = static_cast<float>(weight_decay_),
             .correction1 = static_cast<float>(1 / (1 - std::pow(kBeta1, t))),
             .correction2 = static_cast<float>(1 / (1 - std::pow(kBeta2, t))),
             .gradient_scale = 1,

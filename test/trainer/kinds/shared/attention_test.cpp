@@ -1,6 +1,6 @@
 // Attention over packed sequences: libtorch's own numbers, and who may see whom.
-#include "kinds/transformer/gradients.hpp"
-#include "kinds/transformer/ops.hpp"
+#include "kinds/shared/gradients.hpp"
+#include "kinds/shared/ops.hpp"
 
 namespace seqrec::trainer {
 namespace {

@@ -1,5 +1,5 @@
 // From columns to features.
-#include "kinds/logistic/columns.hpp"
+#include "kinds/shared/columns.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 // and what the kernels are tested against.
 #pragma once
 
-#include "kinds/transformer/batches.hpp"
+#include "kinds/shared/batches.hpp"
 #include "torch.hpp"
 
 namespace seqrec::trainer::plain {

@@ -1,7 +1,7 @@
 // Every hand-written operation against libtorch's own, values and gradients.
-#include "kinds/transformer/ops.hpp"
+#include "kinds/shared/ops.hpp"
 
-#include "kinds/transformer/gradients.hpp"
+#include "kinds/shared/gradients.hpp"
 
 namespace seqrec::trainer {
 namespace {

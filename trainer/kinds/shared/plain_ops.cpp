@@ -1,4 +1,4 @@
-#include "kinds/transformer/plain_ops.hpp"
+#include "kinds/shared/plain_ops.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <vector>
 
-#include "kinds/transformer/ops.hpp"
-#include "kinds/transformer/plain_ops.hpp"
+#include "kinds/shared/ops.hpp"
+#include "kinds/shared/plain_ops.hpp"
 
 namespace seqrec::trainer {
 namespace {

@@ -1,9 +1,10 @@
 // AdamW by its formula, and tables whose untouched rows must fare as if they had been touched.
-#include "kinds/transformer/optimizer.hpp"
+#include "kinds/shared/optimizer.hpp"
 
 #include <cmath>
 
-#include "kinds/transformer/gradients.hpp"
+#include "kinds/shared/gradients.hpp"
+#include "kinds/transformer/transformer_settings.hpp"
 #include "shop.hpp"
 
 namespace seqrec::trainer {

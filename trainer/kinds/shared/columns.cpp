@@ -1,11 +1,11 @@
-#include "kinds/logistic/columns.hpp"
+#include "kinds/shared/columns.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>
 
-#include "kinds/logistic/numbers.hpp"
+#include "kinds/shared/numbers.hpp"
 
 namespace seqrec::trainer {
 namespace {

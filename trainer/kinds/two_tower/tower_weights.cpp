@@ -1,0 +1,127 @@
+#include "kinds/two_tower/tower_weights.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "core/kinds/two_tower.hpp"
+#include "run/earlier_model.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using at::Tensor;
+
+constexpr std::int64_t kRows = 4096;    // of items computed at a time
+constexpr std::int64_t kTokens = 4096;  // of clicks encoded at a time
+
+Tensor index_of(const std::vector<std::int64_t>& rows) { return at::tensor(rows, at::kLong); }
+
+/// Rows [first, last) of all items, some at a time.
+void fill_rows(const TowerPair& pair, const ContentRows& content, std::int64_t first, std::int64_t last,
+               const Tensor& rows) {
+    const at::NoGradGuard no_gradients;
+    for (std::int64_t begin = first, end = 0; begin < last; begin = end) {
+        end = std::min(last, begin + kRows);
+        rows.narrow(0, begin, end - begin)
+            .copy_(pair.towers.items(pair.residuals.narrow(0, begin, end - begin), content.part(begin, end)));
+    }
+}
+
+}  // namespace
+
+Tensor item_rows_of(const TowerPair& pair, const ContentRows& content, Workers& workers) {
+    Tensor rows = at::empty_like(pair.residuals);
+    workers.split(rows.size(0), [&](std::int64_t first, std::int64_t last) {
+        fill_rows(pair, content, first, last, rows);
+    });
+    return rows;
+}
+
+TowerWeights::TowerWeights(TowerPair pair, Tensor rows, std::shared_ptr<const UserFeatures> features)
+    : pair_(std::move(pair)),
+      rows_(std::move(rows)),
+      features_(std::move(features)),
+      users_(features_->users()) {
+    look();
+}
+
+TowerWeights::TowerWeights(const SafetensorsFile& file)
+    : rows_(read_tensor(file, "item.embedding")), users_(file.tensor("user.embedding").shape.at(0)) {
+    const TwoTowerEncoder checked(file);  // every shape
+    pair_ = {Towers(file), read_tensor(file, "id.residual")};
+    features_ = std::make_shared<const UserFeatures>(file);
+    look();
+}
+
+TowerWeights TowerWeights::over(const std::vector<std::int32_t>& rows, const Tensor& content) const {
+    const Towers& towers = pair_.towers;
+    const Tensor& first =
+        towers.content_wide_weight.defined() ? towers.content_wide_weight : towers.content_weight;
+    if ((first.defined() ? first.size(1) : 0) != (content.defined() ? content.size(1) : 0))
+        throw Error(sqlstate::kInvalidParameter,
+                    "the model knows other things of its items than are there now", "Train the model again.");
+    TowerPair pair{towers, at::zeros({std::ssize(rows), towers.dim()})};
+    take_rows(pair.residuals, pair_.residuals, rows);
+    Tensor vectors = at::empty_like(pair.residuals);
+    fill_rows(pair, content.defined() ? ContentRows(content) : ContentRows(), 0, std::ssize(rows), vectors);
+    return {std::move(pair), std::move(vectors), features_};
+}
+
+void TowerWeights::look() {
+    const Tensor lengths = rows_.abs().amax(1);
+    for (std::int64_t i = 0; i < rows_.size(0); ++i) empty_.push_back(lengths.data_ptr<float>()[i] == 0);
+}
+
+Tensor TowerWeights::encode(const Histories& histories, const std::vector<std::int32_t>& users) const {
+    const at::NoGradGuard no_gradients;
+    Tensor result = at::zeros({static_cast<std::int64_t>(histories.size()), pair_.towers.dim()});
+    const auto longest = static_cast<std::size_t>(pair_.towers.relative.size(1));
+    for (std::size_t begin = 0, end = 0; begin < histories.size(); begin = end) {
+        std::int64_t tokens = 0;
+        while (end < histories.size() && tokens < kTokens)
+            tokens += 1 + static_cast<std::int64_t>(std::min(histories[end++].size(), longest));
+        encode_part(histories, users, begin, end, result);
+    }
+    return result;
+}
+
+/// Users [begin, end) of the lists into their rows of `result`; those of whom nothing is known keep zeros.
+void TowerWeights::encode_part(const Histories& histories, const std::vector<std::int32_t>& users,
+                               std::size_t begin, std::size_t end, const Tensor& result) const {
+    const auto longest = static_cast<std::size_t>(pair_.towers.relative.size(1));
+    auto batch = std::make_shared<Packed>();
+    std::vector<std::int64_t> answered, clicked, last;
+    std::vector<std::span<const QueryFeature>> features;
+    for (std::size_t i = begin; i < end; ++i) {
+        std::vector<std::int32_t> clicks;
+        for (const std::int32_t click : histories[i].last(std::min(histories[i].size(), longest)))
+            if (!empty_[static_cast<std::size_t>(click)]) clicks.push_back(click);
+        const bool known = users[i] >= 0 && features_->knows(users[i]);
+        if (clicks.empty() && !known) continue;
+        if (!clicks.empty()) {
+            batch->append(clicks, users[i]);
+            clicked.push_back(static_cast<std::int64_t>(answered.size()));
+            last.push_back(batch->tokens() - 1);
+        }
+        answered.push_back(static_cast<std::int64_t>(i));
+        features.push_back(users[i] >= 0 ? features_->of(users[i]) : std::span<const QueryFeature>());
+    }
+    if (answered.empty()) return;
+    Tensor seen = at::zeros({static_cast<std::int64_t>(answered.size()), 2 * pair_.towers.dim()});
+    if (!last.empty())
+        seen.index_copy_(0, index_of(clicked),
+                         pair_.towers.look(batch, rows_, {}).index_select(0, index_of(last)));
+    const auto add = [](const Tensor& hidden, const Tensor& rows) { return hidden + rows; };
+    result.index_copy_(0, index_of(answered),
+                       pair_.towers.answer(seen, pair_.towers.sums(features), add, {}));
+}
+
+std::vector<NamedTensor> TowerWeights::tensors() const {
+    std::vector<NamedTensor> all = {{"id.residual", pair_.residuals}};
+    Towers towers = pair_.towers;  // shares its tensors
+    towers.for_each([&](const std::string& name, Tensor& tensor) { all.push_back({name, tensor}); });
+    for (NamedTensor& tensor : features_->tensors()) all.push_back(std::move(tensor));
+    return all;
+}
+
+}  // namespace seqrec::trainer

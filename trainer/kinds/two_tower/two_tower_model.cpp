@@ -1,0 +1,151 @@
+#include "kinds/two_tower/two_tower_model.hpp"
+
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "core/error.hpp"
+#include "core/kinds/two_tower.hpp"
+#include "data/item_content.hpp"
+#include "kinds/two_tower/tower_training.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using at::Tensor;
+using nlohmann::json;
+
+constexpr float kFresh = 0.02f;  // numbers of a residual that begins
+
+/// Residuals of items with interactions in the training part; the others have none, ever.
+Tensor fresh_residuals(const Dataset& data, std::int64_t dim, Random& random) {
+    Tensor residuals = at::zeros({data.items(), dim});
+    for (const std::int32_t item : Catalogue(data, Part::Training).warm)
+        for (std::int64_t d = 0; d < dim; ++d)
+            residuals.data_ptr<float>()[item * dim + d] =
+                kFresh * 1.7f * static_cast<float>(2 * random.uniform() - 1);
+    return residuals;
+}
+
+void clear_cold(const Dataset& data, const Tensor& residuals) {
+    const std::vector<std::int64_t> counts = Sequences(data, Part::Training, nullptr).counts(data.items());
+    for (std::size_t i = 0; i < counts.size(); ++i)
+        if (counts[i] == 0) residuals.select(0, static_cast<std::int64_t>(i)).zero_();
+}
+
+/// Copies the rows of features that both know.
+void take_features(const Tensor& fresh, const UserFeatures& now, const Tensor& earlier,
+                   const UserFeatures& then) {
+    std::unordered_map<std::string, std::int64_t> rows;
+    for (std::size_t r = 0; r < then.names().size(); ++r)
+        rows.emplace(then.names()[r], static_cast<std::int64_t>(r));
+    for (std::size_t r = 0; r < now.names().size(); ++r)
+        if (const auto found = rows.find(now.names()[r]); found != rows.end())
+            fresh.select(0, static_cast<std::int64_t>(r)).copy_(earlier.select(0, found->second));
+}
+
+void check_shape(const Towers& earlier, const TowerSettings& settings) {
+    const bool deep = earlier.content_wide_weight.defined();
+    const bool same = earlier.dim() == settings.dim && earlier.relative.size(0) == settings.heads &&
+                      earlier.relative.size(1) == settings.max_len &&
+                      earlier.wide_weight.size(0) == settings.hidden &&
+                      (!earlier.content_weight.defined() ||
+                       (deep ? earlier.content_wide_weight.size(0) : 0) == settings.content_hidden);
+    if (!same)
+        throw Error(sqlstate::kInvalidParameter, "the model to start from has another shape",
+                    "Leave dim, heads, max_len, hidden and content_hidden out; they are taken from it.");
+}
+
+class TwoTowerModel final : public Model {
+  public:
+    TwoTowerModel(json options, const Dataset& data, const json& earlier)
+        : options_(std::move(options)),
+          settings_(options_, data, earlier),
+          random_(static_cast<std::uint64_t>(settings_.seed)) {}
+
+    /// New items get fresh residuals, new features fresh rows.
+    void start_from(const EarlierModel& earlier) override {
+        earlier_ = &earlier;
+        known_.emplace(earlier.file);
+        check_shape(known_->pair().towers, settings_);
+    }
+
+    Trained train(const Run& run) override {
+        const TowerMaterial material{run.data, run.content ? ContentRows(run.content->rows()) : ContentRows(),
+                                     std::make_shared<const UserFeatures>(run.data)};
+        if (!material.content.exist()) settings_.id_dropout = 0;  // there is nothing else
+        TowerPair start = starting_weights(run.data, material);
+        const double scale = start.towers.content_scale;
+        Checkpoint checkpoint(run.checkpoint.empty() ? "" : run.checkpoint + ".0", run.data.job());
+        TowerTraining training(material, settings_, std::move(start), Random(random_.next()), run.workers,
+                               run.reporter, checkpoint);
+        training.run();
+        auto measured = training.best();
+        training.fit_all();
+        json metrics = training.metrics();
+        json config = options_;
+        config.update(settings_.to_json());
+        config["trained_epochs"] = metrics["epochs"];
+        config["columns"] = material.features->columns();
+        config["content_scale"] = scale;
+        return {std::move(measured), training.best(), std::move(metrics), std::move(config)};
+    }
+
+  private:
+    TowerPair starting_weights(const Dataset& data, const TowerMaterial& material) {
+        TowerPair start{Towers(settings_, material.content, material.features->rows(), random_),
+                        fresh_residuals(data, settings_.dim, random_)};
+        if (!earlier_) return start;
+        take_rows(start.residuals, known_->pair().residuals, earlier_->items);
+        clear_cold(data, start.residuals);
+        Towers known = known_->pair().towers;
+        take_features(start.towers.features, *material.features, known.features, known_->features());
+        known.features = start.towers.features;
+        take_content(known, start.towers, material);
+        start.towers = known;
+        return start;
+    }
+
+    /// Content that the earlier model had none of, or that is gone, begins anew.
+    static void take_content(Towers& known, const Towers& fresh, const TowerMaterial& material) {
+        const bool had = known.content_weight.defined();
+        if (had && material.content.exist()) {
+            const Tensor& first =
+                known.content_wide_weight.defined() ? known.content_wide_weight : known.content_weight;
+            if (first.size(1) == material.content.width()) return;
+            throw Error(sqlstate::kInvalidParameter,
+                        "the model to start from knows other things of its items",
+                        "Train without init_from, or with the same columns and texts.");
+        }
+        known.content_wide_weight = fresh.content_wide_weight;
+        known.content_wide_bias = fresh.content_wide_bias;
+        known.content_weight = fresh.content_weight;
+        known.content_bias = fresh.content_bias;
+        known.content_scale = fresh.content_scale;
+    }
+
+    const json options_;
+    TowerSettings settings_;
+    Random random_;
+    const EarlierModel* earlier_ = nullptr;
+    std::optional<TowerWeights> known_;
+};
+
+std::unique_ptr<Model> make(const json& options, const Dataset& data, const json& earlier) {
+    return std::make_unique<TwoTowerModel>(options, data, earlier);
+}
+
+std::unique_ptr<const Weights> refresh(const SafetensorsFile& file, const std::vector<std::int32_t>& rows,
+                                       const Tensor& content) {
+    return std::make_unique<const TowerWeights>(TowerWeights(file).over(rows, content));
+}
+
+std::unique_ptr<const Weights> read(const SafetensorsFile& file) {
+    return std::make_unique<const TowerWeights>(file);
+}
+
+}  // namespace
+
+const TrainerKind kTwoTowerTrainer = {&kTwoTower, make, read, refresh};
+
+}  // namespace seqrec::trainer
