@@ -13,7 +13,7 @@ namespace {
 
 using at::Tensor;
 
-constexpr char kOwn[] = "item.own";
+constexpr char kOwn[] = "content.own";
 constexpr char kItems[] = "item.embedding", kUsers[] = "user.embedding", kLengths[] = "click.length";
 constexpr std::int64_t kTokens = 4096;  // encoded at a time
 
