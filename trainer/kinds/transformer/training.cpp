@@ -299,9 +299,11 @@ nlohmann::json Training::validation_metrics(const Member& member) {
         reporter_.progress(
             {{"phase", "evaluating"}, {"evaluated", share}, {"epoch", turn_.epochs_before + now_.epoch}});
     };
-    return ranking_metrics(rank_held_out(data_, validation_questions_, HeldOut::Validation,
-                                         TransformerWeights({member}), {}, workers_, poll)
-                               .ranks);
+    // Where repeats are kept they are ranked as they will be: else what stands first is what was clicked just now.
+    const TransformerWeights weights({member});
+    const Shifts shifts = fit_shifts(data_, validation_questions_, weights, workers_, poll);
+    return ranking_metrics(
+        rank_held_out(data_, validation_questions_, HeldOut::Validation, weights, shifts, workers_, poll).ranks);
 }
 
 /// Shortens the users' vectors, or drops them, when the validation items rank better so: the long-term
