@@ -202,7 +202,7 @@ const std::vector<Case> kLlamaCases = {
      "✅ 🦙🦙 3 33 333 3333 "
      "33333 333333 3333333 33333333 3.3 3..3 3...3 កាន់តែពិសេសអាច😁 ?我想在apple工作1314151天～ ------======= "
      "нещо на "
-     "Български ```````"
+     "Български ''''''```````\"\"\"\""
      ""
      "......!!!!!!?????? I've been 'told he's there, 'RE you sure? 'M not sure I'll make "
      "it, 'D you like some tea? We'Ve a'lL",
