@@ -17,7 +17,7 @@ struct WordRules {
     bool clean_text = true;
     bool handle_chinese_chars = true;
     bool lowercase = true;
-    std::optional<bool> strip_accents;  ///< follows lowercase
+    std::optional<bool> strip_accents = {};  ///< follows lowercase
     bool lowercase_first = false;  ///< before accents are considered, as sentence_bert_config.json may ask
 };
 
@@ -28,7 +28,7 @@ std::vector<std::string> bert_words(std::string_view text, const WordRules& rule
 /// What a vocabulary is used with.
 /// 词表的使用方式。
 struct WordPieceSettings {
-    WordRules rules;
+    WordRules rules = {};
     std::string prefix = "##";  ///< of pieces that continue a word
     std::string unknown = "[UNK]", begin = "[CLS]", end = "[SEP]";
     std::int64_t longest_word = 100;  ///< in characters; longer ones are unknown
