@@ -13,12 +13,15 @@
 #include "kinds/transformer/bench_command.hpp"
 #include "run/encode_command.hpp"
 #include "run/job.hpp"
+#include "run/refresh.hpp"
 #include "run/stop.hpp"
+#include "run/train.hpp"
 
 namespace {
 
 constexpr char kHelp[] =
     "usage: seqrec-trainer train JOB.json               train a model (see docs/architecture.md)\n"
+    "       seqrec-trainer refresh JOB.json             the same weights over another table of items\n"
     "       seqrec-trainer encode MODEL REQUESTS.json   print users' vectors, for tests\n"
     "       seqrec-trainer bench THREADS                GFLOP/s of products and of the loss here\n"
     "       seqrec-trainer --version | --help\n";
@@ -64,7 +67,11 @@ int main(int argc, char** argv) {
     }
     if (command == "train" && argc == 3) {
         keep_libraries_to_one_thread(argv);
-        return seqrec::trainer::run_job(argv[2]);
+        return seqrec::trainer::run_job(argv[2], seqrec::trainer::train);
+    }
+    if (command == "refresh" && argc == 3) {
+        keep_libraries_to_one_thread(argv);
+        return seqrec::trainer::run_job(argv[2], seqrec::trainer::refresh);
     }
     if (command == "encode" && argc == 4) return seqrec::trainer::run_encode(argv[2], argv[3]);
     if (command == "bench" && argc == 3 && std::atoi(argv[2]) > 0)

@@ -26,6 +26,8 @@ constexpr OptionSpec kOptions[] = {
     {"heads", Integer, 1, 16, "1", "", "attention heads"},
     {"max_len", Integer, 2, 1024, "null", "", "latest clicks the model looks at"},
     {"dropout", Real, 0, 0.9, "null", "", "dropout rate"},
+    {"id_dropout", Real, 0, 1, "null", "",
+     "share of items that a step trains by their content alone, as if they were new"},
     {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
     {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},

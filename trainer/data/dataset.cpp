@@ -73,6 +73,7 @@ const char* name_of(Split split) { return kSplits[static_cast<std::size_t>(split
 DatasetOptions::DatasetOptions(const nlohmann::json& options)
     : repeats(options.at("repeats")), split(split_of(options.at("split"))), seed(options.at("seed")) {
     if (const auto& seconds = options.at("merge_seconds"); !seconds.is_null()) merge_seconds = seconds;
+    cold_share = options.value("cold_share", 0.0);
 }
 
 std::size_t users_of(const std::vector<Question>& questions) {
@@ -144,6 +145,7 @@ Dataset::Dataset(const std::string& path, const DatasetOptions& options)
     if (options_.split == Split::Time) choose_periods(times);
     choose_repeats(events());
     read(events());
+    if (options_.cold_share > 0) hold_items_out();
     check();
 }
 
@@ -186,6 +188,7 @@ void Dataset::read(Events events) {
         rows_of(events, u, &rows);
         for (const std::int64_t row : rows) {
             sequence_.push_back(events.item(row));
+            same_time_.push_back(!times.empty() && times.back() == events.time(row));
             times.push_back(events.time(row));
         }
         offsets_.push_back(interactions());
@@ -261,6 +264,55 @@ void Dataset::ask_about(std::int32_t user, std::span<const double> times) {
         (times[static_cast<std::size_t>(at)] > test_after_ ? test_ : validation_).push_back({user, at});
     if (std::max(training, 1) < length)
         first_asked_.back() = times[static_cast<std::size_t>(std::max(training, 1))];
+}
+
+namespace {
+
+/// Of which items a file tells more than who had them.
+std::vector<bool> items_with_content(const SafetensorsFile& file, std::int64_t items) {
+    std::vector<bool> with(static_cast<std::size_t>(items));
+    if (file.contains("item.text.offsets")) {
+        const auto ends = file.get<std::int64_t>("item.text.offsets", {items + 1});
+        for (std::size_t i = 0; i < with.size(); ++i) with[i] = ends[i + 1] > ends[i];
+    }
+    if (file.contains("item.vector")) {
+        const auto vectors = file.get<float>("item.vector", {items, -1});
+        const std::size_t width = with.empty() ? 0 : vectors.size() / with.size();
+        for (std::size_t i = 0; i < with.size() && width > 0; ++i)
+            with[i] = with[i] || !std::isnan(vectors[i * width]);
+    }
+    return with;
+}
+
+}  // namespace
+
+/// Draws the items; what is asked about them is asked apart, and of nobody who would have nothing left.
+void Dataset::hold_items_out() {
+    const std::vector<bool> with = items_with_content(file_, items_);
+    std::vector<std::int32_t> candidates;
+    const std::vector<std::int64_t> counts = this->counts(Part::Training);
+    for (std::int32_t i = 0; i < items_; ++i)
+        if (with[static_cast<std::size_t>(i)] && counts[static_cast<std::size_t>(i)] > 0)
+            candidates.push_back(i);
+    Random(options_.seed ^ 0xC01D).shuffle(candidates);
+    candidates.resize(static_cast<std::size_t>(options_.cold_share * static_cast<double>(candidates.size())));
+    if (candidates.empty()) return;
+    held_out_items_.assign(static_cast<std::size_t>(items_), false);
+    for (const std::int32_t item : candidates) held_out_items_[static_cast<std::size_t>(item)] = true;
+    for (std::vector<Question>* questions : {&validation_, &test_}) {
+        const auto is_cold = [&](const Question& question) {
+            return is_held_out(sequence(question.user)[static_cast<std::size_t>(question.at)]);
+        };
+        std::ranges::copy_if(*questions, std::back_inserter(cold_), is_cold);
+        std::erase_if(*questions, is_cold);
+    }
+}
+
+std::vector<std::int32_t> Dataset::held_out_items() const {
+    std::vector<std::int32_t> items;
+    for (std::int32_t i = 0; i < items_; ++i)
+        if (is_held_out(i)) items.push_back(i);
+    return items;
 }
 
 nlohmann::json Dataset::config() const {

@@ -45,6 +45,7 @@ struct DatasetOptions {
     std::uint64_t seed = 1;    // of the random split
     bool sequences = true;     // whether some user has to have interacted twice
     bool knows_users = false;  // by more than what they did: who is not trained on is no stranger
+    double cold_share = 0;     // of the items with content that are held out whole
 
     DatasetOptions() = default;
     /// From a full set of options.
@@ -108,6 +109,23 @@ class Dataset {
                    ? std::pair(training_[u], tested_from_[u])
                    : std::pair(tested_from_[u], static_cast<std::int32_t>(sequence(user).size()));
     }
+    /// Whether a user's interaction `at` happened at the time of the one before, as far as the data know.
+    /// 用户的第 at 次交互与前一次是否为同一时间。
+    bool same_time(std::int64_t user, std::size_t at) const {
+        return at > 0 && same_time_[static_cast<std::size_t>(offsets_[user]) + at];
+    }
+    /// Whether an item is held out of the training part whole, so that it is measured as one that is new: nothing
+    /// that anybody did with it is trained on, and no question but cold_questions() is about it.
+    /// 物品是否被整个留出训练部分，以按新物品测量：与它有关的交互都不参与训练，只有 cold_questions() 会问到它。
+    bool is_held_out(std::int32_t item) const {
+        return !held_out_items_.empty() && held_out_items_[static_cast<std::size_t>(item)];
+    }
+    /// The items that are held out whole, ascending.
+    /// 被整个留出的物品，升序。
+    std::vector<std::int32_t> held_out_items() const;
+    /// Questions about items that are held out whole, of both lists.
+    /// 关于被整个留出的物品的问题（来自两个列表）。
+    const std::vector<Question>& cold_questions() const { return cold_; }
     std::span<const std::int32_t> part(std::int64_t user, Part part) const {
         return part == Part::All ? sequence(user) : training(user);
     }
@@ -174,6 +192,7 @@ class Dataset {
     void choose_repeats(Events events);
     void read(Events events);
     void ask_about(std::int32_t user, std::span<const double> times);
+    void hold_items_out();
     void ask_by_chance(std::int32_t user, const std::vector<std::int64_t>& rows);
     void check() const;
 
@@ -188,7 +207,9 @@ class Dataset {
     std::vector<std::int32_t> sequence_;
     std::vector<std::int32_t> training_;     // items of each user's training part
     std::vector<std::int32_t> tested_from_;  // where each user's test begins
-    std::vector<Question> validation_, test_;
+    std::vector<bool> same_time_;            // of each interaction of sequence_
+    std::vector<bool> held_out_items_;       // empty for none
+    std::vector<Question> validation_, test_, cold_;
     std::vector<double> seen_until_, first_asked_;
     std::vector<std::int32_t> known_;
 };

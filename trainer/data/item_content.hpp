@@ -3,8 +3,10 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "core/files/safetensors.hpp"
+#include "data/features.hpp"
 #include "files/tensor_file.hpp"
 #include "run/reporter.hpp"
 #include "run/workers.hpp"
@@ -26,6 +28,8 @@ struct ContentOptions {
 /// 一无所知的物品为零。
 class ItemContent {
   public:
+    /// Of nothing.
+    ItemContent() = default;
     /// From a dataset file of so many items. `earlier`: a model or snapshot file whose text vectors are used again, null for
     /// none. `fitted`: what config() of an earlier content gave, so that rows mean the same; null: decided from
     /// these items. Warns through `reporter` of the fallback. Errors: as open_text_encoder, XX001, and 22023 when
@@ -48,10 +52,22 @@ class ItemContent {
     /// 模型文件为下次训练或刷新只编码新文本而保存的张量；后备编码器没有。
     const std::vector<NamedTensor>& kept() const { return kept_; }
 
+    /// How many texts were read, and not taken from the earlier file.
+    /// 新编码（而非取自早先文件）的文本数。
+    std::int64_t encoded() const { return encoded_; }
+
   private:
+    void add_text(const SafetensorsFile& dataset, const ContentOptions& options,
+                  const SafetensorsFile* earlier, const nlohmann::json& fitted, Workers& workers,
+                  Reporter& reporter, std::vector<at::Tensor>& parts);
+    void add_columns(const std::vector<FeatureColumn>& columns, std::int64_t items,
+                     const nlohmann::json& fitted, std::vector<at::Tensor>& parts);
+    void check_same(const nlohmann::json& fitted) const;
+
     at::Tensor rows_;
     nlohmann::json config_ = nlohmann::json::object();
     std::vector<NamedTensor> kept_;
+    std::int64_t encoded_ = 0;
 };
 
 }  // namespace seqrec::trainer

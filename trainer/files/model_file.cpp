@@ -27,8 +27,9 @@ std::map<std::string, std::string> metadata_of(const ModelDescription& descripti
 }  // namespace
 
 void write_model(const std::string& path, const ModelDescription& description, const Weights& weights,
-                 const Dataset& data, const ListIndex* index) {
+                 const Dataset& data, const ListIndex* index, const std::vector<NamedTensor>& more) {
     std::vector<NamedTensor> tensors = weights.tensors();
+    tensors.insert(tensors.end(), more.begin(), more.end());
     tensors.push_back({"item.embedding", weights.item_rows()});
     tensors.push_back({"user.embedding", weights.user_rows()});
     tensors.push_back({"user.seen_until", tensor_of(data.seen_until(), at::kDouble)});

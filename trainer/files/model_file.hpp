@@ -19,11 +19,11 @@ struct ModelDescription {
 };
 
 /// Writes a model file (docs/architecture.md): the weights, and of `data` how often each item occurs, which
-/// items each user has seen and until when. `index`: the lists of the items, null without an index. Nothing
+/// items each user has seen and until when. `index`: the lists of the items, null without an index; `more`: further tensors. Nothing
 /// appears under `path` when it fails or the process is told to stop meanwhile.
 /// 写出模型文件：权重，以及数据中每个物品的次数、每个用户看过的物品与最后时间；index 为物品的列表，
-/// 没有索引则为空指针。失败或中途被要求停止时不会留下文件。
+/// 没有索引则为空指针；more 为其余张量。失败或中途被要求停止时不会留下文件。
 void write_model(const std::string& path, const ModelDescription& description, const Weights& weights,
-                 const Dataset& data, const ListIndex* index);
+                 const Dataset& data, const ListIndex* index, const std::vector<NamedTensor>& more = {});
 
 }  // namespace seqrec::trainer

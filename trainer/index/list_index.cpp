@@ -230,4 +230,10 @@ ListIndex group_items(const Tensor& items, std::int64_t lists, Random random, Wo
     return index;
 }
 
+std::vector<std::int32_t> nearest_lists(const Tensor& items, const Tensor& centroids, Workers& workers) {
+    std::vector<std::int32_t> list(static_cast<std::size_t>(items.size(0)));
+    assign(items, centroids, list, workers, [](std::int64_t) {});
+    return list;
+}
+
 }  // namespace seqrec::trainer

@@ -36,4 +36,9 @@ std::int64_t choose_lists(std::int64_t items);
 ListIndex group_items(const at::Tensor& items, std::int64_t lists, Random random, Workers& workers,
                       const std::function<void(double)>& poll);
 
+/// The list of each row of `items` [items, width]: the one of the largest product, the first of equals.
+/// 每个物品所属的列表：内积最大者，相等取第一个。
+std::vector<std::int32_t> nearest_lists(const at::Tensor& items, const at::Tensor& centroids,
+                                        Workers& workers);
+
 }  // namespace seqrec::trainer

@@ -8,6 +8,7 @@
 
 #include "core/kinds/kind.hpp"
 #include "data/dataset.hpp"
+#include "data/item_content.hpp"
 #include "kinds/weights.hpp"
 #include "run/earlier_model.hpp"
 #include "run/reporter.hpp"
@@ -21,7 +22,8 @@ struct Run {
     const Dataset& data;
     Workers& workers;
     Reporter& reporter;
-    std::string checkpoint;  ///< path of the state, which it goes on from when it is there; empty for none
+    std::string checkpoint{};  ///< path of the state, which it goes on from when it is there; empty for none
+    const ItemContent* content = nullptr;  ///< null when nothing is known of items
 };
 
 /// What a training gives.
@@ -55,6 +57,13 @@ struct TrainerKind {
     /// The weights of a model or snapshot file; Error XX001 when it lacks one.
     /// 读取模型或快照文件中的权重；缺失则抛出 Error XX001。
     std::unique_ptr<const Weights> (*read)(const SafetensorsFile& file);
+    /// The weights of a model or snapshot file over other items: of each item the row that it had there or -1 (new),
+    /// and its row of content, [items, width]. Null for a kind whose items can't be made without training.
+    /// 将文件中的权重用于另一组物品：每个物品在文件中的行号（新物品为 -1）及其内容行 [物品数, width]。
+    /// 物品无法不经训练而得的类型为空。
+    std::unique_ptr<const Weights> (*refresh)(const SafetensorsFile& file,
+                                              const std::vector<std::int32_t>& rows,
+                                              const at::Tensor& content) = nullptr;
 };
 
 /// Error 22023 for a name that this build can't train.

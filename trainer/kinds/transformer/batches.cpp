@@ -10,11 +10,11 @@ void Packed::append(std::span<const std::int32_t> sequence, std::int32_t user) {
     users.push_back(user);
 }
 
-std::vector<Window> cut_windows(const Dataset& data, Part part, std::int64_t max_len, Random& random) {
+std::vector<Window> cut_windows(const Sequences& data, std::int64_t max_len, Random& random) {
     std::vector<Window> windows;
     const auto limit = static_cast<std::int32_t>(max_len);
     for (std::int64_t u = 0; u < data.users(); ++u) {
-        const auto inputs = static_cast<std::int32_t>(data.part(u, part).size()) - 1;
+        const auto inputs = static_cast<std::int32_t>(data.of(u).size()) - 1;
         if (inputs < 1) continue;
         std::int32_t begin = 0;
         std::int32_t end = inputs;
@@ -63,7 +63,7 @@ void keep_labels(Packed& shard, const Window& window, std::span<const std::int32
 
 }  // namespace
 
-std::vector<Packed> pack_shards(const Dataset& data, Part part, std::span<const Window> windows, int shards,
+std::vector<Packed> pack_shards(const Sequences& data, std::span<const Window> windows, int shards,
                                 double user_dropout, Random& random) {
     std::vector<Packed> packed(static_cast<std::size_t>(shards));
     std::vector<double> work(packed.size());
@@ -75,7 +75,7 @@ std::vector<Packed> pack_shards(const Dataset& data, Part part, std::span<const 
         const double length = window.end - window.begin;
         work[static_cast<std::size_t>(least)] += length * (1 + length / 2000);  // attention is quadratic
         Packed& shard = packed[static_cast<std::size_t>(least)];
-        const auto history = data.part(window.user, part);
+        const auto history = data.of(window.user);
         const auto begin = history.begin() + window.begin, end = history.begin() + window.end;
         shard.append({begin, end}, random.uniform() < user_dropout ? -1 : window.user);
         if (data.builds_on_a_model())

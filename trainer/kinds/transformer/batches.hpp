@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "data/dataset.hpp"
+#include "data/sequences.hpp"
 #include "random.hpp"
 
 namespace seqrec::trainer {
@@ -37,7 +37,7 @@ struct Window {
 /// Cuts every training history into windows of at most max_len inputs that cover each label once. The first
 /// cut of a long history is drawn anew each epoch, so that a label is seen with contexts of many lengths.
 /// 将每个训练历史切成至多 max_len 的窗口，每个标签恰好覆盖一次；长历史的首个切点每轮随机。
-std::vector<Window> cut_windows(const Dataset& data, Part part, std::int64_t max_len, Random& random);
+std::vector<Window> cut_windows(const Sequences& data, std::int64_t max_len, Random& random);
 
 /// Groups shuffled windows into steps of about batch_tokens inputs: the end index of each step.
 std::vector<std::size_t> cut_steps(const std::vector<Window>& windows, std::int64_t batch_tokens);
@@ -45,7 +45,7 @@ std::vector<std::size_t> cut_steps(const std::vector<Window>& windows, std::int6
 /// Spreads the windows of one step over shards of nearly equal work. Of labels that an earlier model has
 /// learned only some are kept, drawn anew each time: what is new has to be learned, the rest not forgotten.
 /// 将一步的窗口分摊到工作量相近的分片。先前模型已学过的标签每次只随机保留一部分：新的需要学习，旧的只需不忘。
-std::vector<Packed> pack_shards(const Dataset& data, Part part, std::span<const Window> windows, int shards,
+std::vector<Packed> pack_shards(const Sequences& data, std::span<const Window> windows, int shards,
                                 double user_dropout, Random& random);
 
 }  // namespace seqrec::trainer

@@ -39,12 +39,13 @@ Transformer::Block fresh_block(const Settings& settings, Random& random) {
 
 }  // namespace
 
-Transformer::Transformer(const Settings& settings, std::int64_t items, Random& random)
+Transformer::Transformer(const Settings& settings, std::int64_t items, Random& random, std::int64_t content)
     : item(normal({items, settings.dim}, 0.02, random)),
       position(normal({settings.max_len, settings.dim}, 0.02, random)),
       norm_weight(at::ones({settings.dim})),
       norm_bias(at::zeros({settings.dim})) {
     for (std::int64_t i = 0; i < settings.layers; ++i) blocks.push_back(fresh_block(settings, random));
+    if (content > 0) projection = normal({settings.dim, content}, 0.02, random);
 }
 
 void Transformer::for_each(const Visit& visit) {
@@ -69,12 +70,18 @@ void Transformer::for_each(const Visit& visit) {
         visit(prefix + "narrow.weight", block.narrow_weight);
         visit(prefix + "narrow.bias", block.narrow_bias);
     }
+    if (projection.defined()) visit("content.projection", projection);
 }
 
 std::vector<Tensor> Transformer::tensors() {
     std::vector<Tensor> list;
     for_each([&](const std::string&, Tensor& tensor) { list.push_back(tensor); });
     return list;
+}
+
+Tensor Transformer::rows(const Tensor& content, const Tensor& keep, bool bfloat16) const {
+    if (!projection.defined()) return item;
+    return item * keep.unsqueeze(1) + product(content, projection, bfloat16);
 }
 
 Tensor Transformer::forward(const Batch& batch, Pass pass) const {

@@ -20,11 +20,13 @@ struct Transformer {
     };
 
     at::Tensor item, position, norm_weight, norm_bias;
+    at::Tensor projection;  ///< of the items' content, [dim, width]; undefined without content
     std::vector<Block> blocks;
 
     Transformer() = default;
     /// Fresh weights: items and positions normal(0, 0.02), products by the width of their input, biases zero.
-    Transformer(const Settings& settings, std::int64_t items, Random& random);
+    /// `content`: the width of the items' content, 0 for none.
+    Transformer(const Settings& settings, std::int64_t items, Random& random, std::int64_t content = 0);
 
     using Visit = std::function<void(const std::string& name, at::Tensor& tensor)>;
     /// Every tensor under the name that the model file gives it, in a fixed order.
@@ -32,6 +34,10 @@ struct Transformer {
     /// The same tensors as a list; the item matrix is the first.
     std::vector<at::Tensor> tensors();
 
+    /// The items' rows: item * keep + content projection^T. `keep` [items] is 0 where an item is to stand by its
+    /// content alone; without content the rows are `item`.
+    /// 物品的行：item * keep + content projection^T；keep 为 0 的物品只凭内容；没有内容时即 item。
+    at::Tensor rows(const at::Tensor& content, const at::Tensor& keep, bool bfloat16) const;
     /// Hidden states of all tokens, [T, dim]. `dropout.rate` is 0 outside training.
     /// 所有位置的隐藏状态 [T, dim]。
     at::Tensor forward(const Batch& batch, Pass pass) const;

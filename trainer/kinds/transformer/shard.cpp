@@ -55,8 +55,11 @@ struct Sample {
         const auto items = static_cast<std::uint64_t>(input.label_share.size());
         Random random(batch.seed);
         Indexes drawn = batch.labels;
-        for (std::int64_t i = 0; i < input.sampled; ++i)
-            drawn.push_back(static_cast<std::int32_t>(random.below(items)));
+        for (std::int64_t i = 0; i < input.sampled; ++i) {
+            const auto item = static_cast<std::int32_t>(random.below(items));
+            if (!input.content.exists() || input.content.trained[static_cast<std::size_t>(item)])
+                drawn.push_back(item);
+        }
         sort_unique(drawn);
         rows = drawn;
         rows.insert(rows.end(), batch.items.begin(), batch.items.end());
@@ -86,6 +89,41 @@ Tensor gather(const Tensor& table, const Indexes& rows) {
     return table.index_select(0, index_of(rows));
 }
 
+/// Which items keep their own rows in this step, [rows]; a share of those that can stand by their content does not,
+/// so that the projection learns to serve items that have nothing else.
+Tensor kept_rows(const ShardInput& input, const Indexes* rows, std::uint32_t seed) {
+    const Content& content = input.content;
+    const auto count = static_cast<std::int64_t>(rows ? rows->size() : content.trained.size());
+    Tensor keep = at::ones({count});
+    Random random(seed ^ 0x1D5);
+    for (std::int64_t r = 0; r < count; ++r) {
+        const auto item = static_cast<std::size_t>(rows ? (*rows)[static_cast<std::size_t>(r)] : r);
+        const bool drawn = random.uniform() < input.settings.id_dropout;
+        if (content.described[item] && (drawn || !content.trained[item])) keep.data_ptr<float>()[r] = 0;
+    }
+    return keep;
+}
+
+/// The items that are candidates where all trained ones are, and the labels' places among them.
+Indexes trained_items(const Content& content, Indexes& labels) {
+    Indexes candidates, places(content.trained.size());
+    for (std::size_t i = 0; i < content.trained.size(); ++i) {
+        places[i] = static_cast<std::int32_t>(candidates.size());
+        if (content.trained[i]) candidates.push_back(static_cast<std::int32_t>(i));
+    }
+    for (std::int32_t& label : labels) label = places[static_cast<std::size_t>(label)];
+    return candidates;
+}
+
+/// The items' rows of this step, made of their own and of their content.
+Tensor mixed_rows(const ShardInput& input, const Transformer& model, const Indexes* rows,
+                  std::uint32_t seed) {
+    if (!input.content.exists()) return model.item;
+    const at::Device device = model.item.device();
+    const Tensor content = rows ? gather(input.content.rows, *rows) : input.content.rows;
+    return model.rows(content.to(device), kept_rows(input, rows, seed).to(device), input.settings.bfloat16);
+}
+
 }  // namespace
 
 ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_weight) {
@@ -98,7 +136,14 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
         sample.emplace(input, packed);
         model.item = gather(input.model.item, sample->rows);
     }
-    model = leaves_of(model, device);
+    const Transformer leaves = leaves_of(model, device);
+    model = leaves;
+    model.item = mixed_rows(input, leaves, sample ? &sample->rows : nullptr, packed.seed);
+    Indexes labels = sample ? sample->labels : packed.labels, candidates;
+    if (sample)
+        candidates = sample->candidates;
+    else if (input.content.exists())
+        candidates = trained_items(input.content, labels);
     const auto batch = std::make_shared<const Packed>(std::move(packed));
     Indexes row_of_sequence;
     output.users.rows = distinct_users(*batch, row_of_sequence);
@@ -109,15 +154,15 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
     Tensor wanted = add_rows(hidden, user_rows, batch, row_of_sequence);
     if (!batch->trained.empty()) wanted = wanted.index_select(0, index_of(batch->trained).to(device));
     wanted = unit_rows(wanted);
-    const Tensor candidates =
-        sample ? model.item.index_select(0, index_of(sample->candidates).to(device)) : model.item;
-    const Tensor loss = softmax_loss(wanted, unit_rows(candidates), sample ? sample->labels : batch->labels,
-                                     sample ? sample->weights : std::vector<float>(),
-                                     1 / settings.temperature, label_weight, settings.bfloat16);
+    const Tensor ranked =
+        candidates.empty() ? model.item : model.item.index_select(0, index_of(candidates).to(device));
+    const Tensor loss =
+        softmax_loss(wanted, unit_rows(ranked), labels, sample ? sample->weights : std::vector<float>(),
+                     1 / settings.temperature, label_weight, settings.bfloat16);
 
-    std::vector<Tensor> leaves = model.tensors();
-    leaves.push_back(user_rows);
-    output.dense = torch::autograd::grad({loss}, leaves);
+    std::vector<Tensor> trained = Transformer(leaves).tensors();
+    trained.push_back(user_rows);
+    output.dense = torch::autograd::grad({loss}, trained);
     for (Tensor& gradient : output.dense) gradient = gradient.to(at::kCPU);
     output.loss = loss.item<double>();
     output.users.values = output.dense.back();

@@ -67,6 +67,15 @@ int shards_of(const Settings& settings) {
     return static_cast<int>(std::clamp<std::int64_t>(settings.batch_tokens / 256, 1, settings.threads));
 }
 
+/// Of which items a row of content says something.
+std::vector<std::uint8_t> described(const Tensor& content) {
+    std::vector<std::uint8_t> described;
+    if (!content.defined()) return described;
+    const Tensor some = content.abs().amax(1).contiguous();
+    for (std::int64_t i = 0; i < some.size(0); ++i) described.push_back(some.data_ptr<float>()[i] > 0);
+    return described;
+}
+
 /// The dense optimizer leaves the item matrix alone when it is updated by rows.
 std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
     std::vector<Tensor> weights = model.tensors();
@@ -76,8 +85,8 @@ std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
 
 }  // namespace
 
-Training::Training(const Dataset& data, const Settings& settings, Member start, Random random, Turn turn,
-                   Workers& workers, Reporter& reporter, Checkpoint& checkpoint)
+Training::Training(const Dataset& data, const Settings& settings, Tensor content, Member start, Random random,
+                   Turn turn, Workers& workers, Reporter& reporter, Checkpoint& checkpoint)
     : data_(data),
       settings_(settings),
       turn_(turn),
@@ -88,14 +97,37 @@ Training::Training(const Dataset& data, const Settings& settings, Member start, 
       model_(std::move(start.network)),
       optimizer_(dense_weights(model_, settings.sampled_items > 0)),
       users_(std::move(start.users)),
-      label_share_(shares(data.counts(Part::Training))),
+      content_{content, described(content), {}},
+      shuffles_(is_order_arbitrary(data)),
       schedule_(settings),
       validation_questions_(thin_out(data.questions(HeldOut::Validation), validation_limit(data))),
       validation_interval_(validation_interval(data, settings, validation_questions_)),
       start_(std::chrono::steady_clock::now()) {
     now_.planned_epochs = settings.epochs;
+    train_on(Part::Training);
     if (settings.sampled_items > 0) items_.emplace(model_.item);
     if (checkpoint.exists()) resume();
+}
+
+void Training::train_on(Part part) {
+    part_ = part;
+    const std::vector<std::int64_t> counts = Sequences(data_, part, nullptr).counts(data_.items());
+    label_share_ = shares(counts);
+    content_.trained.clear();
+    for (const std::int64_t count : counts) content_.trained.push_back(count > 0);
+}
+
+/// With the items' rows as they are served, of their own and of content.
+Member Training::whole(Member member) const {
+    if (!content_.exists()) return member;
+    member.own = member.network.item;
+    Tensor keep = at::ones({member.own.size(0)});
+    for (std::size_t i = 0; i < content_.trained.size(); ++i)
+        if (content_.described[i] && !content_.trained[i]) keep.data_ptr<float>()[i] = 0;
+    const at::NoGradGuard no_gradients;
+    member.own = member.own * keep.unsqueeze(1);
+    member.network.item = member.network.rows(content_.rows, keep, false);
+    return member;
 }
 
 /// Of this turn, those before an interruption included.
@@ -161,6 +193,7 @@ bool Training::cool_down() {
 /// Goes on from these weights, as if training had just begun.
 void Training::start_from(const Member& weights) {
     model_ = weights.network;
+    if (weights.own.defined()) model_.item = weights.own;
     model_.for_each([](const std::string&, Tensor& tensor) { tensor = tensor.clone(); });
     optimizer_ = DenseOptimizer(dense_weights(model_, items_.has_value()));
     if (items_) items_.emplace(model_.item);
@@ -174,9 +207,8 @@ void Training::start_from(const Member& weights) {
 /// knows them, while the metrics stay those of the model that did not.
 void Training::fit_all() {
     if (!settings_.refit || data_.questions(HeldOut::Test).empty()) return;
-    part_ = Part::All;
-    label_share_ = shares(data_.counts(part_));
-    start_from({best_.network, best_users_});
+    train_on(Part::All);
+    start_from({best_.network, best_users_, best_.own});
     final_epochs_ =
         std::max<std::int64_t>(1, std::llround(kFinalShare * static_cast<double>(now_.best_epoch)));
     now_.begun = now_.epoch;
@@ -189,14 +221,15 @@ void Training::fit_all() {
 
 void Training::run_epoch() {
     ++now_.epoch;
-    const std::vector<Window> windows = cut_windows(data_, part_, settings_.max_len, random_);
+    const Sequences sequences(data_, part_, shuffles_ ? &random_ : nullptr);
+    const std::vector<Window> windows = cut_windows(sequences, settings_.max_len, random_);
     const std::vector<std::size_t> ends = cut_steps(windows, settings_.batch_tokens);
     const std::span<const Window> all(windows);
     double total = 0;
     std::size_t done = 0;
     epoch_share_ = 0;
     for (std::size_t step = 0; step < ends.size(); ++step) {
-        const double loss = run_step(all.subspan(done, ends[step] - done));
+        const double loss = run_step(sequences, all.subspan(done, ends[step] - done));
         done = ends[step];
         total += loss;
         now_.epoch_loss = total / static_cast<double>(step + 1);
@@ -206,14 +239,14 @@ void Training::run_epoch() {
     }
 }
 
-double Training::run_step(std::span<const Window> windows) {
+double Training::run_step(const Sequences& sequences, std::span<const Window> windows) {
     const double begin = seconds();
     std::vector<Packed> shards =
-        pack_shards(data_, part_, windows, shards_of(settings_), settings_.user_dropout, random_);
+        pack_shards(sequences, windows, shards_of(settings_), settings_.user_dropout, random_);
     std::int64_t labels = 0;
     for (const Packed& shard : shards) labels += static_cast<std::int64_t>(shard.labels.size());
     if (labels == 0) return now_.epoch_loss;  // nothing new, and of the old nothing was drawn
-    const ShardInput input{model_, users_, settings_, label_share_, settings_.sampled_items};
+    const ShardInput input{model_, users_, settings_, label_share_, settings_.sampled_items, content_};
     std::vector<ShardOutput> outputs(shards.size());
     workers_.run([&](int part) {
         if (part < static_cast<int>(shards.size()) && !shards[part].labels.empty())
@@ -258,7 +291,7 @@ Member Training::averaged() {
         tensor =
             average.defined() ? average.clone() : items_->average(schedule_.step(), last_step_.average_rate);
     });
-    return member;
+    return whole(std::move(member));
 }
 
 nlohmann::json Training::validation_metrics(const Member& member) {
@@ -277,7 +310,7 @@ void Training::choose_user_scale() {
     best_users_ = best_.users;
     if (validation_questions_.empty()) return;
     for (const double scale : {0.0, 0.5}) {
-        const Member trial{best_.network, best_users_ * scale};
+        const Member trial{best_.network, best_users_ * scale, best_.own};
         const nlohmann::json metrics = validation_metrics(trial);
         if (scale == 0) clicks_only_ = metrics["ndcg@10"];
         if (metrics["ndcg@10"].get<double>() <= now_.best_ndcg) continue;
@@ -357,6 +390,7 @@ std::vector<NamedTensor> Training::tensors() {
     if (now_.best_epoch == 0) return list;
     best_.network.for_each([&](const std::string& name, Tensor& tensor) { add("best." + name, tensor); });
     add("best.users", best_.users);
+    if (best_.own.defined()) add("best.own", best_.own);
     return list;
 }
 
@@ -375,7 +409,7 @@ void Training::resume() {
     random_ = Random(now_.random);
     schedule_.restart(now_.step);
     if (now_.best_epoch > 0) {
-        best_ = {model_, users_.weight().clone()};
+        best_ = {model_, users_.weight().clone(), content_.exists() ? model_.item.clone() : Tensor()};
         best_.network.for_each([](const std::string&, Tensor& tensor) { tensor = at::empty_like(tensor); });
     }
     for (const auto& [name, tensor] : tensors()) tensor.copy_(read_tensor(stored->file, name));

@@ -53,8 +53,9 @@ class Training {
     /// `start`: the weights to begin with. `checkpoint`: where to go on from when it holds something, and
     /// what is kept up to date. max_seconds of `settings` counts from the beginning of the first turn.
     /// start 为初始权重；checkpoint 若有内容则从中继续，并持续更新。
-    Training(const Dataset& data, const Settings& settings, Member start, Random random, Turn turn,
-             Workers& workers, Reporter& reporter, Checkpoint& checkpoint);
+    /// `content` [items, width], undefined for none.
+    Training(const Dataset& data, const Settings& settings, at::Tensor content, Member start, Random random,
+             Turn turn, Workers& workers, Reporter& reporter, Checkpoint& checkpoint);
 
     void run();
     /// After run() and its evaluation: see `holdout` in the options.
@@ -71,13 +72,15 @@ class Training {
 
   private:
     void run_epoch();
-    double run_step(std::span<const Window> windows);
+    double run_step(const Sequences& sequences, std::span<const Window> windows);
     double update(std::vector<ShardOutput>& outputs);
     void validate();
     nlohmann::json validation_metrics(const Member& member);
     bool cool_down();
     void start_from(const Member& weights);
     void choose_user_scale();
+    void train_on(Part part);
+    Member whole(Member member) const;
     double time_share() const;
     bool out_of_time() const { return time_share() >= 1; }
     double share_done() const;
@@ -100,6 +103,8 @@ class Training {
     std::optional<RowTable> items_;  // when the softmax is sampled
     RowTable users_;
     std::vector<float> label_share_;
+    Content content_;
+    bool shuffles_;  // what happened at one time
     Schedule schedule_;
     kernels::AdamStep last_step_{};
     std::vector<Question> validation_questions_;

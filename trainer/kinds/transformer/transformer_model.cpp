@@ -38,20 +38,23 @@ class TransformerModel final : public Model {
                 Transformer(settings_, static_cast<std::int64_t>(earlier.items.size()), random_).item;
             member.users =
                 at::zeros({static_cast<std::int64_t>(earlier.users.size()), settings_.dim}, at::kFloat);
-            take_rows(member.network.item, known.network.item, earlier.items);
+            take_rows(member.network.item, known.own.defined() ? known.own : known.network.item,
+                      earlier.items);
             take_rows(member.users, known.users, earlier.users);
             start_.push_back(std::move(member));
         }
     }
 
     Trained train(const Run& run) override {
-        if (start_.empty()) start_ = fresh_start(run.data);
+        const at::Tensor content = run.content ? run.content->rows() : at::Tensor();
+        if (start_.empty()) start_ = fresh_start(run.data, content.defined() ? content.size(1) : 0);
         Members measured, served;
         json metrics = json::object();
         Turn turn{0, settings_.members};
         for (; turn.number < turn.of; ++turn.number) {
             Checkpoint checkpoint(checkpoint_path(run, turn), run.data.job());
-            Training training(run.data, settings_, std::move(start_[static_cast<std::size_t>(turn.number)]),
+            Training training(run.data, settings_, content,
+                              std::move(start_[static_cast<std::size_t>(turn.number)]),
                               Random(random_.next()), turn, run.workers, run.reporter, checkpoint);
             training.run();
             measured.push_back(training.best());
@@ -70,10 +73,10 @@ class TransformerModel final : public Model {
     }
 
   private:
-    Members fresh_start(const Dataset& data) {
+    Members fresh_start(const Dataset& data, std::int64_t content) {
         Members start(static_cast<std::size_t>(settings_.members));
         for (Member& member : start) {
-            member.network = Transformer(settings_, data.items(), random_);
+            member.network = Transformer(settings_, data.items(), random_, content);
             member.users = at::zeros({data.users(), settings_.dim}, at::kFloat);
         }
         return start;
@@ -92,12 +95,17 @@ std::unique_ptr<Model> make(const json& options, const Dataset& data, const json
     return std::make_unique<TransformerModel>(options, data, earlier);
 }
 
+std::unique_ptr<const Weights> refresh(const SafetensorsFile& file, const std::vector<std::int32_t>& rows,
+                                       const at::Tensor& content) {
+    return std::make_unique<const TransformerWeights>(TransformerWeights(file).over(rows, content));
+}
+
 std::unique_ptr<const Weights> read(const SafetensorsFile& file) {
     return std::make_unique<const TransformerWeights>(file);
 }
 
 }  // namespace
 
-const TrainerKind kTransformerTrainer = {&kTransformer, make, read};
+const TrainerKind kTransformerTrainer = {&kTransformer, make, read, refresh};
 
 }  // namespace seqrec::trainer

@@ -110,6 +110,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       weight_decay(options.at("weight_decay")),
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
       cool_down(value_or(options, "cool_down", earlier.is_null() ? 0.3 : 1.0)),
+      id_dropout(value_or(options, "id_dropout", 0.1)),
       refit(options.at("holdout") == "refit"),
       bfloat16(choose_bfloat16(options.at("precision"))),
       device(choose_device(options.at("device"))) {
@@ -129,6 +130,7 @@ nlohmann::json Settings::to_json() const {
             {"batch_tokens", batch_tokens},
             {"sampled_items", sampled_items},
             {"learning_rate", learning_rate},
+            {"id_dropout", id_dropout},
             {"weight_decay", weight_decay},
             {"seed", seed},
             {"threads", threads},

@@ -14,6 +14,7 @@ struct Settings {
     std::int64_t members, dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads,
         patience;
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
+    double id_dropout;
     bool refit, bfloat16;
     std::string device;      // cpu or cuda
     double average = 0.999;  // decay of the moving average of the weights

@@ -5,11 +5,15 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "core/error.hpp"
+#include "run/earlier_model.hpp"
+
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
 
+constexpr char kOwn[] = "item.own";
 constexpr char kItems[] = "item.embedding", kUsers[] = "user.embedding", kLengths[] = "click.length";
 constexpr std::int64_t kTokens = 4096;  // encoded at a time
 
@@ -84,11 +88,31 @@ TransformerWeights::TransformerWeights(const SafetensorsFile& file) {
         const auto at = static_cast<std::int64_t>(m);
         Transformer& network = members_[m].network;
         network.blocks.resize(config.at("layers").get<std::size_t>());
+        if (file.contains(kOwn)) {
+            network.projection = at::empty({0});  // so that it is visited
+            members_[m].own = read_tensor(file, kOwn).narrow(1, at * dim, dim).contiguous();
+        }
         for_each_own(network, m,
                      [&](const std::string& name, Tensor& tensor) { tensor = read_tensor(file, name); });
         network.item = (items.narrow(1, at * dim, dim) * lengths.narrow(1, at, 1)).contiguous();
         members_[m].users = users.narrow(1, at * dim, dim).contiguous();
     }
+}
+
+TransformerWeights TransformerWeights::over(const std::vector<std::int32_t>& rows,
+                                            const Tensor& content) const {
+    const at::NoGradGuard no_gradients;
+    Members members = members_;
+    for (Member& member : members) {
+        if (!member.own.defined())
+            throw Error(sqlstate::kFeatureNotSupported, "the model was trained without text of its items",
+                        "Train it with a table of items and item_text or item_vector.");
+        const Tensor own = at::zeros({static_cast<std::int64_t>(rows.size()), member.own.size(1)});
+        take_rows(own, member.own, rows);
+        member.own = member.network.item = own;
+        member.network.item = member.network.rows(content, at::ones({own.size(0)}), false);
+    }
+    return TransformerWeights(std::move(members));
 }
 
 Tensor TransformerWeights::item_rows() const {
@@ -121,14 +145,16 @@ Tensor TransformerWeights::user_rows() const {
 
 std::vector<NamedTensor> TransformerWeights::tensors() const {
     std::vector<NamedTensor> tensors;
-    std::vector<Tensor> lengths;
+    std::vector<Tensor> lengths, own;
     for (std::size_t m = 0; m < members_.size(); ++m) {
         Transformer network = members_[m].network;  // shares its tensors
         for_each_own(network, m, [&](const std::string& name, Tensor& tensor) {
             tensors.push_back({name, tensor});
         });
         lengths.push_back(network.item.norm(2, 1, true));
+        if (members_[m].own.defined()) own.push_back(members_[m].own);
     }
+    if (!own.empty()) tensors.push_back({kOwn, side_by_side(own)});
     tensors.push_back({kLengths, side_by_side(lengths)});
     return tensors;
 }

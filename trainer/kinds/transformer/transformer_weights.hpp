@@ -12,8 +12,9 @@ namespace seqrec::trainer {
 /// One network and its users' vectors, [U, dim].
 /// 一个网络及其用户向量 [U, dim]。
 struct Member {
-    Transformer network;
+    Transformer network;  ///< `item` is whole: of own rows and content
     at::Tensor users;
+    at::Tensor own{};  ///< [items, dim], what `item` is without content; undefined when it is the same
 };
 
 /// Networks whose cosines are averaged; each has its own slice of the columns of rows and queries.
@@ -30,6 +31,10 @@ class TransformerWeights final : public Weights {
     explicit TransformerWeights(const SafetensorsFile& file);
 
     const Members& members() const { return members_; }
+    /// The same networks over other items: the row that each had here or -1, and its content [items, width]. Error
+    /// 0A000 for weights that were trained without content.
+    /// 同样的网络用于另一组物品：各自在此的行号（或 -1）及其内容。训练时没有内容则抛出 Error 0A000。
+    TransformerWeights over(const std::vector<std::int32_t>& rows, const at::Tensor& content) const;
     at::Tensor item_rows() const override;
     at::Tensor encode(const Histories& histories, const std::vector<std::int32_t>& users) const override;
     at::Tensor user_rows() const override;

@@ -39,7 +39,7 @@ TEST(Windows, CoverEveryLabelOnce) {
         for (const std::int64_t max_len : {2, 7, 100}) {
             Random random(1);
             std::map<std::int32_t, std::vector<int>> seen;
-            for (const Window& window : cut_windows(shop.data, part, max_len, random)) {
+            for (const Window& window : cut_windows(Sequences(shop.data, part, nullptr), max_len, random)) {
                 ASSERT_GE(window.begin, 0);
                 ASSERT_LE(window.end - window.begin, max_len);
                 auto& labels = seen[window.user];
@@ -62,7 +62,7 @@ TEST(Windows, BeginElsewhereEachEpochWhereAHistoryIsLong) {
     Random random(1);
     std::set<std::int32_t> cuts;
     for (int epoch = 0; epoch < 60; ++epoch)
-        for (const Window& window : cut_windows(shop.data, Part::All, 4, random)) {
+        for (const Window& window : cut_windows(Sequences(shop.data, Part::All, nullptr), 4, random)) {
             if (window.user == 0 && window.begin == 0) cuts.insert(window.end);
             EXPECT_TRUE(window.user == 0 || window.begin == 0) << "a short history is left whole";
         }
@@ -79,13 +79,14 @@ TEST(Steps, EndWhereTheyAreFull) {
 
 std::vector<Window> all_windows(const Dataset& data, std::int64_t max_len) {
     Random random(3);
-    return cut_windows(data, Part::All, max_len, random);
+    return cut_windows(Sequences(data, Part::All, nullptr), max_len, random);
 }
 
 TEST(Shards, HoldWhatFollowsEachInput) {
     const Shop shop({{4, 2, 0, 1}, {3, 1}}, 5);
     Random random(1);
-    const auto shards = pack_shards(shop.data, Part::All, all_windows(shop.data, 10), 1, 0, random);
+    const auto shards =
+        pack_shards(Sequences(shop.data, Part::All, nullptr), all_windows(shop.data, 10), 1, 0, random);
     ASSERT_EQ(shards.size(), 1U);
     EXPECT_EQ(shards[0].items, (std::vector<std::int32_t>{4, 2, 0, 3}));  // the longest first
     EXPECT_EQ(shards[0].labels, (std::vector<std::int32_t>{2, 0, 1, 1}));
@@ -97,7 +98,7 @@ TEST(Shards, HaveNearlyEqualWork) {
     const Shop shop(testing::walks(300, 80, 60), 80);
     const auto windows = all_windows(shop.data, 60);
     Random random(1);
-    const auto shards = pack_shards(shop.data, Part::All, windows, 4, 0, random);
+    const auto shards = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 4, 0, random);
     std::int64_t least = std::numeric_limits<std::int64_t>::max(), most = 0, labels = 0, inputs = 0;
     for (const Packed& shard : shards) {
         least = std::min(least, shard.tokens());
@@ -112,7 +113,8 @@ TEST(Shards, HaveNearlyEqualWork) {
 TEST(Shards, OfFewWindowsMayBeEmpty) {
     const Shop shop({{0, 1}}, 2);
     Random random(1);
-    const auto shards = pack_shards(shop.data, Part::All, all_windows(shop.data, 10), 3, 0, random);
+    const auto shards =
+        pack_shards(Sequences(shop.data, Part::All, nullptr), all_windows(shop.data, 10), 3, 0, random);
     ASSERT_EQ(shards.size(), 3U);
     EXPECT_EQ(shards[0].tokens(), 1);
     EXPECT_EQ(shards[1].tokens() + shards[2].tokens(), 0);
@@ -123,7 +125,7 @@ TEST(Shards, ForgetTheUserAsOftenAsAsked) {
     const auto windows = all_windows(shop.data, 10);
     for (const double share : {0.0, 0.3, 1.0}) {
         Random random(1);
-        const auto shards = pack_shards(shop.data, Part::All, windows, 1, share, random);
+        const auto shards = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 1, share, random);
         const auto& users = shards[0].users;
         EXPECT_NEAR(static_cast<double>(std::ranges::count(users, -1)) / static_cast<double>(users.size()),
                     share, 0.04);
@@ -134,8 +136,8 @@ TEST(Shards, DrawOtherMasksForEachStepAndShard) {
     const Shop shop({{0, 1}, {1, 0}}, 2);
     const auto windows = all_windows(shop.data, 10);
     Random random(1);
-    const auto first = pack_shards(shop.data, Part::All, windows, 2, 0, random);
-    const auto second = pack_shards(shop.data, Part::All, windows, 2, 0, random);
+    const auto first = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 2, 0, random);
+    const auto second = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 2, 0, random);
     EXPECT_EQ((std::set{first[0].seed, first[1].seed, second[0].seed, second[1].seed}).size(), 4U);
 }
 
@@ -149,7 +151,8 @@ TEST(Shards, TrainOnWhatIsNewAndSomeOfWhatIsOld) {
     std::int64_t old = 0, fresh = 0;
     constexpr int kTimes = 20;
     for (int time = 0; time < kTimes; ++time) {
-        const auto shards = pack_shards(shop.data, Part::All, all_windows(shop.data, 50), 1, 0, random);
+        const auto shards =
+            pack_shards(Sequences(shop.data, Part::All, nullptr), all_windows(shop.data, 50), 1, 0, random);
         const Packed& shard = shards[0];
         ASSERT_EQ(shard.labels.size(), shard.trained.size());
         EXPECT_EQ(shard.tokens(), kLength - 1);  // all of it is looked at

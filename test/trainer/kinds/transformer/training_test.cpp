@@ -25,7 +25,7 @@ TEST(Training, FinalFitCorrectsByTheSharesOfWhatItIsTrainedOn) {
     Checkpoint checkpoint("", "");
     Member start{Transformer(settings, data.items(), random), at::zeros({data.users(), settings.dim})};
     ::testing::internal::CaptureStdout();
-    Training training(data, settings, std::move(start), random, {}, workers, reporter, checkpoint);
+    Training training(data, settings, {}, std::move(start), random, {}, workers, reporter, checkpoint);
     training.run();
     EXPECT_EQ(training.label_share(), (std::vector<float>{0.5F, 0.5F, 0, 0}));
     training.fit_all();

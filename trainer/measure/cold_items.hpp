@@ -1,0 +1,24 @@
+// How well items are served that nobody has had yet: those that were held out of training whole.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "data/dataset.hpp"
+#include "kinds/weights.hpp"
+#include "run/workers.hpp"
+
+namespace seqrec::trainer {
+
+/// Metrics of the questions about items that were held out whole; an empty object without them. `cold_recall@10` and
+/// `cold_ndcg@10`: ranked among the held-out items alone; `cold_all_recall@10`, `cold_all_ndcg@10`: among everything.
+/// Beside them what chance gives (`cold_random_recall@10`), and, generously, the popularity that they really had
+/// (`cold_popularity_recall@10`). `cold_exposure@10`: their share of the ten best over all questions, which is
+/// calibrated where it is near `cold_asked`, the share of the questions that are about them. Repeats play no part.
+/// 关于整个留出的物品的指标（没有则为空对象）：cold_* 只在留出物品中排名，cold_all_* 在全部物品中排名；
+/// 附随机与（宽松的）真实热度作比较。cold_exposure@10 为它们在前十名中所占的比例，接近 cold_asked（关于
+/// 它们的问题所占比例）时即为校准。
+nlohmann::json cold_metrics(const Dataset& data, const Weights& measured, Workers& workers,
+                            const std::function<void(double)>& poll);
+
+}  // namespace seqrec::trainer

@@ -1,0 +1,20 @@
+// What a job file says.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace seqrec::trainer {
+
+/// A job: files, the kind of model, its options.
+/// 任务：文件、模型类型与选项。
+struct Job {
+    std::string dataset, model, kind, init, compare, checkpoint, text_model;
+    nlohmann::json options;
+};
+
+/// Errors: 58030 (can't be read), 22023 (not valid).
+/// 错误：58030（无法读取）、22023（无效）。
+Job read_job(const std::string& path);
+
+}  // namespace seqrec::trainer
