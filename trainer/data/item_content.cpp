@@ -26,7 +26,8 @@ TextVectors text_vectors(const SafetensorsFile& dataset, const TextEncoder& enco
     const auto bytes = dataset.get<std::uint8_t>("item.text.bytes", {-1});
     std::vector<std::string_view> texts;
     for (std::size_t i = 0; i + 1 < ends.size(); ++i)
-        texts.emplace_back(reinterpret_cast<const char*>(bytes.data()) + ends[i], static_cast<std::size_t>(ends[i + 1] - ends[i]));
+        texts.emplace_back(reinterpret_cast<const char*>(bytes.data()) + ends[i],
+                           static_cast<std::size_t>(ends[i + 1] - ends[i]));
     return {encoder.encode(texts, workers, poll), {}, static_cast<std::int64_t>(texts.size())};
 }
 
@@ -82,8 +83,9 @@ Tensor sketch_of(const std::vector<const FeatureColumn*>& columns, std::int64_t 
     for (const FeatureColumn* column : columns)
         for (std::int64_t i = 0; i < items; ++i)
             for (const std::int32_t code : column->at(i))
-                add_to_sketch({rows.data_ptr<float>() + i * kSketch, kSketch},
-                              column->name + '\0' + std::string(column->values[static_cast<std::size_t>(code)]), 1);
+                add_to_sketch(
+                    {rows.data_ptr<float>() + i * kSketch, kSketch},
+                    column->name + '\0' + std::string(column->values[static_cast<std::size_t>(code)]), 1);
     return unit_length(rows);
 }
 
@@ -102,7 +104,8 @@ ItemContent::ItemContent(const SafetensorsFile& dataset, std::int64_t items, con
                          Reporter& reporter) {
     std::vector<Tensor> parts;
     config_ = {{"text", nullptr}, {"vector", 0}, {"numbers", json::array()}, {"categories", json::array()}};
-    if (dataset.contains("item.text.offsets")) add_text(dataset, options, earlier, fitted, workers, reporter, parts);
+    if (dataset.contains("item.text.offsets"))
+        add_text(dataset, options, earlier, fitted, workers, reporter, parts);
     if (dataset.contains("item.vector")) {
         parts.push_back(own_vectors(dataset, fitted));
         config_["vector"] = parts.back().size(1);
@@ -124,7 +127,8 @@ void ItemContent::add_text(const SafetensorsFile& dataset, const ContentOptions&
                "Train the model again, or set seqrec.text_model back.");
     if (encoder->is_fallback())
         reporter.warning(
-            "no language model is configured (seqrec.text_model), so text is read as hashed words and parts of words");
+            "no language model is configured (seqrec.text_model), so text is read as hashed words and parts "
+            "of words");
     TextVectors texts = text_vectors(dataset, *encoder, earlier, workers, [&](double share) {
         reporter.progress({{"phase", "encoding"}, {"encoded", share}});
     });
@@ -133,8 +137,8 @@ void ItemContent::add_text(const SafetensorsFile& dataset, const ContentOptions&
     parts.push_back(unit_length(texts.vectors));
 }
 
-void ItemContent::add_columns(const std::vector<FeatureColumn>& columns, std::int64_t items, const json& fitted,
-                              std::vector<Tensor>& parts) {
+void ItemContent::add_columns(const std::vector<FeatureColumn>& columns, std::int64_t items,
+                              const json& fitted, std::vector<Tensor>& parts) {
     std::vector<const FeatureColumn*> categories;
     const auto take_category = [&](const FeatureColumn& column) {
         categories.push_back(&column);
@@ -159,7 +163,8 @@ void ItemContent::add_columns(const std::vector<FeatureColumn>& columns, std::in
 }
 
 void ItemContent::check_same(const json& fitted) const {
-    if (fitted.at("text").is_null() == config_["text"].is_null() && fitted.at("vector") == config_["vector"]) return;
+    if (fitted.at("text").is_null() == config_["text"].is_null() && fitted.at("vector") == config_["vector"])
+        return;
     refuse("the table of items has no text or no vectors any more, or has them now and had none",
            "Train the model again.");
 }

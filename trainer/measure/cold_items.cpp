@@ -13,8 +13,8 @@ namespace {
 using at::Tensor;
 using nlohmann::json;
 
-constexpr std::size_t kMost = 20000;     // questions that are ranked
-constexpr std::size_t kExposed = 1000;   // questions whose ten best are looked at
+constexpr std::size_t kMost = 20000;    // questions that are ranked
+constexpr std::size_t kExposed = 1000;  // questions whose ten best are looked at
 
 /// The query of each question, [questions, width].
 Tensor queries_of(const Dataset& data, const std::vector<Question>& questions, const Weights& weights) {
@@ -52,11 +52,13 @@ struct AmongCold {
                 if (items[i] == target || met[static_cast<std::size_t>(items[i])]) continue;
                 ++ranked;
                 ahead += row[i] >= row[place];
-                more += counts[static_cast<std::size_t>(items[i])] >= counts[static_cast<std::size_t>(target)];
+                more +=
+                    counts[static_cast<std::size_t>(items[i])] >= counts[static_cast<std::size_t>(target)];
             }
             model.push_back(ahead);
             popularity.push_back(more);
-            by_chance += std::min(1.0, 10.0 / static_cast<double>(ranked + 1)) / static_cast<double>(questions.size());
+            by_chance +=
+                std::min(1.0, 10.0 / static_cast<double>(ranked + 1)) / static_cast<double>(questions.size());
         }
     }
 };
@@ -101,9 +103,11 @@ json cold_metrics(const Dataset& data, const Weights& measured, Workers& workers
     const Tensor scores = queries_of(data, questions, measured).mm(select(rows, items).t()).contiguous();
     const AmongCold among(data, questions, scores, items, data.counts(Part::All));
     const json own = ranking_metrics(among.model), popularity = ranking_metrics(among.popularity);
-    const json all = ranking_metrics(rank_held_out(data, questions, HeldOut::Validation, measured, {}, workers, poll).ranks);
+    const json all = ranking_metrics(
+        rank_held_out(data, questions, HeldOut::Validation, measured, {}, workers, poll).ranks);
     const double asked = static_cast<double>(data.cold_questions().size());
-    const double others = static_cast<double>(data.questions(HeldOut::Test).size() + data.questions(HeldOut::Validation).size());
+    const double others = static_cast<double>(data.questions(HeldOut::Test).size() +
+                                              data.questions(HeldOut::Validation).size());
     return {{"cold_items", items.size()},
             {"cold_questions", data.cold_questions().size()},
             {"cold_recall@10", own["hr@10"]},

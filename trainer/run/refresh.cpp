@@ -42,9 +42,11 @@ struct Catalogue {
         const auto rows = static_cast<std::size_t>(file.tensor("item.embedding").shape.at(0));
         Rows listed(rows, -1);
         for (std::size_t t = 0; t < known_as.size(); ++t)
-            if (known_as[t] >= 0) listed[static_cast<std::size_t>(known_as[t])] = static_cast<std::int32_t>(t);
+            if (known_as[t] >= 0)
+                listed[static_cast<std::size_t>(known_as[t])] = static_cast<std::int32_t>(t);
         const bool knows_lists = file.contains("item.listed");
-        const Tensor was_listed = knows_lists ? read_tensor(file, "item.listed") : at::zeros({static_cast<std::int64_t>(rows)}, at::kByte);
+        const Tensor was_listed = knows_lists ? read_tensor(file, "item.listed")
+                                              : at::zeros({static_cast<std::int64_t>(rows)}, at::kByte);
         for (std::size_t r = 0; r < rows; ++r) {
             const bool gone = listed[r] < 0 && was_listed.data_ptr<std::uint8_t>()[r] != 0;
             places.push_back(gone ? -1 : static_cast<std::int32_t>(earlier.size()));
@@ -74,12 +76,14 @@ Tensor arranged(const Tensor& from, const Rows& rows) {
     for (std::size_t i = 0; i < rows.size(); ++i)
         if (rows[i] >= 0)
             std::memcpy(static_cast<char*>(to.data_ptr()) + i * bytes,
-                        static_cast<const char*>(from.data_ptr()) + static_cast<std::size_t>(rows[i]) * bytes, bytes);
+                        static_cast<const char*>(from.data_ptr()) + static_cast<std::size_t>(rows[i]) * bytes,
+                        bytes);
     return to;
 }
 
 /// The ids of the new version's items, out of both files.
-std::vector<NamedTensor> item_ids(const SafetensorsFile& model, const SafetensorsFile& table, const Catalogue& items) {
+std::vector<NamedTensor> item_ids(const SafetensorsFile& model, const SafetensorsFile& table,
+                                  const Catalogue& items) {
     const IdIndex earlier(model, "item");
     const auto ends = table.get<std::int64_t>("item.id.offsets", {-1});
     const auto bytes = table.get<std::uint8_t>("item.id.bytes", {-1});
@@ -106,12 +110,14 @@ std::vector<NamedTensor> seen_items(const SafetensorsFile& model, const Catalogu
     Rows kept;
     for (std::size_t u = 0; u + 1 < ends.size(); ++u) {
         for (std::int64_t i = ends[u]; i < ends[u + 1]; ++i) {
-            const std::int32_t item = items.places.at(static_cast<std::size_t>(seen[static_cast<std::size_t>(i)]));
+            const std::int32_t item =
+                items.places.at(static_cast<std::size_t>(seen[static_cast<std::size_t>(i)]));
             if (item >= 0) kept.push_back(item);
         }
         offsets.push_back(static_cast<std::int64_t>(kept.size()));
     }
-    return {{"user.seen.offsets", tensor_of(offsets, at::kLong)}, {"user.seen.items", tensor_of(kept, at::kInt)}};
+    return {{"user.seen.offsets", tensor_of(offsets, at::kLong)},
+            {"user.seen.items", tensor_of(kept, at::kInt)}};
 }
 
 /// Rows that are no longer what they were, of items that were there.
@@ -120,19 +126,22 @@ std::int64_t changed_rows(const Tensor& now, const Tensor& before, const Catalog
     const Tensor length = now.norm(2, 1).contiguous();
     std::int64_t changed = 0;
     for (std::size_t i = 0; i < items.size(); ++i)
-        changed += items.earlier[i] >= 0 && apart.data_ptr<float>()[i] > kChanged * length.data_ptr<float>()[i];
+        changed +=
+            items.earlier[i] >= 0 && apart.data_ptr<float>()[i] > kChanged * length.data_ptr<float>()[i];
     return changed;
 }
 
 /// The lists stay where they are, and take what is nearest to them now.
-void add_index(const SafetensorsFile& model, const Tensor& rows, Workers& workers, std::vector<NamedTensor>& tensors) {
+void add_index(const SafetensorsFile& model, const Tensor& rows, Workers& workers,
+               std::vector<NamedTensor>& tensors) {
     if (!model.contains("list.centroid")) return;
     const Tensor centroids = read_tensor(model, "list.centroid");
     tensors.push_back({"list.centroid", centroids});
     tensors.push_back({"item.list", tensor_of(nearest_lists(rows, centroids, workers), at::kInt)});
 }
 
-std::map<std::string, std::string> metadata_of(const SafetensorsFile& model, const SafetensorsFile& table, const json& metrics) {
+std::map<std::string, std::string> metadata_of(const SafetensorsFile& model, const SafetensorsFile& table,
+                                               const json& metrics) {
     std::map<std::string, std::string> metadata = {{"format", "seqrec-model/2"},
                                                    {"kind", model.meta("kind")},
                                                    {"score", model.meta("score")},
@@ -158,19 +167,22 @@ void refresh(const Job& job, Reporter& reporter) {
     const SafetensorsFile table = SafetensorsFile::open(job.dataset);
     const json config = json::parse(earlier.file.meta("config"));
     if (!config.contains("content"))
-        throw Error(sqlstate::kFeatureNotSupported, "the model was trained without text or vectors of its items",
+        throw Error(sqlstate::kFeatureNotSupported,
+                    "the model was trained without text or vectors of its items",
                     "Train it with a table of items and item_text or item_vector.");
     const at::NoGradGuard no_gradients;
     Workers workers(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
     const Catalogue items(earlier.file, earlier.items);
     const ItemContent content(table, static_cast<std::int64_t>(earlier.items.size()),
-                              {job.text_model, kind.kind->needs.items}, &earlier.file, config.at("content"), workers,
-                              reporter);
+                              {job.text_model, kind.kind->needs.items}, &earlier.file, config.at("content"),
+                              workers, reporter);
     reporter.progress({{"phase", "indexing"}, {"percent", 50}});
     const auto weights = kind.refresh(earlier.file, items.earlier, arranged(content.rows(), items.table));
     const Tensor rows = weights->item_rows();
     std::vector<NamedTensor> tensors = weights->tensors();
-    const auto add = [&](std::vector<NamedTensor> more) { tensors.insert(tensors.end(), more.begin(), more.end()); };
+    const auto add = [&](std::vector<NamedTensor> more) {
+        tensors.insert(tensors.end(), more.begin(), more.end());
+    };
     add({{"item.embedding", rows},
          {"user.embedding", weights->user_rows()},
          {"user.seen_until", read_tensor(earlier.file, "user.seen_until")},
@@ -178,18 +190,20 @@ void refresh(const Job& job, Reporter& reporter) {
          {"user.id.offsets", read_tensor(earlier.file, "user.id.offsets")},
          {"user.id.bytes", read_tensor(earlier.file, "user.id.bytes")},
          {"item.listed", tensor_of(std::vector<std::uint8_t>(items.size()), at::kByte)}});
-    for (std::size_t i = 0; i < items.size(); ++i) tensors.back().tensor.data_ptr<std::uint8_t>()[i] = items.table[i] >= 0;
+    for (std::size_t i = 0; i < items.size(); ++i)
+        tensors.back().tensor.data_ptr<std::uint8_t>()[i] = items.table[i] >= 0;
     add(item_ids(earlier.file, table, items));
     add(seen_items(earlier.file, items));
     for (const NamedTensor& kept : content.kept()) add({{kept.name, arranged(kept.tensor, items.table)}});
     add_index(earlier.file, rows, workers, tensors);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const json metrics = {{"items", items.size()},
-                          {"items_new", items.added},
-                          {"items_dropped", items.dropped},
-                          {"items_changed", changed_rows(rows, read_tensor(earlier.file, "item.embedding"), items)},
-                          {"texts_encoded", content.encoded()},
-                          {"refresh_seconds", seconds}};
+    const json metrics = {
+        {"items", items.size()},
+        {"items_new", items.added},
+        {"items_dropped", items.dropped},
+        {"items_changed", changed_rows(rows, read_tensor(earlier.file, "item.embedding"), items)},
+        {"texts_encoded", content.encoded()},
+        {"refresh_seconds", seconds}};
     reporter.progress({{"phase", "writing"}});
     write_tensors(job.model, metadata_of(earlier.file, table, metrics), tensors);
     reporter.event("done", {{"metrics", metrics}, {"config", config}});

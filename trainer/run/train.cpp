@@ -190,14 +190,20 @@ std::optional<ModelIndex> add_index(const json& options, const Kind& kind, const
 ItemContent read_content(const Job& job, const Kind& kind, const Dataset& data,
                          const std::optional<EarlierModel>& earlier, Workers& workers, Reporter& reporter) {
     if (!kind.needs.text) return {};
-    return {data.file(), data.items(), {job.text_model, kind.needs.items}, earlier ? &earlier->file : nullptr,
-            earlier ? config_of(earlier).value("content", json()) : json(), workers, reporter};
+    return {data.file(),
+            data.items(),
+            {job.text_model, kind.needs.items},
+            earlier ? &earlier->file : nullptr,
+            earlier ? config_of(earlier).value("content", json()) : json(),
+            workers,
+            reporter};
 }
 
 /// What a later refresh has to know beside the weights.
 std::vector<NamedTensor> kept_of(const ItemContent& content, const Dataset& data) {
     std::vector<NamedTensor> kept = content.kept();
-    if (data.file().contains("item.listed")) kept.push_back({"item.listed", read_tensor(data.file(), "item.listed")});
+    if (data.file().contains("item.listed"))
+        kept.push_back({"item.listed", read_tensor(data.file(), "item.listed")});
     return kept;
 }
 
@@ -221,7 +227,8 @@ void train(const Job& job, Reporter& reporter) {
         reporter.warning(nothing_held_out(data));
     Workers workers(options.at("threads").get<int>());
     const ItemContent content = read_content(job, *kind.kind, data, earlier, workers, reporter);
-    Trained trained = model->train({data, workers, reporter, job.checkpoint, content.exists() ? &content : nullptr});
+    Trained trained =
+        model->train({data, workers, reporter, job.checkpoint, content.exists() ? &content : nullptr});
     const bool tells_probabilities = kind.kind->form.link == Link::Sigmoid;  // which shifts would make wrong
     const Shifts shifts =
         tells_probabilities ? Shifts{} : choose_shifts(data, *trained.measured, workers, reporter);
