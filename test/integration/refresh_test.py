@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """seqrec_refresh_items: the catalogue of this morning without a training; rights, races, what is kept and what is refused."""
 
+import contextlib
 import json
 import os
 import sys
@@ -71,15 +72,15 @@ def kind_of(item):
     return "".join(letter for letter in item if letter.isalpha())
 
 
-def held():
-    """Trainers wait until release()."""
-    with open(SLOW, "w", encoding="utf-8"):
+@contextlib.contextmanager
+def there(path):
+    """A file that is there meanwhile."""
+    with open(path, "w", encoding="utf-8"):
         pass
-
-
-def release():
-    if os.path.exists(SLOW):
-        os.unlink(SLOW)
+    try:
+        yield
+    finally:
+        os.unlink(path)
 
 
 def new_changed_and_dropped_items():
@@ -136,11 +137,10 @@ def survives_a_restart_and_a_lost_snapshot():
 
 
 def an_interrupted_one_goes_on():
-    held()
-    number = refresh()
-    wait_for(lambda: job(number) == "training", "the trainer")
-    shell("cluster_pg_ctl -m immediate restart", CLUSTER=HOST)
-    release()
+    with there(SLOW):
+        number = refresh()
+        wait_for(lambda: job(number) == "training", "the trainer")
+        shell("cluster_pg_ctl -m immediate restart", CLUSTER=HOST)
     expect(job(number), "interrupted")
     assert "seqrec_refresh_items" in script(f"CALL seqrec_wait({number})")
     sql(f"SELECT seqrec_resume({number})")
@@ -149,49 +149,44 @@ def an_interrupted_one_goes_on():
 
 
 def is_cancelled():
-    held()
     before = active()
-    number = refresh()
-    wait_for(lambda: job(number, "phase") == "encoding", "the trainer")
-    refused("SELECT seqrec_refresh_items()", "55006", f"job {number}")
-    refused("SELECT seqrec_train('ratings')", "55006", f"job {number}")
-    expect(sql("SELECT seqrec_train('ratings', if_running => 'skip') IS NULL"), "t")
-    listening = Session()
-    listening.run("LISTEN seqrec;")
-    expect(sql(f"SELECT seqrec_cancel({number})"), "t")
-    wait_for(lambda: job(number) == "cancelled", "the end")
-    assert f'"job_id": {number}, "state": "cancelled"' in wait_for(lambda: listening.run("SELECT pg_sleep(0.1);"), "the notification")
-    listening.close()
-    refused(f"CALL seqrec_wait({number})", "57014", "seqrec_refresh_items")
-    release()
+    with there(SLOW):
+        number = refresh()
+        wait_for(lambda: job(number, "phase") == "encoding", "the trainer")
+        refused("SELECT seqrec_refresh_items()", "55006", f"job {number}")
+        refused("SELECT seqrec_train('ratings')", "55006", f"job {number}")
+        expect(sql("SELECT seqrec_train('ratings', if_running => 'skip') IS NULL"), "t")
+        listening = Session()
+        listening.run("LISTEN seqrec;")
+        expect(sql(f"SELECT seqrec_cancel({number})"), "t")
+        wait_for(lambda: job(number) == "cancelled", "the end")
+        assert f'"job_id": {number}, "state": "cancelled"' in wait_for(lambda: listening.run("SELECT pg_sleep(0.1);"), "the notification")
+        listening.close()
+        refused(f"CALL seqrec_wait({number})", "57014", "seqrec_refresh_items")
     expect(active(), before)
 
 
 def a_running_training_excludes_it():
-    held()
-    number = sql(f"SELECT seqrec_train('ratings', items => 'items', options => $${OPTIONS}$$)")
-    refused("SELECT seqrec_refresh_items()", "55006", f"job {number}")
-    release()
+    with there(SLOW):
+        number = sql(f"SELECT seqrec_train('ratings', items => 'items', options => $${OPTIONS}$$)")
+        refused("SELECT seqrec_refresh_items()", "55006", f"job {number}")
     wait(number)
 
 
 def fails_with_its_trainer():
-    with open(BROKEN, "w", encoding="utf-8"):
-        pass
     before = active()
-    refused(f"CALL seqrec_wait({refresh()})", "53200", "no memory left", "Buy some")
-    os.unlink(BROKEN)
+    with there(BROKEN):
+        refused(f"CALL seqrec_wait({refresh()})", "53200", "no memory left", "Buy some")
     expect(active(), before)
 
 
 def does_not_replace_newer_weights():
-    held()
     older = active()
-    number = refresh()
-    wait_for(lambda: job(number) == "training", "the trainer")
-    newer = sql(f"SELECT max(model_id) FROM seqrec.models WHERE name = 'default' AND model_id <> {older}")
-    sql(f"SELECT seqrec_activate({newer})")
-    release()
+    with there(SLOW):
+        number = refresh()
+        wait_for(lambda: job(number) == "training", "the trainer")
+        newer = sql(f"SELECT max(model_id) FROM seqrec.models WHERE name = 'default' AND model_id <> {older}")
+        sql(f"SELECT seqrec_activate({newer})")
     wait(number)
     expect((active(), metric(number, "activated")), (newer, "false"))
     told = job(number, "warnings::text")
