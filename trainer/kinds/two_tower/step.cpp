@@ -79,7 +79,8 @@ Tensor queries_of(const Towers& towers, const Batch& batch, const ShardUsers& us
             return add_rows(hidden, rows, batch, users.sum_of_sequence);
         },
         pass);
-    if (!batch->trained.empty()) queries = queries.index_select(0, index_of(batch->trained));
+    if (std::ssize(batch->labels) < batch->tokens())  // an earlier model knows the others
+        queries = queries.index_select(0, index_of(batch->trained));
     if (users.asking.empty()) return queries;
     pass.seed += 0x51ED270Bu;  // masks of their own
     const Tensor nothing = at::zeros({static_cast<std::int64_t>(users.asking.size()), seen.size(1)});

@@ -39,7 +39,7 @@ std::pair<double, double> sizes_of(const ContentRows& content) {
 }  // namespace
 
 ContentRows::ContentRows(Tensor content)
-    : rows(std::move(content)), known(rows.abs().amax(1, true).gt(0).to(at::kFloat)) {}
+    : rows(std::move(content)), known(rows.norm(1, 1, true).gt(0).to(at::kFloat)) {}
 
 ContentRows ContentRows::part(std::int64_t begin, std::int64_t end) const {
     ContentRows some;

@@ -79,9 +79,9 @@ TEST(TowerTraining, LearnsAnOrderThatPopularityAndMarkovDoNotSee) {
     const auto& test = shop.data.questions(HeldOut::Test);
     const BaselineRanks baselines = rank_baselines(shop.data, test);
     const double floor = std::max(hr10(baselines.popularity), hr10(baselines.markov));
-    for (const json& options : {json{{"epochs", 60}},
-                                {{"epochs", 60}, {"candidates", "batch"}, {"negatives", 20}},
-                                {{"epochs", 60}, {"loss", "bce"}, {"negatives", 30}}}) {
+    for (const json& options : {json{{"dim", 32}, {"epochs", 60}},
+                                {{"dim", 32}, {"epochs", 60}, {"candidates", "batch"}, {"negatives", 20}},
+                                {{"dim", 32}, {"epochs", 60}, {"loss", "bce"}, {"negatives", 30}}}) {
         const Result result = train(shop.data, options);
         Workers workers(1);
         const auto ranking =
@@ -129,7 +129,7 @@ double share_of_taste(const Weights& weights, const Tensor& query, std::int64_t 
 
 TEST(TowerTraining, ItemsThatNobodyHadAreFoundByTheirContent) {
     const FeaturedShop shop(tastes(240));
-    for (const json& options : {json{{"epochs", 40}}, {{"epochs", 40}, {"content_hidden", 16}}}) {
+    for (const json& options : {json{{"epochs", 100}}, {{"epochs", 100}, {"content_hidden", 16}}}) {
         const Result result = train(shop.data, options, descriptions());
         double found = 0;
         for (std::int32_t u = 0; u < kTastes; ++u) {
@@ -152,7 +152,7 @@ TEST(TowerTraining, WithoutContentNothingIsSaidOfItemsThatNobodyHad) {
 TEST(TowerTraining, FeaturesAloneAnswerWhoHasNoClicks) {
     const FeaturedData content = tastes(240);
     const FeaturedShop shop(content);
-    const Result result = train(shop.data, {{"epochs", 30}}, descriptions());
+    const Result result = train(shop.data, {{"epochs", 80}}, descriptions());
     const seqrec::testing::TempFolder folder;
     write_model(folder / "model", {kTwoTower, result.config, json::object()}, *result.served, shop.data,
                 nullptr);
