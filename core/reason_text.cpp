@@ -28,7 +28,8 @@ constexpr ReasonTemplate kDefaults[] = {
     {"zh", "popular", "近期热门"},
 };
 
-const ReasonTemplate* find(std::span<const ReasonTemplate> all, std::string_view language, std::string_view kind) {
+const ReasonTemplate* find(std::span<const ReasonTemplate> all, std::string_view language,
+                           std::string_view kind) {
     const auto found = std::ranges::find_if(
         all, [&](const ReasonTemplate& each) { return each.language == language && each.kind == kind; });
     return found == all.end() ? nullptr : &*found;

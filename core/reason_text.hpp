@@ -55,7 +55,8 @@ std::string_view find_template(std::span<const ReasonTemplate> overrides, std::s
 struct ReasonNames {
     std::string_view item;   ///< {item}: the id of the click
     std::string_view title;  ///< {title}: its title, or its id
-    std::string_view words;  ///< {words}: words that the item shares with what was clicked, or the part of a context
+    std::string_view
+        words;  ///< {words}: words that the item shares with what was clicked, or the part of a context
 };
 
 /// A template with {item}, {title} and {words} filled, once: what is filled in is not looked at again. Other braces stay.

@@ -105,7 +105,7 @@ std::string lowered(std::span<const Character> characters) {
 }
 
 constexpr std::array<std::string_view, 24> kEmptyWords = {
-    "the", "an", "and", "or", "of", "in", "on", "at",  "to",  "by",   "is",   "it",
+    "the", "an", "and", "or", "of", "in", "on", "at",  "to",   "by",   "is",   "it",
     "as",  "be", "no",  "de", "la", "le", "el", "for", "from", "with", "your", "set"};
 
 bool says_something(const Run& run, const std::string& word) {

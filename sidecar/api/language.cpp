@@ -62,7 +62,8 @@ bool is_language_tag(std::string_view text) {
         const auto end = std::min(text.find_first_of("-_"), text.size());
         const std::string_view part = text.substr(0, end);
         const auto fits = [&](unsigned char c) { return first ? std::isalpha(c) : std::isalnum(c); };
-        if (part.size() < (first ? 2 : 1) || part.size() > 8 || !std::ranges::all_of(part, fits)) return false;
+        if (part.size() < (first ? 2 : 1) || part.size() > 8 || !std::ranges::all_of(part, fits))
+            return false;
         if (end + 1 == text.size()) return false;  // ends in a separator
         text.remove_prefix(std::min(end + 1, text.size()));
         first = false;

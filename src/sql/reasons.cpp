@@ -66,13 +66,15 @@ std::span<const ReasonTemplate> read_templates() {
     SysScanDesc scan = systable_beginscan(table, InvalidOid, false, snapshot, 0, nullptr);
     while (HeapTuple row = systable_getnext(scan)) {
         auto* read = static_cast<ReasonTemplate*>(palloc(sizeof(ReasonTemplate)));
-        *read = {text_at(row, columns, "language"), text_at(row, columns, "kind"), text_at(row, columns, "template")};
+        *read = {text_at(row, columns, "language"), text_at(row, columns, "kind"),
+                 text_at(row, columns, "template")};
         rows = lappend(rows, read);
     }
     systable_endscan(scan);
     table_close(table, AccessShareLock);
     UnregisterSnapshot(snapshot);
-    auto* all = static_cast<ReasonTemplate*>(palloc(sizeof(ReasonTemplate) * static_cast<Size>(list_length(rows) + 1)));
+    auto* all = static_cast<ReasonTemplate*>(
+        palloc(sizeof(ReasonTemplate) * static_cast<Size>(list_length(rows) + 1)));
     std::size_t count = 0;
     ListCell* cell;
     foreach (cell, rows) all[count++] = *static_cast<ReasonTemplate*>(lfirst(cell));
@@ -90,7 +92,8 @@ struct ModelsItems {
 /// The column that an option names first, when it names any.
 const char* first_of(const nlohmann::json& config, const char* option) {
     const auto found = config.find(option);
-    if (found == config.end() || !found->is_array() || found->empty() || !found->front().is_string()) return nullptr;
+    if (found == config.end() || !found->is_array() || found->empty() || !found->front().is_string())
+        return nullptr;
     return from_utf8(found->front().get_ref<const std::string&>());
 }
 
@@ -105,7 +108,10 @@ ModelsItems items_of(const ServingModel& model) {
         const auto text = [](const nlohmann::json& object, const char* name) {
             return from_utf8(object.value(name, "item_id"));
         };
-        ModelsItems items{source.contains("items"), {}, nullptr, text(source, "item_column"),
+        ModelsItems items{source.contains("items"),
+                          {},
+                          nullptr,
+                          text(source, "item_column"),
                           first_of(config_of(model), "item_text")};
         if (!items.given) return items;
         items.name = source_from_json(source.at("items"), system);
@@ -154,8 +160,11 @@ std::span<const std::string_view> wanted_ids(const ServingModel& model, const Sq
         if (compares) std::ranges::copy(clicks_of(model, asker), std::back_inserter(items));
         std::ranges::sort(items);
         items.erase(std::unique(items.begin(), items.end()), items.end());
-        ids = postgres([&] { return static_cast<std::string_view*>(palloc(sizeof(std::string_view) * (items.size() + 1))); });
-        std::ranges::transform(items, ids, [&](std::int32_t item) { return model.snapshot->items().id(item); });
+        ids = postgres([&] {
+            return static_cast<std::string_view*>(palloc(sizeof(std::string_view) * (items.size() + 1)));
+        });
+        std::ranges::transform(items, ids,
+                               [&](std::int32_t item) { return model.snapshot->items().id(item); });
         return items.size();
     });
     return {ids, count};
@@ -188,7 +197,8 @@ class Writer {
         const std::string_view text = find_template(templates_, language_, kind);
         if (each.reason.click < 0) return fill_template(text, {"", "", words});
         if (text.find("{words}") != text.npos) words = joined(shared(each.item, each.reason.click));
-        return fill_template(text, {utf8_of(snapshot_.items().id(each.reason.click)), title(each.reason.click), words});
+        return fill_template(
+            text, {utf8_of(snapshot_.items().id(each.reason.click)), title(each.reason.click), words});
     }
 
   private:
@@ -207,7 +217,9 @@ class Writer {
         const Reason& reason = each.reason;
         if (reason.source == Source::Popular) return ReasonKind::Popular;
         if (reason.source == Source::User)
-            return reason.part >= 0 ? ReasonKind::Context : knows_features() ? ReasonKind::Features : ReasonKind::User;
+            return reason.part >= 0   ? ReasonKind::Context
+                   : knows_features() ? ReasonKind::Features
+                                      : ReasonKind::User;
         if (reason.click < 0) return ReasonKind::Clicks;
         if (reason.click == each.item) return ReasonKind::Again;
         return reason.click == clicks_.back() ? ReasonKind::LatestClick : ReasonKind::Click;
@@ -229,7 +241,8 @@ class Writer {
 
     std::string title(std::int32_t item) const {
         const std::string* known = known_title(item);
-        return shortened(known ? *known : utf8_of(snapshot_.items().id(item)), 80, writes_chinese() ? "\u2026" : "...");
+        return shortened(known ? *known : utf8_of(snapshot_.items().id(item)), 80,
+                         writes_chinese() ? "\u2026" : "...");
     }
 
     std::vector<std::string> shared(std::int32_t item, std::int32_t click) const {
@@ -243,7 +256,8 @@ class Writer {
     std::string words_with_clicks(std::int32_t item) const {
         std::string most;
         for (auto click = clicks_.rbegin(); click != clicks_.rend(); ++click)
-            if (std::string words = joined(shared(item, *click)); *click != item && words.size() > most.size())
+            if (std::string words = joined(shared(item, *click));
+                *click != item && words.size() > most.size())
                 most = std::move(words);
         return most;
     }
@@ -251,8 +265,9 @@ class Writer {
     /// A key of the context and its value, as "device: phone".
     std::string part_of_context(std::int32_t part) const {
         const auto found = std::next(context_->begin(), part);
-        const auto value = found->is_string() ? found->get<std::string>()
-                                              : found->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+        const auto value = found->is_string()
+                               ? found->get<std::string>()
+                               : found->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
         return shortened(found.key() + ": " + value, 80, writes_chinese() ? "\u2026" : "...");
     }
 
@@ -280,7 +295,8 @@ WordsWish read_words_wish(FunctionCallInfo fcinfo, int first) {
         return PG_ARGISNULL(number) ? nullptr : static_cast<const char*>(NameStr(*PG_GETARG_NAME(number)));
     };
     return {PG_ARGISNULL(first) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(first)),
-            PG_ARGISNULL(first + 1) ? InvalidOid : PG_GETARG_OID(first + 1), name(first + 2), name(first + 3)};
+            PG_ARGISNULL(first + 1) ? InvalidOid : PG_GETARG_OID(first + 1), name(first + 2),
+            name(first + 3)};
 }
 
 std::span<const Explained> explain_items(const ServingModel& model, const SqlAsker& asker,
@@ -288,21 +304,22 @@ std::span<const Explained> explain_items(const ServingModel& model, const SqlAsk
     Explained* explained = static_cast<Explained*>(palloc(sizeof(Explained) * (items.size() + 1)));
     guarded([&] {
         const auto context = parse_context(asker.context);
-        const auto reasons = explain(*model.snapshot, {asker.user, asker.clicks.view(), pointer(context)}, items,
-                                     settings::exact, check_for_interrupts);
+        const auto reasons = explain(*model.snapshot, {asker.user, asker.clicks.view(), pointer(context)},
+                                     items, settings::exact, check_for_interrupts);
         for (std::size_t i = 0; i < items.size(); ++i) explained[i] = {items[i], reasons[i]};
     });
     return {explained, items.size()};
 }
 
-const char** reason_texts(const ServingModel& model, const SqlAsker& asker, std::span<const Explained> explained,
-                          const WordsWish& wish) {
+const char** reason_texts(const ServingModel& model, const SqlAsker& asker,
+                          std::span<const Explained> explained, const WordsWish& wish) {
     const auto titles = read_titles(titles_table(model, wish), wanted_ids(model, asker, explained));
     const auto templates = read_templates();
     auto** texts = static_cast<const char**>(palloc(sizeof(char*) * (explained.size() + 1)));
     guarded([&] {
         const Writer writer(model, asker, language_for(wish), templates, titles);
-        for (std::size_t i = 0; i < explained.size(); ++i) texts[i] = server_text(writer.sentence(explained[i]));
+        for (std::size_t i = 0; i < explained.size(); ++i)
+            texts[i] = server_text(writer.sentence(explained[i]));
     });
     return texts;
 }

@@ -36,7 +36,7 @@ std::span<const Explained> explain_items(const ServingModel& model, const SqlAsk
 
 /// A sentence for each, in the database's encoding.
 /// 每个理由一句话，使用数据库编码。
-const char** reason_texts(const ServingModel& model, const SqlAsker& asker, std::span<const Explained> explained,
-                          const WordsWish& wish);
+const char** reason_texts(const ServingModel& model, const SqlAsker& asker,
+                          std::span<const Explained> explained, const WordsWish& wish);
 
 }  // namespace seqrec

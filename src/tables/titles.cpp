@@ -93,8 +93,8 @@ Datum array_of(const Elements& elements, std::span<const std::string_view> ids) 
     int count = 0;
     for (const std::string_view id : ids)
         if (element(elements.type, id, &values[count])) ++count;
-    return PointerGetDatum(construct_array(values, count, elements.type, elements.length, elements.by_value,
-                                           elements.align));
+    return PointerGetDatum(
+        construct_array(values, count, elements.type, elements.length, elements.by_value, elements.align));
 }
 
 // --- the query ---
@@ -104,11 +104,15 @@ char* titles_query(const Opened& opened, const Elements& elements) {
     initStringInfo(&sql);
     appendStringInfoString(&sql, "SELECT ");
     append_id(&sql, opened.columns[0], false);
-    appendStringInfo(&sql, "::pg_catalog.text, pg_catalog.min(pg_catalog.left(r.%s::pg_catalog.text, 500)) FROM %s r WHERE ",
-                     quoted(opened.columns[1]), opened.table.qualified);
+    appendStringInfo(
+        &sql,
+        "::pg_catalog.text, pg_catalog.min(pg_catalog.left(r.%s::pg_catalog.text, 500)) FROM %s r WHERE ",
+        quoted(opened.columns[1]), opened.table.qualified);
     append_id(&sql, opened.columns[0], false);
     appendStringInfo(&sql, " OPERATOR(pg_catalog.=) ANY ($1::%s[]) GROUP BY 1",
-                     elements.type == TEXTOID ? "pg_catalog.text" : elements.type == UUIDOID ? "pg_catalog.uuid" : "pg_catalog.int8");
+                     elements.type == TEXTOID   ? "pg_catalog.text"
+                     : elements.type == UUIDOID ? "pg_catalog.uuid"
+                                                : "pg_catalog.int8");
     return sql.data;
 }
 

@@ -5,7 +5,9 @@
 namespace seqrec {
 namespace {
 
-std::string_view built_in(std::string_view language, ReasonKind kind) { return find_template({}, language, kind); }
+std::string_view built_in(std::string_view language, ReasonKind kind) {
+    return find_template({}, language, kind);
+}
 
 TEST(Language, IsTheFirstPartOfALocale) {
     EXPECT_EQ(language_of("zh_CN.UTF-8"), "zh");
@@ -60,7 +62,8 @@ TEST(Filling, LooksAtNothingTwice) {
     EXPECT_EQ(fill_template("{title}", {"i", "{words}{item}", "w"}), "{words}{item}");
     EXPECT_EQ(fill_template("{{title}}", {"i", "{title}", "w"}), "{{title}}");
     EXPECT_EQ(fill_template("{titel} {TITLE} {", {"i", "t", "w"}), "{titel} {TITLE} {");
-    EXPECT_EQ(fill_template("%s {0} $1 {title}", {"i", "'; DROP TABLE x; --", "w"}), "%s {0} $1 '; DROP TABLE x; --");
+    EXPECT_EQ(fill_template("%s {0} $1 {title}", {"i", "'; DROP TABLE x; --", "w"}),
+              "%s {0} $1 '; DROP TABLE x; --");
 }
 
 TEST(JoinedWords, AreWrittenAsTheLanguageDoes) {

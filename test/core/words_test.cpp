@@ -8,7 +8,8 @@ namespace {
 using Words = std::vector<std::string>;
 
 TEST(SharedWords, AreThoseOfBothTheLongestFirst) {
-    EXPECT_EQ(shared_words("Northfold Tent, 2 person", "tent pegs by NORTHFOLD"), (Words{"Northfold", "Tent"}));
+    EXPECT_EQ(shared_words("Northfold Tent, 2 person", "tent pegs by NORTHFOLD"),
+              (Words{"Northfold", "Tent"}));
     EXPECT_EQ(shared_words("a b c", "a b c"), Words{});
     EXPECT_EQ(shared_words("The lens of the year", "the lens"), Words{"lens"});
     EXPECT_EQ(shared_words("tent", "tentative"), Words{});
@@ -30,7 +31,8 @@ TEST(SharedWords, OfChineseAreRunsOfTwoOrMore) {
 }
 
 TEST(SharedWords, AreNoMoreThanAskedFor) {
-    EXPECT_EQ(shared_words("one two three four five", "five four three two one", 2), (Words{"three", "four"}));
+    EXPECT_EQ(shared_words("one two three four five", "five four three two one", 2),
+              (Words{"three", "four"}));
     EXPECT_EQ(shared_words("one two", "one two", 0), Words{});
 }
 

@@ -8,9 +8,9 @@ namespace {
 TEST(LanguageTag, IsLettersThenParts) {
     for (const char* tag : {"en", "zh", "zh-CN", "zh-Hans-CN", "en_GB", "de-1996", "tlh"})
         EXPECT_TRUE(is_language_tag(tag)) << tag;
-    for (const char* text : {"", "e", "*", "zh-", "-zh", "zh--CN", "zh CN", "z1", "zh_CN.UTF-8", "englishes1",
-                             "en-aaaaaaaaa", "en'; --", "\xE4\xB8\xAD\xE6\x96\x87",
-                             "en-aaaaaaaa-aaaaaaaa-aaaaaaaa-aaaaaaaa"})
+    for (const char* text :
+         {"", "e", "*", "zh-", "-zh", "zh--CN", "zh CN", "z1", "zh_CN.UTF-8", "englishes1", "en-aaaaaaaaa",
+          "en'; --", "\xE4\xB8\xAD\xE6\x96\x87", "en-aaaaaaaa-aaaaaaaa-aaaaaaaa-aaaaaaaa"})
         EXPECT_FALSE(is_language_tag(text)) << text;
 }
 
