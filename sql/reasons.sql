@@ -99,6 +99,19 @@ SELECT reason();
 RESET ROLE;
 DELETE FROM seqrec.reason_templates;
 
+-- nor does a view tell what its owner may no longer read
+GRANT CREATE ON SCHEMA public TO seqrec_reads;
+SET ROLE seqrec_reads;
+CREATE VIEW sealed AS SELECT item_id, title FROM goods;
+SELECT reason FROM seqrec_recommend_explained('x', ARRAY['i1'], 1, 'words', titles => 'sealed');
+RESET ROLE;
+REVOKE SELECT (item_id, title) ON goods FROM seqrec_reads;
+SET ROLE seqrec_reads;
+SELECT reason FROM seqrec_recommend_explained('x', ARRAY['i1'], 1, 'words', titles => 'sealed');
+DROP VIEW sealed;
+RESET ROLE;
+REVOKE CREATE ON SCHEMA public FROM seqrec_reads;
+
 -- Nobody's code runs but the caller's own: a view that somebody else's model was trained with is not read, unless the caller names it.
 CREATE ROLE seqrec_mallory LOGIN;
 GRANT CREATE ON SCHEMA public TO seqrec_mallory;
