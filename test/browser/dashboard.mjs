@@ -231,6 +231,22 @@ async function recommends_and_says_why() {
     await leave(page);
 }
 
+/** The sentences are the server's, in the page's language. */
+async function says_why_in_chinese() {
+    const page = await visit(SHOP, {locale: 'zh-CN'});
+    await go(page, 'try');
+    await userField(page).fill('nobody at all');
+    await page.getByRole('combobox', {name: /本次会话的点击/}).fill('tent-4');
+    await page.keyboard.press('Enter');
+    await page.locator('.try-form button[type=submit]').click();
+    await results(page).nth(9).waitFor();
+    const reasons = await page.locator('.reason').allTextContents();
+    for (const reason of reasons) assert.match(reason, /^因为您最近浏览了.+ · 贡献/);
+    await assertTidy(page);
+    await shoot(page, 'try-why-zh');
+    await leave(page);
+}
+
 async function tells_popular_from_personal() {
     const page = await visit(SHOP);
     await go(page, 'try');
@@ -404,7 +420,7 @@ async function weighs_little() {
 await launch();
 const failed = await run([
     says_what_to_do_next_when_there_is_nothing, trains_with_the_keyboard_alone, explains_what_is_wrong_and_what_helps,
-    shows_why_a_training_came_to_nothing, overlays_the_runs_that_are_ticked, rolls_back_and_forth, recommends_and_says_why,
+    shows_why_a_training_came_to_nothing, overlays_the_runs_that_are_ticked, rolls_back_and_forth, recommends_and_says_why, says_why_in_chinese,
     tells_popular_from_personal, says_that_own_rows_cannot_be_read, shows_hostile_names_as_text, shows_what_was_served, keeps_out_who_has_no_token,
     wants_the_other_token_to_change_something,
     changes_language_where_one_is, weighs_little, fits_every_screen,

@@ -127,6 +127,9 @@ def bytes_of_any_kind_in_SQL_ASCII():
     known = "SELECT count(*), bool_and(item_id IN (SELECT item_id FROM bytes)) FROM "
     assert ask("SQL_ASCII", known + "seqrec_recommend(E'\\xe9 1', ARRAY[E'\\xe9\\xff1'], 5, 'bytes')") == "5|t"
     assert ask("SQL_ASCII", known + "seqrec_history(E'\\xe9 1', 5, 'bytes')") == "5|t"
+    worded = "SELECT DISTINCT reason = E'because you viewed \\xe9 title' FROM seqrec_recommend_explained('x', ARRAY[E'\\xe9\\xff1'], 3, 'bytes', titles => 'names')"
+    ask("SQL_ASCII", "CREATE TABLE names AS SELECT DISTINCT item_id, E'\\xe9  title' AS title FROM bytes")
+    assert ask("SQL_ASCII", worded) == "t"
     said = psql("-d", database_of("SQL_ASCII"), "-c", "SELECT seqrec_recommend_info(E'\\xe9 1', '{}', 3, 'bytes')").stderr
     assert "22021" in said and "invalid byte sequence" in said, said
 
