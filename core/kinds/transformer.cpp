@@ -28,6 +28,9 @@ constexpr OptionSpec kOptions[] = {
     {"dropout", Real, 0, 0.9, "null", "", "dropout rate"},
     {"id_dropout", Real, 0, 1, "null", "",
      "share of items that a step trains by their content alone, as if they were new"},
+    {"content_use", Text, 0, 0, "\"auto\"", "auto|trained|fitted",
+     "text and vectors of items are trained with, or fitted afterwards for new items alone; auto = by a "
+     "short training"},
     {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
     {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},

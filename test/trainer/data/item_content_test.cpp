@@ -20,13 +20,20 @@ struct Read {
 
     ItemContent of(const FeaturedData& data, bool features = true, const json& fitted = nullptr) {
         data.write(folder / "dataset");
-        return {SafetensorsFile::open(folder / "dataset"), data.items, {"", features}, nullptr, fitted, workers, reporter};
+        return {SafetensorsFile::open(folder / "dataset"),
+                data.items,
+                {"", features},
+                nullptr,
+                fitted,
+                workers,
+                reporter};
     }
 };
 
 FeaturedData priced() {
     FeaturedData data{.sequences = {{0, 1, 2}}, .items = 4};
-    data.item = {{"price", "number", {1, 3, kMissing, 5}}, {"genre", "category", {}, {{"a"}, {"a", "b"}, {}, {"b"}}}};
+    data.item = {{"price", "number", {1, 3, kMissing, 5}},
+                 {"genre", "category", {}, {{"a"}, {"a", "b"}, {}, {"b"}}}};
     return data;
 }
 

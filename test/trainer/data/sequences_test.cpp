@@ -21,7 +21,8 @@ testing::Sequences baskets(bool sorted) {
         for (int b = 0; b < 3; ++b) {
             std::vector<std::int32_t> basket;
             const auto kind = static_cast<std::int32_t>(random.below(4));
-            for (std::int32_t i = 0; i < 4; ++i) basket.push_back(kind * 6 + static_cast<std::int32_t>(random.below(6)));
+            for (std::int32_t i = 0; i < 4; ++i)
+                basket.push_back(kind * 6 + static_cast<std::int32_t>(random.below(6)));
             if (sorted) std::ranges::sort(basket);
             all.insert(all.end(), basket.begin(), basket.end());
         }
@@ -34,7 +35,8 @@ struct Baskets {
     seqrec::testing::TempFolder folder;
     Dataset data;
 
-    explicit Baskets(const testing::Sequences& users, std::size_t clock = 4) : data(written(users, clock), testing::with_repeats("keep")) {}
+    explicit Baskets(const testing::Sequences& users, std::size_t clock = 4)
+        : data(written(users, clock), testing::with_repeats("keep")) {}
 
   private:
     std::string written(const testing::Sequences& users, std::size_t clock) const {
@@ -96,7 +98,9 @@ TEST(Dataset, AsksAboutItemsHeldOutWholeApart) {
     const Dataset whole(folder / "dataset", options);
     options.cold_share = 0.1;
     const Dataset data(folder / "dataset", options);
-    const auto target = [&](const Question& q) { return data.sequence(q.user)[static_cast<std::size_t>(q.at)]; };
+    const auto target = [&](const Question& q) {
+        return data.sequence(q.user)[static_cast<std::size_t>(q.at)];
+    };
     ASSERT_FALSE(data.cold_questions().empty());
     for (const Question& q : data.cold_questions()) EXPECT_TRUE(data.is_held_out(target(q)));
     std::size_t warm = 0;

@@ -40,7 +40,8 @@ FewWeights scored_by(const at::Tensor& scores, std::int64_t users) {
 TEST(ColdMetrics, AreNoneWithoutItemsHeldOut) {
     const Cold shop(0);
     Workers workers(1);
-    EXPECT_TRUE(cold_metrics(shop.data, scored_by(at::rand({60}), shop.data.users()), workers, [](double) {}).empty());
+    EXPECT_TRUE(cold_metrics(shop.data, scored_by(at::rand({60}), shop.data.users()), workers, [](double) {
+                }).empty());
 }
 
 TEST(ColdMetrics, TellColdFromWarm) {
@@ -48,7 +49,8 @@ TEST(ColdMetrics, TellColdFromWarm) {
     Workers workers(2);
     at::Tensor scores = at::arange(60, at::kFloat) / 60;
     for (const std::int32_t item : shop.data.held_out_items()) scores[item] += 1;  // all above the others
-    const auto metrics = cold_metrics(shop.data, scored_by(scores, shop.data.users()), workers, [](double) {});
+    const auto metrics =
+        cold_metrics(shop.data, scored_by(scores, shop.data.users()), workers, [](double) {});
     EXPECT_EQ(metrics["cold_items"], 30);
     EXPECT_EQ(metrics["cold_exposure@10"], 1.0);
     EXPECT_EQ(metrics["cold_recall@10"], metrics["cold_all_recall@10"]);  // nothing else comes between
@@ -63,7 +65,8 @@ TEST(ColdMetrics, TellColdFromWarm) {
 TEST(ColdMetrics, CountTiesAgainstTheModel) {
     const Cold shop(0.5);
     Workers workers(1);
-    const auto metrics = cold_metrics(shop.data, scored_by(at::ones({60}), shop.data.users()), workers, [](double) {});
+    const auto metrics =
+        cold_metrics(shop.data, scored_by(at::ones({60}), shop.data.users()), workers, [](double) {});
     EXPECT_EQ(metrics["cold_recall@10"], 0.0);
 }
 

@@ -2,22 +2,10 @@
 #pragma once
 
 #include "kinds/shared/optimizer.hpp"
+#include "kinds/transformer/content.hpp"
 #include "kinds/transformer/network.hpp"
 
 namespace seqrec::trainer {
-
-/// What is known of the items beside who had them, and which of them have been trained on.
-/// 除交互外对物品的了解，以及哪些物品参与训练。
-struct Content {
-    at::Tensor rows;                      ///< [items, width]; undefined for none
-    std::vector<std::uint8_t> described;  ///< of each item: whether its row says something
-    /// Of each item whether anybody had it in the part that is trained on. Others stand by their content, and
-    /// are no candidates of the softmax: it would teach what is like them not to be recommended.
-    /// 每个物品在训练部分中是否出现；其余的只凭内容，且不作为 softmax 的候选，否则与之相似者都会被压低。
-    std::vector<std::uint8_t> trained;
-
-    bool exists() const { return rows.defined(); }
-};
 
 /// What all shards of a training share. `sampled` > 0: that many items drawn at random stand, with the labels
 /// of the shard, for the whole catalogue.

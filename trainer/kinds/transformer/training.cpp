@@ -67,15 +67,6 @@ int shards_of(const Settings& settings) {
     return static_cast<int>(std::clamp<std::int64_t>(settings.batch_tokens / 256, 1, settings.threads));
 }
 
-/// Of which items a row of content says something.
-std::vector<std::uint8_t> described(const Tensor& content) {
-    std::vector<std::uint8_t> described;
-    if (!content.defined()) return described;
-    const Tensor some = content.abs().amax(1).contiguous();
-    for (std::int64_t i = 0; i < some.size(0); ++i) described.push_back(some.data_ptr<float>()[i] > 0);
-    return described;
-}
-
 /// The dense optimizer leaves the item matrix alone when it is updated by rows.
 std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
     std::vector<Tensor> weights = model.tensors();
@@ -97,7 +88,7 @@ Training::Training(const Dataset& data, const Settings& settings, Tensor content
       model_(std::move(start.network)),
       optimizer_(dense_weights(model_, settings.sampled_items > 0)),
       users_(std::move(start.users)),
-      content_{content, described(content), {}},
+      content_{std::move(content)},
       shuffles_(is_order_arbitrary(data)),
       schedule_(settings),
       validation_questions_(thin_out(data.questions(HeldOut::Validation), validation_limit(data))),
@@ -113,8 +104,7 @@ void Training::train_on(Part part) {
     part_ = part;
     const std::vector<std::int64_t> counts = Sequences(data_, part, nullptr).counts(data_.items());
     label_share_ = shares(counts);
-    content_.trained.clear();
-    for (const std::int64_t count : counts) content_.trained.push_back(count > 0);
+    content_ = content_of(content_.rows, data_, part);
 }
 
 /// With the items' rows as they are served, of their own and of content.
@@ -303,7 +293,8 @@ nlohmann::json Training::validation_metrics(const Member& member) {
     const TransformerWeights weights({member});
     const Shifts shifts = fit_shifts(data_, validation_questions_, weights, workers_, poll);
     return ranking_metrics(
-        rank_held_out(data_, validation_questions_, HeldOut::Validation, weights, shifts, workers_, poll).ranks);
+        rank_held_out(data_, validation_questions_, HeldOut::Validation, weights, shifts, workers_, poll)
+            .ranks);
 }
 
 /// Shortens the users' vectors, or drops them, when the validation items rank better so: the long-term
@@ -349,7 +340,8 @@ void Training::validate() {
 void Training::report(double loss) {
     // What is left may turn out to be more (cool_down, fit_all), but a bar does not go back.
     const double done = reported_ = std::max(
-        reported_, (static_cast<double>(turn_.number) + share_done()) / static_cast<double>(turn_.of));
+        reported_, turn_.begun + (1 - turn_.begun) * (static_cast<double>(turn_.number) + share_done()) /
+                                     static_cast<double>(turn_.of));
     const double spent = turn_.seconds_before + seconds();
     reporter_.progress(
         {{"phase", "training"},

@@ -43,6 +43,7 @@ struct Turn {
     std::int64_t number = 0, of = 1;
     std::int64_t epochs_before = 0;
     double seconds_before = 0;
+    double begun = 0;  // share of all that was done before the first of them
 };
 
 /// Trains on every user's training part, keeps the weights that ranked the validation items best, and stops
@@ -62,6 +63,9 @@ class Training {
     void fit_all();
 
     const Member& best() const { return best_; }
+    /// Of the best weights, on the validation items.
+    /// 最佳权重在验证物品上的 NDCG@10。
+    double best_ndcg() const { return now_.best_ndcg; }
     /// Of each item among the labels now trained on; what a sampled softmax is corrected with.
     /// 各物品在当前训练标签中的占比，用于采样 softmax 的校正。
     const std::vector<float>& label_share() const { return label_share_; }

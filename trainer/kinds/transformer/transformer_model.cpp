@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/kinds/transformer.hpp"
+#include "kinds/transformer/fitted_content.hpp"
 #include "kinds/transformer/training.hpp"
 
 namespace seqrec::trainer {
@@ -46,26 +47,34 @@ class TransformerModel final : public Model {
     }
 
     Trained train(const Run& run) override {
-        const at::Tensor content = run.content ? run.content->rows() : at::Tensor();
-        if (start_.empty()) start_ = fresh_start(run.data, content.defined() ? content.size(1) : 0);
-        Members measured, served;
+        const at::Tensor known = run.content ? run.content->rows() : at::Tensor();
+        check_content(known);
         json metrics = json::object();
         Turn turn{0, settings_.members};
+        const bool trains = trains_content(run, known, turn, metrics);
+        const at::Tensor content = trains ? known : at::Tensor();
+        if (start_.empty()) start_ = fresh_start(run.data, width_of(content));
+        const auto finished = [&](const Member& member, Part part) {
+            return known.defined() && !trains ? with_fitted_content(member, content_of(known, run.data, part))
+                                              : member;
+        };
+        Members measured, served;
         for (; turn.number < turn.of; ++turn.number) {
             Checkpoint checkpoint(checkpoint_path(run, turn), run.data.job());
             Training training(run.data, settings_, content,
                               std::move(start_[static_cast<std::size_t>(turn.number)]),
                               Random(random_.next()), turn, run.workers, run.reporter, checkpoint);
             training.run();
-            measured.push_back(training.best());
+            measured.push_back(finished(training.best(), Part::Training));
             training.fit_all();
-            served.push_back(training.best());
+            served.push_back(finished(training.best(), settings_.refit ? Part::All : Part::Training));
             metrics = training.metrics(metrics);
             turn.epochs_before = metrics["epochs"];
             turn.seconds_before = metrics["train_seconds"];
         }
         for (const char* name : {"flops", "step_seconds"}) metrics.erase(name);
         json config = settings_.to_json();
+        if (known.defined()) config["content_use"] = trains ? "trained" : "fitted";
         config["trained_epochs"] = metrics["epochs"].get<std::int64_t>() / settings_.members;
         return {std::make_unique<const TransformerWeights>(std::move(measured)),
                 std::make_unique<const TransformerWeights>(std::move(served)), std::move(metrics),
@@ -73,6 +82,49 @@ class TransformerModel final : public Model {
     }
 
   private:
+    static std::int64_t width_of(const at::Tensor& content) {
+        return content.defined() ? content.size(1) : 0;
+    }
+
+    /// Weights that were trained with content mean nothing without it, or with another.
+    void check_content(const at::Tensor& content) const {
+        const at::Tensor before = start_.empty() ? at::Tensor() : start_[0].network.projection;
+        if (start_.empty() || !before.defined() || width_of(content) == before.size(1)) return;
+        throw Error(sqlstate::kInvalidParameter,
+                    "the model to start from knows its items by text or vectors, which are not given",
+                    "Give the table of items and the columns that it was trained with.");
+    }
+
+    /// Whether content takes part in the training: as asked, or as a short training with and one without it rank the
+    /// validation items. Where it does not pay, items that nobody has had get their rows by a fit.
+    bool trains_content(const Run& run, const at::Tensor& content, Turn& turn, json& metrics) {
+        if (!start_.empty()) return start_[0].network.projection.defined();
+        if (!content.defined() || settings_.content_use != "auto")
+            return content.defined() && settings_.content_use == "trained";
+        const double with = short_training(run, content, {0, kShort}),
+                     without = short_training(run, {}, {1, kShort});
+        metrics["content_ndcg@10"] = {{"with", with}, {"without", without}};
+        turn.begun = 2.0 / kShort;
+        return with >= without;
+    }
+
+    /// NDCG@10 on the validation items.
+    double short_training(const Run& run, const at::Tensor& content, const Turn& turn) {
+        Settings settings = settings_;
+        settings.epochs = std::min(settings.epochs, kShortEpochs);
+        Random random = random_;  // the same for both
+        Member start{Transformer(settings, run.data.items(), random, width_of(content)),
+                     at::zeros({run.data.users(), settings.dim}, at::kFloat)};
+        Checkpoint none("", "");
+        Training training(run.data, settings, content, std::move(start), Random(random.next()), turn,
+                          run.workers, run.reporter, none);
+        training.run();
+        return training.best_ndcg();
+    }
+
+    static constexpr std::int64_t kShort = 16;       // of the time is what one may take
+    static constexpr std::int64_t kShortEpochs = 6;  // enough to tell; the learning rate falls at their end
+
     Members fresh_start(const Dataset& data, std::int64_t content) {
         Members start(static_cast<std::size_t>(settings_.members));
         for (Member& member : start) {

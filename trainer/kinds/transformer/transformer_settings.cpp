@@ -113,6 +113,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       id_dropout(value_or(options, "id_dropout", 0.1)),
       refit(options.at("holdout") == "refit"),
       bfloat16(choose_bfloat16(options.at("precision"))),
+      content_use(options.at("content_use")),
       device(choose_device(options.at("device"))) {
     if (device == "cuda") bfloat16 = false;
 }

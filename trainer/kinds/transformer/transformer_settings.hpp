@@ -16,8 +16,9 @@ struct Settings {
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
     double id_dropout;
     bool refit, bfloat16;
-    std::string device;      // cpu or cuda
-    double average = 0.999;  // decay of the moving average of the weights
+    std::string content_use;  // trained, fitted, or auto: a short training tells
+    std::string device;       // cpu or cuda
+    double average = 0.999;   // decay of the moving average of the weights
 
     /// `earlier`: the configuration of the model that the training starts from, null for a fresh start.
     Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier);
