@@ -198,7 +198,8 @@ const std::vector<Case> kLlamaCases = {
     {"3333333", "21211 22394 22394"},
     {"33333333", "21211 22394 22394 2509"},
     {"333333333", "21211 22394 22394 22394"},
-    {"\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n🚀 (normal) 😶‍🌫️ (multiple emojis concatenated) "
+    {"\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n🚀 (normal) 😶‍🌫️ (multiple emojis "
+     "concatenated) "
      "✅ 🦙🦙 3 33 333 3333 "
      "33333 333333 3333333 33333333 3.3 3..3 3...3 កាន់តែពិសេសអាច😁 ?我想在apple工作1314151天～ ------======= "
      "нещо на "
@@ -225,7 +226,7 @@ const std::vector<Case> kLlamaCases = {
 
 std::string joined(const Ids& ids) {
     std::string text;
-    for (const std::int32_t id : ids) text += (text.empty() ? "" : " ") + std::to_string(id);
+    for (const std::int32_t id : ids) text.append(text.empty() ? "" : " ").append(std::to_string(id));
     return text;
 }
 
