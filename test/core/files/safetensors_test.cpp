@@ -133,7 +133,7 @@ TEST_F(Safetensors, RefusesHeadersThatAreNotAsTheFormatSays) {
     for (const char* header :
          {"", "{", "[]x", "{\"a\":1}", "{\"a\":[]}", "{\"a\":{}}", "{\"__metadata__\":{\"k\":1}}",
           R"({"a":{"dtype":"F32","shape":[1]}})", R"({"a":{"dtype":7,"shape":[1],"data_offsets":[0,4]}})",
-          R"({"a":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}})",
+          R"({"a":{"dtype":"F12","shape":[1],"data_offsets":[0,2]}})",
           R"({"a":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}})",
           R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})",
           R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,2,4]}})"})
@@ -167,6 +167,17 @@ TEST_F(Safetensors, RefusesMisalignedTensors) {
     for (std::size_t pad = 0; pad < 8; ++pad)
         EXPECT_EQ(bytes_error(safetensors_bytes(entry + std::string(pad, ' '), "12345678")),
                   (entry.size() + pad) % 8 == 0 ? "" : sqlstate::kDataCorrupted);
+}
+
+TEST_F(Safetensors, TakesMisalignedTensorsOfOtherProgramsWhenAsked) {
+    const std::string entry = R"({"a":{"dtype":"F16","shape":[2],"data_offsets":[1,5]}})";
+    write_file(path_, safetensors_bytes(entry, "12345"));
+    EXPECT_EQ(error_of([&] { SafetensorsFile::open(path_); }), sqlstate::kDataCorrupted);
+    const SafetensorsFile file = SafetensorsFile::open(path_, false);
+    EXPECT_EQ(file.tensor("a").dtype, DType::F16);
+    EXPECT_EQ(std::memcmp(file.tensor("a").bytes.data(), "2345", 4), 0);
+    write_file(path_, safetensors_bytes(entry, "1234"));  // what is outside the file is refused all the same
+    EXPECT_EQ(error_of([&] { SafetensorsFile::open(path_, false); }), sqlstate::kDataCorrupted);
 }
 
 TEST_F(Safetensors, SurvivesADeeplyNestedHeader) {

@@ -21,7 +21,7 @@ inline const std::vector<std::string> kElevenWords = {"[UNK]", "[CLS]", "[SEP]",
 
 inline std::string lines(const std::vector<std::string>& words) {
     std::string text;
-    for (const std::string& word : words) text += word + "\n";
+    for (const std::string& word : words) text.append(word).append("\n");
     return text;
 }
 

@@ -46,7 +46,7 @@ TEST_F(TokenizerFiles, DefaultsAreHuggingFaces) {
 
 TEST_F(TokenizerFiles, WindowsLineEndsAreNoPartOfATokens) {
     std::string text;
-    for (const std::string& word : kElevenWords) text += word + "\r\n";
+    for (const std::string& word : kElevenWords) text.append(word).append("\r\n");
     testing::write_file(files.folder / "vocab.txt", text);
     EXPECT_EQ(read().pieces("unwanted"), (std::vector<std::int32_t>{7, 4, 5}));
 }

@@ -226,7 +226,7 @@ const std::vector<Case> kLlamaCases = {
 
 std::string joined(const Ids& ids) {
     std::string text;
-    for (const std::int32_t id : ids) text += (text.empty() ? "" : " ") + std::to_string(id);
+    for (const std::int32_t id : ids) text.append(text.empty() ? "" : " ").append(std::to_string(id));
     return text;
 }
 
