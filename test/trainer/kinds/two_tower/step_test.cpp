@@ -110,8 +110,9 @@ TEST(Step, GradientsReachIdsAndContent) {
     shared.for_each([&](const std::string& name, Tensor& tensor) {
         const float ours = (dense[at].flatten()[0] + output.dense[at].flatten()[0]).item<float>();
         ++at;
-        if (name == "content.weight" || name == "attention.weight" || name == "query.narrow.weight")
+        if (name == "content.weight" || name == "attention.weight" || name == "query.narrow.weight") {
             EXPECT_NEAR(ours, slope(tensor), 2e-3) << name;
+        }
     });
 }
 
