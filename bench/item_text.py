@@ -9,7 +9,7 @@ Online Retail as UniSRec prepares it: a user is an invoice, an item a stock code
 order inside an invoice is drawn by chance, and so it is here, by a seed. Text is the first description of the item.
 Amazon Beauty: S3-Rec's 5-core file with the keywords of item_texts.tsv; MovieLens-1M: titles and genres.
 Parts: `with` text and `without`, nothing held out whole; `cold`: 5 % of the items held out whole (the default), ranked among
-themselves and among everything; `cold_uncalibrated`: the same with id_dropout 0. --refresh: how long seqrec_refresh_items
+themselves and among everything; `cold_uncalibrated`: the same weights with cold_shift 0. --refresh: how long seqrec_refresh_items
 takes with a tenth of so many generated items new.
 Starts a private PostgreSQL (the extension must be installed). Prints a line a run, and means.
 """
@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT / "test" / "integration"))
 PUBLISHED = {"online_retail": "SASRec .146/.068, UniSRec .154/.072, TedRec .223/.132; goal .225/.135",
              "beauty": "ids alone .1016/.0627 (this project), best published .1041/.0614; goal: no worse; cold >= 10 x random",
              "ml_1m": "ids alone .3389/.2006 (this project); goal: no worse"}
-PARTS = {"without": {}, "with": {"cold_share": 0}, "cold": {}, "cold_uncalibrated": {"id_dropout": 0}}
+PARTS = {"without": {}, "with": {"cold_share": 0}, "cold": {}, "cold_uncalibrated": {"cold_shift": 0}}
 SHOWN = ("hr@10", "ndcg@10", "valid_ndcg@10", "markov_hr@10", "popularity_hr@10", "cold_items", "cold_questions", "cold_recall@10", "cold_ndcg@10",
          "cold_random_recall@10", "cold_popularity_recall@10", "cold_all_recall@10", "cold_all_ndcg@10", "cold_asked", "cold_exposure@10", "train_seconds")
 

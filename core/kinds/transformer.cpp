@@ -31,6 +31,9 @@ constexpr OptionSpec kOptions[] = {
     {"content_use", Text, 0, 0, "\"auto\"", "auto|trained|fitted",
      "text and vectors of items are trained with, or fitted afterwards for new items alone; auto = by a "
      "short training"},
+    {"cold_shift", Real, 0, 2, "null", "",
+     "how far items that nobody has had are moved towards where people look; null = as the items held out "
+     "whole rank best"},
     {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
     {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},

@@ -175,11 +175,13 @@ bool is_compared(const Job& job) {
         [&] { return nlohmann::json::parse(to_utf8(job.options)).value("activate", "always") == "better"; });
 }
 
-/// The snapshot of the active version, for the trainer to rank the held-out rows with; empty when there is
-/// none, or none is asked for. Which one it was is kept in the job's metrics: at the end another one may be
+bool reads_text() { return settings::text_model && settings::text_model[0] != '\0'; }
+
+/// The snapshot of the active version, for the trainer to rank the held-out rows with, and to take vectors of texts from that a
+/// language model has read already; empty when there is none, or none is asked for. Which one it was is kept in the job's metrics: at the end another one may be
 /// active. Inside a transaction.
 const char* find_active(const Job& job) {
-    if (!is_compared(job)) return "";
+    if (!is_compared(job) && !reads_text()) return "";
     const MemoryContext outside = CurrentMemoryContext;
     const RoleScope scope = spi_enter();
     const bool found = run_sql("SELECT model_id, version FROM seqrec.models WHERE name = $1 AND active",
@@ -188,7 +190,7 @@ const char* find_active(const Job& job) {
     const char* version = found ? MemoryContextStrdup(outside, spi_text(0, 2)) : nullptr;
     spi_leave(scope);
     if (!found) return "";
-    add_job_metrics(job.key, psprintf("{\"compared_version\": \"%s\"}", version));
+    if (is_compared(job)) add_job_metrics(job.key, psprintf("{\"compared_version\": \"%s\"}", version));
     return snapshot_for_trainer(model_id, version);
 }
 
@@ -199,15 +201,17 @@ std::string text_model() {
 }
 
 /// The job as the trainer reads it. Inside a transaction: outside of one no encoding is converted.
-const char* job_text(const Job& job, const char* folder, const char* compare) {
+const char* job_text(const Job& job, const char* folder, const char* active) {
     const char* init = find_start(job);
+    const bool compares = is_compared(job);
     return guarded([&] {
         const std::string base(folder);
         const nlohmann::json value = {{"dataset", base + "/dataset.safetensors"},
                                       {"model", base + "/model.safetensors"},
                                       {"checkpoint", base + "/checkpoint"},
                                       {"init", init ? init : ""},
-                                      {"compare", compare},
+                                      {"compare", compares ? active : ""},
+                                      {"texts", active},
                                       {"text_model", text_model()},
                                       {"kind", job.kind},
                                       {"options", nlohmann::json::parse(to_utf8(job.options))}};
@@ -323,9 +327,9 @@ void run_trainer(const Job& job, const char* folder) {
     enter_state("training");
     const char* job_path = psprintf("%s/job.json", folder);
     const char* log_path = psprintf("%s/trainer.log", folder);
-    const char* compare = job.refreshes ? "" : try_find_active(job);
+    const char* active = job.refreshes ? "" : try_find_active(job);
     begin_transaction();
-    const char* text = MemoryContextStrdup(job_memory, job_text(job, folder, compare));
+    const char* text = MemoryContextStrdup(job_memory, job_text(job, folder, active));
     end_transaction();
     write_job_file(text, job_path);
     start_trainer(job.refreshes ? "refresh" : "train", job_path, log_path);

@@ -299,12 +299,12 @@ void Dataset::hold_items_out() {
     if (candidates.empty()) return;
     held_out_items_.assign(static_cast<std::size_t>(items_), false);
     for (const std::int32_t item : candidates) held_out_items_[static_cast<std::size_t>(item)] = true;
-    for (std::vector<Question>* questions : {&validation_, &test_}) {
-        const auto is_cold = [&](const Question& question) {
-            return is_held_out(sequence(question.user)[static_cast<std::size_t>(question.at)]);
-        };
-        std::ranges::copy_if(*questions, std::back_inserter(cold_), is_cold);
-        std::erase_if(*questions, is_cold);
+    const auto is_cold = [&](const Question& question) {
+        return is_held_out(sequence(question.user)[static_cast<std::size_t>(question.at)]);
+    };
+    for (auto [all, cold] : {std::pair{&validation_, &cold_validation_}, std::pair{&test_, &cold_test_}}) {
+        std::ranges::copy_if(*all, std::back_inserter(*cold), is_cold);
+        std::erase_if(*all, is_cold);
     }
 }
 

@@ -123,9 +123,11 @@ class Dataset {
     /// The items that are held out whole, ascending.
     /// 被整个留出的物品，升序。
     std::vector<std::int32_t> held_out_items() const;
-    /// Questions about items that are held out whole, of both lists.
-    /// 关于被整个留出的物品的问题（来自两个列表）。
-    const std::vector<Question>& cold_questions() const { return cold_; }
+    /// Questions about items that are held out whole, taken out of the list.
+    /// 关于被整个留出的物品的问题，取自相应列表。
+    const std::vector<Question>& cold_questions(HeldOut which) const {
+        return which == HeldOut::Test ? cold_test_ : cold_validation_;
+    }
     std::span<const std::int32_t> part(std::int64_t user, Part part) const {
         return part == Part::All ? sequence(user) : training(user);
     }
@@ -209,7 +211,7 @@ class Dataset {
     std::vector<std::int32_t> tested_from_;  // where each user's test begins
     std::vector<bool> same_time_;            // of each interaction of sequence_
     std::vector<bool> held_out_items_;       // empty for none
-    std::vector<Question> validation_, test_, cold_;
+    std::vector<Question> validation_, test_, cold_validation_, cold_test_;
     std::vector<double> seen_until_, first_asked_;
     std::vector<std::int32_t> known_;
 };

@@ -113,6 +113,7 @@ void ItemContent::add_text(const SafetensorsFile& dataset, std::int64_t items, c
         reporter.warning(
             "no language model is configured (seqrec.text_model), so text is read as hashed words and parts "
             "of words");
+    if (!encoder->notice().empty()) reporter.warning(encoder->notice());
     TextVectors texts = text_vectors(dataset, items, *encoder, earlier, workers, [&](double share) {
         reporter.progress({{"phase", "encoding"}, {"encoded", share}});
     });

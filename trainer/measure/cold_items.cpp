@@ -66,7 +66,8 @@ struct AmongCold {
 /// Share of held-out items among everybody's ten best.
 double exposure(const Dataset& data, const Weights& weights, const Tensor& rows) {
     std::vector<Question> questions = data.questions(HeldOut::Test);
-    questions.insert(questions.end(), data.cold_questions().begin(), data.cold_questions().end());
+    const std::vector<Question>& cold_ones = data.cold_questions(HeldOut::Test);
+    questions.insert(questions.end(), cold_ones.begin(), cold_ones.end());
     questions = thin_out(questions, kExposed);
     if (questions.empty()) return 0;
     const Tensor queries = queries_of(data, questions, weights);
@@ -96,7 +97,7 @@ Tensor select(const Tensor& rows, const std::vector<std::int32_t>& items) {
 json cold_metrics(const Dataset& data, const Weights& measured, Workers& workers,
                   const std::function<void(double)>& poll) {
     const at::NoGradGuard no_gradients;
-    const std::vector<Question> questions = thin_out(data.cold_questions(), kMost);
+    const std::vector<Question> questions = thin_out(data.cold_questions(HeldOut::Test), kMost);
     if (questions.empty()) return json::object();
     const std::vector<std::int32_t> items = data.held_out_items();
     const Tensor rows = measured.item_rows();
@@ -105,11 +106,10 @@ json cold_metrics(const Dataset& data, const Weights& measured, Workers& workers
     const json own = ranking_metrics(among.model), popularity = ranking_metrics(among.popularity);
     const json all = ranking_metrics(
         rank_held_out(data, questions, HeldOut::Validation, measured, {}, workers, poll).ranks);
-    const double asked = static_cast<double>(data.cold_questions().size());
-    const double others = static_cast<double>(data.questions(HeldOut::Test).size() +
-                                              data.questions(HeldOut::Validation).size());
+    const double asked = static_cast<double>(data.cold_questions(HeldOut::Test).size());
+    const double others = static_cast<double>(data.questions(HeldOut::Test).size());
     return {{"cold_items", items.size()},
-            {"cold_questions", data.cold_questions().size()},
+            {"cold_questions", data.cold_questions(HeldOut::Test).size()},
             {"cold_recall@10", own["hr@10"]},
             {"cold_ndcg@10", own["ndcg@10"]},
             {"cold_all_recall@10", all["hr@10"]},

@@ -10,7 +10,7 @@
 
 namespace seqrec::trainer {
 
-/// Metrics of the questions about items that were held out whole; an empty object without them. `cold_recall@10` and
+/// Metrics of the test questions about items that were held out whole; an empty object without them. `cold_recall@10` and
 /// `cold_ndcg@10`: ranked among the held-out items alone; `cold_all_recall@10`, `cold_all_ndcg@10`: among everything.
 /// Beside them what chance gives (`cold_random_recall@10`), and, generously, the popularity that they really had
 /// (`cold_popularity_recall@10`). `cold_exposure@10`: their share of the ten best over all questions, which is

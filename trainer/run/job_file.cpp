@@ -16,14 +16,9 @@ Job read_job(const std::string& path) {
     if (!file) throw Error(sqlstate::kIo, "could not read job file \"" + path + "\"");
     try {
         const json job = json::parse(text.str());
-        return {job.at("dataset"),
-                job.at("model"),
-                job.at("kind"),
-                job.value("init", ""),
-                job.value("compare", ""),
-                job.value("checkpoint", ""),
-                job.value("text_model", ""),
-                job.value("options", json::object())};
+        return {job.at("dataset"),           job.at("model"),          job.at("kind"),
+                job.value("init", ""),       job.value("compare", ""), job.value("checkpoint", ""),
+                job.value("text_model", ""), job.value("texts", ""),   job.value("options", json::object())};
     } catch (const json::exception& error) {
         throw Error(sqlstate::kInvalidParameter, "job file is not valid: " + std::string(error.what()),
                     R"(It is {"dataset": PATH, "model": PATH, "kind": NAME, "options": {…}}.)");

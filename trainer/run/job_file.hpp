@@ -9,7 +9,7 @@ namespace seqrec::trainer {
 /// A job: files, the kind of model, its options.
 /// 任务：文件、模型类型与选项。
 struct Job {
-    std::string dataset, model, kind, init, compare, checkpoint, text_model;
+    std::string dataset, model, kind, init, compare, checkpoint, text_model, texts;
     nlohmann::json options;
 };
 

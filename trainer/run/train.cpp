@@ -190,10 +190,14 @@ std::optional<ModelIndex> add_index(const json& options, const Kind& kind, const
 ItemContent read_content(const Job& job, const Kind& kind, const Dataset& data,
                          const std::optional<EarlierModel>& earlier, Workers& workers, Reporter& reporter) {
     if (!kind.needs.text) return {};
+    std::optional<SafetensorsFile> active;
+    if (!earlier && !job.texts.empty()) active = SafetensorsFile::open(job.texts);
     return {data.file(),
             data.items(),
             {job.text_model, kind.needs.items},
-            earlier ? &earlier->file : nullptr,
+            earlier  ? &earlier->file
+            : active ? &*active
+                     : nullptr,
             earlier ? config_of(earlier).value("content", json()) : json(),
             workers,
             reporter};

@@ -10,7 +10,8 @@ Content content_of(at::Tensor rows, const Dataset& data, Part part) {
         content.trained.push_back(count > 0);
     if (!content.exists()) return content;
     const at::Tensor some = content.rows.abs().amax(1).contiguous();
-    for (std::int64_t i = 0; i < some.size(0); ++i) content.described.push_back(some.data_ptr<float>()[i] > 0);
+    for (std::int64_t i = 0; i < some.size(0); ++i)
+        content.described.push_back(some.data_ptr<float>()[i] > 0);
     return content;
 }
 

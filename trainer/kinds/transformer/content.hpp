@@ -12,8 +12,8 @@ namespace seqrec::trainer {
 /// Rows of content, and which items have been trained on.
 /// 内容行，以及哪些物品参与训练。
 struct Content {
-    at::Tensor rows;                         ///< [items, width]; undefined for none
-    std::vector<std::uint8_t> described{};   ///< of each item: whether its row says something
+    at::Tensor rows;                        ///< [items, width]; undefined for none
+    std::vector<std::uint8_t> described{};  ///< of each item: whether its row says something
     /// Of each item whether anybody had it in the part that is trained on. Others stand by their content, and
     /// are no candidates of the softmax: it would teach what is like them not to be recommended.
     /// 每个物品在训练部分中是否出现；其余的只凭内容，且不作为 softmax 的候选，否则与之相似者都会被压低。

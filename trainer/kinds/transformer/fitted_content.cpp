@@ -10,9 +10,7 @@ using at::Tensor;
 constexpr double kPenalties[] = {0.01, 0.1, 1, 10};  // in mean squares of a column of content
 constexpr std::int64_t kTold = 10;                   // one item in so many tells which penalty is best
 
-Tensor index_of(const std::vector<std::int64_t>& items) {
-    return at::tensor(items, at::kLong);
-}
+Tensor index_of(const std::vector<std::int64_t>& items) { return at::tensor(items, at::kLong); }
 
 /// [dim, width]: rows = content projection^T with the least squares and penalty.
 Tensor fit(const Tensor& content, const Tensor& rows, double penalty) {
@@ -47,7 +45,8 @@ Member with_fitted_content(Member member, const Content& content) {
     const at::NoGradGuard no_gradients;
     std::vector<std::int64_t> known, unknown;
     for (std::size_t i = 0; i < content.trained.size(); ++i)
-        if (content.described[i]) (content.trained[i] ? known : unknown).push_back(static_cast<std::int64_t>(i));
+        if (content.described[i])
+            (content.trained[i] ? known : unknown).push_back(static_cast<std::int64_t>(i));
     const Tensor at_known = index_of(known), row = member.network.item;
     member.network.projection = at::zeros({row.size(1), content.rows.size(1)});
     if (!known.empty()) {

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/kinds/transformer.hpp"
+#include "kinds/transformer/cold_shift.hpp"
 #include "kinds/transformer/fitted_content.hpp"
 #include "kinds/transformer/training.hpp"
 
@@ -72,9 +73,12 @@ class TransformerModel final : public Model {
             turn.epochs_before = metrics["epochs"];
             turn.seconds_before = metrics["train_seconds"];
         }
-        for (const char* name : {"flops", "step_seconds"}) metrics.erase(name);
         json config = settings_.to_json();
-        if (known.defined()) config["content_use"] = trains ? "trained" : "fitted";
+        if (known.defined()) {
+            config["content_use"] = trains ? "trained" : "fitted";
+            config["cold_shift"] = shift_cold_items(run, known, measured, served);
+        }
+        for (const char* name : {"flops", "step_seconds"}) metrics.erase(name);
         config["trained_epochs"] = metrics["epochs"].get<std::int64_t>() / settings_.members;
         return {std::make_unique<const TransformerWeights>(std::move(measured)),
                 std::make_unique<const TransformerWeights>(std::move(served)), std::move(metrics),
@@ -106,6 +110,21 @@ class TransformerModel final : public Model {
         metrics["content_ndcg@10"] = {{"with", with}, {"without", without}};
         turn.begun = 2.0 / kShort;
         return with >= without;
+    }
+
+    double shift_cold_items(const Run& run, const at::Tensor& known, Members& measured, Members& served) {
+        const auto poll = [&](double share) {
+            run.reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
+        };
+        const Content before = content_of(known, run.data, Part::Training);
+        const at::Tensor query = mean_query(run.data, measured);
+        const double share = settings_.cold_shift >= 0
+                                 ? settings_.cold_shift
+                                 : choose_cold_shift(run.data, measured, before, query, run.workers, poll);
+        set_fresh_rows(measured, before, query, share);
+        const Part part = settings_.refit ? Part::All : Part::Training;
+        set_fresh_rows(served, content_of(known, run.data, part), mean_query(run.data, served), share);
+        return share;
     }
 
     /// NDCG@10 on the validation items.

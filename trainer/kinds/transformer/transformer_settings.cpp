@@ -111,6 +111,8 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
       cool_down(value_or(options, "cool_down", earlier.is_null() ? 0.3 : 1.0)),
       id_dropout(value_or(options, "id_dropout", 0.1)),
+      cold_shift(
+          value_or(options, "cold_shift", earlier.is_null() ? -1.0 : earlier.value("cold_shift", -1.0))),
       refit(options.at("holdout") == "refit"),
       bfloat16(choose_bfloat16(options.at("precision"))),
       content_use(options.at("content_use")),

@@ -13,7 +13,7 @@ namespace {
 
 using at::Tensor;
 
-constexpr char kOwn[] = "content.own";
+constexpr char kOwn[] = "content.own", kFresh[] = "content.fresh";
 constexpr char kItems[] = "item.embedding", kUsers[] = "user.embedding", kLengths[] = "click.length";
 constexpr std::int64_t kTokens = 4096;  // encoded at a time
 
@@ -91,6 +91,7 @@ TransformerWeights::TransformerWeights(const SafetensorsFile& file) {
         if (file.contains(kOwn)) {
             network.projection = at::empty({0});  // so that it is visited
             members_[m].own = read_tensor(file, kOwn).narrow(1, at * dim, dim).contiguous();
+            members_[m].fresh = read_tensor(file, kFresh).narrow(0, at * dim, dim).contiguous();
         }
         for_each_own(network, m,
                      [&](const std::string& name, Tensor& tensor) { tensor = read_tensor(file, name); });
@@ -109,6 +110,8 @@ TransformerWeights TransformerWeights::over(const std::vector<std::int32_t>& row
                         "Train it with a table of items and item_text or item_vector.");
         const Tensor own = at::zeros({static_cast<std::int64_t>(rows.size()), member.own.size(1)});
         take_rows(own, member.own, rows);
+        for (std::size_t i = 0; i < rows.size(); ++i)
+            if (rows[i] < 0 && member.fresh.defined()) own[static_cast<std::int64_t>(i)].copy_(member.fresh);
         member.own = member.network.item = own;
         member.network.item = member.network.rows(content, at::ones({own.size(0)}), false);
     }
@@ -145,16 +148,22 @@ Tensor TransformerWeights::user_rows() const {
 
 std::vector<NamedTensor> TransformerWeights::tensors() const {
     std::vector<NamedTensor> tensors;
-    std::vector<Tensor> lengths, own;
+    std::vector<Tensor> lengths, own, fresh;
     for (std::size_t m = 0; m < members_.size(); ++m) {
         Transformer network = members_[m].network;  // shares its tensors
         for_each_own(network, m, [&](const std::string& name, Tensor& tensor) {
             tensors.push_back({name, tensor});
         });
         lengths.push_back(network.item.norm(2, 1, true));
-        if (members_[m].own.defined()) own.push_back(members_[m].own);
+        if (!members_[m].own.defined()) continue;
+        own.push_back(members_[m].own);
+        fresh.push_back(members_[m].fresh.defined() ? members_[m].fresh
+                                                    : at::zeros({members_[m].own.size(1)}));
     }
-    if (!own.empty()) tensors.push_back({kOwn, side_by_side(own)});
+    if (!own.empty()) {
+        tensors.push_back({kOwn, side_by_side(own)});
+        tensors.push_back({kFresh, at::cat(fresh)});
+    }
     tensors.push_back({kLengths, side_by_side(lengths)});
     return tensors;
 }
