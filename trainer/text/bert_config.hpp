@@ -22,7 +22,7 @@ struct BertConfig {
 struct Pooling {
     bool cls = false;  ///< the first token's; the mean of all otherwise
     bool normalize = true;
-    std::string notice;  ///< what was taken for granted
+    std::string notice{};  ///< what was taken for granted
 };
 
 /// Reads config.json. Errors: 58030, XX001 (no such sizes), 0A000 (another architecture, by name).

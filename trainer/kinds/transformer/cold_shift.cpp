@@ -56,13 +56,15 @@ void set_fresh_rows(Members& members, const Content& content, const Tensor& mean
         const Tensor mean = mean_query.narrow(0, static_cast<std::int64_t>(m) * dim, dim);
         member.fresh = mean / mean.norm().clamp_min(1e-12) * (share * length);
         member.own = member.own.clone();
-        if (!items.empty()) member.own.index_copy_(0, at_items, member.fresh.expand({at_items.size(0), dim}).contiguous());
+        if (!items.empty())
+            member.own.index_copy_(0, at_items, member.fresh.expand({at_items.size(0), dim}).contiguous());
         member.network.item = member.network.rows(content.rows, keep, false);
     }
 }
 
 double choose_cold_shift(const Dataset& data, const Members& measured, const Content& content,
-                         const Tensor& mean_query, Workers& workers, const std::function<void(double)>& poll) {
+                         const Tensor& mean_query, Workers& workers,
+                         const std::function<void(double)>& poll) {
     const std::vector<Question>& cold = data.cold_questions(HeldOut::Validation);
     const std::vector<Question>& warm = data.questions(HeldOut::Validation);
     if (cold.empty() || warm.empty()) return 0;

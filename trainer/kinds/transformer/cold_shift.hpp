@@ -21,7 +21,8 @@ void set_fresh_rows(Members& members, const Content& content, const at::Tensor& 
 /// 0 without such questions.
 /// 使关于留出物品与其他物品的验证问题合起来排名最好（NDCG@10）的份额；没有此类问题则为 0。
 double choose_cold_shift(const Dataset& data, const Members& measured, const Content& content,
-                         const at::Tensor& mean_query, Workers& workers, const std::function<void(double)>& poll);
+                         const at::Tensor& mean_query, Workers& workers,
+                         const std::function<void(double)>& poll);
 
 /// The mean of what users ask for after their training part, [width].
 /// 用户在训练部分之后的查询的平均 [宽度]。

@@ -14,10 +14,8 @@ namespace seqrec::trainer {
 struct Member {
     Transformer network;  ///< `item` is whole: of own rows and content
     at::Tensor users;
-    at::Tensor own {
-        at::Tensor
-            fresh{};  ///< [dim], what stands in `own` for an item that nobody has had; undefined for zeros
-    };                ///< [items, dim], what `item` is without content; undefined when it is the same
+    at::Tensor own{};    ///< [items, dim], what `item` is without content; undefined when it is the same
+    at::Tensor fresh{};  ///< [dim], what stands in `own` for an item that nobody has had; undefined for zeros
 };
 
 /// Networks whose cosines are averaged; each has its own slice of the columns of rows and queries.
