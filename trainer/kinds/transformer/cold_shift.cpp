@@ -58,6 +58,7 @@ void set_fresh_rows(Members& members, const Content& content, const Tensor& mean
         member.own = member.own.clone();
         if (!items.empty())
             member.own.index_copy_(0, at_items, member.fresh.expand({at_items.size(0), dim}).contiguous());
+        member.network.item = member.own;
         member.network.item = member.network.rows(content.rows, keep, false);
     }
 }
