@@ -55,6 +55,7 @@ Member with_fitted_content(Member member, const Content& content) {
     }
     member.own = row - content.rows.mm(member.network.projection.t());
     if (!unknown.empty()) member.own.index_fill_(0, index_of(unknown), 0);
+    member.network.item = member.own;
     member.network.item = member.network.rows(content.rows, at::ones({row.size(0)}), false);
     return member;
 }
