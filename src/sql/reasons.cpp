@@ -89,10 +89,10 @@ struct ModelsItems {
     const char *id_column, *item_column, *first_text;
 };
 
-/// The column that an option names first, when it names any.
-const char* first_of(const nlohmann::json& config, const char* option) {
-    const auto found = config.find(option);
-    if (found == config.end() || !found->is_array() || found->empty() || !found->front().is_string())
+/// The column that a list of the model's source names first, when it names any.
+const char* first_of(const nlohmann::json& items, const char* list) {
+    const auto found = items.find(list);
+    if (found == items.end() || !found->is_array() || found->empty() || !found->front().is_string())
         return nullptr;
     return from_utf8(found->front().get_ref<const std::string&>());
 }
@@ -112,8 +112,9 @@ ModelsItems items_of(const ServingModel& model) {
                           {},
                           nullptr,
                           text(source, "item_column"),
-                          first_of(config_of(model), "item_text")};
+                          nullptr};
         if (!items.given) return items;
+        items.first_text = first_of(source.at("items"), "text");
         items.name = source_from_json(source.at("items"), system);
         items.id_column = text(source.at("items"), "id_column");
         return items;
@@ -185,8 +186,8 @@ class Writer {
           context_(parse_context(asker.context)) {
         for (const Title& title : titles) titles_.emplace(title.id, utf8_of(title.title));
         const auto config = config_of(model);
-        const auto text = config.find("item_text");
-        reads_texts_ = text != config.end() && !text->is_null() && !text->empty();
+        const auto content = config.find("content");
+        reads_texts_ = content != config.end() && !content->value("text", nlohmann::json()).is_null();
     }
 
     std::string sentence(const Explained& each) const {
