@@ -108,11 +108,7 @@ ModelsItems items_of(const ServingModel& model) {
         const auto text = [](const nlohmann::json& object, const char* name) {
             return from_utf8(object.value(name, "item_id"));
         };
-        ModelsItems items{source.contains("items"),
-                          {},
-                          nullptr,
-                          text(source, "item_column"),
-                          nullptr};
+        ModelsItems items{source.contains("items"), {}, nullptr, text(source, "item_column"), nullptr};
         if (!items.given) return items;
         items.first_text = first_of(source.at("items"), "text");
         items.name = source_from_json(source.at("items"), system);

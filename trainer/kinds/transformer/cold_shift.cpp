@@ -1,5 +1,6 @@
 #include "kinds/transformer/cold_shift.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kinds/transformer/content.hpp"
@@ -11,7 +12,8 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kShares[] = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0};
+constexpr double kShares[] = {0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0};
+constexpr double kPaid = 0.995;           // of the best NDCG@10: what new items may cost the others
 constexpr std::size_t kAsked = 4000;      // questions of either sort that a share is judged by
 constexpr std::size_t kAskedMean = 2000;  // users whose queries are averaged
 
@@ -73,7 +75,7 @@ double choose_cold_shift(const Dataset& data, const Members& measured, const Con
     const double warm_weight = static_cast<double>(warm.size()) / static_cast<double>(few.size());
     const double cold_weight = static_cast<double>(cold.size()) / static_cast<double>(asked.size());
     const Shifts shifts = fit_shifts(data, few, TransformerWeights(measured), workers, poll);
-    double best = 0, highest = -1;
+    std::vector<double> sums;
     for (const double share : kShares) {
         Members tried = measured;
         set_fresh_rows(tried, content, mean_query, share);
@@ -81,10 +83,11 @@ double choose_cold_shift(const Dataset& data, const Members& measured, const Con
         const auto ranks = [&](const std::vector<Question>& questions) {
             return rank_held_out(data, questions, HeldOut::Validation, weights, shifts, workers, poll).ranks;
         };
-        const double sum = warm_weight * ndcg_sum(ranks(few)) + cold_weight * ndcg_sum(ranks(asked));
-        if (sum > highest) best = share, highest = sum;
+        sums.push_back(warm_weight * ndcg_sum(ranks(few)) + cold_weight * ndcg_sum(ranks(asked)));
     }
-    return best;
+    std::size_t chosen = sums.size() - 1;
+    while (sums[chosen] < kPaid * *std::ranges::max_element(sums)) --chosen;
+    return kShares[chosen];
 }
 
 }  // namespace seqrec::trainer
