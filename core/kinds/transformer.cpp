@@ -32,8 +32,8 @@ constexpr OptionSpec kOptions[] = {
      "text and vectors of items are trained with, or fitted afterwards for new items alone; auto = by a "
      "short training"},
     {"cold_shift", Real, 0, 2, "null", "",
-     "how far items that nobody has had are moved towards where people look; null = as the items held out "
-     "whole rank best"},
+     "how far items that nobody has had are moved towards where people look; null = as far as it costs "
+     "the others next to nothing"},
     {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
     {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},
