@@ -119,7 +119,8 @@ def what_has_not_changed_is_the_same():
     rows = f"SELECT md5(string_agg(item_id || embedding::text, ',' ORDER BY item_id)) FROM seqrec.items WHERE model_id = {ACTIVE.format('default')}"
     before = sql(rows)
     number = wait(refresh())
-    expect((sql(rows), metric(number, "items_new"), metric(number, "items_changed"), metric(number, "items_dropped"), metric(number, "texts_encoded")), (before, "0", "0", "0", "0"))
+    expect((sql(rows), metric(number, "items_new"), metric(number, "items_changed"), metric(number, "items_dropped"), metric(number, "texts_encoded")), (before, "0", "0", "0", "40"))
+    # The fallback reads every text again: hashing costs less than keeping what it gives.
 
 
 def columns_that_came_later_are_not_read():

@@ -12,7 +12,8 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kShares[] = {0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0};
+constexpr double kShares[] = {0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5};
+constexpr std::size_t kFew = 100;         // questions that tell nothing
 constexpr double kPaid = 0.995;           // of the best NDCG@10: what new items may cost the others
 constexpr std::size_t kAsked = 4000;      // questions of either sort that a share is judged by
 constexpr std::size_t kAskedMean = 2000;  // users whose queries are averaged
@@ -70,7 +71,7 @@ double choose_cold_shift(const Dataset& data, const Members& measured, const Con
                          const std::function<void(double)>& poll) {
     const std::vector<Question>& cold = data.cold_questions(HeldOut::Validation);
     const std::vector<Question>& warm = data.questions(HeldOut::Validation);
-    if (cold.empty() || warm.empty()) return 0;
+    if (cold.size() < kFew || warm.size() < kFew) return 0;
     const std::vector<Question> few = thin_out(warm, kAsked), asked = thin_out(cold, kAsked);
     const double warm_weight = static_cast<double>(warm.size()) / static_cast<double>(few.size());
     const double cold_weight = static_cast<double>(cold.size()) / static_cast<double>(asked.size());

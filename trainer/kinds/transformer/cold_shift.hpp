@@ -18,9 +18,9 @@ namespace seqrec::trainer {
 void set_fresh_rows(Members& members, const Content& content, const at::Tensor& mean_query, double share);
 
 /// The largest share that costs at most half a percent of the best NDCG@10 over the validation questions about items held out
-/// whole and about others together: new items are to be seen, and the others not to pay for it. 0 without such questions.
+/// whole and about others together: new items are to be seen, and the others not to pay for it. 0 with fewer than a hundred of either.
 /// 在关于留出物品与其他物品的全部验证问题上，NDCG@10 比最佳值至多低千分之五的最大份额：让新物品被看见，又不由其他物品
-/// 承担代价；没有此类问题则为 0。
+/// 承担代价；两类问题中任一不足一百个则为 0。
 double choose_cold_shift(const Dataset& data, const Members& measured, const Content& content,
                          const at::Tensor& mean_query, Workers& workers,
                          const std::function<void(double)>& poll);
