@@ -17,7 +17,7 @@ HOST = os.environ["PGHOST"]
 TRAINER = os.path.join(HOST, "slow-trainer")
 SLOW = os.path.join(HOST, "slow")  # while it is there no trainer does anything but live
 BROKEN = os.path.join(HOST, "broken")  # while it is there a trainer ends at once
-OPTIONS = json.dumps({"epochs": 30, "dim": 16, "layers": 1, "max_len": 10, "members": 1, "max_seconds": 20})
+OPTIONS = json.dumps({"epochs": 100, "dim": 16, "layers": 1, "max_len": 10, "members": 1, "max_seconds": 20})
 ACTIVE = "(SELECT model_id FROM seqrec.models WHERE name = '{}' AND active)"
 KINDS = ("tent", "lamp", "bag", "book")
 

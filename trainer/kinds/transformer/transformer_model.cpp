@@ -51,8 +51,9 @@ class TransformerModel final : public Model {
         const at::Tensor known = run.content ? run.content->rows() : at::Tensor();
         check_content(known);
         json metrics = json::object();
+        json told = json::object();
         Turn turn{0, settings_.members};
-        const bool trains = trains_content(run, known, turn, metrics);
+        const bool trains = trains_content(run, known, turn, told);
         const at::Tensor content = trains ? known : at::Tensor();
         if (start_.empty()) start_ = fresh_start(run.data, width_of(content));
         const auto finished = [&](const Member& member, Part part) {
@@ -78,6 +79,7 @@ class TransformerModel final : public Model {
             config["content_use"] = trains ? "trained" : "fitted";
             config["cold_shift"] = shift_cold_items(run, known, measured, served);
         }
+        metrics.update(told);
         for (const char* name : {"flops", "step_seconds"}) metrics.erase(name);
         config["trained_epochs"] = metrics["epochs"].get<std::int64_t>() / settings_.members;
         return {std::make_unique<const TransformerWeights>(std::move(measured)),
@@ -101,13 +103,13 @@ class TransformerModel final : public Model {
 
     /// Whether content takes part in the training: as asked, or as a short training with and one without it rank the
     /// validation items. Where it does not pay, items that nobody has had get their rows by a fit.
-    bool trains_content(const Run& run, const at::Tensor& content, Turn& turn, json& metrics) {
+    bool trains_content(const Run& run, const at::Tensor& content, Turn& turn, json& told) {
         if (!start_.empty()) return start_[0].network.projection.defined();
         if (!content.defined() || settings_.content_use != "auto")
             return content.defined() && settings_.content_use == "trained";
         const double with = short_training(run, content, {0, kShort}),
                      without = short_training(run, {}, {1, kShort});
-        metrics["content_ndcg@10"] = {{"with", with}, {"without", without}};
+        told["content_ndcg@10"] = {{"with", with}, {"without", without}};
         turn.begun = 2.0 / kShort;
         return with >= without;
     }
