@@ -88,13 +88,13 @@ TEST(Batches, KeepNewLabelsAndSomeOfTheOld) {
         seen.push_back(u % 2 ? 1e9 : -1);  // all known, or nothing
     data.know_until(seen);
     Random random(1);
-    const std::vector<Window> windows = cut_windows(Sequences(data, Part::All, nullptr), 20, random);
+    const std::vector<Window> windows = cut_windows(trainer::Sequences(data, Part::All, nullptr), 20, random);
     std::int64_t old_kept = 0, old_labels = 0, new_kept = 0, new_labels = 0;
     for (const Window& window : windows)
         (window.user % 2 ? old_labels : new_labels) += window.end - window.begin;
     for (const Window& window : windows)
         for (const Packed& packed :
-             pack_shards(Sequences(data, Part::All, nullptr), std::span(&window, 1), 1, 0, random)) {
+             pack_shards(trainer::Sequences(data, Part::All, nullptr), std::span(&window, 1), 1, 0, random)) {
             ASSERT_EQ(packed.trained.size(), packed.labels.size());
             for (std::size_t i = 0; i < packed.trained.size(); ++i)
                 EXPECT_EQ(packed.labels[i], data.sequence(window.user)[window.begin + packed.trained[i] + 1]);

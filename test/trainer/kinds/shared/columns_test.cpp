@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 
+#include "core/kinds/logistic.hpp"
 #include "featured_shop.hpp"
 
 namespace seqrec::trainer {

@@ -21,6 +21,7 @@ struct Fixture {
     Transformer model;
     RowTable users{0.5 * testing::leaf({kUsers, 8}, 2).detach()};
     std::vector<float> share = std::vector<float>(kItems, 0);
+    Content content{};
 
     explicit Fixture(double temperature = 0.5)
         : settings(testing::small_options({{"dropout", 0}, {"temperature", temperature}, {"max_len", 10}}),
@@ -31,7 +32,7 @@ struct Fixture {
     }
 
     ShardOutput run(const Packed& batch, std::int64_t sampled = 0, double label_weight = 1) const {
-        return compute_shard({model, users, settings, share, sampled}, batch, label_weight);
+        return compute_shard({model, users, settings, share, sampled, content}, batch, label_weight);
     }
 };
 
@@ -152,6 +153,46 @@ TEST(Shard, ASampleOfEverythingIsNearlyTheWhole) {
     EXPECT_LT(testing::relative_error(sampled.items.values, whole.dense[0]), 1e-5);
     for (std::size_t i = 1; i < whole.dense.size(); ++i)
         EXPECT_LT(testing::relative_error(sampled.dense[i], whole.dense[i]), 1e-4) << i;
+}
+
+/// Content of every item; the last one has never been trained on.
+void describe(Fixture& fixture, double id_dropout) {
+    Random random(3);
+    fixture.settings.id_dropout = id_dropout;
+    fixture.model = Transformer(fixture.settings, kItems, random, 4);
+    fixture.content.rows = testing::leaf({kItems, 4}, 5).detach();
+    fixture.content.described.assign(kItems, 1);
+    fixture.content.trained.assign(kItems, 1);
+    fixture.content.trained.back() = 0;
+}
+
+double gradient_of_item(const ShardOutput& output, std::int64_t item) {
+    return output.dense[0][item].abs().sum().item<double>();
+}
+
+TEST(Shard, ItemsNeverTrainedOnAreNoCandidates) {
+    Fixture fixture;
+    describe(fixture, 0);
+    const ShardOutput output = fixture.run(pack({{0, {0, 1, 2}}}));
+    EXPECT_EQ(gradient_of_item(output, kItems - 1), 0);
+    EXPECT_GT(gradient_of_item(output, kItems - 2), 0);  // held against the choice
+    EXPECT_GT(output.dense.back().abs().sum().item<double>(), 0);
+}
+
+TEST(Shard, ContentStandsAloneWhereIdsAreDropped) {
+    Fixture fixture;
+    describe(fixture, 1);
+    const ShardOutput output = fixture.run(pack({{0, {0, 1, 2}}}));
+    EXPECT_EQ(output.dense[0].abs().sum().item<double>(), 0);
+    EXPECT_GT(output.dense.back().abs().sum().item<double>(), 0);  // the projection
+}
+
+TEST(Shard, ASampledStepReadsTheContentOfItsItems) {
+    Fixture fixture;
+    describe(fixture, 0);
+    const ShardOutput output = fixture.run(pack({{0, {0, 1, 2}}}), 64);
+    EXPECT_EQ(std::ranges::count(output.items.rows, kItems - 1), 0);
+    EXPECT_GT(output.dense.back().abs().sum().item<double>(), 0);
 }
 
 }  // namespace
