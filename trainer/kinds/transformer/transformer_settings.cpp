@@ -134,6 +134,8 @@ nlohmann::json Settings::to_json() const {
             {"sampled_items", sampled_items},
             {"learning_rate", learning_rate},
             {"id_dropout", id_dropout},
+            {"content_use", content_use},
+            {"cold_shift", cold_shift < 0 ? nlohmann::json() : nlohmann::json(cold_shift)},
             {"weight_decay", weight_decay},
             {"seed", seed},
             {"threads", threads},
