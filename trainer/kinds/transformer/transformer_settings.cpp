@@ -135,7 +135,7 @@ nlohmann::json Settings::to_json() const {
             {"learning_rate", learning_rate},
             {"id_dropout", id_dropout},
             {"content_use", content_use},
-            {"cold_shift", cold_shift < 0 ? nlohmann::json() : nlohmann::json(cold_shift)},
+            {"cold_shift", std::max(cold_shift, 0.0)},
             {"weight_decay", weight_decay},
             {"seed", seed},
             {"threads", threads},
