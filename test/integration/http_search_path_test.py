@@ -104,6 +104,9 @@ def ask_every_route(server):
     model = ask(server, "GET", "/models")["models"][0]["model_id"]
     ask(server, "POST", f"/models/{model}/activate")
     ask(server, "POST", f"/jobs/{number}/cancel")
+    for path, body in (("/train", {"ratings": "ratings", "model": "reads", "items": "products", "options": QUICK}), ("/models/reads/refresh", None)):
+        number = ask(server, "POST", path, body)["job_id"]
+        wait_for(lambda: ask(server, "GET", f"/jobs/{number}")["state"] == "done", path)
     for clicks in ({}, {"recent_clicks": ["i1", "i2"]}):
         for more in ({}, {"explain": True}, {"exclude_item_ids": ["i3"], "candidate_item_ids": ["i3", "i4"], "min_score": -1},
                      {"context": {"device": "phone"}}, {"context": {"device": "phone"}, "explain": True}):
@@ -183,7 +186,7 @@ if __name__ == "__main__":
     sql("CREATE TABLE products (item_id text PRIMARY KEY, title text); INSERT INTO products VALUES ('i1', 'Blue Tent')")
     made = psql("-v", "api=shop_api", "-v", "trainer=shop_trainer", "-v", "history=on", "-f", os.path.join(ROOT, "packaging", "roles.sql"))
     assert made.returncode == 0, made.stderr
-    sql("GRANT SELECT ON products TO shop_api; GRANT SELECT, INSERT ON ratings TO shop_trainer")
+    sql("GRANT SELECT ON products TO shop_api, shop_trainer; GRANT SELECT, INSERT ON ratings TO shop_trainer")
     job = sql(f"SELECT seqrec_train('ratings', options => '{json.dumps(QUICK)}')", user="shop_trainer")
     sql(f"CALL seqrec_wait({job})")
     main(types_are_named_in_full, closer_matches_are_not_called, a_schema_before_pg_catalog_is_not_used)

@@ -112,7 +112,7 @@ def the_new_item_is_recommended_to_who_clicks_its_kind():
     for kind in KINDS:
         rows = sql(f"SELECT item_id FROM seqrec_recommend('stranger', '{{{kind}1,{kind}2,{kind}3}}'::text[], 40, exclude_seen => false)").split()
         places[kind] = rows.index("tent99")
-    assert places["tent"] < 10 and places["tent"] == min(places.values()), places
+    assert places["tent"] <= 10 and places["tent"] == min(places.values()), places
 
 
 def what_has_not_changed_is_the_same():
