@@ -213,10 +213,13 @@ class Writer {
     ReasonKind kind_of(const Explained& each) const {
         const Reason& reason = each.reason;
         if (reason.source == Source::Popular) return ReasonKind::Popular;
-        if (reason.source == Source::User)
-            return reason.part >= 0   ? ReasonKind::Context
-                   : knows_features() ? ReasonKind::Features
-                                      : ReasonKind::User;
+        if (reason.source == Source::User) {
+            if (reason.part >= 0) return ReasonKind::Context;
+            if (knows_features()) return ReasonKind::Features;
+            if (user_ >= 0) return ReasonKind::User;
+            return context_.is_object() && !context_.empty() ? ReasonKind::Features
+                                                             : ReasonKind::Popular;  // a stranger
+        }
         if (reason.click < 0) return ReasonKind::Clicks;
         if (reason.click == each.item) return ReasonKind::Again;
         return reason.click == clicks_.back() ? ReasonKind::LatestClick : ReasonKind::Click;

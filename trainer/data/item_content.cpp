@@ -78,7 +78,8 @@ const FeatureColumn& find_column(const std::vector<FeatureColumn>& columns, cons
     for (const FeatureColumn& column : columns)
         if (column.name == name && (column.type == FeatureColumn::Type::Category) == category) return column;
     refuse("the table of items has no column \"" + name + "\" of the type any more that it had",
-           "The model learned from it; train the model again.");
+           "The model learned from it. Give items => the table that it was trained with, or train without "
+           "init_from.");
 }
 
 }  // namespace
@@ -151,7 +152,8 @@ void ItemContent::check_same(const json& fitted) const {
     if (fitted.at("text").is_null() == config_["text"].is_null() && fitted.at("vector") == config_["vector"])
         return;
     refuse("the table of items has no text or no vectors any more, or has them now and had none",
-           "Train the model again.");
+           "Give items => the table and the columns that the model was trained with, or train without "
+           "init_from.");
 }
 
 }  // namespace seqrec::trainer
