@@ -162,6 +162,16 @@ void keep_owner(const Job& job, std::int64_t model_id) {
             {bigint_param(model_id), role_param(owner)});
 }
 
+/// A model that was dropped meanwhile does not come back by a refresh.
+void expect_refreshed(const Job& job) {
+    if (!job.refreshes) return;
+    if (run_sql("SELECT 1 FROM seqrec.models WHERE version::text = $1", {text_param(job.refreshes)}) == 1)
+        return;
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                    errmsg("the version that is refreshed, %s, has been dropped", job.refreshes),
+                    errhint("Call seqrec_refresh_items again, or train the model anew.")));
+}
+
 /// What has been written so far becomes visible to the statements that follow.
 void see_own_rows() {
     CommandCounterIncrement();
@@ -224,6 +234,7 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
             // The name is locked last: for moments, whatever the version's size. Another transaction that has
             // it may make this one wait, but not fail.
             lock_model(job.model);
+            expect_refreshed(job);
             keep_owner(job, result.model_id);
             activate_as_asked(job, outside, &result);
             result.version = MemoryContextStrdup(outside, result.version);

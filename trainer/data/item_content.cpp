@@ -118,6 +118,9 @@ void ItemContent::add_text(const SafetensorsFile& dataset, std::int64_t items, c
     TextVectors texts = text_vectors(dataset, items, *encoder, earlier, workers, [&](double share) {
         reporter.progress({{"phase", "encoding"}, {"encoded", share}});
     });
+    if (!texts.vectors.isfinite().all().item<bool>())
+        throw Error(sqlstate::kDataCorrupted, "the language model gives vectors that are not finite numbers",
+                    "Check model.safetensors in the folder that seqrec.text_model names.");
     encoded_ = texts.encoded;
     kept_ = std::move(texts.kept);
     parts.push_back(unit_length(texts.vectors));

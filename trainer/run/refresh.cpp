@@ -151,6 +151,20 @@ std::map<std::string, std::string> metadata_of(const SafetensorsFile& model, con
     return metadata;
 }
 
+/// A table that is being filled anew, say, must not cost a model what it has learned.
+void check_dropped(const Catalogue& items, Reporter& reporter) {
+    if (items.dropped == 0) return;
+    const std::string told = std::to_string(items.dropped) + " of the model's " +
+                             std::to_string(items.places.size()) +
+                             " items have no row in the table of items any more";
+    if (2 * items.dropped > static_cast<std::int64_t>(items.places.size()))
+        throw Error(sqlstate::kNotReady, told,
+                    "A refresh would forget them and what users had of them. Call seqrec_refresh_items again "
+                    "when the table is "
+                    "whole, or train the model anew.");
+    reporter.warning(told + " and are dropped");
+}
+
 const TrainerKind& refreshable(const Job& job, const EarlierModel& earlier) {
     const TrainerKind& kind = trainer_kind(kind_of(earlier.file).name);
     if (kind.refresh && kind.kind->name == job.kind) return kind;
@@ -173,6 +187,7 @@ void refresh(const Job& job, Reporter& reporter) {
     const at::NoGradGuard no_gradients;
     Workers workers(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
     const Catalogue items(earlier.file, earlier.items);
+    check_dropped(items, reporter);
     const ItemContent content(table, static_cast<std::int64_t>(earlier.items.size()),
                               {job.text_model, kind.kind->needs.items}, &earlier.file, config.at("content"),
                               workers, reporter);
@@ -197,8 +212,10 @@ void refresh(const Job& job, Reporter& reporter) {
     for (const NamedTensor& kept : content.kept()) add({{kept.name, arranged(kept.tensor, items.table)}});
     add_index(earlier.file, rows, workers, tensors);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const Tensor popularity = arranged(read_tensor(earlier.file, "item.popularity"), items.earlier);
     const json metrics = {
         {"items", items.size()},
+        {"items_without_interactions", popularity.eq(0).sum().item<std::int64_t>()},
         {"items_new", items.added},
         {"items_dropped", items.dropped},
         {"items_changed", changed_rows(rows, read_tensor(earlier.file, "item.embedding"), items)},
