@@ -217,8 +217,7 @@ class Writer {
             if (reason.part >= 0) return ReasonKind::Context;
             if (knows_features()) return ReasonKind::Features;
             if (user_ >= 0) return ReasonKind::User;
-            return context_.is_object() && !context_.empty() ? ReasonKind::Features
-                                                             : ReasonKind::Popular;  // a stranger
+            return context_ && !context_->empty() ? ReasonKind::Features : ReasonKind::Popular;  // a stranger
         }
         if (reason.click < 0) return ReasonKind::Clicks;
         if (reason.click == each.item) return ReasonKind::Again;
