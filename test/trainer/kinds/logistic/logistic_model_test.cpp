@@ -1,13 +1,7 @@
 // The kind as the trainer's interface has it: what it measures, serves and says, and that it goes on after a kill.
 #include "kinds/logistic/logistic_model.hpp"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <csignal>
-#include <thread>
-
+#include "interrupted.hpp"
 #include "kinds/logistic/logistic_weights.hpp"
 #include "rich_design.hpp"
 
@@ -160,26 +154,10 @@ struct Program {
 
     /// Runs it until its first checkpoint is there.
     void run_until_checkpoint() const {
-        const std::string job = folder / "job";
-        const pid_t child = ::fork();
-        if (child == 0) {
-            if (!std::freopen("/dev/null", "w", stdout)) ::_exit(1);
-            ::execl(SEQREC_TRAINER, SEQREC_TRAINER, "train", job.c_str(), nullptr);
-            ::_exit(127);
-        }
-        for (int i = 0; i < 30000 && !std::filesystem::exists(folder / "checkpoint"); ++i)
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        ::kill(child, SIGKILL);
-        ::waitpid(child, nullptr, 0);
+        ASSERT_TRUE(testing::kill_at_checkpoint(folder / "job", folder / "checkpoint"));
     }
 
-    std::string weights() const {
-        const SafetensorsFile file = SafetensorsFile::open(folder / "model");
-        std::string all;
-        for (const auto& [name, tensor] : file.tensors())
-            all.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-        return all;
-    }
+    std::string weights() const { return testing::bytes_of_model(folder / "model"); }
 };
 
 TEST(LogisticModel, GoesOnAfterAKillAsIfNothingHadHappened) {

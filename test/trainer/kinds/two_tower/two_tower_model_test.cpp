@@ -1,17 +1,12 @@
 // The two towers as the trainer's interface has them: where they begin, how they go on, and rows of other items.
 #include "kinds/two_tower/two_tower_model.hpp"
 
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <chrono>
 #include <filesystem>
 #include <optional>
-#include <thread>
 
 #include "core/kinds/two_tower.hpp"
 #include "files/model_file.hpp"
+#include "interrupted.hpp"
 #include "kinds/shared/gradients.hpp"
 #include "kinds/two_tower/tower_weights.hpp"
 #include "shop.hpp"
@@ -162,26 +157,10 @@ struct Program {
     }
 
     void run_until_checkpoint() const {
-        const std::string job = folder / "job";
-        const pid_t child = ::fork();
-        if (child == 0) {
-            if (!std::freopen("/dev/null", "w", stdout)) ::_exit(1);
-            ::execl(SEQREC_TRAINER, SEQREC_TRAINER, "train", job.c_str(), nullptr);
-            ::_exit(127);
-        }
-        for (int i = 0; i < 60000 && !std::filesystem::exists(folder / "checkpoint.0"); ++i)
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        ::kill(child, SIGKILL);
-        ::waitpid(child, nullptr, 0);
+        ASSERT_TRUE(testing::kill_at_checkpoint(folder / "job", folder / "checkpoint.0"));
     }
 
-    std::string weights() const {
-        const SafetensorsFile file = SafetensorsFile::open(folder / "model");
-        std::string all;
-        for (const auto& [name, tensor] : file.tensors())
-            all.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-        return all;
-    }
+    std::string weights() const { return testing::bytes_of_model(folder / "model"); }
 };
 
 TEST(TwoTowerModel, GoesOnAfterAKillAsIfNothingHadHappened) {

@@ -1,0 +1,62 @@
+// Trainings that are killed once their first checkpoint is there, and the bytes of what they give in the end.
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "core/files/safetensors.hpp"
+
+namespace seqrec::trainer::testing {
+
+/// Waits, a minute at most, until a file is there; its folder is watched before it is looked for.
+/// 等待文件出现，至多一分钟；先监视其目录，再查看文件。
+inline bool wait_for_file(const std::filesystem::path& file) {
+    const int watch = ::inotify_init1(IN_CLOEXEC);
+    ::inotify_add_watch(watch, file.parent_path().c_str(), IN_CREATE | IN_MOVED_TO);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    bool found = false;
+    while (!(found = std::filesystem::exists(file)) && std::chrono::steady_clock::now() < until) {
+        pollfd waiting{watch, POLLIN, 0};
+        char events[4096];
+        if (::poll(&waiting, 1, 1000) > 0 && ::read(watch, events, sizeof events) < 0 && errno != EINTR) break;
+    }
+    ::close(watch);
+    return found;
+}
+
+/// Runs the job of a file and kills it once its checkpoint is there.
+/// 运行任务文件，检查点出现后立即终止。
+inline bool kill_at_checkpoint(const std::string& job, const std::string& checkpoint) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (!std::freopen("/dev/null", "w", stdout)) ::_exit(1);
+        ::execl(SEQREC_TRAINER, SEQREC_TRAINER, "train", job.c_str(), nullptr);
+        ::_exit(127);
+    }
+    const bool there = wait_for_file(checkpoint);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    return there;
+}
+
+/// The bytes of all tensors of a model file.
+/// 模型文件全部张量的字节。
+inline std::string bytes_of_model(const std::string& path) {
+    const SafetensorsFile file = SafetensorsFile::open(path);
+    std::string all;
+    for (const auto& [name, tensor] : file.tensors())
+        all.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+    return all;
+}
+
+}  // namespace seqrec::trainer::testing
