@@ -28,7 +28,8 @@ inline bool wait_for_file(const std::filesystem::path& file) {
     while (!(found = std::filesystem::exists(file)) && std::chrono::steady_clock::now() < until) {
         pollfd waiting{watch, POLLIN, 0};
         char events[4096];
-        if (::poll(&waiting, 1, 1000) > 0 && ::read(watch, events, sizeof events) < 0 && errno != EINTR) break;
+        if (::poll(&waiting, 1, 1000) > 0 && ::read(watch, events, sizeof events) < 0 && errno != EINTR)
+            break;
     }
     ::close(watch);
     return found;
