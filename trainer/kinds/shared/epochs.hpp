@@ -1,0 +1,149 @@
+// One training in epochs, from a dataset to the best weights, whatever it is that learns.
+#pragma once
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "kinds/shared/learner.hpp"
+#include "kinds/shared/optimizer.hpp"
+#include "kinds/trainer_kind.hpp"
+#include "run/checkpoint.hpp"
+
+namespace seqrec::trainer {
+
+/// The options that the course of a training depends on.
+/// 决定训练过程的选项。
+struct EpochSettings {
+    std::int64_t epochs;    ///< at most
+    std::int64_t max_len;   ///< inputs of a window at most
+    std::int64_t batch;     ///< inputs of a step
+    std::int64_t patience;  ///< validations without gain before the cool-down, and before the end
+    int shards = 1;         ///< of a step, see shards_of()
+    double user_dropout;    ///< share of windows whose user is left out
+    double learning_rate, weight_decay;
+    double average = 0.999;  ///< decay of the moving average of the weights
+    double max_seconds;      ///< from the beginning of the first turn
+    double cool_down;        ///< share of the training in which the learning rate falls; 0 for none, 1 for all
+    bool refit;              ///< whether fit_all() does anything
+    /// All options as used: a checkpoint of others is none of this training's.
+    /// 实际使用的全部选项：选项不同的检查点不属于此次训练。
+    nlohmann::json options = nlohmann::json::object();
+    /// What the time of one validation is set aside for: that of the epoch, and those of Learner::refine.
+    /// 需预留时间的验证次数：本轮的一次，以及 Learner::refine 的。
+    double validations_to_come = 1;
+    /// Where repeats are kept: whether they are ranked in validation as they will be when served (fit_shifts).
+    /// 保留重复时：验证中是否按服务时的方式对重复排名。
+    bool shifts_repeats = true;
+};
+
+/// A shard a thread, but none so small that adding up gradients costs more than computing them.
+/// 每线程一个分片，但不至于小到累加梯度比计算更费。
+int shards_of(std::int64_t batch, std::int64_t threads);
+
+/// What was done so far, in sums over a training and the turns before it.
+/// 至今完成的工作量，含此前各次训练。
+struct Totals {
+    std::int64_t best_epoch = 0;  ///< of the last turn, counted from the first epoch of the first
+    std::int64_t epochs = 0, final_fit_epochs = 0, steps = 0, labels = 0;
+    double flops = 0, step_seconds = 0, seconds = 0;
+
+    /// `best_epoch`, `epochs`, `final_fit_epochs`, `steps`, `labels`, `labels_per_s`, `train_seconds`, and `gflops` (a
+    /// second) where they were counted.
+    /// 以 JSON 给出；未计 flops 时没有 gflops。
+    nlohmann::json to_json() const;
+};
+
+/// Which of several trainings one is: it gets an equal share of the time that those before have left.
+/// 多次训练中的第几次：平分此前各次剩下的时间。
+struct Turn {
+    std::int64_t number = 0, of = 1;
+    double begun = 0;  ///< share of all that was done before the first of them
+    Totals before{};   ///< as totals() of the turn before gives them
+};
+
+/// How far a training has come: all of its state that is no tensor.
+/// 训练进度：除张量以外的全部状态。
+struct Standing {
+    std::int64_t epoch = 0, best_epoch = 0, without_gain = 0, steps = 0, labels = 0;
+    std::int64_t begun = 0,
+                 planned_epochs = 0;  // learning rates are planned for epochs begun + 1 .. begun + planned
+    std::int64_t validated_step = 0;
+    bool cooling = false;  // went back to the best weights
+    double best_ndcg = -1, epoch_loss = 0;
+    double validation_seconds = 0, step_seconds = 0, flops = 0, seconds = 0;
+    // only in a checkpoint
+    std::int64_t step = 0;
+    std::uint64_t random = 0;
+    bool finished = false;  // nothing is left but Learner::refine and the final fit
+
+    NLOHMANN_DEFINE_TYPE_INTRUSIVE(Standing, epoch, best_epoch, without_gain, steps, labels, begun,
+                                   planned_epochs, validated_step, cooling, best_ndcg, epoch_loss,
+                                   validation_seconds, step_seconds, flops, seconds, step, random, finished)
+};
+
+/// Trains on every user's training part, keeps the weights that ranked the validation items best, and stops
+/// when they no longer improve.
+/// 以每个用户的训练部分训练，保留在验证物品上排名最好的权重，不再提高时停止。
+class Epochs {
+  public:
+    /// Goes on from the turn's checkpoint (`run.checkpoint` and its number) when there is one, and keeps it up to
+    /// date. `run` and `learner` must outlive it.
+    /// 若有本次的检查点则从中继续，并持续更新。run 与 learner 须比它存活更久。
+    Epochs(const Run& run, EpochSettings settings, Learner& learner, Random random, Turn turn = {});
+
+    /// Until validation no longer improves, or epochs or time are over; then Learner::refine.
+    /// 直到验证不再提高或轮数、时间用尽；之后调用 Learner::refine。
+    void run();
+    /// After run() and after the best weights were taken from the learner to be measured: trains them a little further
+    /// on everything, the held-out items included (`holdout` = refit).
+    /// 在 run() 之后：再以包括留出物品在内的全部数据稍作训练。
+    void fit_all();
+
+    /// Of the best weights, on the validation items.
+    /// 最佳权重在验证物品上的 NDCG@10。
+    double best_ndcg() const { return now_.best_ndcg; }
+    Totals totals() const;
+
+  private:
+    bool is_over() const { return now_.epoch - now_.begun >= now_.planned_epochs; }
+    void run_epoch();
+    double run_step(const Sequences& sequences, std::span<const Window> windows);
+    void apply();
+    void validate();
+    nlohmann::json rank(const Weights& weights);
+    bool cool_down();
+    void start_from_best();
+    double seconds() const;
+    double time_share() const;
+    bool out_of_time() const { return time_share() >= 1; }
+    double share_done() const;
+    double learning_share() const;
+    void report(double loss);
+    std::vector<NamedTensor> tensors();
+    void save();
+    void resume();
+
+    const Run& run_;
+    const Dataset& data_;
+    const EpochSettings settings_;
+    Learner& learner_;
+    Random random_;
+    const Turn turn_;
+    Checkpoint checkpoint_;
+    Schedule schedule_;
+    kernels::AdamStep last_step_{};
+    const bool shuffles_;  // what happened at one time
+    const std::vector<Question> validation_questions_;
+    const std::int64_t validation_interval_;  // in steps
+    const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+
+    Standing now_;
+    Part part_ = Part::Training;
+    double epoch_share_ = 0;  // of the current epoch that is done
+    double reported_ = 0;     // of the whole training, as last told
+    std::int64_t final_epochs_ = 0;
+    double begun_seconds_ = 0;
+};
+
+}  // namespace seqrec::trainer
