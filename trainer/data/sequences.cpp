@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <unordered_map>
 
 namespace seqrec::trainer {
@@ -77,6 +78,14 @@ std::vector<std::int64_t> Sequences::counts(std::int64_t items) const {
     std::vector<std::int64_t> counts(static_cast<std::size_t>(items));
     for (const std::int32_t item : items_) ++counts[static_cast<std::size_t>(item)];
     return counts;
+}
+
+std::vector<float> proportions(const std::vector<std::int64_t>& counts) {
+    const auto total = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+    std::vector<float> shares;
+    for (const std::int64_t count : counts)
+        shares.push_back(static_cast<float>(static_cast<double>(count) / std::max(1.0, total)));
+    return shares;
 }
 
 }  // namespace seqrec::trainer

@@ -49,4 +49,8 @@ class Sequences {
     std::vector<std::int32_t> known_;
 };
 
+/// The share of each count in their sum; zeros where that is zero.
+/// 每个计数占总和的比例；总和为零时均为零。
+std::vector<float> proportions(const std::vector<std::int64_t>& counts);
+
 }  // namespace seqrec::trainer

@@ -128,6 +128,11 @@ struct Asked {
 
 }  // namespace
 
+std::vector<Question> few_questions(const Dataset& data, HeldOut which) {
+    const std::size_t limit = 2'500'000'000 / static_cast<std::size_t>(data.items());
+    return thin_out(data.questions(which), std::clamp<std::size_t>(limit, 2000, 20000));
+}
+
 Ranking rank_held_out(const Dataset& data, const std::vector<Question>& questions, HeldOut which,
                       const Weights& weights, const Shifts& shifts, Workers& workers,
                       const std::function<void(double)>& poll) {

@@ -22,6 +22,10 @@ std::vector<T> thin_out(const std::vector<T>& all, std::size_t limit) {
     return chosen;
 }
 
+/// Questions to choose by, of a part: as many as a few seconds rank, evenly spread.
+/// 用于选择的问题：几秒内可排名的数量，均匀选取。
+std::vector<Question> few_questions(const Dataset& data, HeldOut which);
+
 struct Ranking {
     std::vector<std::int64_t> ranks;  // one a question, 0 = best
     double coverage = 0;              // share of all items that stand in somebody's ten best; test only

@@ -48,14 +48,8 @@ std::size_t test_limit(const Dataset& data) {
     return std::max<std::size_t>(20'000'000'000 / static_cast<std::size_t>(data.items()), 10000);
 }
 
-/// Questions that shifts are fitted on: as many as a few seconds rank.
-std::size_t shift_limit(const Dataset& data) {
-    return std::clamp<std::size_t>(2'500'000'000 / static_cast<std::size_t>(data.items()), 2000, 20000);
-}
-
 Shifts choose_shifts(const Dataset& data, const Weights& best, Workers& workers, Reporter& reporter) {
-    const auto questions = thin_out(data.questions(HeldOut::Validation), shift_limit(data));
-    return fit_shifts(data, questions, best, workers, [&](double share) {
+    return fit_shifts(data, few_questions(data, HeldOut::Validation), best, workers, [&](double share) {
         reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
     });
 }

@@ -98,8 +98,8 @@ class Learner {
     /// Every tensor that steps change, for the checkpoint.
     /// 各步所改变的全部张量，用于检查点。
     virtual std::vector<NamedTensor> tensors() = 0;
-    /// Every tensor of the best weights, under names of their own.
-    /// 最佳权重的全部张量，名称互不相同。
+    /// Every tensor of the best weights; names need not differ from those of tensors().
+    /// 最佳权重的全部张量，名称可与 tensors() 相同。
     virtual std::vector<NamedTensor> best_tensors() = 0;
 };
 

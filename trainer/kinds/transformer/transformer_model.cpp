@@ -4,9 +4,10 @@
 
 #include "core/error.hpp"
 #include "core/kinds/transformer.hpp"
+#include "kinds/shared/epochs.hpp"
 #include "kinds/transformer/cold_shift.hpp"
 #include "kinds/transformer/fitted_content.hpp"
-#include "kinds/transformer/training.hpp"
+#include "kinds/transformer/transformer_learner.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -62,26 +63,24 @@ class TransformerModel final : public Model {
         };
         Members measured, served;
         for (; turn.number < turn.of; ++turn.number) {
-            Checkpoint checkpoint(checkpoint_path(run, turn), run.data.job());
-            Training training(run.data, settings_, content,
-                              std::move(start_[static_cast<std::size_t>(turn.number)]),
-                              Random(random_.next()), turn, run.workers, run.reporter, checkpoint);
-            training.run();
-            measured.push_back(finished(training.best(), Part::Training));
-            training.fit_all();
-            served.push_back(finished(training.best(), settings_.refit ? Part::All : Part::Training));
-            metrics = training.metrics(metrics);
-            turn.epochs_before = metrics["epochs"];
-            turn.seconds_before = metrics["train_seconds"];
+            TransformerLearner learner(run.data, settings_, content,
+                                       std::move(start_[static_cast<std::size_t>(turn.number)]), run.workers);
+            Epochs epochs(run, settings_.course(), learner, Random(random_.next()), turn);
+            epochs.run();
+            measured.push_back(finished(learner.best(), Part::Training));
+            epochs.fit_all();
+            served.push_back(finished(learner.best(), settings_.refit ? Part::All : Part::Training));
+            turn.before = epochs.totals();
+            metrics = learner.metrics();
         }
         json config = settings_.to_json();
         if (known.defined()) {
             config["content_use"] = trains ? "trained" : "fitted";
             config["cold_shift"] = shift_cold_items(run, known, measured, served);
         }
+        metrics.update(turn.before.to_json());
         metrics.update(told);
-        for (const char* name : {"flops", "step_seconds"}) metrics.erase(name);
-        config["trained_epochs"] = metrics["epochs"].get<std::int64_t>() / settings_.members;
+        config["trained_epochs"] = turn.before.epochs / settings_.members;
         return {std::make_unique<const TransformerWeights>(std::move(measured)),
                 std::make_unique<const TransformerWeights>(std::move(served)), std::move(metrics),
                 std::move(config)};
@@ -136,11 +135,11 @@ class TransformerModel final : public Model {
         Random random = random_;  // the same for both
         Member start{Transformer(settings, run.data.items(), random, width_of(content)),
                      at::zeros({run.data.users(), settings.dim}, at::kFloat)};
-        Checkpoint none("", "");
-        Training training(run.data, settings, content, std::move(start), Random(random.next()), turn,
-                          run.workers, run.reporter, none);
-        training.run();
-        return training.best_ndcg();
+        TransformerLearner learner(run.data, settings, content, std::move(start), run.workers);
+        const Run apart{run.data, run.workers, run.reporter};  // no checkpoint
+        Epochs epochs(apart, settings.course(), learner, Random(random.next()), turn);
+        epochs.run();
+        return epochs.best_ndcg();
     }
 
     static constexpr std::int64_t kShort = 16;       // of the time is what one may take
@@ -153,10 +152,6 @@ class TransformerModel final : public Model {
             member.users = at::zeros({data.users(), settings_.dim}, at::kFloat);
         }
         return start;
-    }
-
-    static std::string checkpoint_path(const Run& run, const Turn& turn) {
-        return run.checkpoint.empty() ? "" : run.checkpoint + "." + std::to_string(turn.number);
     }
 
     const Settings settings_;

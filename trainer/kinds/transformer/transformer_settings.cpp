@@ -95,4 +95,22 @@ nlohmann::json Settings::to_json() const {
             {"precision", bfloat16 ? "bfloat16" : "float32"}};
 }
 
+/// What the course of the training depends on: two more validations follow, of the users' vectors.
+EpochSettings Settings::course() const {
+    return {.epochs = epochs,
+            .max_len = max_len,
+            .batch = batch_tokens,
+            .patience = patience,
+            .shards = device == "cpu" ? shards_of(batch_tokens, threads) : 1,
+            .user_dropout = user_dropout,
+            .learning_rate = learning_rate,
+            .weight_decay = weight_decay,
+            .average = average,
+            .max_seconds = max_seconds,
+            .cool_down = cool_down,
+            .refit = refit,
+            .options = to_json(),
+            .validations_to_come = 3};
+}
+
 }  // namespace seqrec::trainer

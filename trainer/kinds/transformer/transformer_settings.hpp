@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/dataset.hpp"
+#include "kinds/shared/epoch_settings.hpp"
 
 namespace seqrec::trainer {
 
@@ -23,6 +24,9 @@ struct Settings {
     /// `earlier`: the configuration of the model that the training starts from, null for a fresh start.
     Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier);
     nlohmann::json to_json() const;
+    /// What the course of the training depends on.
+    /// 训练过程所依据的选项。
+    EpochSettings course() const;
 };
 
 }  // namespace seqrec::trainer

@@ -96,13 +96,9 @@ std::int32_t StepItems::place(std::int32_t item) const { return place_of(rows, i
 
 Catalogue::Catalogue(const Dataset& data, Part part) {
     const std::vector<std::int64_t> counts = Sequences(data, part, nullptr).counts(data.items());
-    double total = 0;
-    for (std::size_t i = 0; i < counts.size(); ++i) {
+    for (std::size_t i = 0; i < counts.size(); ++i)
         if (counts[i] > 0) warm.push_back(static_cast<std::int32_t>(i));
-        total += static_cast<double>(counts[i]);
-    }
-    for (const std::int64_t count : counts)
-        shares.push_back(static_cast<float>(static_cast<double>(count) / std::max(1.0, total)));
+    shares = proportions(counts);
 }
 
 StepItems all_items(const Catalogue& catalogue) {

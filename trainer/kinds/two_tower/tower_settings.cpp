@@ -74,4 +74,21 @@ nlohmann::json TowerSettings::to_json() const {
             {"precision", bfloat16 ? "bfloat16" : "float32"}};
 }
 
+EpochSettings TowerSettings::course() const {
+    return {.epochs = epochs,
+            .max_len = max_len,
+            .batch = batch,
+            .patience = patience,
+            .shards = shards_of(batch, threads),
+            .user_dropout = feature_dropout,
+            .learning_rate = learning_rate,
+            .weight_decay = weight_decay,
+            .average = average,
+            .max_seconds = max_seconds,
+            .cool_down = cool_down,
+            .refit = refit,
+            .options = to_json(),
+            .shifts_repeats = false};
+}
+
 }  // namespace seqrec::trainer

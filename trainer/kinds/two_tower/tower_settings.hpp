@@ -6,6 +6,7 @@
 #include <string>
 
 #include "data/dataset.hpp"
+#include "kinds/shared/epoch_settings.hpp"
 
 namespace seqrec::trainer {
 
@@ -23,6 +24,9 @@ struct TowerSettings {
     /// earlier 为起始模型的配置，全新训练时为 null。
     TowerSettings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier);
     nlohmann::json to_json() const;
+    /// What the course of the training depends on.
+    /// 训练过程所依据的选项。
+    EpochSettings course() const;
 };
 
 }  // namespace seqrec::trainer

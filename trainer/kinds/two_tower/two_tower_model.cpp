@@ -7,7 +7,8 @@
 #include "core/error.hpp"
 #include "core/kinds/two_tower.hpp"
 #include "data/item_content.hpp"
-#include "kinds/two_tower/tower_training.hpp"
+#include "kinds/shared/epochs.hpp"
+#include "kinds/two_tower/tower_learner.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -76,19 +77,18 @@ class TwoTowerModel final : public Model {
         if (!material.content.exist()) settings_.id_dropout = 0;  // there is nothing else
         TowerPair start = starting_weights(run.data, material);
         const double scale = start.towers.content_scale;
-        Checkpoint checkpoint(run.checkpoint.empty() ? "" : run.checkpoint + ".0", run.data.job());
-        TowerTraining training(material, settings_, std::move(start), Random(random_.next()), run.workers,
-                               run.reporter, checkpoint);
-        training.run();
-        auto measured = training.best();
-        training.fit_all();
-        json metrics = training.metrics();
+        TowerLearner learner(material, settings_, std::move(start), run.workers);
+        Epochs epochs(run, settings_.course(), learner, Random(random_.next()));
+        epochs.run();
+        auto measured = learner.best();
+        epochs.fit_all();
+        const Totals totals = epochs.totals();
         json config = options_;
         config.update(settings_.to_json());
-        config["trained_epochs"] = metrics["epochs"];
+        config["trained_epochs"] = totals.epochs;
         config["columns"] = material.features->columns();
         config["content_scale"] = scale;
-        return {std::move(measured), training.best(), std::move(metrics), std::move(config)};
+        return {std::move(measured), learner.best(), totals.to_json(), std::move(config)};
     }
 
   private:

@@ -1,12 +1,13 @@
 // What the two towers learn from small data: an order that no chain of one step sees, tastes of items that nobody
 // had, and of users who clicked nothing.
-#include "kinds/two_tower/tower_training.hpp"
+#include "kinds/two_tower/tower_learner.hpp"
 
 #include <cmath>
 
 #include "core/kinds/two_tower.hpp"
 #include "featured_shop.hpp"
 #include "files/model_file.hpp"
+#include "kinds/shared/epochs.hpp"
 #include "measure/baselines.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
@@ -39,15 +40,15 @@ Result train(const Dataset& data, const json& given, const Tensor& content = {})
     Result result;
     {
         Reporter reporter;
-        Checkpoint checkpoint("", "");
-        TowerTraining training(
+        TowerLearner learner(
             material, settings,
-            {Towers(settings, material.content, material.features->rows(), random), residuals}, random,
-            workers, reporter, checkpoint);
-        training.run();
-        result.measured = training.best();
-        training.fit_all();
-        result.served = training.best();
+            {Towers(settings, material.content, material.features->rows(), random), residuals}, workers);
+        const Run run{data, workers, reporter};
+        Epochs epochs(run, settings.course(), learner, random);
+        epochs.run();
+        result.measured = learner.best();
+        epochs.fit_all();
+        result.served = learner.best();
         result.config = settings.to_json();
         result.config["columns"] = material.features->columns();
         result.config["content_scale"] = 1.0;
@@ -74,7 +75,7 @@ testing::Sequences braids(int users, std::int32_t items) {
     return sequences;
 }
 
-TEST(TowerTraining, LearnsAnOrderThatPopularityAndMarkovDoNotSee) {
+TEST(TowerLearner, LearnsAnOrderThatPopularityAndMarkovDoNotSee) {
     const testing::Shop shop(braids(400, 60), 60, testing::with_repeats("keep"));
     const auto& test = shop.data.questions(HeldOut::Test);
     const BaselineRanks baselines = rank_baselines(shop.data, test);
@@ -127,7 +128,7 @@ double share_of_taste(const Weights& weights, const Tensor& query, std::int64_t 
     return hits / 4;
 }
 
-TEST(TowerTraining, ItemsThatNobodyHadAreFoundByTheirContent) {
+TEST(TowerLearner, ItemsThatNobodyHadAreFoundByTheirContent) {
     const FeaturedShop shop(tastes(240));
     for (const json& options : {json{{"epochs", 100}}, {{"epochs", 100}, {"content_hidden", 16}}}) {
         const Result result = train(shop.data, options, descriptions());
@@ -142,14 +143,14 @@ TEST(TowerTraining, ItemsThatNobodyHadAreFoundByTheirContent) {
     }
 }
 
-TEST(TowerTraining, WithoutContentNothingIsSaidOfItemsThatNobodyHad) {
+TEST(TowerLearner, WithoutContentNothingIsSaidOfItemsThatNobodyHad) {
     const FeaturedShop shop(tastes(60));
     const Result result = train(shop.data, {{"epochs", 2}});
     EXPECT_EQ(result.served->item_rows().narrow(0, kWarm, kCold).abs().max().item<float>(), 0);
 }
 
 /// A user who was not there and has clicked nothing is answered by what the context says of her.
-TEST(TowerTraining, FeaturesAloneAnswerWhoHasNoClicks) {
+TEST(TowerLearner, FeaturesAloneAnswerWhoHasNoClicks) {
     const FeaturedData content = tastes(240);
     const FeaturedShop shop(content);
     const Result result = train(shop.data, {{"epochs", 80}}, descriptions());

@@ -1,7 +1,8 @@
-// One training, step by step.
-#include "kinds/transformer/training.hpp"
+// What a network is trained with.
+#include "kinds/transformer/transformer_learner.hpp"
 
 #include "core/options.hpp"
+#include "kinds/shared/epochs.hpp"
 #include "shop.hpp"
 
 namespace seqrec::trainer {
@@ -10,7 +11,7 @@ namespace {
 using seqrec::testing::TempFolder;
 
 /// Item 3 is only ever held out.
-TEST(Training, FinalFitCorrectsByTheSharesOfWhatItIsTrainedOn) {
+TEST(TransformerLearner, FinalFitCorrectsByTheSharesOfWhatItIsTrainedOn) {
     const TempFolder folder;
     const testing::Sequences sequences(8, {0, 1, 2, 3});
     testing::write_dataset(folder / "dataset", sequences, 4);
@@ -22,14 +23,15 @@ TEST(Training, FinalFitCorrectsByTheSharesOfWhatItIsTrainedOn) {
     Random random(1);
     Workers workers(1);
     Reporter reporter;
-    Checkpoint checkpoint("", "");
     Member start{Transformer(settings, data.items(), random), at::zeros({data.users(), settings.dim})};
     ::testing::internal::CaptureStdout();
-    Training training(data, settings, {}, std::move(start), random, {}, workers, reporter, checkpoint);
-    training.run();
-    EXPECT_EQ(training.label_share(), (std::vector<float>{0.5F, 0.5F, 0, 0}));
-    training.fit_all();
-    EXPECT_EQ(training.label_share(), (std::vector<float>{0.25F, 0.25F, 0.25F, 0.25F}));
+    TransformerLearner learner(data, settings, {}, std::move(start), workers);
+    const trainer::Run run{data, workers, reporter};
+    Epochs epochs(run, settings.course(), learner, random);
+    epochs.run();
+    EXPECT_EQ(learner.label_share(), (std::vector<float>{0.5F, 0.5F, 0, 0}));
+    epochs.fit_all();
+    EXPECT_EQ(learner.label_share(), (std::vector<float>{0.25F, 0.25F, 0.25F, 0.25F}));
     ::testing::internal::GetCapturedStdout();
 }
 
