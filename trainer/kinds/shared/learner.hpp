@@ -57,6 +57,8 @@ class Learner {
     /// What steps are about from here on; before the first step with Part::Training.
     /// 此后各步所学的范围；首步之前为 Part::Training。
     virtual void look_at(Part part) = 0;
+    /// Asked once, before anything else.
+    /// 最先询问，仅一次。
     virtual Effort effort(const std::vector<Question>& validation) const = 0;
 
     /// Forward and backward: the gradients are kept until apply().
