@@ -103,6 +103,14 @@ def wait_for(job):
     return json.loads(sql(f"SELECT metrics FROM seqrec_jobs WHERE job_id = {job}"))
 
 
+def chosen(name):
+    """What the data decided."""
+    from testing import sql
+
+    config = json.loads(sql(f"SELECT config FROM seqrec.models WHERE name = '{name}' AND active"))
+    return {option: config[option] for option in ("members", "content_use", "cold_rows", "cold_shift") if option in config}
+
+
 def train(table, kind, items, options):
     from testing import sql
 
@@ -118,7 +126,8 @@ def measure(table, options, arguments):
                 given = {"holdout": "keep", "seed": seed, **options, **PARTS[part], **arguments.options}
                 metrics = train(table, kind, None if part == "without" else f"{table}_items", given)
                 runs.append({name: metrics[name] for name in SHOWN if metrics.get(name) is not None})
-                print(f"{table} {kind} {part} seed {seed}: {json.dumps(runs[-1])}", flush=True)
+                compared = {name: metrics[name] for name in ("content_ndcg@10", "cold_rows_ndcg@10") if name in metrics}
+                print(f"{table} {kind} {part} seed {seed}: {json.dumps(runs[-1])} {json.dumps({**chosen(table), **compared})}", flush=True)
             means = {name: round(statistics.mean(run[name] for run in runs), 4) for name in runs[0]}
             print(f"{table} {kind} {part}, mean of {len(runs)}: {json.dumps(means)}  ({PUBLISHED[table]})", flush=True)
 

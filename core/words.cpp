@@ -158,7 +158,15 @@ void add_unspaced(std::vector<Shared>& found, const Run& run, std::span<const Ru
 
 // --- titles made short ---
 
-bool is_blank(char32_t code) { return code <= 0x20 || is_between(code, 0x7F, 0xA0) || code == 0x3000; }
+bool is_blank(char32_t code) {
+    return code <= 0x20 || is_between(code, 0x7F, 0xA0) || is_between(code, 0x2028, 0x2029) || code == 0x3000;
+}
+
+/// Turns the direction of what follows, the words around the title included, or is not to be seen at all.
+bool is_hidden(char32_t code) {
+    return is_between(code, 0x200E, 0x200F) || is_between(code, 0x202A, 0x202E) ||
+           is_between(code, 0x2066, 0x2069) || code == 0x200B || code == 0xFEFF;
+}
 
 /// Belongs to the character before it: a mark, a joiner, a variation.
 bool joins(char32_t code) {
@@ -173,11 +181,12 @@ std::size_t columns_of(char32_t code) {
                : 1;
 }
 
-/// The characters in one line: each stretch of blanks is one space, none at either end.
+/// The characters that are seen, in one line: each stretch of blanks is one space, none at either end.
 std::vector<Character> in_one_line(std::string_view title, std::size_t most) {
     std::vector<Character> line;
     bool blank = false;
     for (const Character& character : characters_of(title, most)) {
+        if (is_hidden(character.code)) continue;
         if (!is_blank(character.code)) {
             if (blank && !line.empty()) line.push_back({' ', " "});
             line.push_back(character);

@@ -303,7 +303,7 @@ nlohmann::json side_metrics(const Exporter& exporter) {
         const SideRows& counts = exporter.sides[static_cast<int>(side)];
         metrics[one + "_rows"] = counts.rows;
         metrics[one + "_rows_skipped"] = counts.again + counts.without_id + counts.long_ids;
-        metrics["cold_" + many] = counts.cold;
+        metrics[many + "_without_interactions"] = counts.cold;
         metrics[many + "_without_row"] = counts.missing;
     };
     add(exporter.source.items, Side::Item, "item", "items");
@@ -340,7 +340,7 @@ TrainingSource source_of(const Job& job) {
 /// Without interactions no item has any: what that would say of items goes without saying.
 nlohmann::json refresh_metrics(const Exporter& exporter) {
     nlohmann::json metrics = side_metrics(exporter);
-    metrics.erase("cold_items");
+    metrics.erase("items_without_interactions");
     metrics.erase("items_without_row");
     return metrics;
 }

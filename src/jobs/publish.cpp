@@ -95,14 +95,12 @@ const char* metrics_before(const Job& job) {
     return found ? spi_text(0, 1) : "{}";
 }
 
-/// What is said of the new version. Where the trainer held items out whole, those are the cold ones.
+/// What is said of the new version.
 nlohmann::json metrics_of(const Job& job, const TrainedFiles& files, const char* export_metrics) {
     const char* before = postgres([&] { return metrics_before(job); });
     nlohmann::json metrics = nlohmann::json::parse(before);
-    const nlohmann::json trained = nlohmann::json::parse(files.model.meta("metrics"));
-    metrics.update(trained);
+    metrics.update(nlohmann::json::parse(files.model.meta("metrics")));
     metrics.update(nlohmann::json::parse(export_metrics));
-    if (trained.contains("cold_items")) metrics["cold_items"] = trained.at("cold_items");
     return metrics;
 }
 

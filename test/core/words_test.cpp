@@ -51,6 +51,8 @@ TEST(Shortened, LeavesWhatFits) {
 TEST(Shortened, IsOneLine) {
     EXPECT_EQ(shortened("  two\r\n\tlines\x01 \x7F\xE3\x80\x80here "), "two lines here");
     EXPECT_EQ(shortened("\n"), "");
+    EXPECT_EQ(shortened("right\u202Eto\u2066 left\u2069\u200B"), "rightto left");
+    EXPECT_EQ(shortened("\u202E"), "");
 }
 
 TEST(Shortened, EndsAtAWord) {

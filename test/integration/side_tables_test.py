@@ -129,7 +129,7 @@ def every_type_travels():
     assert 'items: 2 values of column "price" were NaN, infinite or longer than 512 bytes, and count as missing' in told, told
     assert any('"released"' in line and " 1 values" in line for line in told) and not any('"small"' in line for line in told), told
     assert "items: 17 items of the ratings have no row" in told, told
-    expect((metric(job, "item_rows"), metric(job, "cold_items"), metric(job, "items_without_row")), ("3", "0", "17"))
+    expect((metric(job, "item_rows"), metric(job, "items_without_interactions"), metric(job, "items_without_row")), ("3", "0", "17"))
 
 
 def rows_that_do_not_fit_are_counted():
@@ -152,7 +152,7 @@ def rows_that_do_not_fit_are_counted():
                  "items: 1 rows with an id of more than 512 bytes were skipped", "items: 18 items of the ratings have no row",
                  "users: 1 rows with an id that came before were skipped", "users: 1 rows without an id were skipped", "users: 28 users of the ratings have no row"):
         assert line in told, (line, told)
-    expect([metric(job, name) for name in ("item_rows", "item_rows_skipped", "cold_items", "items_without_row", "user_rows", "user_rows_skipped", "cold_users")],
+    expect([metric(job, name) for name in ("item_rows", "item_rows_skipped", "items_without_interactions", "items_without_row", "user_rows", "user_rows_skipped", "users_without_interactions")],
            ["9", "4", "3", "18", "5", "2", "1"])
     # A view has no places: what its rows hold decides, whatever order it shows them in.
     again, _ = train(items="views_of_items")

@@ -99,7 +99,7 @@ ItemContent::ItemContent(const SafetensorsFile& dataset, std::int64_t items, con
         options.features ? read_features(dataset, Side::Item, items) : std::vector<FeatureColumn>();
     add_columns(columns, items, fitted, parts);
     if (fitted.is_object()) check_same(fitted);
-    if (!parts.empty()) rows_ = at::cat(parts, 1).contiguous();
+    if (!parts.empty()) rows_ = parts.size() == 1 ? parts[0].contiguous() : at::cat(parts, 1);
 }
 
 void ItemContent::add_text(const SafetensorsFile& dataset, std::int64_t items, const ContentOptions& options,

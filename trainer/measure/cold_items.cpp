@@ -94,6 +94,17 @@ Tensor select(const Tensor& rows, const std::vector<std::int32_t>& items) {
 
 }  // namespace
 
+double cold_ndcg(const Dataset& data, HeldOut part, const Weights& weights) {
+    const at::NoGradGuard no_gradients;
+    const std::vector<Question> questions = thin_out(data.cold_questions(part), kMost);
+    if (questions.empty()) return 0;
+    const std::vector<std::int32_t> items = data.held_out_items();
+    const Tensor scores =
+        queries_of(data, questions, weights).mm(select(weights.item_rows(), items).t()).contiguous();
+    return ranking_metrics(
+        AmongCold(data, questions, scores, items, data.counts(Part::All)).model)["ndcg@10"];
+}
+
 json cold_metrics(const Dataset& data, const Weights& measured, Workers& workers,
                   const std::function<void(double)>& poll) {
     const at::NoGradGuard no_gradients;

@@ -21,4 +21,8 @@ namespace seqrec::trainer {
 nlohmann::json cold_metrics(const Dataset& data, const Weights& measured, Workers& workers,
                             const std::function<void(double)>& poll);
 
+/// NDCG@10 of the questions about held-out items, ranked among themselves; 0 without a question.
+/// 关于留出物品的问题只在留出物品中排名的 NDCG@10；没有问题则为 0。
+double cold_ndcg(const Dataset& data, HeldOut part, const Weights& weights);
+
 }  // namespace seqrec::trainer

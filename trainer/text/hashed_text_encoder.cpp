@@ -14,7 +14,7 @@ namespace seqrec::trainer {
 namespace {
 
 constexpr int kCoordinates = 4;                    // of a token
-constexpr int kCoordinateBits = 9;                 // of kWidth
+constexpr int kCoordinateBits = 10;                // of kWidth
 constexpr float kWordParts = 0.5f;                 // squared, of a word's parts together beside the word
 constexpr float kUnspaced[] = {0.6f, 1.0f, 0.7f};  // parts of 1, 2, 3 characters
 constexpr std::size_t kTextsBetweenPolls = 512;

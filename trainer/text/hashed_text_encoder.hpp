@@ -28,9 +28,9 @@ std::vector<HashedToken> hashed_tokens(std::string_view text);
 /// 按哈希将每个词元以正负号加到若干坐标（count sketch），并归一化。共享词语的文本彼此接近，但不理解词义。
 class HashedTextEncoder : public TextEncoder {
   public:
-    static constexpr std::int64_t kWidth = 512;
+    static constexpr std::int64_t kWidth = 1024;
 
-    std::string fingerprint() const override { return "hashed/1"; }
+    std::string fingerprint() const override { return "hashed/2"; }
     bool is_fallback() const override { return true; }
     std::int64_t width() const override { return kWidth; }
     at::Tensor encode(std::span<const std::string_view> texts, Workers& workers,

@@ -19,8 +19,8 @@ float cosine(std::string_view a, std::string_view b) {
 TEST(HashedTextEncoder, IsTheFallback) {
     const auto encoder = open_text_encoder("");
     EXPECT_TRUE(encoder->is_fallback());
-    EXPECT_EQ(encoder->fingerprint(), "hashed/1");
-    EXPECT_EQ(encoder->width(), 512);
+    EXPECT_EQ(encoder->fingerprint(), "hashed/2");
+    EXPECT_EQ(encoder->width(), 1024);
 }
 
 TEST(HashedTextEncoder, UnitLengthOrZero) {
@@ -67,7 +67,7 @@ TEST(HashedTextEncoder, TheSameOnEveryThreadAndMachine) {
     std::vector<std::string_view> texts(1500, "red shoe");
     texts[1400] = "blue hat";
     EXPECT_TRUE(at::equal(vectors(texts, 3), vectors(texts)));
-    // what models of "hashed/1" were trained with
+    // what models of "hashed/2" were trained with
     const auto tokens = hashed_tokens("7");
     ASSERT_EQ(tokens.size(), 1U);
     EXPECT_EQ(tokens[0].hash, 18430698519326882294U);

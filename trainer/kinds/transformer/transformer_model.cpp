@@ -5,8 +5,7 @@
 #include "core/error.hpp"
 #include "core/kinds/transformer.hpp"
 #include "kinds/shared/epochs.hpp"
-#include "kinds/transformer/cold_shift.hpp"
-#include "kinds/transformer/fitted_content.hpp"
+#include "kinds/transformer/new_items.hpp"
 #include "kinds/transformer/transformer_learner.hpp"
 
 namespace seqrec::trainer {
@@ -57,26 +56,23 @@ class TransformerModel final : public Model {
         const bool trains = trains_content(run, known, turn, told);
         const at::Tensor content = trains ? known : at::Tensor();
         if (start_.empty()) start_ = fresh_start(run.data, width_of(content));
-        const auto finished = [&](const Member& member, Part part) {
-            return known.defined() && !trains ? with_fitted_content(member, content_of(known, run.data, part))
-                                              : member;
-        };
         Members measured, served;
         for (; turn.number < turn.of; ++turn.number) {
             TransformerLearner learner(run.data, settings_, content,
                                        std::move(start_[static_cast<std::size_t>(turn.number)]), run.workers);
             Epochs epochs(run, settings_.course(), learner, Random(random_.next()), turn);
             epochs.run();
-            measured.push_back(finished(learner.best(), Part::Training));
+            measured.push_back(learner.best());
             epochs.fit_all();
-            served.push_back(finished(learner.best(), settings_.refit ? Part::All : Part::Training));
+            served.push_back(learner.best());
             turn.before = epochs.totals();
             metrics = learner.metrics();
         }
         json config = settings_.to_json();
         if (known.defined()) {
-            config["content_use"] = trains ? "trained" : "fitted";
-            config["cold_shift"] = shift_cold_items(run, known, measured, served);
+            const NewItems decided = settle_new_items(run, settings_, known, trains, measured, served);
+            config.update(decided.config);
+            told.update(decided.metrics);
         }
         metrics.update(turn.before.to_json());
         metrics.update(told);
@@ -111,21 +107,6 @@ class TransformerModel final : public Model {
         told["content_ndcg@10"] = {{"with", with}, {"without", without}};
         turn.begun = 2.0 / kShort;
         return with >= without;
-    }
-
-    double shift_cold_items(const Run& run, const at::Tensor& known, Members& measured, Members& served) {
-        const auto poll = [&](double share) {
-            run.reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
-        };
-        const Content before = content_of(known, run.data, Part::Training);
-        const at::Tensor query = mean_query(run.data, measured);
-        const double share = settings_.cold_shift >= 0
-                                 ? settings_.cold_shift
-                                 : choose_cold_shift(run.data, measured, before, query, run.workers, poll);
-        set_fresh_rows(measured, before, query, share);
-        const Part part = settings_.refit ? Part::All : Part::Training;
-        set_fresh_rows(served, content_of(known, run.data, part), mean_query(run.data, served), share);
-        return share;
     }
 
     /// NDCG@10 on the validation items.

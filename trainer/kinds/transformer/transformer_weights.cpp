@@ -104,6 +104,7 @@ TransformerWeights TransformerWeights::over(const std::vector<std::int32_t>& row
                                             const Tensor& content) const {
     const at::NoGradGuard no_gradients;
     Members members = members_;
+    const Tensor described = content.abs().amax(1).contiguous();
     for (Member& member : members) {
         if (!member.own.defined())
             throw Error(sqlstate::kFeatureNotSupported, "the model was trained without text of its items",
@@ -111,7 +112,8 @@ TransformerWeights TransformerWeights::over(const std::vector<std::int32_t>& row
         const Tensor own = at::zeros({static_cast<std::int64_t>(rows.size()), member.own.size(1)});
         take_rows(own, member.own, rows);
         for (std::size_t i = 0; i < rows.size(); ++i)
-            if (rows[i] < 0 && member.fresh.defined()) own[static_cast<std::int64_t>(i)].copy_(member.fresh);
+            if (rows[i] < 0 && member.fresh.defined() && described.data_ptr<float>()[i] > 0)
+                own[static_cast<std::int64_t>(i)].copy_(member.fresh);
         member.own = member.network.item = own;
         member.network.item = member.network.rows(content, at::ones({own.size(0)}), false);
     }

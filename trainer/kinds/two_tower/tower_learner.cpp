@@ -28,6 +28,12 @@ Tensor draw_kept(const ContentRows& content, std::int64_t rows, double rate, Ran
 
 }  // namespace
 
+std::unique_ptr<const Weights> weights_of(const TowerPair& pair, const TowerMaterial& material,
+                                          Workers& workers) {
+    return std::make_unique<const TowerWeights>(pair, item_rows_of(pair, material.content, workers),
+                                                material.features);
+}
+
 TowerLearner::TowerLearner(const TowerMaterial& material, const TowerSettings& settings, TowerPair start,
                            Workers& workers)
     : material_(material),
@@ -151,11 +157,6 @@ void TowerLearner::average(const kernels::AdamStep& step, std::int64_t now) {
     std::size_t i = 0;
     candidate_.towers.for_each(
         [&](const std::string&, Tensor& tensor) { tensor = optimizer_.averages()[i++].clone(); });
-}
-
-std::unique_ptr<const Weights> TowerLearner::weights_of(const TowerPair& pair) const {
-    return std::make_unique<const TowerWeights>(pair, item_rows_of(pair, material_.content, workers_),
-                                                material_.features);
 }
 
 void TowerLearner::keep(bool better) {

@@ -16,6 +16,10 @@ struct TowerMaterial {
     std::shared_ptr<const UserFeatures> features;
 };
 
+/// The weights that rank and serve. 用于排名与服务的权重。
+std::unique_ptr<const Weights> weights_of(const TowerPair& pair, const TowerMaterial& material,
+                                          Workers& workers);
+
 /// Both towers, and the ids' residuals, which are updated by rows.
 /// 两座塔与按行更新的 id 残差。
 class TowerLearner final : public Learner {
@@ -23,14 +27,16 @@ class TowerLearner final : public Learner {
     TowerLearner(const TowerMaterial& material, const TowerSettings& settings, TowerPair start,
                  Workers& workers);
 
-    std::unique_ptr<const Weights> best() const { return weights_of(best_); }
+    const TowerPair& best() const { return best_; }
 
     void look_at(Part part) override;
     Effort effort(const std::vector<Question>& validation) const override;
     Outcome gradients(const Lesson& lesson) override;
     void apply(const kernels::AdamStep& step, std::int64_t now) override;
     void average(const kernels::AdamStep& step, std::int64_t now) override;
-    std::unique_ptr<const Weights> candidate() const override { return weights_of(candidate_); }
+    std::unique_ptr<const Weights> candidate() const override {
+        return weights_of(candidate_, material_, workers_);
+    }
     void keep(bool better) override;
     void start_from_best() override;
     /// Gives items whose first interaction was held out a residual to begin with.
@@ -43,7 +49,6 @@ class TowerLearner final : public Learner {
     at::Tensor make_rows(const StepItems& items, Random& random);
     at::Tensor go_back(const StepItems& items, const at::Tensor& table);
     at::Tensor gather(std::vector<TowerOutput>& outputs, double& loss);
-    std::unique_ptr<const Weights> weights_of(const TowerPair& pair) const;
 
     const TowerMaterial& material_;
     const Dataset& data_;

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/kinds/two_tower.hpp"
+#include "kinds/shared/cold_shift.hpp"
 #include "run/earlier_model.hpp"
 
 namespace seqrec::trainer {
@@ -11,6 +12,7 @@ namespace {
 
 using at::Tensor;
 
+constexpr const char* kFresh = "id.fresh";
 constexpr std::int64_t kRows = 4096;    // of items computed at a time
 constexpr std::int64_t kTokens = 4096;  // of clicks encoded at a time
 
@@ -28,6 +30,19 @@ void fill_rows(const TowerPair& pair, const ContentRows& content, std::int64_t f
 }
 
 }  // namespace
+
+TowerPair with_fresh_residuals(TowerPair pair, const ContentRows& content,
+                               const std::vector<std::int32_t>& had, const Tensor& mean_query, double share) {
+    const at::NoGradGuard no_gradients;
+    pair.fresh = stand_in(mean_query, pair.towers.said(content), share);
+    pair.residuals = pair.residuals.clone();  // those that were trained stay
+    for (std::int64_t i = 0; i < pair.residuals.size(0); ++i) {
+        const bool described = content.known.data_ptr<float>()[i] > 0;
+        if (described && !std::ranges::binary_search(had, static_cast<std::int32_t>(i)))
+            pair.residuals[i].copy_(pair.fresh);
+    }
+    return pair;
+}
 
 Tensor item_rows_of(const TowerPair& pair, const ContentRows& content, Workers& workers) {
     Tensor rows = at::empty_like(pair.residuals);
@@ -48,7 +63,8 @@ TowerWeights::TowerWeights(TowerPair pair, Tensor rows, std::shared_ptr<const Us
 TowerWeights::TowerWeights(const SafetensorsFile& file)
     : rows_(read_tensor(file, "item.embedding")), users_(file.tensor("user.embedding").shape.at(0)) {
     const TwoTowerEncoder checked(file);  // every shape
-    pair_ = {Towers(file), read_tensor(file, "id.residual")};
+    pair_ = {Towers(file), read_tensor(file, "id.residual"), {}};
+    if (file.contains(kFresh)) pair_.fresh = read_tensor(file, kFresh);
     features_ = std::make_shared<const UserFeatures>(file);
     look();
 }
@@ -60,10 +76,14 @@ TowerWeights TowerWeights::over(const std::vector<std::int32_t>& rows, const Ten
     if ((first.defined() ? first.size(1) : 0) != (content.defined() ? content.size(1) : 0))
         throw Error(sqlstate::kInvalidParameter,
                     "the model knows other things of its items than are there now", "Train the model again.");
-    TowerPair pair{towers, at::zeros({std::ssize(rows), towers.dim()})};
+    TowerPair pair{towers, at::zeros({std::ssize(rows), towers.dim()}), pair_.fresh};
     take_rows(pair.residuals, pair_.residuals, rows);
+    const ContentRows known = content.defined() ? ContentRows(content) : ContentRows();
+    for (std::size_t i = 0; i < rows.size() && pair.fresh.defined() && known.exist(); ++i)
+        if (rows[i] < 0 && known.known.data_ptr<float>()[i] > 0)
+            pair.residuals[static_cast<std::int64_t>(i)].copy_(pair.fresh);
     Tensor vectors = at::empty_like(pair.residuals);
-    fill_rows(pair, content.defined() ? ContentRows(content) : ContentRows(), 0, std::ssize(rows), vectors);
+    fill_rows(pair, known, 0, std::ssize(rows), vectors);
     return {std::move(pair), std::move(vectors), features_};
 }
 
@@ -118,6 +138,7 @@ void TowerWeights::encode_part(const Histories& histories, const std::vector<std
 
 std::vector<NamedTensor> TowerWeights::tensors() const {
     std::vector<NamedTensor> all = {{"id.residual", pair_.residuals}};
+    if (pair_.fresh.defined()) all.push_back({kFresh, pair_.fresh});
     Towers towers = pair_.towers;  // shares its tensors
     towers.for_each([&](const std::string& name, Tensor& tensor) { all.push_back({name, tensor}); });
     for (NamedTensor& tensor : features_->tensors()) all.push_back(std::move(tensor));

@@ -15,7 +15,15 @@ namespace seqrec::trainer {
 struct TowerPair {
     Towers towers;
     at::Tensor residuals;
+    at::Tensor fresh{};  ///< [dim], the residual of a described item that nobody has had; undefined for zeros
 };
+
+/// The pair with `fresh` as shared/cold_shift.hpp says for a share, and with it the residuals of the items that have
+/// content and are not among `had` (ascending).
+/// 按给定份额（见 shared/cold_shift.hpp）设置 fresh，并据此设置有内容而不在 had（升序）中的物品的残差。
+TowerPair with_fresh_residuals(TowerPair pair, const ContentRows& content,
+                               const std::vector<std::int32_t>& had, const at::Tensor& mean_query,
+                               double share);
 
 /// All items' rows, some at a time, by all workers. 由全部工作线程分批计算所有物品的行。
 at::Tensor item_rows_of(const TowerPair& pair, const ContentRows& content, Workers& workers);

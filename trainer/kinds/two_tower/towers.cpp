@@ -136,7 +136,10 @@ std::vector<Tensor> Towers::tensors() {
 }
 
 Tensor Towers::items(const Tensor& residuals, const ContentRows& content) const {
-    if (!content_weight.defined()) return unit_rows(residuals);
+    return unit_rows(content_weight.defined() ? residuals + said(content) : residuals);
+}
+
+Tensor Towers::said(const ContentRows& content) const {
     Tensor inner = content.rows;
     double scale = content_scale;
     if (content_wide_weight.defined()) {
@@ -144,8 +147,7 @@ Tensor Towers::items(const Tensor& residuals, const ContentRows& content) const 
         inner = bias_gelu(wide, content_wide_bias, {0, 0});
         scale = 1;
     }
-    const Tensor said = at::mm(inner, content_weight.t()) * scale + content_bias;
-    return unit_rows(residuals + said * content.known);
+    return (at::mm(inner, content_weight.t()) * scale + content_bias) * content.known;
 }
 
 Tensor Towers::look(const Batch& batch, const Tensor& items, Pass pass) const {

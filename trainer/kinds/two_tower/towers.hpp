@@ -57,6 +57,9 @@ struct Towers {
     /// Item vectors of unit length, [n, dim]; zeros of items that have neither an id's residual nor content.
     /// 单位长度的物品向量 [n, dim]；既无 id 残差又无内容者为零。
     at::Tensor items(const at::Tensor& residuals, const ContentRows& content) const;
+    /// What content says of items, before their residuals are added, [n, dim]; zeros where nothing is known. Only with content.
+    /// 内容对物品的描述（未加残差）[n, dim]；一无所知处为零。仅在有内容时可用。
+    at::Tensor said(const ContentRows& content) const;
     /// At every click, what it attends to of the clicks up to it, and itself, [T, 2 dim]. `items` [n, dim] are
     /// what the batch's indexes mean.
     /// 每次点击处：对此前点击的注意力结果与该点击本身 [T, 2 dim]。

@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "core/kinds/two_tower.hpp"
 #include "data/item_content.hpp"
+#include "kinds/shared/cold_shift.hpp"
 #include "kinds/shared/epochs.hpp"
 #include "kinds/two_tower/tower_learner.hpp"
 
@@ -80,18 +81,47 @@ class TwoTowerModel final : public Model {
         TowerLearner learner(material, settings_, std::move(start), run.workers);
         Epochs epochs(run, settings_.course(), learner, Random(random_.next()));
         epochs.run();
-        auto measured = learner.best();
+        TowerPair measured = learner.best();
         epochs.fit_all();
+        TowerPair served = learner.best();
         const Totals totals = epochs.totals();
         json config = options_;
         config.update(settings_.to_json());
         config["trained_epochs"] = totals.epochs;
         config["columns"] = material.features->columns();
         config["content_scale"] = scale;
-        return {std::move(measured), learner.best(), totals.to_json(), std::move(config)};
+        if (material.content.exist()) config["cold_shift"] = shift_new_items(run, material, measured, served);
+        return {weights_of(measured, material, run.workers), weights_of(served, material, run.workers),
+                totals.to_json(), std::move(config)};
     }
 
   private:
+    /// Moves the items that nobody has had, in both; returns how far.
+    double shift_new_items(const Run& run, const TowerMaterial& material, TowerPair& measured,
+                           TowerPair& served) const {
+        const auto poll = [&](double share) {
+            run.reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
+        };
+        const auto had = [&](Part part) { return Catalogue(run.data, part).warm; };
+        const auto query = [&](const TowerPair& pair) {
+            return mean_query(run.data, *weights_of(pair, material, run.workers));
+        };
+        const auto before = had(Part::Training);
+        const Tensor asked = query(measured);
+        const Shifted shifted = [&](double share) {
+            return weights_of(with_fresh_residuals(measured, material.content, before, asked, share),
+                              material, run.workers);
+        };
+        const double share = settings_.cold_shift >= 0
+                                 ? settings_.cold_shift
+                                 : choose_cold_shift(run.data, shifted, run.workers, poll);
+        measured = with_fresh_residuals(measured, material.content, before, asked, share);
+        served =
+            with_fresh_residuals(served, material.content, had(settings_.refit ? Part::All : Part::Training),
+                                 query(served), share);
+        return share;
+    }
+
     TowerPair starting_weights(const Dataset& data, const TowerMaterial& material) {
         TowerPair start{Towers(settings_, material.content, material.features->rows(), random_),
                         fresh_residuals(data, settings_.dim, random_)};
