@@ -46,9 +46,9 @@ Result train(const Dataset& data, const json& given, const Tensor& content = {})
         const Run run{data, workers, reporter};
         Epochs epochs(run, settings.course(), learner, random);
         epochs.run();
-        result.measured = learner.best();
+        result.measured = weights_of(learner.best(), material, workers);
         epochs.fit_all();
-        result.served = learner.best();
+        result.served = weights_of(learner.best(), material, workers);
         result.config = settings.to_json();
         result.config["columns"] = material.features->columns();
         result.config["content_scale"] = 1.0;
