@@ -26,9 +26,6 @@ struct EpochSettings {
     /// What the time of one validation is set aside for: that of the epoch, and those of Learner::refine.
     /// 需预留时间的验证次数：本轮的一次，以及 Learner::refine 的。
     double validations_to_come = 1;
-    /// Where repeats are kept: whether they are ranked in validation as they will be when served (fit_shifts).
-    /// 保留重复时：验证中是否按服务时的方式对重复排名。
-    bool shifts_repeats = true;
 };
 
 /// A shard a thread, but none so small that adding up gradients costs more than computing them.

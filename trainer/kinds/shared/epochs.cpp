@@ -129,9 +129,7 @@ nlohmann::json Epochs::rank(const Weights& weights) {
             {{"phase", "evaluating"}, {"evaluated", share}, {"epoch", turn_.before.epochs + now_.epoch}});
     };
     // Where repeats are kept they are ranked as they will be: else what stands first is what was clicked just now.
-    const Shifts shifts = settings_.shifts_repeats
-                              ? fit_shifts(data_, validation_questions_, weights, run_.workers, poll)
-                              : Shifts();
+    const Shifts shifts = fit_shifts(data_, validation_questions_, weights, run_.workers, poll);
     return ranking_metrics(rank_held_out(data_, validation_questions_, HeldOut::Validation, weights, shifts,
                                          run_.workers, poll)
                                .ranks);

@@ -90,8 +90,7 @@ EpochSettings TowerSettings::course() const {
             .max_seconds = max_seconds,
             .cool_down = cool_down,
             .refit = refit,
-            .options = to_json(),
-            .shifts_repeats = false};
+            .options = to_json()};
 }
 
 }  // namespace seqrec::trainer
