@@ -125,6 +125,18 @@ TEST(TransformerWeights, ReadBackTheyAreTheSame) {
     }
 }
 
+TEST(TransformerWeights, OverOtherItemsWhatNothingIsKnownOfHasNoRow) {
+    Members one = members(1);
+    one[0].network.projection = testing::leaf({kDim, 3}, 7).detach();
+    one[0].own = one[0].network.item.clone();
+    one[0].fresh = at::ones({kDim});
+    const Tensor content = at::tensor({1.0F, 2.0F, 3.0F, 0.0F, 0.0F, 0.0F}).reshape({2, 3});
+    const TransformerWeights over = TransformerWeights(one).over({-1, -1}, content);
+    const Tensor described = one[0].fresh + one[0].network.projection.mv(content[0]);
+    EXPECT_LT(relative_error(over.members()[0].network.item[0], described), 1e-5);
+    EXPECT_EQ(over.members()[0].network.item[1].abs().max().item<float>(), 0);
+}
+
 TEST(TransformerWeights, AFileThatLacksOneIsRefused) {
     const TempFolder folder;
     const TransformerWeights weights(members(1));

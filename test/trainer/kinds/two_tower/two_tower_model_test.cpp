@@ -139,6 +139,28 @@ TEST(TwoTowerModel, RowsOfOtherItemsAreMadeOfTheirContent) {
     EXPECT_LT(testing::relative_error(other.item_rows()[1], said / said.norm()), 1e-5);
 }
 
+TEST(TwoTowerModel, WhatStandsInForAResidualIsOfDescribedItemsThatNobodyHad) {
+    const testing::Shop shop(testing::walks(10, 6, 5), 6);
+    const TowerSettings settings(still(), shop.data, nullptr);
+    Random random(1);
+    at::manual_seed(1);
+    Tensor content = at::rand({6, 9});
+    content[5].zero_();
+    const ContentRows known(content);
+    const TowerPair pair{Towers(settings, known, 0, random), at::randn({6, 16})};
+    const TowerPair moved = with_fresh_residuals(pair, known, {0, 1, 2, 3}, at::ones({16}), 0.5);
+    EXPECT_TRUE(at::equal(moved.residuals.narrow(0, 0, 4), pair.residuals.narrow(0, 0, 4))) << "had";
+    EXPECT_TRUE(at::equal(moved.residuals[4], moved.fresh));
+    EXPECT_TRUE(at::equal(moved.residuals[5], pair.residuals[5])) << "nothing is known of it";
+    EXPECT_GT(moved.fresh.min().item<float>(), 0);
+    Workers workers(1);
+    const TowerWeights weights(moved, item_rows_of(moved, known, workers),
+                               std::make_shared<const UserFeatures>(shop.data));
+    const TowerWeights other = weights.over({-1, -1}, content.narrow(0, 4, 2));
+    EXPECT_LT(testing::relative_error(other.item_rows()[0], weights.item_rows()[4]), 1e-5) << "as new";
+    EXPECT_EQ(other.item_rows()[1].abs().max().item<float>(), 0);
+}
+
 /// The program, on a dataset that is there.
 struct Program {
     TempFolder folder;
