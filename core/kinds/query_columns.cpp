@@ -211,4 +211,37 @@ std::vector<std::string> ContextColumns::unknown(const json& context) const {
     return unknown;
 }
 
+AskerFeatures::AskerFeatures(const SafetensorsFile& file, const std::vector<QueryColumn>& columns,
+                             std::int64_t rows, std::int64_t users)
+    : rows_(rows),
+      user_offsets_(file.get<std::int64_t>("feature.user.offsets", {users + 1})),
+      user_rows_(file.get<std::int32_t>("feature.user.rows", {-1})),
+      user_values_(file.get<float>("feature.user.values", {static_cast<std::int64_t>(user_rows_.size())})),
+      context_(columns, 0, rows, file.get<std::int64_t>("feature.value.offsets", {rows + 1}),
+               file.get<std::uint8_t>("feature.value.bytes", {-1})),
+      missing_(static_cast<std::size_t>(rows)) {
+    for (const QueryColumn& column : columns)
+        if (column.missing >= 0) missing_[static_cast<std::size_t>(column.missing)] = true;
+}
+
+std::vector<QueryFeature> AskerFeatures::of(std::int64_t user, const json* context) const {
+    std::vector<QueryFeature> features;
+    std::vector<bool> overridden(missing_.size());
+    if (context) context_.read(*context, features, overridden);
+    if (user >= 0) add_of_user(static_cast<std::size_t>(user), overridden, features);
+    return features;
+}
+
+void AskerFeatures::add_of_user(std::size_t user, const std::vector<bool>& overridden,
+                                std::vector<QueryFeature>& to) const {
+    const std::int64_t begin = user_offsets_[user], end = user_offsets_[user + 1];
+    if (begin < 0 || end < begin || end > static_cast<std::int64_t>(user_rows_.size()))
+        corrupted("features of a user leave their tensor");
+    for (auto at = static_cast<std::size_t>(begin); at < static_cast<std::size_t>(end); ++at) {
+        if (user_rows_[at] < 0 || user_rows_[at] >= rows_) corrupted("a feature of a user is out of range");
+        if (!overridden[static_cast<std::size_t>(user_rows_[at])])
+            to.push_back({user_rows_[at], user_values_[at]});
+    }
+}
+
 }  // namespace seqrec

@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/files/safetensors.hpp"
+
 namespace seqrec {
 
 /// A column of users or of the moment, as the model knows it. Its values are rows of `feature.rows`.
@@ -87,6 +89,37 @@ class ContextColumns {
     std::unordered_multimap<std::string_view, std::size_t> columns_of_;  // two sides may share a name
     mutable std::once_flag once_;
     mutable std::vector<std::unordered_map<std::string_view, std::int32_t>> value_rows_;  // made when asked
+};
+
+/// The features of whoever asks, over `feature.user.*` and `feature.value.*` of a file: those of a known user, of which
+/// a context overrides what it names.
+/// 提问者的特征（基于文件的 feature.user.* 与 feature.value.*）：已知用户的特征，context 所指明者取而代之。
+class AskerFeatures {
+  public:
+    /// `columns` and the file must outlive this; `rows`: of `feature.rows`. Error XX001 when they are not valid.
+    /// columns 与文件的生命周期须更长；rows 为 feature.rows 的行数。无效时抛出 Error XX001。
+    AskerFeatures(const SafetensorsFile& file, const std::vector<QueryColumn>& columns, std::int64_t rows,
+                  std::int64_t users);
+
+    /// Of a user in [0, users), or -1, and a context, or null; rows are in [0, rows). Error XX001 for a file whose
+    /// users have rows that are not there.
+    /// user 位于 [0, users)，或为 -1；context 可为空。文件中用户的行越界时抛出 Error XX001。
+    std::vector<QueryFeature> of(std::int64_t user, const nlohmann::json* context) const;
+    /// Whether a feature says something, and not that nothing is known.
+    /// 该特征是否有所说明（而非表示缺失）。
+    bool tells(const QueryFeature& feature) const { return !missing_[static_cast<std::size_t>(feature.row)]; }
+    const ContextColumns& context() const { return context_; }
+
+  private:
+    void add_of_user(std::size_t user, const std::vector<bool>& overridden,
+                     std::vector<QueryFeature>& to) const;
+
+    std::int64_t rows_;
+    std::span<const std::int64_t> user_offsets_;
+    std::span<const std::int32_t> user_rows_;
+    std::span<const float> user_values_;
+    ContextColumns context_;
+    std::vector<bool> missing_;  // of each row: it says that nothing is known
 };
 
 }  // namespace seqrec

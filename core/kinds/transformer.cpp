@@ -89,27 +89,6 @@ struct Config {
     }
 };
 
-BlockWeights read_block(const TensorSource& tensors, const std::string& at, const Config& config) {
-    const std::int64_t dim = config.dim;
-    const auto row = [&](const char* name, std::int64_t size) { return tensors(at + name, {size}); };
-    const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t columns) {
-        return tensors(at + name, {rows, columns});
-    };
-    return {.norm1_weight = row("norm1.weight", dim),
-            .norm1_bias = row("norm1.bias", dim),
-            .qkv_weight = matrix("qkv.weight", 3 * dim, dim),
-            .qkv_bias = row("qkv.bias", 3 * dim),
-            .relative = matrix("relative", config.heads, config.max_len),
-            .out_weight = matrix("out.weight", dim, dim),
-            .out_bias = row("out.bias", dim),
-            .norm2_weight = row("norm2.weight", dim),
-            .norm2_bias = row("norm2.bias", dim),
-            .wide_weight = matrix("wide.weight", 4 * dim, dim),
-            .wide_bias = row("wide.bias", 4 * dim),
-            .narrow_weight = matrix("narrow.weight", dim, 4 * dim),
-            .narrow_bias = row("narrow.bias", dim)};
-}
-
 /// One of the networks whose cosines are averaged: it reads and writes its own slice of all embeddings.
 struct Member {
     std::span<const float> position;
@@ -118,10 +97,7 @@ struct Member {
     Member(const TensorSource& tensors, const Config& config, std::int64_t index) {
         const std::string at = "member." + std::to_string(index) + ".";
         position = tensors(at + "position.embedding", {config.max_len, config.dim});
-        for (std::int64_t i = 0; i < config.layers; ++i)
-            weights.blocks.push_back(read_block(tensors, at + "block." + std::to_string(i) + ".", config));
-        weights.norm_weight = tensors(at + "norm.weight", {config.dim});
-        weights.norm_bias = tensors(at + "norm.bias", {config.dim});
+        weights = read_network(tensors, at, {config.dim, config.heads, config.max_len}, config.layers);
     }
 };
 

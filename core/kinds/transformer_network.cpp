@@ -30,7 +30,38 @@ bool folds(std::ptrdiff_t dim, std::ptrdiff_t heads) {
 /// Scores as exponents of two: the softmax takes one multiplication less.
 float score_scale(std::ptrdiff_t width) { return 1.44269504f / std::sqrt(static_cast<float>(width)); }
 
+BlockWeights read_block(const TensorSource& tensors, const std::string& at, const NetworkSizes& sizes) {
+    const std::int64_t dim = sizes.dim;
+    const auto row = [&](const char* name, std::int64_t size) { return tensors(at + name, {size}); };
+    const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t columns) {
+        return tensors(at + name, {rows, columns});
+    };
+    return {.norm1_weight = row("norm1.weight", dim),
+            .norm1_bias = row("norm1.bias", dim),
+            .qkv_weight = matrix("qkv.weight", 3 * dim, dim),
+            .qkv_bias = row("qkv.bias", 3 * dim),
+            .relative = matrix("relative", sizes.heads, sizes.max_len),
+            .out_weight = matrix("out.weight", dim, dim),
+            .out_bias = row("out.bias", dim),
+            .norm2_weight = row("norm2.weight", dim),
+            .norm2_bias = row("norm2.bias", dim),
+            .wide_weight = matrix("wide.weight", 4 * dim, dim),
+            .wide_bias = row("wide.bias", 4 * dim),
+            .narrow_weight = matrix("narrow.weight", dim, 4 * dim),
+            .narrow_bias = row("narrow.bias", dim)};
+}
+
 }  // namespace
+
+NetworkWeights read_network(const TensorSource& tensors, const std::string& at, const NetworkSizes& sizes,
+                            std::int64_t layers) {
+    NetworkWeights weights;
+    for (std::int64_t i = 0; i < layers; ++i)
+        weights.blocks.push_back(read_block(tensors, at + "block." + std::to_string(i) + ".", sizes));
+    weights.norm_weight = tensors(at + "norm.weight", {sizes.dim});
+    weights.norm_bias = tensors(at + "norm.bias", {sizes.dim});
+    return weights;
+}
 
 Workspace::Workspace(const EncoderKernels& kernels, const NetworkSizes& sizes, std::size_t positions)
     : length(static_cast<std::ptrdiff_t>(positions)),

@@ -6,9 +6,11 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/kernels/encoder_kernels.hpp"
+#include "core/kinds/encoder.hpp"
 
 namespace seqrec {
 
@@ -36,6 +38,11 @@ struct NetworkWeights {
     std::vector<BlockWeights> blocks;
     std::span<const float> norm_weight, norm_bias;
 };
+
+/// Reads the weights of `layers` blocks and of the norm after them, whose names begin with `at`.
+/// 读取名称以 at 开头的 layers 个块与其后归一化的权重。
+NetworkWeights read_network(const TensorSource& tensors, const std::string& at, const NetworkSizes& sizes,
+                            std::int64_t layers);
 
 /// Memory that starts at a multiple of 64 bytes; its contents are not set.
 /// 按 64 字节对齐、未初始化的内存。

@@ -133,11 +133,8 @@ struct TwoTowerEncoder::Impl {
     float scale;             // of items' and features' rows, which then have numbers of about 1
     std::int64_t users;
     std::span<const float> items, features, attention, attention_bias, relative, wide, wide_bias,
-        wide_features, narrow, skip, skip_features, bias, user_values;
-    std::span<const std::int64_t> user_offsets;
-    std::span<const std::int32_t> user_rows;
-    std::optional<ContextColumns> context;
-    std::vector<bool> missing;  // of each row of features: it says that nothing is known
+        wide_features, narrow, skip, skip_features, bias;
+    std::optional<AskerFeatures> askers;
 
     explicit Impl(const SafetensorsFile& model)
         : file(model),
@@ -169,43 +166,18 @@ struct TwoTowerEncoder::Impl {
 
     void read_features() {
         features = file.get<float>("feature.rows", {-1, config.dim});
-        user_offsets = file.get<std::int64_t>("feature.user.offsets", {users + 1});
-        user_rows = file.get<std::int32_t>("feature.user.rows", {-1});
-        user_values = file.get<float>("feature.user.values", {static_cast<std::int64_t>(user_rows.size())});
-        context.emplace(config.columns, 0, row_count(),
-                        file.get<std::int64_t>("feature.value.offsets", {row_count() + 1}),
-                        file.get<std::uint8_t>("feature.value.bytes", {-1}));
-        missing.resize(static_cast<std::size_t>(row_count()));
-        for (const QueryColumn& column : config.columns)
-            if (column.missing >= 0) missing[static_cast<std::size_t>(column.missing)] = true;
+        askers.emplace(file, config.columns, row_count(), users);
     }
 
     std::int64_t item_count() const { return static_cast<std::int64_t>(items.size() / dim); }
     std::int64_t row_count() const { return static_cast<std::int64_t>(features.size() / dim); }
 
-    /// Adds a feature; true when it says something.
-    bool add_feature(std::int32_t row, float x, std::span<float> to) const {
-        if (row < 0 || row >= row_count()) corrupted("a feature of a user is out of range");
-        add_row(features.data() + static_cast<std::size_t>(row) * dim, scale * x, to);
-        return !missing[static_cast<std::size_t>(row)];
-    }
-
     /// The sum of an asker's features; false when nothing is known.
     bool sum_features(const EncoderInput& input, std::span<float> to) const {
-        std::vector<QueryFeature> given;
-        std::vector<bool> overridden(missing.size());
-        if (input.context) context->read(*input.context, given, overridden);
         bool known = false;
-        for (const QueryFeature& feature : given) known |= add_feature(feature.row, feature.x, to);
-        if (input.user < 0) return known;
-        const auto user = static_cast<std::size_t>(input.user);
-        const std::int64_t begin = user_offsets[user], end = user_offsets[user + 1];
-        if (begin < 0 || end < begin || end > static_cast<std::int64_t>(user_rows.size()))
-            corrupted("features of a user leave their tensor");
-        for (auto at = static_cast<std::size_t>(begin); at < static_cast<std::size_t>(end); ++at) {
-            const auto row = static_cast<std::size_t>(user_rows[at]);
-            if (row < overridden.size() && overridden[row]) continue;
-            known |= add_feature(user_rows[at], user_values[at], to);
+        for (const QueryFeature& feature : askers->of(input.user, input.context)) {
+            add_row(features.data() + static_cast<std::size_t>(feature.row) * dim, scale * feature.x, to);
+            known |= askers->tells(feature);
         }
         return known;
     }
@@ -289,7 +261,7 @@ Encoded TwoTowerEncoder::encode(const EncoderInput& input, std::span<float> out,
 }
 
 std::vector<std::string> TwoTowerEncoder::unknown_context(const json& context) const {
-    return impl_->context->unknown(context);
+    return impl_->askers->context().unknown(context);
 }
 
 namespace {

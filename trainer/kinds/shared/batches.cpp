@@ -4,10 +4,11 @@
 
 namespace seqrec::trainer {
 
-void Packed::append(std::span<const std::int32_t> sequence, std::int32_t user) {
+void Packed::append(std::span<const std::int32_t> sequence, std::int32_t user, std::int32_t begin) {
     items.insert(items.end(), sequence.begin(), sequence.end());
     offsets.push_back(static_cast<std::int64_t>(items.size()));
     users.push_back(user);
+    begins.push_back(begin);
 }
 
 std::vector<Window> cut_windows(const Sequences& data, std::int64_t max_len, Random& random) {
@@ -77,7 +78,7 @@ std::vector<Packed> pack_shards(const Sequences& data, std::span<const Window> w
         Packed& shard = packed[static_cast<std::size_t>(least)];
         const auto history = data.of(window.user);
         const auto begin = history.begin() + window.begin, end = history.begin() + window.end;
-        shard.append({begin, end}, random.uniform() < user_dropout ? -1 : window.user);
+        shard.append({begin, end}, random.uniform() < user_dropout ? -1 : window.user, window.begin);
         if (data.builds_on_a_model())
             keep_labels(shard, window, begin, data.known(window.user), random);
         else

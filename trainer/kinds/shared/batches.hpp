@@ -16,13 +16,14 @@ namespace seqrec::trainer {
 /// 首尾相接的序列，没有任何填充。labels[t] 是 items[t] 之后的物品；users 为每个序列的用户，-1 表示无。
 struct Packed {
     std::vector<std::int32_t> items, labels, users;
+    std::vector<std::int32_t> begins;  // of each sequence: where it begins in its user's history
     std::vector<std::int64_t> offsets{0};
     std::vector<std::int32_t> trained;  // positions that have a label, when not all have: labels go with them
     std::uint32_t seed = 0;             // of this batch's dropout masks
 
     std::int64_t tokens() const { return static_cast<std::int64_t>(items.size()); }
     std::int64_t sequences() const { return static_cast<std::int64_t>(users.size()); }
-    void append(std::span<const std::int32_t> sequence, std::int32_t user);
+    void append(std::span<const std::int32_t> sequence, std::int32_t user, std::int32_t begin = 0);
 };
 
 /// A batch that the backward pass still needs.

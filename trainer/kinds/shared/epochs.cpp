@@ -179,9 +179,9 @@ double Epochs::seconds() const {
 
 /// How much of the limit is used up, the time of what must follow included: validations and fit_all.
 double Epochs::time_share() const {
-    // An equal share of what the turns before have left.
     const double left = std::max(settings_.max_seconds - turn_.before.seconds, 1e-3);
-    const double limit = left / static_cast<double>(turn_.of - turn_.number);
+    const double limit =
+        turn_.share > 0 ? left * turn_.share : left / static_cast<double>(turn_.of - turn_.number);
     if (part_ == Part::All) return (seconds() - begun_seconds_) / std::max(limit - begun_seconds_, 1e-3);
     const auto all = static_cast<double>(data_.interactions());
     const auto trained = static_cast<double>(std::max<std::int64_t>(data_.training_interactions(), 1));
@@ -208,9 +208,10 @@ double Epochs::learning_share() const {
 
 void Epochs::report(double loss) {
     // What is left may turn out to be more (cool_down, fit_all), but a bar does not go back.
-    const double done = reported_ = std::max(
-        reported_, turn_.begun + (1 - turn_.begun) * (static_cast<double>(turn_.number) + share_done()) /
-                                     static_cast<double>(turn_.of));
+    const double of_turns =
+        turn_.share > 0 ? turn_.share * share_done()
+                        : (static_cast<double>(turn_.number) + share_done()) / static_cast<double>(turn_.of);
+    const double done = reported_ = std::max(reported_, turn_.begun + (1 - turn_.begun) * of_turns);
     const double spent = turn_.before.seconds + seconds();
     run_.reporter.progress({{"phase", "training"},
                             {"percent", 100 * done},

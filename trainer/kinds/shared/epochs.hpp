@@ -26,12 +26,14 @@ struct Totals {
     nlohmann::json to_json() const;
 };
 
-/// Which of several trainings one is: it gets an equal share of the time that those before have left.
-/// 多次训练中的第几次：平分此前各次剩下的时间。
+/// Which of several trainings one is: it gets an equal share of the time that those before have left, or its own.
+/// 多次训练中的第几次：平分此前各次剩下的时间，或取自己的份额。
 struct Turn {
     std::int64_t number = 0, of = 1;
-    double begun = 0;  ///< share of all that was done before the first of them
+    double begun =
+        0;  ///< share of all that was done before the first of them, or, with a share of its own, before this
     Totals before{};   ///< as totals() of the turn before gives them
+    double share = 0;  ///< of what those before have left; 0: an equal one
 };
 
 /// How far a training has come: all of its state that is no tensor.

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kinds/shared/ops.hpp"
+#include "kinds/shared/blocks.hpp"
 #include "kinds/transformer/transformer_settings.hpp"
 
 namespace seqrec::trainer {
@@ -14,11 +14,6 @@ namespace seqrec::trainer {
 /// The dense weights; users' vectors live in a RowTable. Copies share the tensors.
 /// 稠密权重（用户向量另存于 RowTable）。复制对象共享张量。
 struct Transformer {
-    struct Block {
-        at::Tensor norm1_weight, norm1_bias, qkv_weight, qkv_bias, relative, out_weight, out_bias;
-        at::Tensor norm2_weight, norm2_bias, wide_weight, wide_bias, narrow_weight, narrow_bias;
-    };
-
     at::Tensor item, position, norm_weight, norm_bias;
     at::Tensor projection;  ///< of the items' content, [dim, width]; undefined without content
     std::vector<Block> blocks;

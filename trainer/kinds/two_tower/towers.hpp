@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "kinds/shared/ops.hpp"
+#include "kinds/shared/user_features.hpp"
 #include "kinds/two_tower/tower_settings.hpp"
-#include "kinds/two_tower/user_features.hpp"
 
 namespace seqrec::trainer {
 

@@ -1,7 +1,6 @@
 #include "kinds/two_tower/two_tower_model.hpp"
 
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "core/error.hpp"
@@ -33,17 +32,6 @@ void clear_cold(const Dataset& data, const Tensor& residuals) {
     const std::vector<std::int64_t> counts = Sequences(data, Part::Training, nullptr).counts(data.items());
     for (std::size_t i = 0; i < counts.size(); ++i)
         if (counts[i] == 0) residuals.select(0, static_cast<std::int64_t>(i)).zero_();
-}
-
-/// Copies the rows of features that both know.
-void take_features(const Tensor& fresh, const UserFeatures& now, const Tensor& earlier,
-                   const UserFeatures& then) {
-    std::unordered_map<std::string, std::int64_t> rows;
-    for (std::size_t r = 0; r < then.names().size(); ++r)
-        rows.emplace(then.names()[r], static_cast<std::int64_t>(r));
-    for (std::size_t r = 0; r < now.names().size(); ++r)
-        if (const auto found = rows.find(now.names()[r]); found != rows.end())
-            fresh.select(0, static_cast<std::int64_t>(r)).copy_(earlier.select(0, found->second));
 }
 
 void check_shape(const Towers& earlier, const TowerSettings& settings) {
@@ -129,7 +117,7 @@ class TwoTowerModel final : public Model {
         take_rows(start.residuals, known_->pair().residuals, earlier_->items);
         clear_cold(data, start.residuals);
         Towers known = known_->pair().towers;
-        take_features(start.towers.features, *material.features, known.features, known_->features());
+        take_feature_rows(start.towers.features, *material.features, known.features, known_->features());
         known.features = start.towers.features;
         take_content(known, start.towers, material);
         start.towers = known;

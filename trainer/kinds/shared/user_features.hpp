@@ -19,6 +19,8 @@ class UserFeatures {
   public:
     UserFeatures() = default;
     explicit UserFeatures(const Dataset& data);
+    /// Of so many users of whom nothing is known. 一无所知的若干用户。
+    static UserFeatures of_unknown(std::int64_t users);
     /// Of a model or snapshot file; Error XX001 when it lacks one.
     /// 读取模型或快照文件；缺失则抛出 Error XX001。
     explicit UserFeatures(const SafetensorsFile& file);
@@ -49,5 +51,10 @@ class UserFeatures {
     std::vector<std::int64_t> offsets_{0};
     std::vector<QueryFeature> features_;
 };
+
+/// Copies over `fresh`, the rows of `now`, those of `earlier`, the rows of `then`, that stand for the same.
+/// 将 earlier（then 的各行）中含义相同的行复制到 fresh（now 的各行）。
+void take_feature_rows(const at::Tensor& fresh, const UserFeatures& now, const at::Tensor& earlier,
+                       const UserFeatures& then);
 
 }  // namespace seqrec::trainer

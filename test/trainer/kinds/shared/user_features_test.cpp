@@ -1,5 +1,5 @@
 // Columns of users as rows of features.
-#include "kinds/two_tower/user_features.hpp"
+#include "kinds/shared/user_features.hpp"
 
 #include "featured_shop.hpp"
 

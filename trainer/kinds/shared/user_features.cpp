@@ -1,7 +1,8 @@
-#include "kinds/two_tower/user_features.hpp"
+#include "kinds/shared/user_features.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_map>
 
 #include "core/error.hpp"
 #include "kinds/shared/columns.hpp"
@@ -62,6 +63,12 @@ UserFeatures::UserFeatures(const Dataset& data) {
         }
         offsets_.push_back(static_cast<std::int64_t>(features_.size()));
     }
+}
+
+UserFeatures UserFeatures::of_unknown(std::int64_t users) {
+    UserFeatures features;
+    features.offsets_.assign(static_cast<std::size_t>(users) + 1, 0);
+    return features;
 }
 
 void UserFeatures::name_rows(const std::vector<QueryColumn>& columns) {
@@ -134,6 +141,16 @@ std::vector<NamedTensor> UserFeatures::tensors() const {
             {"feature.user.offsets", tensor_of(offsets_, at::kLong)},
             {"feature.user.rows", tensor_of(rows, at::kInt)},
             {"feature.user.values", tensor_of(x, at::kFloat)}};
+}
+
+void take_feature_rows(const Tensor& fresh, const UserFeatures& now, const Tensor& earlier,
+                       const UserFeatures& then) {
+    std::unordered_map<std::string, std::int64_t> rows;
+    for (std::size_t r = 0; r < then.names().size(); ++r)
+        rows.emplace(then.names()[r], static_cast<std::int64_t>(r));
+    for (std::size_t r = 0; r < now.names().size(); ++r)
+        if (const auto found = rows.find(now.names()[r]); found != rows.end())
+            fresh.select(0, static_cast<std::int64_t>(r)).copy_(earlier.select(0, found->second));
 }
 
 }  // namespace seqrec::trainer
