@@ -2,13 +2,14 @@
 
 #include "core/error.hpp"
 #include "core/kinds/logistic.hpp"
+#include "core/kinds/p5.hpp"
 #include "core/kinds/transformer.hpp"
 #include "core/kinds/two_tower.hpp"
 
 namespace seqrec {
 namespace {
 
-constexpr const Kind* kKinds[] = {&kTransformer, &kLogistic, &kTwoTower};
+constexpr const Kind* kKinds[] = {&kTransformer, &kLogistic, &kTwoTower, &kP5};
 
 std::vector<const Kind*>& linked() {
     static std::vector<const Kind*> kinds;

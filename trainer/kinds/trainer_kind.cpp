@@ -2,13 +2,15 @@
 
 #include "core/error.hpp"
 #include "kinds/logistic/logistic_model.hpp"
+#include "kinds/p5/p5_model.hpp"
 #include "kinds/transformer/transformer_model.hpp"
 #include "kinds/two_tower/two_tower_model.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
-constexpr const TrainerKind* kKinds[] = {&kTransformerTrainer, &kLogisticTrainer, &kTwoTowerTrainer};
+constexpr const TrainerKind* kKinds[] = {&kTransformerTrainer, &kLogisticTrainer, &kTwoTowerTrainer,
+                                         &kP5Trainer};
 
 std::vector<const TrainerKind*>& all_kinds() {
     static std::vector<const TrainerKind*> kinds(std::begin(kKinds), std::end(kKinds));
