@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/ages.hpp"
+#include "core/diversity.hpp"
 #include "core/error.hpp"
 #include "core/scan/search.hpp"
 
@@ -77,8 +78,8 @@ float share(double part, double whole) {
 }
 
 std::vector<ScoredItem> popular(const Snapshot& snapshot, const ItemFilter& filter, const Request& request,
-                                const Poll& poll) {
-    std::vector<ScoredItem> best = top_k(snapshot.item_popularity(), filter, {request.k}, poll);
+                                std::int64_t sought, const Poll& poll) {
+    std::vector<ScoredItem> best = top_k(snapshot.item_popularity(), filter, {sought}, poll);
     for (ScoredItem& item : best) item.score = share(item.score, snapshot.popularity_total());
     std::erase_if(best, [&](const ScoredItem& item) {
         return request.min_probability > 0 || !(item.score >= request.min_score);
@@ -86,15 +87,28 @@ std::vector<ScoredItem> popular(const Snapshot& snapshot, const ItemFilter& filt
     return best;
 }
 
-/// An item's direction as a query among directions: of unit length, without its bias.
-std::vector<float> direction_of(const Snapshot& snapshot, std::int32_t item) {
-    const auto dim = static_cast<std::size_t>(snapshot.dim());
+/// An item's direction to `out`, [dim]: of unit length, without its bias.
+void write_direction(const Snapshot& snapshot, std::int32_t item, std::span<float> out) {
     const Rows& rows = snapshot.directions();
-    const auto row = rows.matrix.subspan(static_cast<std::size_t>(item) * dim, dim);
-    std::vector<float> vector(row.begin(), row.end());
-    for (float& x : vector) x *= rows.unit[static_cast<std::size_t>(item)];
-    if (snapshot.form().item_bias) vector.back() = 0;
+    const auto row = rows.matrix.subspan(static_cast<std::size_t>(item) * out.size(), out.size());
+    const float unit = rows.unit[static_cast<std::size_t>(item)];
+    std::ranges::transform(row, out.begin(), [unit](float x) { return x * unit; });
+    if (snapshot.form().item_bias) out.back() = 0;
+}
+
+/// An item's direction as a query among directions.
+std::vector<float> direction_of(const Snapshot& snapshot, std::int32_t item) {
+    std::vector<float> vector(static_cast<std::size_t>(snapshot.dim()));
+    write_direction(snapshot, item, vector);
     return vector;
+}
+
+std::vector<float> directions_of(const Snapshot& snapshot, std::span<const ScoredItem> items) {
+    const auto dim = static_cast<std::size_t>(snapshot.dim());
+    std::vector<float> directions(items.size() * dim);
+    for (std::size_t i = 0; i < items.size(); ++i)
+        write_direction(snapshot, items[i].item, std::span(directions).subspan(i * dim, dim));
+    return directions;
 }
 
 /// An item's score by a query as the scan takes it.
@@ -167,6 +181,7 @@ Recommender::Recommender(const Snapshot& snapshot, const Request& request, const
       request_(request),
       poll_(poll),
       least_score_(std::max(request.min_score, least_score_of(request.min_probability))),
+      sought_(request.diversity > 0 ? candidates_of_diverse(request.k, snapshot.items().size()) : request.k),
       excluded_(known_items(snapshot, request.exclude, poll)) {
     if (!request.candidates) return;
     candidates_ = known_items(snapshot, *request.candidates, poll);
@@ -277,10 +292,26 @@ std::vector<Answer> Recommender::answer_block(std::span<Prepared> askers) const 
     std::vector<Answer> answers;
     for (Prepared& asker : askers) {
         Answer& answer = answers.emplace_back(std::move(asker.answer));
-        answer.items = answer.source == Source::Popular ? popular(snapshot_, asker.filter, request_, poll_)
-                                                        : std::move(found[next++]);
+        answer.items = answer.source == Source::Popular
+                           ? popular(snapshot_, asker.filter, request_, sought_, poll_)
+                           : std::move(found[next++]);
+        if (request_.diversity > 0) diversify(answer);
     }
     return answers;
+}
+
+/// Of candidates the k of a diverse choice. How much more popular one is than another says little of who asks: there
+/// the order counts.
+void Recommender::diversify(Answer& answer) const {
+    const std::vector<float> directions = directions_of(snapshot_, answer.items);
+    const std::vector<float> relevance = answer.source == Source::Popular
+                                             ? relevance_by_place(answer.items.size())
+                                             : relevance_by_score(answer.items);
+    const auto k = static_cast<std::size_t>(std::max<std::int64_t>(request_.k, 0));
+    std::vector<ScoredItem> chosen;
+    for (const std::size_t at : choose_diverse({relevance, directions}, k, request_.diversity, poll_))
+        chosen.push_back(answer.items[at]);
+    answer.items = std::move(chosen);
 }
 
 /// Puts the shifted items among the others.
@@ -289,7 +320,7 @@ void Recommender::add_shifted(const Prepared& asker, std::vector<ScoredItem>& it
         if (const float score = scanned_score(snapshot_, asker.query, item); score >= least_score_)
             items.push_back({item, score});
     std::sort(items.begin(), items.end(), better);
-    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(request_.k, 0));
+    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(sought_, 0));
     if (items.size() > most) items.resize(most);
 }
 
@@ -324,8 +355,8 @@ std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const 
     if (request_.exact) return exact(asker);
     Search search(snapshot_.codes(), asker.query.vector, asker.filter, wanted(asker.query));
     const Lists& lists = snapshot_.lists();
-    const auto rows = request_.k + static_cast<std::int64_t>(asker.filter.excluded());
-    for (const std::int32_t list : lists.nearest(asker.query.vector, request_.probes, request_.k, rows)) {
+    const auto rows = sought_ + static_cast<std::int64_t>(asker.filter.excluded());
+    for (const std::int32_t list : lists.nearest(asker.query.vector, request_.probes, sought_, rows)) {
         if (poll_) poll_();
         const auto [first, count] = lists.groups(list);
         Search::scan(std::span(&search, 1), first, count);
@@ -348,10 +379,10 @@ std::vector<ScoredItem> Recommender::exact(const Prepared& asker) const {
 
 /// Before the offset is added: what rounding may let through is left out after it.
 Wanted Recommender::wanted(const Query& query) const {
-    if (query.offset == 0) return {request_.k, least_score_};
+    if (query.offset == 0) return {sought_, least_score_};
     const float slack =
         std::numeric_limits<float>::epsilon() * (std::abs(least_score_) + std::abs(query.offset));
-    return {request_.k, least_score_ - query.offset - slack};
+    return {sought_, least_score_ - query.offset - slack};
 }
 
 bool Recommender::short_list() const {

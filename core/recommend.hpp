@@ -50,6 +50,11 @@ struct Request {
     /// any above 0 on they are not answered.
     /// 物品的最低概率（[0, 1]），用于 Link::Sigmoid 的模型。热门物品没有概率：大于 0 时不予返回。
     float min_probability = 0;
+    /// 0 to 1: how much the items shall differ from one another (diversity.hpp). Above 0 the k are chosen among what
+    /// would be answered to candidates_of_diverse(k), and come in the order of choice, with scores of their own.
+    /// 0 到 1：物品之间应有多大差异（见 diversity.hpp）。大于 0 时从 candidates_of_diverse(k) 个答案中选出 k 个，
+    /// 按选择的先后排列，得分仍为各自的得分。
+    float diversity = 0;
     bool exact = false;       ///< scan in float32, encode in float32, use no index
     std::int32_t probes = 0;  ///< lists of the index to read; 0: as many as the model was measured with
 };
@@ -57,7 +62,9 @@ struct Request {
 /// The answer to one asker.
 /// 对一个请求者的回答。
 struct Answer {
-    std::vector<ScoredItem> items;  ///< best first; k of them whenever so many are admitted and good enough
+    /// Best first, or in the order of a diverse choice; k of them whenever so many are admitted and good enough.
+    /// 最佳在前，或按多样性选择的先后；只要有足够多允许且够好的物品，就有 k 个。
+    std::vector<ScoredItem> items;
     Source source;
     bool user_known;
     std::vector<std::uint32_t> unknown_clicks{};  ///< positions in Asker::clicks
@@ -138,6 +145,7 @@ class Recommender {
                      const nlohmann::json* context = nullptr) const;
     Prepared prepare(const EncoderInput& counted, std::vector<std::int32_t> hidden) const;
     std::vector<Answer> answer_block(std::span<Prepared> askers) const;
+    void diversify(Answer& answer) const;
     void add_shifted(const Prepared& asker, std::vector<ScoredItem>& items) const;
     std::vector<std::vector<ScoredItem>> nearest(std::span<const Prepared* const> askers) const;
     std::vector<ScoredItem> nearest_alone(const Prepared& asker) const;
@@ -150,7 +158,8 @@ class Recommender {
     const Snapshot& snapshot_;
     const Request& request_;
     const Poll& poll_;
-    float least_score_;  // min_score and min_probability, whichever asks for more
+    float least_score_;    // min_score and min_probability, whichever asks for more
+    std::int64_t sought_;  // items: k, or the candidates of a diverse choice
     std::vector<std::int32_t> excluded_, candidates_;
     ItemSet allowed_;
 };

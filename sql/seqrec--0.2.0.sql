@@ -350,11 +350,12 @@ CREATE FUNCTION @extschema@.seqrec_evaluate(
     max_users integer DEFAULT NULL,
     baselines boolean DEFAULT true,
     label name DEFAULT NULL,
-    positive_from double precision DEFAULT NULL
+    positive_from double precision DEFAULT NULL,
+    diversity real DEFAULT 0
 ) RETURNS TABLE (metric text, k integer, value double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 50 COST 10000000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_evaluate IS
-'how well a model, or a version by its uuid, ranks rows of a table (NULL: the one it was trained on) that are held out by split: leave_one_out, time, or held_out, whose rows are of users it was not trained on; read with the caller''s rights, for members of the model''s owner and who may execute seqrec_history; metrics at each k beside those of simple baselines, and with a column of labels those of the model''s probabilities';
+'how well a model, or a version by its uuid, ranks rows of a table (NULL: the one it was trained on) that are held out by split: leave_one_out, time, or held_out, whose rows are of users it was not trained on; read with the caller''s rights, for members of the model''s owner and who may execute seqrec_history; metrics at each k beside those of simple baselines, and with a column of labels those of the model''s probabilities; diversity as in seqrec_recommend';
 
 CREATE FUNCTION @extschema@.seqrec_export(model text DEFAULT 'default') RETURNS TABLE (file text, content bytea)
 LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5 COST 1000000 AS 'MODULE_PATHNAME';
@@ -398,11 +399,12 @@ CREATE FUNCTION @extschema@.seqrec_recommend(
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL,
     min_probability real DEFAULT NULL,
+    diversity real DEFAULT 0,
     context jsonb DEFAULT NULL
 ) RETURNS TABLE (rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend IS
-'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered; min_probability: of an item, where scores are logits; context: what is known beyond the clicks, columns and their values';
+'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered; min_probability: of an item, where scores are logits; diversity: 0 to 1, how much the items shall differ from one another, chosen by maximal marginal relevance among the max(5 k, 50) best, in the order of choice; context: what is known beyond the clicks, columns and their values';
 
 CREATE FUNCTION @extschema@.seqrec_recommend_info(
     user_id seqrec.id,
@@ -414,6 +416,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_info(
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL,
     min_probability real DEFAULT NULL,
+    diversity real DEFAULT 0,
     context jsonb DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE c STABLE PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME';
@@ -436,11 +439,12 @@ CREATE FUNCTION @extschema@.seqrec_recommend_batch(
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL,
     min_probability real DEFAULT NULL,
+    diversity real DEFAULT 0,
     context jsonb DEFAULT NULL
 ) RETURNS TABLE (request integer, user_id text, rank integer, item_id text, score real, source text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 1000 COST 100000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend_batch IS
-'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids for each user, or null for the user''s own latest rows; context is one object for all users, or an array with one or null for each; request counts user_ids from 1';
+'seqrec_recommend for many users in one pass over the items; clicks is an array with one array of ids for each user, or null for the user''s own latest rows; context is one object for all users, or an array with one or null for each; diversity as in seqrec_recommend, within each user''s items; request counts user_ids from 1';
 
 CREATE FUNCTION seqrec.answers(
     user_ids text[],
@@ -453,6 +457,7 @@ CREATE FUNCTION seqrec.answers(
     candidates text[] DEFAULT NULL,
     min_score real DEFAULT NULL,
     min_probability real DEFAULT NULL,
+    diversity real DEFAULT 0,
     contexts jsonb[] DEFAULT NULL
 ) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text, unknown_context text[], probabilities real[])
 LANGUAGE c STABLE PARALLEL SAFE ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
@@ -466,11 +471,12 @@ CREATE FUNCTION @extschema@.seqrec_recommend_all(
     exclude_seen boolean DEFAULT NULL,
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL,
-    min_probability real DEFAULT NULL
+    min_probability real DEFAULT NULL,
+    diversity real DEFAULT 0
 ) RETURNS TABLE (user_id text, rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 100000 COST 10000000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend_all IS
-'recommendations for every user of a model, from what each had when the model was trained';
+'recommendations for every user of a model, from what each had when the model was trained; the filters and diversity are those of seqrec_recommend';
 
 CREATE FUNCTION @extschema@.seqrec_similar_items(
     item_id seqrec.id,
@@ -521,6 +527,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend_explained(
     candidates seqrec.id[] DEFAULT NULL,
     min_score real DEFAULT NULL,
     min_probability real DEFAULT NULL,
+    diversity real DEFAULT 0,
     context jsonb DEFAULT NULL,
     language text DEFAULT NULL,
     titles regclass DEFAULT NULL,

@@ -59,6 +59,75 @@ SELECT count(*), count(*) FILTER (WHERE item_id IN ('i1', 'i2')) AS excluded
 FROM seqrec_recommend('x', '{}', 1000, 'shop', exclude => ARRAY['i1', 'i2']);
 SELECT item_id FROM seqrec_recommend('x', '{}', 5, 'shop', candidates => ARRAY['i3', 'nothing']);
 
+-- Diversity: maximal marginal relevance among the best max(5 k, 50), by its definition in double precision.
+CREATE FUNCTION diverse_by_definition(u text, clicks text[], k int, diversity float8, by_place boolean) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    latest int := 1;
+    chosen int[] := '{1}';
+BEGIN
+    CREATE TEMP TABLE pool AS
+    SELECT r.rank, r.item_id, seqrec_item_embedding(r.item_id, 'shop')::float8[] AS direction, 0::float8 AS nearest,
+           CASE WHEN by_place THEN (count(*) OVER () - r.rank)::float8 / (count(*) OVER () - 1)
+                ELSE (r.score::float8 - min(r.score) OVER ()) / (max(r.score) OVER () - min(r.score) OVER ()) END AS relevance
+    FROM seqrec_recommend(u, clicks, greatest(5 * k, 50), 'shop') r;
+    WHILE cardinality(chosen) < k LOOP
+        UPDATE pool SET nearest = greatest(nearest, (SELECT sum(a * b) FROM pool l, unnest(pool.direction, l.direction) AS pair (a, b) WHERE l.rank = latest));
+        SELECT p.rank INTO latest FROM pool p WHERE NOT p.rank = ANY (chosen) ORDER BY (1 - diversity) * relevance - diversity * nearest DESC, p.rank LIMIT 1;
+        chosen := chosen || latest;
+    END LOOP;
+    RETURN (SELECT array_agg(p.item_id ORDER BY c.place) FROM unnest(chosen) WITH ORDINALITY AS c (rank, place) JOIN pool p USING (rank));
+END $$;
+CREATE FUNCTION diverse(u text, clicks text[], k int, diversity real) RETURNS text[] LANGUAGE sql AS
+$$ SELECT array_agg(item_id ORDER BY rank) FROM seqrec_recommend(u, clicks, k, 'shop', diversity => diversity) $$;
+SET client_min_messages = error;
+DO $$ BEGIN
+    FOR n IN 1..3 LOOP
+        FOR d IN 1..4 LOOP
+            IF diverse('x', ARRAY['i1', 'i5'], 6 * n, d / 4.0) IS DISTINCT FROM diverse_by_definition('x', ARRAY['i1', 'i5'], 6 * n, d / 4.0, false) THEN
+                RAISE 'k % with diversity % of clicks', 6 * n, d / 4.0;
+            END IF;
+            DROP TABLE pool;
+            IF diverse('x', '{}', 6 * n, d / 4.0) IS DISTINCT FROM diverse_by_definition('x', '{}', 6 * n, d / 4.0, true) THEN
+                RAISE 'k % with diversity % of popular items', 6 * n, d / 4.0;
+            END IF;
+            DROP TABLE pool;
+        END LOOP;
+    END LOOP;
+END $$;
+DROP FUNCTION diverse_by_definition;
+SELECT diverse('x', ARRAY['i1'], 10, 0) = (SELECT array_agg(item_id ORDER BY rank) FROM seqrec_recommend('x', ARRAY['i1'], 10, 'shop')) AS none_is_plain,
+       diverse('x', ARRAY['i1'], 10, NULL) = diverse('x', ARRAY['i1'], 10, 0) AS null_is_none,
+       diverse('x', ARRAY['i1'], 10, 0.5) <> diverse('x', ARRAY['i1'], 10, 0) AS half_differs,
+       (diverse('x', ARRAY['i1'], 10, 1))[1] = (diverse('x', ARRAY['i1'], 10, 0))[1] AS the_best_is_first,
+       cardinality(diverse('x', ARRAY['i1'], 10000, 0.5)) AS all_there_are;
+-- Filters come first, and scores stay the items' own.
+SELECT count(*), bool_and(score >= 0.1) AS good_enough, bool_and(score = seqrec_score_item('x', ARRAY['i1'], item_id, 'shop')) AS own_scores, bool_or(item_id IN ('i2', 'i3')) AS excluded
+FROM seqrec_recommend('x', ARRAY['i1'], 12, 'shop', exclude => ARRAY['i2', 'i3'], min_score => 0.1, diversity => 0.6);
+SELECT array_agg(item_id ORDER BY item_id) FROM seqrec_recommend('x', ARRAY['i1'], 3, 'shop', candidates => ARRAY['i7', 'i8', 'i9', 'never'], diversity => 1);
+-- Every form answers as single calls do.
+SELECT request, array_agg(item_id ORDER BY rank) = diverse((ARRAY['u1', 'x', 'nobody'])[request], (ARRAY['{i1,i2}', '{i9}', '{}'])[request]::text[], 7, 0.5) AS batch
+FROM seqrec_recommend_batch(ARRAY['u1', 'x', 'nobody'], '[["i1", "i2"], ["i9"], []]', 7, 'shop', diversity => 0.5) GROUP BY request ORDER BY request;
+SELECT request, item_ids = diverse((ARRAY['u1', 'x', 'nobody'])[request], (ARRAY['{i1,i2}', '{i9}', '{}'])[request]::text[], 7, 0.5) AS answers
+FROM seqrec.answers(ARRAY['u1', 'x', 'nobody'], ARRAY[2, 1, 0], ARRAY['i1', 'i2', 'i9'], 7, 'shop', diversity => 0.5)
+     WITH ORDINALITY AS a (item_ids, scores, source, unknown_items, version, problem, unknown_context, probabilities, request) ORDER BY request;
+SELECT count(*) AS users, bool_and(ids = diverse(user_id, NULL, 3, 0.5)) AS all_users
+FROM (SELECT user_id, array_agg(item_id ORDER BY rank) AS ids FROM seqrec_recommend_all(3, 'shop', diversity => 0.5) GROUP BY user_id) a;
+SELECT jsonb_path_query_array(seqrec_recommend_info('x', ARRAY['i1'], 7, 'shop', diversity => 0.5), '$.items[*].item_id') = to_jsonb(diverse('x', ARRAY['i1'], 7, 0.5)) AS info,
+       (SELECT array_agg(item_id ORDER BY rank) FROM seqrec_recommend_explained('x', ARRAY['i1'], 7, 'shop', diversity => 0.5)) = diverse('x', ARRAY['i1'], 7, 0.5) AS explained;
+-- What it costs and what it brings can be measured.
+SELECT metric, d.value > p.value AS more FROM seqrec_evaluate('shop', baselines => false, diversity => 0.7) d JOIN seqrec_evaluate('shop', baselines => false) p USING (metric, k) WHERE metric = 'diversity';
+SELECT count(*) AS same FROM seqrec_evaluate('shop', baselines => false, diversity => 0) d JOIN seqrec_evaluate('shop', baselines => false) p USING (metric, value);
+SET client_min_messages = warning;
+DROP FUNCTION diverse;
+SELECT seqrec_recommend('x', '{}', 5, 'shop', diversity => 1.01);
+SELECT seqrec_recommend('x', '{}', 5, 'shop', diversity => -0.1);
+SELECT seqrec_recommend_info('x', '{}', 5, 'shop', diversity => 'NaN');
+SELECT seqrec_recommend_explained('x', '{}', 5, 'shop', diversity => 'infinity');
+SELECT seqrec_recommend_batch(ARRAY['x'], '[[]]', 5, 'shop', diversity => 2);
+SELECT seqrec_recommend_all(5, 'shop', diversity => 2);
+SELECT seqrec.answers(ARRAY['x'], ARRAY[0], '{}', 5, 'shop', diversity => 2);
+SELECT seqrec_evaluate('shop', diversity => 2);
+
 -- A batch answers as single calls do.
 WITH single AS (
     SELECT asked.request, a.rank, a.item_id, a.score

@@ -104,6 +104,9 @@ class Evaluator {
   private:
     bool gives_probabilities() const { return wish_.positive_from && snapshot_.form().link == Link::Sigmoid; }
 
+    /// Then lists are in the order of choice, and asked for as they are served: what a longer one begins with may differ.
+    bool is_diverse() const { return wish_.diversity > 0; }
+
     [[noreturn]] void nothing_to_ask() const {
         if (rows_.log().rows() == 0)
             throw Error("02000", "there are no rows to evaluate on",
@@ -125,8 +128,9 @@ class Evaluator {
     }
 
     void rank_by_model() {
-        const Request request{.k = wish_.ks.back() + 1,
+        const Request request{.k = wish_.ks.back() + (is_diverse() ? 0 : 1),
                               .min_score = -std::numeric_limits<float>::infinity(),
+                              .diversity = wish_.diversity,
                               .exact = wish_.exact,
                               .probes = wish_.probes};
         const Poll poll = [this] { progress_("ranking", share_); };
@@ -153,7 +157,9 @@ class Evaluator {
         const std::vector<Answer> answers = recommender.answer_next(places);
         const auto longest = static_cast<std::size_t>(wish_.ks.back()) + 1;
         for (std::size_t i = 0; i < questions.size(); ++i) {
-            ranks.push_back(rank_against(answers[i].items, target_of(rows_, questions[i]), longest));
+            const std::int32_t target = target_of(rows_, questions[i]);
+            ranks.push_back(is_diverse() ? place_in(answers[i].items, target)
+                                         : rank_against(answers[i].items, target, longest));
             lists.add(answers[i].items);
             popular_answers_ += answers[i].source == Source::Popular;
         }

@@ -52,6 +52,7 @@ struct EvaluationWish {
     Split split = Split::LeaveOneOut;
     std::int64_t most_users = 0;  ///< asked about; 0 = all
     bool baselines = true;
+    float diversity = 0;                            ///< as Request::diversity, for lists of the largest k
     std::size_t most_bytes = std::size_t{1} << 30;  ///< for the matrix of the baseline `ease`
     std::optional<double> positive_from{};          ///< labels from here on are positive: figures of pairs
     float threshold = 0.5f;                         ///< probabilities from here on are called positive

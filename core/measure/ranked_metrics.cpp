@@ -44,6 +44,11 @@ std::int64_t rank_against(std::span<const ScoredItem> list, std::int32_t target,
     return worse - list.begin() - 1;
 }
 
+std::int64_t place_in(std::span<const ScoredItem> list, std::int32_t target) {
+    const auto found = std::ranges::find(list, target, &ScoredItem::item);
+    return found == list.end() ? kNotRanked : found - list.begin();
+}
+
 ListFigures::ListFigures(std::vector<std::int32_t> ks, std::span<const std::int64_t> counts,
                          const Rows& directions, bool item_bias)
     : ks_(std::move(ks)),

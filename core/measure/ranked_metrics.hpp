@@ -35,6 +35,11 @@ std::vector<Figure> ranking_figures(std::span<const std::int64_t> ranks, std::in
 /// 物品在（比任何 k 多一项的）列表中的名次：同分者均排在它之前；不在列表中或与末项同分则为 kNotRanked。
 std::int64_t rank_against(std::span<const ScoredItem> list, std::int32_t target, std::size_t longest);
 
+/// The place of an item in a list whose order says more than its scores, as a diverse choice does; kNotRanked when it
+/// isn't there.
+/// 物品在以次序（而非得分）为准的列表中的位置，如多样性选择的结果；不在其中则为 kNotRanked。
+std::int64_t place_in(std::span<const ScoredItem> list, std::int32_t target);
+
 /// What lists are made of, whoever they are for: `coverage` (share of all items that stand in somebody's first k),
 /// `novelty` (mean over the lists of the mean -log2 of an item's share of all interactions, an item without any
 /// counting one: the self-information of Zhou et al., PNAS 2010) and `diversity` (mean over the lists of two items

@@ -29,7 +29,8 @@ std::optional<std::string> context_text(const json& value, const std::string& fi
     return text;
 }
 
-double probability(const json& value, const std::string& field) {
+/// A probability, or a share.
+double part(const json& value, const std::string& field) {
     const double wanted = number(value, field);
     if (wanted < 0 || wanted > 1) refuse_field(field, "must be a number from 0 to 1");
     return wanted;
@@ -62,7 +63,9 @@ bool read_wish_field(Wish& wish, const std::string& name, const json& value) {
     else if (name == "min_score")
         wish.min_score = checked_min_score(number(value, name), name);
     else if (name == "min_probability")
-        wish.min_probability = probability(value, name);
+        wish.min_probability = part(value, name);
+    else if (name == "diversity")
+        wish.diversity = part(value, name);
     else if (name == "with_scores")
         wish.with_scores = boolean(value, name);
     else

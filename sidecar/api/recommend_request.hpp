@@ -26,6 +26,7 @@ struct Wish {
     std::optional<bool> exclude_seen;  // absent: as the model was trained
     std::optional<std::vector<std::string>> candidates;
     std::optional<double> min_score, min_probability;
+    double diversity = 0;
     bool with_scores = false;
     bool explain = false;
 };

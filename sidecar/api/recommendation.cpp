@@ -15,14 +15,14 @@ namespace {
 constexpr Statement kRecommend = {"seqrec_answers", R"sql(
 SELECT item_ids, scores, source, unknown_items, version, problem, unknown_context, probabilities
 FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $4::int, $5::pg_catalog.text,
-                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real, $10::real)
+                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real, $10::real, $11::real)
 )sql",
                                   3};
 // For askers of whom at least one has a context: a statement of its own, so that the others pay nothing for it.
 constexpr Statement kRecommendContext = {"seqrec_answers_context", R"sql(
 SELECT item_ids, scores, source, unknown_items, version, problem, unknown_context, probabilities
 FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5::int, $6::pg_catalog.text,
-                    $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real,
+                    $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real, $12::real,
                     $4::pg_catalog.text[]::pg_catalog.jsonb[])
 )sql",
                                          4};
@@ -31,7 +31,7 @@ constexpr Statement kExplain = {"seqrec_answers_explained", R"sql(
 SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, a.problem, a.unknown_context, a.probabilities,
        e.because_of, e.contributions, e.sources, e.reasons
 FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5::int, $6::pg_catalog.text,
-                    $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real,
+                    $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real, $12::real,
                     $4::pg_catalog.text[]::pg_catalog.jsonb[]) a,
      LATERAL (SELECT pg_catalog.array_agg(r.because_of ORDER BY r.place) AS because_of,
                      pg_catalog.array_agg(r.contribution ORDER BY r.place) AS contributions,
@@ -40,9 +40,9 @@ FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5:
               FROM seqrec_explain(($1::pg_catalog.text[])[1]::seqrec.id,
                                   (CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::pg_catalog.text[] END)::seqrec.id[],
                                   a.item_ids::seqrec.id[], $6::pg_catalog.text,
-                                  ($4::pg_catalog.text[])[1]::pg_catalog.jsonb, $12::pg_catalog.text,
-                                  pg_catalog.to_regclass($13::pg_catalog.text), $14::pg_catalog.name,
-                                  $15::pg_catalog.name)
+                                  ($4::pg_catalog.text[])[1]::pg_catalog.jsonb, $13::pg_catalog.text,
+                                  pg_catalog.to_regclass($14::pg_catalog.text), $15::pg_catalog.name,
+                                  $16::pg_catalog.name)
                    WITH ORDINALITY AS r (item_id, because_of, contribution, source, reason, place)) e
 )sql"};
 
@@ -101,6 +101,7 @@ void add_wish(Query& query, const Wish& wish) {
     parameters.push_back(array_parameter(wish.candidates));
     parameters.push_back(number_parameter(wish.min_score));
     parameters.push_back(number_parameter(wish.min_probability));
+    parameters.push_back(number_parameter(wish.diversity));
 }
 
 /// In whose language, and from which titles, reasons are told.

@@ -223,6 +223,8 @@ const pairs = {
     'try.min_score': ['Least score', '最低分数'],
     'try.min_probability': ['Least probability', '最低概率'],
     'try.min_probability.hint': ['For kinds that have probabilities', '供给出概率的类型'],
+    'try.diversity': ['Diversity', '多样性'],
+    'try.diversity.hint': ['0 to 1: how much the items shall differ from one another', '0 至 1：物品之间应有多大差异'],
     'try.context': ['Context (JSON)', '情境（JSON）'],
     'try.context.hint': ['What is known beyond the clicks, for kinds that use it', '点击之外已知的信息，供使用情境的类型'],
     'try.unknown_context': ['The model knows nothing of this part of the context:', '模型不认识情境中的这些部分：'],

@@ -73,6 +73,7 @@ class TryIt {
         this.k = h('input', {type: 'number', min: '1', max: '100', step: '1', value: String(DEFAULT_K), required: true, inputmode: 'numeric', onchange: changed});
         this.minScore = h('input', {type: 'number', step: 'any', inputmode: 'decimal', onchange: changed});
         this.minProbability = h('input', {type: 'number', min: '0', max: '1', step: 'any', inputmode: 'decimal', onchange: changed});
+        this.diversity = h('input', {type: 'number', min: '0', max: '1', step: 'any', inputmode: 'decimal', onchange: changed});
         this.context = h('input', {autocomplete: 'off', spellcheck: 'false', placeholder: '{"device": "phone"}', oninput: () => this.checkContext(), onchange: changed});
         this.seen = h('select', {onchange: changed},
             h('option', {value: ''}, t('try.seen.trained')), h('option', {value: 'true'}, t('try.seen.out')), h('option', {value: 'false'}, t('try.seen.in')));
@@ -83,6 +84,7 @@ class TryIt {
             this.clicks.element,
             h('div', {class: 'inline-fields'}, field(t('try.k'), this.k), field(t('try.seen'), this.seen)),
             h('details', {}, h('summary', {}, t('try.filters')), field(t('try.min_score'), this.minScore), field(t('try.min_probability'), this.minProbability, t('try.min_probability.hint')),
+                field(t('try.diversity'), this.diversity, t('try.diversity.hint')),
                 field(t('try.context'), this.context, t('try.context.hint')), this.excluded.element, this.candidates.element),
             button);
     }
@@ -102,6 +104,7 @@ class TryIt {
         if (this.seen.value) body.exclude_seen = this.seen.value === 'true';
         if (this.minScore.value !== '') body.min_score = Number(this.minScore.value);
         if (this.minProbability.value !== '') body.min_probability = Number(this.minProbability.value);
+        if (Number(this.diversity.value) > 0) body.diversity = Number(this.diversity.value);
         const context = objectOf(this.context.value);
         if (context) body.context = context;
         return body;
@@ -167,8 +170,8 @@ class TryIt {
     showCalls() {
         const body = this.body();
         const {user_id: user, recent_clicks: clicks, top_k: k, model, exclude_item_ids: exclude, exclude_seen: seen, candidate_item_ids: candidates, min_score: least,
-            min_probability: probability, context} = body;
-        const named = Object.fromEntries(Object.entries({model, exclude, exclude_seen: seen, candidates, min_score: least, min_probability: probability, context}).filter(([, value]) => value !== undefined));
+            min_probability: probability, diversity, context} = body;
+        const named = Object.fromEntries(Object.entries({model, exclude, exclude_seen: seen, candidates, min_score: least, min_probability: probability, diversity, context}).filter(([, value]) => value !== undefined));
         const sql = `SELECT * FROM ${sqlCall('seqrec_recommend', [user, clicks ?? null, k], named)} ORDER BY rank;`;
         const needsToken = Boolean(sessionStorage.getItem('seqrec.read-token') || sessionStorage.getItem('seqrec.admin-token'));
         const key = JSON.stringify(body);

@@ -61,6 +61,17 @@ int read_k(FunctionCallInfo fcinfo, int number) {
     return k;
 }
 
+float read_diversity(FunctionCallInfo fcinfo, int number) {
+    if (PG_ARGISNULL(number)) return 0;
+    const float diversity = PG_GETARG_FLOAT4(number);
+    if (!(diversity >= 0 && diversity <= 1))
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("diversity is %g", diversity),
+                 errhint("It is how much the items shall differ from one another, from 0 (the best, whatever "
+                         "they are like) to 1.")));
+    return diversity;
+}
+
 std::string_view read_model(FunctionCallInfo fcinfo, int number) {
     if (PG_ARGISNULL(number))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("model must not be NULL"),
@@ -116,6 +127,7 @@ Wish read_wish(FunctionCallInfo fcinfo, int first) {
     wish.min_score = read_min_score(fcinfo, first + 5);
     wish.min_probability = read_min_probability(fcinfo, first + 6);
     wish.wants_probability = !PG_ARGISNULL(first + 6);
+    wish.diversity = read_diversity(fcinfo, first + 7);
     return wish;
 }
 
@@ -133,6 +145,7 @@ Request Wish::request() const {
     request.exclude_seen = exclude_seen;
     request.min_score = min_score;
     request.min_probability = min_probability;
+    request.diversity = diversity;
     request.exact = settings::exact;
     request.probes = settings::probes;
     return request;

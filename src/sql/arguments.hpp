@@ -66,7 +66,7 @@ struct Wish {
     IdArray exclude, candidates;
     bool candidates_given;
     std::optional<bool> exclude_seen;  // NULL: as the model was trained
-    float min_score, min_probability;
+    float min_score, min_probability, diversity;
     bool wants_probability;  // whether min_probability was given
 
     /// The same for core/, with what the session's settings say.
@@ -76,17 +76,20 @@ struct Wish {
 
 /// How many arguments read_wish() reads.
 /// read_wish() 读取的参数个数。
-inline constexpr int kWishes = 7;
-/// Arguments from `first` on: k, model, exclude, exclude_seen, candidates, min_score, min_probability.
-/// 依次读取参数：k、model、exclude、exclude_seen、candidates、min_score、min_probability。
+inline constexpr int kWishes = 8;
+/// Arguments from `first` on: k, model, exclude, exclude_seen, candidates, min_score, min_probability, diversity.
+/// 依次读取参数：k、model、exclude、exclude_seen、candidates、min_score、min_probability、diversity。
 Wish read_wish(FunctionCallInfo fcinfo, int first);
-/// Arguments `first` to `first + 4`: the same without exclude_seen and min_probability, which are of users.
-/// 依次读取五个参数：同上，但没有针对用户的 exclude_seen 与 min_probability。
+/// Arguments `first` to `first + 4`: the same without exclude_seen, min_probability and diversity, which are of users.
+/// 依次读取五个参数：同上，但没有针对用户的 exclude_seen、min_probability 与 diversity。
 Wish read_item_wish(FunctionCallInfo fcinfo, int first);
 
 /// k from argument `number`; ERROR unless it is 1 to kMostItems.
 /// 读取并检查 k。
 int read_k(FunctionCallInfo fcinfo, int number);
+/// diversity from argument `number`; ERROR unless it is 0 to 1, or NULL for 0.
+/// 读取并检查 diversity：0 到 1，NULL 即 0。
+float read_diversity(FunctionCallInfo fcinfo, int number);
 /// The model's name from argument `number`.
 /// 读取模型名。
 std::string_view read_model(FunctionCallInfo fcinfo, int number);

@@ -37,6 +37,7 @@ enum Argument {
     Baselines,
     Label,
     PositiveFrom,
+    Diversity,
     kArguments
 };
 
@@ -208,6 +209,7 @@ EvaluateCall read_call(FunctionCallInfo fcinfo) {
     call.split = read_split(fcinfo);
     call.most_users = read_max_users(fcinfo);
     call.baselines = PG_ARGISNULL(Baselines) || PG_GETARG_BOOL(Baselines);
+    call.diversity = read_diversity(fcinfo, Diversity);
     call.version = find_model_version(pnstrdup(model.data(), model.size()));
     require_evaluation(call.version);
     call.ratings = find_table(fcinfo, call.version);

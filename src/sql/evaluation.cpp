@@ -166,6 +166,7 @@ EvaluationWish wish_of(const EvaluateCall& call) {
     wish.split = call.split;
     wish.most_users = call.most_users;
     wish.baselines = call.baselines;
+    wish.diversity = call.diversity;
     wish.threshold = static_cast<float>(call.threshold);
     if (call.label.name) wish.positive_from = call.positive_from;
     wish.exact = settings::exact;

@@ -29,6 +29,7 @@ struct EvaluateCall {
     Split split;
     std::int64_t most_users;  // 0 = all
     bool baselines;
+    float diversity;
     RatingsTable ratings;
     LabelColumn label;
     double positive_from, threshold;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/diversity.hpp"
 #include "memory_file.hpp"
 #include "testing.hpp"
 #include "tiny_model.hpp"
@@ -302,6 +303,107 @@ TEST_F(Recommend, FiltersComeBeforeTheBestAreChosen) {
     }
 }
 
+void expect_identical(const std::vector<ScoredItem>& actual, const std::vector<ScoredItem>& expected) {
+    ASSERT_EQ(actual.size(), expected.size());
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+        EXPECT_EQ(actual[i].item, expected[i].item) << i;
+        EXPECT_EQ(actual[i].score, expected[i].score) << i;
+    }
+}
+
+/// Many items, so that not all are candidates of a diverse choice.
+class DiverseAnswers : public Recommend {
+  protected:
+    DiverseAnswers() {
+        std::mt19937 engine(5);
+        std::normal_distribution<float> normal;
+        for (int i = 20; i < 400; ++i) {
+            model_.item_ids.push_back("item-" + std::to_string(i));
+            model_.item_vectors.emplace_back();
+            for (int d = 0; d < model_.dim; ++d) model_.item_vectors.back().push_back(normal(engine));
+            model_.popularities.push_back(static_cast<float>(i * 7 % 401));
+        }
+        model_.lengthen_clicks();
+    }
+
+    /// What is chosen among the plain answer's items, which are best first.
+    std::vector<ScoredItem> chosen_from(const Snapshot& snapshot, const Answer& plain, std::size_t k,
+                                        float diversity) const {
+        std::vector<float> directions;
+        for (const ScoredItem& item : plain.items)
+            for (const float x : item_vector(snapshot, item.item)) directions.push_back(x);
+        const auto relevance = plain.source == Source::Popular ? relevance_by_place(plain.items.size())
+                                                               : relevance_by_score(plain.items);
+        std::vector<ScoredItem> items;
+        for (const std::size_t at : choose_diverse({relevance, directions}, k, diversity))
+            items.push_back(plain.items[at]);
+        return items;
+    }
+};
+
+TEST_F(DiverseAnswers, WithoutDiversityAreThePlainOnes) {
+    const Snapshot snapshot = written();
+    for (const auto& clicks : {item_ids({4, 7}), Strings{}}) {
+        const std::vector<std::string_view> views(clicks.begin(), clicks.end());
+        Request request{10};
+        const Answer plain = recommend(snapshot, {"nobody", views}, request, {});
+        request.diversity = 0;
+        expect_identical(recommend(snapshot, {"nobody", views}, request, {}).items, plain.items);
+        request.diversity = 1e-9f;  // too little to matter: the same by the other way
+        expect_identical(recommend(snapshot, {"nobody", views}, request, {}).items, plain.items);
+    }
+}
+
+TEST_F(DiverseAnswers, AreChosenAmongTheBest) {
+    const Snapshot snapshot = written();
+    const Strings some = item_ids({2, 5, 11, 17, 30, 31, 32, 33, 34}), clicks = item_ids({4, 7});
+    const std::vector<std::string_view> views(some.begin(), some.end()), click(clicks.begin(), clicks.end());
+    for (const Ids clicked : {Ids(click), Ids()})
+        for (const bool exact : {false, true})
+            for (const int filter : {0, 1, 2, 3}) {
+                Request request{12};
+                request.exact = exact;
+                if (filter == 1) request.exclude = views;
+                if (filter == 2) request.candidates = views;
+                if (filter == 3) request.min_score = clicked.empty() ? 0.0045f : 0.4f;
+                request.k = 60;
+                const Answer plain = recommend(snapshot, {"nobody", clicked}, request, {});
+                request.k = 12;
+                request.diversity = 0.6f;
+                const Answer diverse = recommend(snapshot, {"nobody", clicked}, request, {});
+                expect_identical(diverse.items, chosen_from(snapshot, plain, 12, 0.6f));
+                EXPECT_EQ(diverse.items.size(), std::min<std::size_t>(12, plain.items.size()));
+                EXPECT_GE(diverse.items.size(), filter == 3 ? 1u : 7u);
+                EXPECT_FALSE(std::ranges::is_sorted(diverse.items, better)) << "nothing was diversified";
+            }
+}
+
+TEST_F(DiverseAnswers, OfABatchAreThoseOfSingleCalls) {
+    const Snapshot snapshot = written();
+    const Strings clicks = item_ids({3, 8, 3});
+    const std::vector<std::string_view> views(clicks.begin(), clicks.end());
+    std::vector<Asker> askers;
+    for (int i = 0; i < 100; ++i)
+        askers.push_back({i % 7 < 5 ? std::string_view(model_.user_ids[static_cast<std::size_t>(i % 7)]) : "",
+                          Ids(views).first(static_cast<std::size_t>(i % 4))});
+    Request request{5};
+    request.diversity = 0.5f;
+    const std::vector<Answer> together = Recommender(snapshot, request, {}).answer(askers);
+    for (std::size_t i = 0; i < askers.size(); ++i)
+        expect_identical(together[i].items, recommend(snapshot, askers[i], request, {}).items);
+}
+
+TEST_F(DiverseAnswers, KMayBeAnything) {
+    const Snapshot snapshot = written();
+    for (const std::int64_t k : {std::int64_t{-1}, std::int64_t{0}, std::int64_t{1}, INT64_MAX}) {
+        Request request{k};
+        request.diversity = 1;
+        const auto items = items_of(recommend(snapshot, {"nobody", {}}, request, {}));
+        EXPECT_EQ(std::ssize(items), std::clamp<std::int64_t>(k, 0, model_.items()));
+        EXPECT_EQ(std::set<std::int32_t>(items.begin(), items.end()).size(), items.size());
+    }
+}
+
 TEST_F(Recommend, SourcesHaveNames) {
     EXPECT_EQ(source_name(Source::Clicks), "clicks");
     EXPECT_EQ(source_name(Source::User), "user");
@@ -339,8 +441,11 @@ TEST_F(Recommend, DamagedFilesAnswerOrAreRefused) {
             ask(snapshot, model_.user_id(1), clicks, 10);
             ask(snapshot, model_.user_id(0), {}, 10);
             ask(snapshot, "nobody", {}, 10);
-            const Request request{5};
+            Request request{5};
             const Poll poll;
+            request.diversity = 0.5f;
+            (void)recommend(snapshot, {"nobody", {}}, request, poll);
+            request.diversity = 0;
             const Recommender recommender(snapshot, request, poll);
             recommender.answer_users(
                 0, static_cast<std::int32_t>(std::min<std::int64_t>(5, snapshot.users().size())));

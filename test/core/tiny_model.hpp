@@ -45,6 +45,10 @@ struct TinyModel {
         fill_weights();
     }
 
+    /// After items were added: what each is as a click.
+    /// 添加物品之后：各物品作为点击时的权重。
+    void lengthen_clicks() { add("click.length", {items(), 1}); }
+
     std::int32_t items() const { return static_cast<std::int32_t>(item_ids.size()); }
     std::int32_t users() const { return static_cast<std::int32_t>(user_ids.size()); }
     const std::string& item_id(std::int32_t i) const { return item_ids.at(static_cast<std::size_t>(i)); }

@@ -33,14 +33,15 @@ class Fields:
     settings = {"SEQREC_POOL": 2}
 
     def passes_every_wish_on(self, s, db):
-        expect(ids(s.recommend("wish")), ["10", "default", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL"])
+        expect(ids(s.recommend("wish")), ["10", "default", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "0"])
         expect(ids(s.recommend("wish", top_k=7, model="second", exclude_item_ids=["a", 1], exclude_seen=False,
-                               candidate_item_ids=["b", "c,d"], min_score=-0.25, min_probability=0.5, context={"b": [1, None], "a": "é\"'"})),
-               ["7", "second", "{a,1}", "false", '{b,"c,d"}', "-0.25", "0.5", '{"a": "é\\"\'", "b": [1, null]}'])
+                               candidate_item_ids=["b", "c,d"], min_score=-0.25, min_probability=0.5, diversity=0.2,
+                               context={"b": [1, None], "a": "é\"'"})),
+               ["7", "second", "{a,1}", "false", '{b,"c,d"}', "-0.25", "0.5", '{"a": "é\\"\'", "b": [1, null]}', "0.2"])
         expect(ids(s.recommend("wish", exclude_item_ids=[], candidate_item_ids=[], min_score=0)),
-               ["10", "default", "NULL", "NULL", "{}", "0", "NULL", "NULL"])
+               ["10", "default", "NULL", "NULL", "{}", "0", "NULL", "NULL", "0"])
         expect(ids(s.recommend("wish", exclude_item_ids=None, candidate_item_ids=None, exclude_seen=None, min_score=0.1, context=None)),
-               ["10", "default", "NULL", "NULL", "NULL", "0.1", "NULL", "NULL"])
+               ["10", "default", "NULL", "NULL", "NULL", "0.1", "NULL", "NULL", "0"])
 
     def answers_plainly_when_nothing_is_new(self, s, db):
         raw = s.raw(b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -120,7 +121,7 @@ class Fields:
         cases = {"exclude_item_ids": ["a", {}, [None], [[]], [""], ["x" * 513], list(range(10001))],
                  "candidate_item_ids": ["a", 1, [True], [1.5], ["\0"], list(range(10001))],
                  "exclude_seen": [0, "true"], "with_scores": [None, 1], "explain": [[], "yes"], "language": ["", 1, "z", "zh_CN.UTF-8", "en'; --", "x" * 36],
-                 "min_probability": [None, "0.5", -0.001, 1.001, True], "context": [[], "{}", 1, {str(i): i for i in range(65)}, {"a": "x" * 70000}],
+                 "min_probability": [None, "0.5", -0.001, 1.001, True], "diversity": [None, "0.5", -0.001, 1.001, True, []], "context": [[], "{}", 1, {str(i): i for i in range(65)}, {"a": "x" * 70000}],
                  "min_score": [None, "0", 1e39, -1e300, True, []], "top_k": [0, 1001, 1.0, True], "model": ["", 5, None, "x" * 513]}
         for name, values in cases.items():
             for value in values:
@@ -146,10 +147,10 @@ class Fields:
         scored = batch(s, [{"user_id": "u"}], top_k=2, with_scores=True, model="second")[2]
         expect(set(scored), {"results", "model_version", "request_id", "took_ms"})
         expect(scored["results"], [{"recommended_item_ids": ["u-1", "u-2"], "scores": [1, 0.5]}])
-        wish = batch(s, [{"user_id": "wish"}], exclude_item_ids=[1], exclude_seen=False, candidate_item_ids=["a"], min_score=1)[2]
-        expect(wish["results"][0]["recommended_item_ids"], ["10", "default", "{1}", "false", "{a}", "1", "NULL", "NULL"])
+        wish = batch(s, [{"user_id": "wish"}], exclude_item_ids=[1], exclude_seen=False, candidate_item_ids=["a"], min_score=1, diversity=0.5)[2]
+        expect(wish["results"][0]["recommended_item_ids"], ["10", "default", "{1}", "false", "{a}", "1", "NULL", "NULL", "0.5"])
         wishes = batch(s, [{"user_id": "wish", "context": {"a": 1}}, {"user_id": "wish"}, {"user_id": "wish", "context": {}}], min_probability=1)[2]
-        expect([result["recommended_item_ids"][6:] for result in wishes["results"]], [["1", '{"a": 1}'], ["1", "NULL"], ["1", "{}"]])
+        expect([result["recommended_item_ids"][6:] for result in wishes["results"]], [["1", '{"a": 1}', "0"], ["1", "NULL", "0"], ["1", "{}", "0"]])
 
     def answers_batches_of_any_size(self, s, db):
         expect(batch(s, [])[2], {"results": []})
@@ -259,10 +260,10 @@ class Joined:
 
     def joins_only_what_is_alike(self, s, db):
         wishes = [{"top_k": 5}, {"top_k": 6}, {"model": "second"}, {"exclude_item_ids": ["a"]}, {"exclude_seen": False},
-                  {"candidate_item_ids": []}, {"min_score": 0.5}, {"min_probability": 0.5}, {"explain": True}, {"recent_clicks": None}]
+                  {"candidate_item_ids": []}, {"min_score": 0.5}, {"min_probability": 0.5}, {"diversity": 0.2}, {"diversity": 0.3}, {"explain": True}, {"recent_clicks": None}]
         with held_up(s):
-            answers = in_parallel(40, lambda i: ids(clicked(s, "together", **wishes[i % 10])))
-        expect([answer[0] for answer in answers], (["4"] * 8 + ["1"] * 2) * 4)
+            answers = in_parallel(48, lambda i: ids(clicked(s, "together", **wishes[i % 12])))
+        expect([answer[0] for answer in answers], (["4"] * 10 + ["1"] * 2) * 4)
 
     def joins_contexts_with_contexts(self, s, db):
         with held_up(s):

@@ -45,7 +45,7 @@ BEGIN
     END CASE;
 END $$;
 CREATE FUNCTION seqrec.answers(user_ids text[], click_counts int[], clicks text[], k int, model text, exclude text[],
-                               exclude_seen boolean, candidates text[], min_score real, min_probability real, contexts jsonb[] DEFAULT NULL)
+                               exclude_seen boolean, candidates text[], min_score real, min_probability real, diversity real, contexts jsonb[] DEFAULT NULL)
 RETURNS TABLE(item_ids text[], scores real[], source text, unknown_items text[], version text, problem text, unknown_context text[],
               probabilities real[]) LANGUAGE plpgsql AS $$
 DECLARE
@@ -61,7 +61,7 @@ BEGIN
         item_ids := stub_items(user_ids[i], own, k, model, cardinality(user_ids));
         IF user_ids[i] = 'wish' THEN
             item_ids := ARRAY[k::text, model, coalesce(exclude::text, 'NULL'), coalesce(exclude_seen::text, 'NULL'), coalesce(candidates::text, 'NULL'),
-                              coalesce(min_score::text, 'NULL'), coalesce(min_probability::text, 'NULL'), coalesce(contexts[i]::text, 'NULL')];
+                              coalesce(min_score::text, 'NULL'), coalesce(min_probability::text, 'NULL'), coalesce(contexts[i]::text, 'NULL'), coalesce(diversity::text, 'NULL')];
         END IF;
         IF user_ids[i] = 'improbable' AND min_probability IS NOT NULL THEN
             RAISE 'model "%" gives no probability of single items', model USING ERRCODE = '0A000', HINT = 'Ask with min_score.';

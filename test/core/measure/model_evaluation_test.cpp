@@ -97,6 +97,29 @@ TEST_F(ModelEvaluation, AsksForEveryNextRowOfHeldOutUsers) {
     EXPECT_DOUBLE_EQ(figure(evaluation, "mrr", 20), reciprocal / 5);
 }
 
+/// Ranks are places in what would be answered with diversity.
+TEST_F(ModelEvaluation, RanksDiverseListsByTheirOrder) {
+    model.seen[2] = {};  // who asks for a list is not given what the model saw of the user
+    open();
+    double reciprocal = 0;
+    const auto add_place = [&](std::string_view user, std::vector<std::string_view> clicks,
+                               std::int32_t target) {
+        Request request{20};
+        request.diversity = 0.7f;
+        const auto items = recommend(*snapshot, {user, clicks}, request, {}).items;
+        const auto at = std::ranges::find(items, target, &ScoredItem::item) - items.begin();
+        reciprocal += 1 / static_cast<double>(at + 1);
+    };
+    add_place("user-2", {"item-1", "item-5", "item-9"}, 3);
+    add_place("", {"item-4"}, 6);
+    const auto diverse = measure(seven_rows(), {.ks = {5, 20}, .diversity = 0.7f}),
+               plain = measure(seven_rows(), {.ks = {5, 20}});
+    EXPECT_DOUBLE_EQ(figure(diverse, "mrr", 20), reciprocal / 2);
+    EXPECT_NE(figure(plain, "mrr", 20), reciprocal / 2)
+        << "the order is the plain one: this test says nothing";
+    EXPECT_GT(figure(diverse, "diversity", 5), figure(plain, "diversity", 5));
+}
+
 TEST_F(ModelEvaluation, SaysWhatTheModelHasBeenTold) {
     model.seen[2] = {1, 9};
     open();                                                 // it has been told of every user until 5

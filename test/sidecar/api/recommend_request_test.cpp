@@ -24,14 +24,14 @@ TEST(RecommendRequest, HasDefaults) {
     EXPECT_TRUE(wish.exclude.empty());
     EXPECT_FALSE(wish.exclude_seen);
     EXPECT_FALSE(wish.candidates);
-    EXPECT_FALSE(wish.min_score || wish.min_probability || asker.context);
+    EXPECT_FALSE(wish.min_score || wish.min_probability || wish.diversity || asker.context);
     EXPECT_FALSE(wish.with_scores || wish.explain || language);
 }
 
 TEST(RecommendRequest, TakesEveryField) {
     const auto [asker, wish, language] = parse(
         R"({"user_id":"u","recent_clicks":["a",2],"top_k":1000,"model":"m","exclude_item_ids":["x"],"exclude_seen":false,
-            "candidate_item_ids":[],"min_score":-3.5,"min_probability":0.25,"context":{"device":"phone","n":[1]},"with_scores":true,"explain":true,"language":"zh-CN"})");
+            "candidate_item_ids":[],"min_score":-3.5,"min_probability":0.25,"diversity":0.5,"context":{"device":"phone","n":[1]},"with_scores":true,"explain":true,"language":"zh-CN"})");
     EXPECT_EQ(asker.recent_clicks, (Strings{"a", "2"}));
     EXPECT_EQ(wish.top_k, 1000);
     EXPECT_EQ(wish.model, "m");
@@ -40,6 +40,7 @@ TEST(RecommendRequest, TakesEveryField) {
     EXPECT_EQ(wish.candidates, Strings{});  // none is allowed, which is not the same as no list
     EXPECT_EQ(wish.min_score, -3.5);
     EXPECT_EQ(wish.min_probability, 0.25);
+    EXPECT_EQ(wish.diversity, 0.5);
     EXPECT_EQ(asker.context, R"({"device":"phone","n":[1]})");
     EXPECT_TRUE(wish.with_scores && wish.explain);
     EXPECT_EQ(language, "zh-CN");
@@ -73,12 +74,28 @@ TEST(RecommendRequest, BoundsAContext) {
 TEST(RecommendRequest, NamesTheFieldThatIsWrong) {
     EXPECT_EQ(field_of("{}"), "user_id");
     EXPECT_EQ(field_of(R"({"user_id":null})"), "user_id");
-    for (const char* field :
-         {R"("top_k":0)", R"("top_k":1001)", R"("top_k":"10")", R"("top_k":null)", R"("model":"")",
-          R"("recent_clicks":"a")", R"("exclude_seen":"no")", R"("min_score":"0")", R"("min_score":1e300)",
-          R"("min_probability":1.01)", R"("min_probability":-0.1)", R"("min_probability":"0")",
-          R"("context":[])", R"("context":"{}")", R"("with_scores":1)", R"("explain":null)", R"("topk":5)",
-          R"("requests":[])"}) {
+    for (const char* field : {R"("top_k":0)",
+                              R"("top_k":1001)",
+                              R"("top_k":"10")",
+                              R"("top_k":null)",
+                              R"("model":"")",
+                              R"("recent_clicks":"a")",
+                              R"("exclude_seen":"no")",
+                              R"("min_score":"0")",
+                              R"("min_score":1e300)",
+                              R"("min_probability":1.01)",
+                              R"("min_probability":-0.1)",
+                              R"("min_probability":"0")",
+                              R"("diversity":1.01)",
+                              R"("diversity":-0.1)",
+                              R"("diversity":"0")",
+                              R"("diversity":null)",
+                              R"("context":[])",
+                              R"("context":"{}")",
+                              R"("with_scores":1)",
+                              R"("explain":null)",
+                              R"("topk":5)",
+                              R"("requests":[])"}) {
         const std::string name = std::string(field).substr(1, std::string(field).find('"', 1) - 1);
         EXPECT_EQ(field_of(std::string(R"({"user_id":"u",)") + field + "}"), name);
     }
@@ -104,7 +121,7 @@ TEST(RecommendRequest, IsBounded) {
 
 TEST(BatchRequest, HasOneWishForAllAskers) {
     const auto batch = parse_batch_request(
-        R"({"requests":[{"user_id":"u"},{"user_id":2,"recent_clicks":["a"]}],"top_k":3,"exclude_seen":true})",
+        R"({"requests":[{"user_id":"u"},{"user_id":2,"recent_clicks":["a"]}],"top_k":3,"exclude_seen":true,"diversity":0.5})",
         "shop");
     ASSERT_EQ(batch.askers.size(), 2U);
     EXPECT_FALSE(batch.askers[0].recent_clicks);
@@ -112,6 +129,7 @@ TEST(BatchRequest, HasOneWishForAllAskers) {
     EXPECT_EQ(batch.askers[1].recent_clicks, Strings{"a"});
     EXPECT_EQ(batch.wish.top_k, 3);
     EXPECT_EQ(batch.wish.exclude_seen, true);
+    EXPECT_EQ(batch.wish.diversity, 0.5);
     EXPECT_EQ(batch.wish.model, "shop");
     EXPECT_TRUE(parse_batch_request(R"({"requests":[]})", "shop").askers.empty());
 }

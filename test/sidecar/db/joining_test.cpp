@@ -72,6 +72,13 @@ TEST(Joining, KeepsApartWhatDiffers) {
     other.wish.min_score = 0.1;
     EXPECT_FALSE(may_join(plain, recommend_query(other)));
     other = asked("u", Strings{"a"});
+    other.wish.diversity = 0.2;
+    EXPECT_FALSE(may_join(plain, recommend_query(other)));
+    auto third = other;
+    EXPECT_TRUE(may_join(recommend_query(third), recommend_query(other)));
+    third.wish.diversity = 0.3;
+    EXPECT_FALSE(may_join(recommend_query(third), recommend_query(other)));
+    other = asked("u", Strings{"a"});
     other.wish.with_scores = true;  // the same question
     EXPECT_TRUE(may_join(plain, recommend_query(other)));
     other.wish.explain = true;

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 
+#include "core/diversity.hpp"
 #include "core/explain.hpp"
 #include "kinds/trainer_kind.hpp"
 #include "shop.hpp"
@@ -181,6 +182,35 @@ TEST_P(EveryKind, FiltersAndBatchesAgree) {
         const std::vector<Asker> askers(3, asking.asker());
         for (const Answer& answer : Recommender(*snapshot_, request, {}).answer(askers))
             expect_equal(answer.items, good);
+    }
+}
+
+/// A diverse answer is chosen among what would be answered to as many as its candidates, by directions without a bias.
+TEST_P(EveryKind, DiverseAnswersAreChosenAmongTheBest) {
+    const auto dim = static_cast<std::size_t>(snapshot_->dim());
+    const Rows& rows = snapshot_->directions();
+    for (int i = 0; i < 30; ++i) {
+        const Asking asking = random_asking(8);
+        Request request{candidates_of_diverse(6, kItems)};
+        const Answer plain = recommend(*snapshot_, asking.asker(), request, {});
+        std::vector<float> directions;
+        for (const ScoredItem& item : plain.items) {
+            const auto at = static_cast<std::size_t>(item.item);
+            for (const float x : rows.matrix.subspan(at * dim, dim)) directions.push_back(x * rows.unit[at]);
+            if (snapshot_->form().item_bias) directions.back() = 0;
+        }
+        const auto relevance = plain.source == Source::Popular ? relevance_by_place(plain.items.size())
+                                                               : relevance_by_score(plain.items);
+        std::vector<ScoredItem> wanted;
+        for (const std::size_t at : choose_diverse({relevance, directions}, 6, 0.5f))
+            wanted.push_back(plain.items[at]);
+        request.k = 6;
+        request.diversity = 0.5f;
+        ASSERT_EQ(wanted.size(), 6U);
+        expect_equal(recommend(*snapshot_, asking.asker(), request, {}).items, wanted);
+        for (const Answer& answer :
+             Recommender(*snapshot_, request, {}).answer(std::vector<Asker>(2, asking.asker())))
+            expect_equal(answer.items, wanted);
     }
 }
 
