@@ -71,18 +71,24 @@ def answers_as_sql_does():
                "min_score": -0.5}
     same(by_http(recommend({"user_id": "u1", "recent_clicks": ["i2"], "with_scores": True, **filters})),
          in_sql("u1", ["i2"], 5, exclude=["i4"], exclude_seen="false", candidates=filters["candidate_item_ids"], min_score=-0.5))
+    for user, clicks in (("stranger", ["i5"]), ("stranger", [])):
+        diverse = by_http(recommend({"user_id": user, "recent_clicks": clicks, "with_scores": True, "top_k": 7, "diversity": 0.6}))
+        same(diverse, in_sql(user, clicks, 7, diversity=0.6))
+        assert diverse != in_sql(user, clicks, 7), diverse
     version = sql("SELECT version FROM seqrec_models WHERE active")
     expect(recommend({"user_id": "u1", "with_scores": True})["model_version"], version)
 
 
 def answers_the_same_when_many_ask_at_once():
-    """Under load requests are joined; each answer must be the one it gets alone, whatever k, clicks and filters."""
+    """Under load requests are joined; each answer must be the one it gets alone, whatever k, clicks, filters and diversity."""
     def body(i):
         wanted = {"user_id": f"u{i % 70}", "top_k": (10, 10, 10, 3, 25)[i % 5], "with_scores": True}
         if i % 7:
             wanted["recent_clicks"] = [CLICKS[(i * 7 + j * 11) % 60] for j in range(i % 9)] + (["never"] if i % 4 == 0 else [])
         if i % 11 == 0:
             wanted["exclude_item_ids"] = CLICKS[:20]
+        if i % 4 == 0:
+            wanted["diversity"] = 0.3 + 0.4 * (i % 8 > 0)
         return wanted
 
     def answer(i, server=None):
@@ -138,6 +144,10 @@ def explains_as_sql_does():
             expect((told["because_of"], told["source"], told["text"]), (meant["because_of"], meant["source"], meant["reason"]))
             assert abs(told["contribution"] - meant["contribution"]) < 1e-6, (told, meant)
         same(by_http(answer), in_sql(user, clicks, 8))
+    diverse = recommend({"user_id": "stranger", "recent_clicks": ["i1", "i9"], "explain": True, "top_k": 8, "diversity": 0.6})
+    same(by_http(diverse), in_sql("stranger", ["i1", "i9"], 8, diversity=0.6))
+    expect([reason["because_of"] for reason in diverse["reasons"]],
+           [row["because_of"] for row in rows(f"SELECT because_of FROM seqrec_explain('stranger', '{{i1,i9}}', {literal(diverse['recommended_item_ids'])})")])
     chinese = recommend({"user_id": "stranger", "recent_clicks": ["i1"], "explain": True, "top_k": 3, "language": "zh"})
     expect({reason["text"] for reason in chinese["reasons"]}, {"因为您最近浏览了i1"})
 
@@ -149,6 +159,8 @@ def answers_batches_as_sql_does():
     expect(status, 200)
     for (user, clicks), result in zip(askers, answer["results"], strict=True):
         same(by_http(result), in_sql(user, clicks, 4))
+    for (user, clicks), result in zip(askers, post("/recommend/batch", {**body, "diversity": 0.5})[2]["results"], strict=True):
+        same(by_http(result), in_sql(user, clicks, 4, diversity=0.5))
     expect([result.get("unknown_item_ids") for result in answer["results"]], [None, None, ["never"], None])
     expect([result.get("fallback") for result in answer["results"]], [None, None, None, "popular"])
 
