@@ -5,11 +5,12 @@
 #include "core/kinds/p5.hpp"
 #include "core/kinds/transformer.hpp"
 #include "core/kinds/two_tower.hpp"
+#include "core/kinds/vae.hpp"
 
 namespace seqrec {
 namespace {
 
-constexpr const Kind* kKinds[] = {&kTransformer, &kLogistic, &kTwoTower, &kP5};
+constexpr const Kind* kKinds[] = {&kTransformer, &kLogistic, &kTwoTower, &kVae, &kP5};
 
 std::vector<const Kind*>& linked() {
     static std::vector<const Kind*> kinds;

@@ -89,6 +89,8 @@ struct Config {
     }
 };
 
+NetworkSizes sizes_of(const Config& config) { return {config.dim, config.heads, config.max_len}; }
+
 /// One of the networks whose cosines are averaged: it reads and writes its own slice of all embeddings.
 struct Member {
     std::span<const float> position;
@@ -97,7 +99,7 @@ struct Member {
     Member(const TensorSource& tensors, const Config& config, std::int64_t index) {
         const std::string at = "member." + std::to_string(index) + ".";
         position = tensors(at + "position.embedding", {config.max_len, config.dim});
-        weights = read_network(tensors, at, {config.dim, config.heads, config.max_len}, config.layers);
+        weights = read_network(tensors, at, sizes_of(config), config.layers);
     }
 };
 
@@ -110,8 +112,6 @@ std::vector<Member> read_members(const TensorSource& tensors, const Config& conf
 TensorSource tensors_of(const SafetensorsFile& file) {
     return [&file](const std::string& name, const Shape& shape) { return file.get<float>(name, shape); };
 }
-
-NetworkSizes sizes_of(const Config& config) { return {config.dim, config.heads, config.max_len}; }
 
 std::vector<Network> networks_of(std::span<const Member> members, const Config& config,
                                  const EncoderKernels& kernels, PackedWeights packed) {

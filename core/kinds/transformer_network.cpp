@@ -215,9 +215,21 @@ Product Network::product(const Linear& linear, const void* x, std::ptrdiff_t x_r
 
 void Network::run(const Workspace& at, std::span<float> out) const {
     for (const Block& block : blocks_) run_block(block, at, &block == &blocks_.back() ? 1 : at.length);
+    finish(at, at.length - 1, out);
+}
+
+void Network::run_all(const Workspace& at, std::span<float> out) const {
+    for (const Block& block : blocks_) run_block(block, at, at.length);
+    const auto width = static_cast<std::size_t>(dim_);
+    for (std::ptrdiff_t i = 0; i < at.length; ++i)
+        finish(at, i, out.subspan(static_cast<std::size_t>(i) * width, width));
+}
+
+/// The last norm of one position.
+void Network::finish(const Workspace& at, std::ptrdiff_t position, std::span<float> out) const {
     auto* result = reinterpret_cast<float*>(at.wide);  // whole panels of it are written: more than `out` has
     kernels_->norm_float(
-        {at.x + (at.length - 1) * at.row, at.row, 1, dim_, norm_.weight, norm_.bias, result, at.row});
+        {at.x + position * at.row, at.row, 1, dim_, norm_.weight, norm_.bias, result, at.row});
     std::copy_n(result, out.size(), out.data());
 }
 

@@ -39,8 +39,9 @@ struct NetworkWeights {
     std::span<const float> norm_weight, norm_bias;
 };
 
-/// Reads the weights of `layers` blocks and of the norm after them, whose names begin with `at`.
-/// 读取名称以 at 开头的 layers 个块与其后归一化的权重。
+/// Reads the weights of `layers` blocks and of the norm after them, whose names begin with `at`; Error (data corrupted)
+/// for one that is missing or of another shape.
+/// 读取名称以 at 开头的 layers 个块与其后归一化的权重；缺失或形状不符时抛出 Error（数据损坏）。
 NetworkWeights read_network(const TensorSource& tensors, const std::string& at, const NetworkSizes& sizes,
                             std::int64_t layers);
 
@@ -132,6 +133,9 @@ class Network {
     /// the last one to `out` (dim floats).
     /// 输入 workspace.x 中的点击嵌入，将最后位置的隐状态写入 out。
     void run(const Workspace& workspace, std::span<float> out) const;
+    /// The same, but the hidden states of all positions, [length, dim]. What is not asked for costs nothing in run().
+    /// 同上，但给出所有位置的隐状态 [length, dim]；只需最后位置时用 run() 更省。
+    void run_all(const Workspace& workspace, std::span<float> out) const;
 
   private:
     struct Norm {
@@ -152,6 +156,7 @@ class Network {
     static Product product(const Linear& linear, const void* x, std::ptrdiff_t x_row, std::ptrdiff_t rows,
                            void* y, std::ptrdiff_t y_row);
     void run_block(const Block& block, const Workspace& workspace, std::ptrdiff_t queries) const;
+    void finish(const Workspace& workspace, std::ptrdiff_t position, std::span<float> out) const;
     void attend(const Block& block, const Workspace& workspace, std::ptrdiff_t queries) const;
 
     const EncoderKernels* kernels_;

@@ -294,7 +294,8 @@ void log_job_epoch(const JobKey& key, const char* line) {
     run_sql(
         R"sql(
 INSERT INTO seqrec.job_log (job_id, epoch, step, loss, metrics)
-SELECT $1, (l->>'epoch')::int, (l->>'step')::bigint, (l->>'loss')::float8, coalesce(l->'metrics', '{}')
+SELECT $1, (l->>'epoch')::int, (l->>'step')::bigint, (l->>'loss')::float8,
+       coalesce(l->'metrics', '{}') || (l - '{event,epoch,step,loss,metrics,seconds}'::text[]) -- numbers of the kind's own
 FROM (SELECT $2::jsonb) AS line(l)
 ON CONFLICT (job_id, epoch) DO UPDATE SET at = excluded.at, step = excluded.step,
        loss = excluded.loss, metrics = excluded.metrics

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/files/safetensors.hpp"
@@ -20,14 +21,22 @@ class ReferenceNetwork {
     using Rows = std::vector<Vector>;
 
     ReferenceNetwork(const SafetensorsFile& file, std::size_t member)
+        : ReferenceNetwork(file, "member." + std::to_string(member) + ".", member) {}
+    /// The one whose tensors' names begin with `prefix`.
+    /// 张量名称以 prefix 开头的网络。
+    ReferenceNetwork(const SafetensorsFile& file, std::string prefix, std::size_t member = 0)
         : file_(&file),
           config_(nlohmann::json::parse(file.meta("config"))),
-          at_("member." + std::to_string(member) + "."),
+          at_(std::move(prefix)),
           member_(member) {}
 
     /// The hidden state at the last click.
     /// 最后一次点击处的隐状态。
-    Vector run(const std::vector<std::int32_t>& clicks) const {
+    Vector run(const std::vector<std::int32_t>& clicks) const { return states(clicks).back(); }
+
+    /// The hidden states at all clicks.
+    /// 所有点击处的隐状态。
+    Rows states(const std::vector<std::int32_t>& clicks) const {
         Rows x = embed(clicks);
         for (std::size_t layer = 0; layer < size("layers"); ++layer) {
             const std::string block = "block." + std::to_string(layer) + ".";
@@ -39,7 +48,7 @@ class ReferenceNetwork {
                     v *= 0.5 * (1 + std::tanh(0.7978845608028654 * (v + 0.044715 * v * v * v)));
             add(x, linear(block + "narrow", wide));
         }
-        return norm("norm", x).back();
+        return norm("norm", x);
     }
 
   private:
@@ -55,7 +64,7 @@ class ReferenceNetwork {
     }
 
     Rows embed(const std::vector<std::int32_t>& clicks) const {
-        const std::size_t dim = size("dim"), members = size("members");
+        const std::size_t dim = size("dim"), members = config_.value("members", std::size_t{1});
         const auto items = weight("item.embedding"), lengths = weight("click.length"),
                    positions = weight(at_ + "position.embedding");
         Rows x(clicks.size(), Vector(dim));

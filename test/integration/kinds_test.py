@@ -19,13 +19,13 @@ QUICK = """'{"index": "none", "weight": 3, "repeats": "first"}'"""
 
 
 def is_listed_with_its_options():
-    expect(sql("SELECT string_agg(kind, ',' ORDER BY n) FROM seqrec_kinds() WITH ORDINALITY k(kind, meaning, score, options, n)"), f"transformer,logistic,two_tower,p5,{KIND}")
+    expect(sql("SELECT string_agg(kind, ',' ORDER BY n) FROM seqrec_kinds() WITH ORDINALITY k(kind, meaning, score, options, n)"), f"transformer,logistic,two_tower,vae,p5,{KIND}")
     form, weight = sql(f"SELECT score, options->'weight'->>'default' FROM seqrec_kinds() WHERE kind = '{KIND}'").split("|")
     expect(json.loads(form), {"link": "dot", "item_bias": True, "user_offset": True})
     expect(weight, "2")
     refused(f"SELECT seqrec_train('ratings', kind => '{KIND}', options => '{{\"weight\": 101}}')", "22023", "0 to 100")
     refused(f"SELECT seqrec_train('ratings', kind => '{KIND}', options => '{{\"dim\": 8}}')", "22023", "weight")
-    refused("SELECT seqrec_train('ratings', kind => 'gru')", "22023", '"gru"', f"transformer, logistic, two_tower, p5, {KIND}")
+    refused("SELECT seqrec_train('ratings', kind => 'gru')", "22023", '"gru"', f"transformer, logistic, two_tower, vae, p5, {KIND}")
 
 
 def is_trained_and_published():
@@ -84,7 +84,7 @@ def is_served_over_http():
     try:
         server.wait_ready()
         kinds = server.request("GET", "/kinds")[2]["kinds"]
-        expect([kind["kind"] for kind in kinds], ["transformer", "logistic", "two_tower", "p5", KIND])
+        expect([kind["kind"] for kind in kinds], ["transformer", "logistic", "two_tower", "vae", "p5", KIND])
         status, _, body = server.request("POST", "/recommend", json.dumps({"user_id": "u7", "recent_clicks": ["i3"], "top_k": 5, "model": "cats", "with_scores": True, "explain": True, "min_score": 2}),
                                          {"Content-Type": "application/json"})
         expect(status, 200)

@@ -72,6 +72,16 @@ struct Text {
     void (*softmax)(float* x, std::ptrdiff_t rows, std::ptrdiff_t n);
 };
 
+/// Additive attention of one query over the keys before it: with x = exp(2 query) and y = exp(2 key), tanh(query + key) is
+/// 1 - 2 / (x y + 1), so that a pair costs a division and no exponential.
+/// 加性注意力：以 x = exp(2 query)、y = exp(2 key) 计算 tanh(query + key) = 1 - 2 / (x y + 1)，每对只需一次除法。
+struct Additive {
+    const float* query;   // exp(2 query), n
+    const float* keys;    // exp(2 key), rows of n
+    const float* weight;  // n
+    std::ptrdiff_t rows, n;
+};
+
 struct Table {
     const char* name;
     void (*gemm)(const Gemm&);
@@ -105,6 +115,12 @@ struct Table {
     /// p := p * (dp - sum(p * dp)) for visible columns; dbias[j - i] += the result.
     void (*causal_softmax_backward)(float* p, const float* dp, std::ptrdiff_t rows, std::ptrdiff_t row_stride,
                                     std::ptrdiff_t first, float* dbias);
+    /// scores[r] = sum_d weight[d] (tanh(query[d] + keys[r][d]) - 1): what all keys have in common is left out.
+    void (*additive_scores)(const Additive& a, float* scores);
+    /// What the gradients of the scores are to the exponents (query and key, not their exponentials) and to the weight; all
+    /// are added to, the weight's but for what is common to all scores.
+    void (*additive_backward)(const Additive& a, const float* dscores, float* dquery, float* dkeys,
+                              float* dweight);
     /// x[i][t] := exp(x[i][t] - shift[t]) * weight[i] for `rows` rows of n (null: all 1); sum[t] += the
     /// results. n: a multiple of 16.
     void (*exp_column_sums)(float* x, const float* shift, const float* weight, float* sum,

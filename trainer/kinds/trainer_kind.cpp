@@ -5,12 +5,13 @@
 #include "kinds/p5/p5_model.hpp"
 #include "kinds/transformer/transformer_model.hpp"
 #include "kinds/two_tower/two_tower_model.hpp"
+#include "kinds/vae/vae_model.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 constexpr const TrainerKind* kKinds[] = {&kTransformerTrainer, &kLogisticTrainer, &kTwoTowerTrainer,
-                                         &kP5Trainer};
+                                         &kVaeTrainer, &kP5Trainer};
 
 std::vector<const TrainerKind*>& all_kinds() {
     static std::vector<const TrainerKind*> kinds(std::begin(kKinds), std::end(kKinds));

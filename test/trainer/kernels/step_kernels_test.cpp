@@ -223,6 +223,38 @@ TEST_P(StepKernels, GradientOfTheSoftmax) {
     expect_near(dbias, bias, 1e-5);
 }
 
+TEST_P(StepKernels, AdditiveScoresAndTheirGradients) {
+    for (const std::ptrdiff_t n : {1, 13, 64}) {
+        constexpr std::ptrdiff_t kRows = 5;
+        const Floats query = numbers(n, 1), keys = numbers(kRows * n, 2), weight = numbers(n, 3),
+                     dscores = numbers(kRows, 4);
+        const auto exponential = [](Floats x) {
+            for (float& value : x) value = std::exp(2 * value);
+            return x;
+        };
+        const Floats x = exponential(query), y = exponential(keys);
+        const Additive additive{x.data(), y.data(), weight.data(), kRows, n};
+        Floats scores(kRows), dquery = numbers(n, 5), dkeys = numbers(kRows * n, 6), dweight = numbers(n, 7);
+        Doubles wanted = zeros(kRows), to_query(dquery.begin(), dquery.end()),
+                to_keys(dkeys.begin(), dkeys.end()), to_weight(dweight.begin(), dweight.end());
+        for (std::ptrdiff_t r = 0; r < kRows; ++r)
+            for (std::ptrdiff_t d = 0; d < n; ++d) {
+                const double tanh = std::tanh(static_cast<double>(query[d]) + keys[r * n + d]);
+                const double slope = dscores[r] * weight[d] * (1 - tanh * tanh);
+                wanted[r] += weight[d] * (tanh - 1);
+                to_query[d] += slope;
+                to_keys[r * n + d] += slope;
+                to_weight[d] += dscores[r] * (tanh - 1);
+            }
+        k().additive_scores(additive, scores.data());
+        k().additive_backward(additive, dscores.data(), dquery.data(), dkeys.data(), dweight.data());
+        expect_near(scores, wanted, 1e-4);
+        expect_near(dquery, to_query, 1e-4);
+        expect_near(dkeys, to_keys, 1e-4);
+        expect_near(dweight, to_weight, 1e-4);
+    }
+}
+
 TEST_P(StepKernels, NormOfRowsAndWhatItKeeps) {
     constexpr std::ptrdiff_t kRows = 4, kWidth = 37;
     Floats x = numbers(kRows * kWidth, 13), y(x.size()), statistics(2 * kRows);

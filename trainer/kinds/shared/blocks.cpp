@@ -6,16 +6,6 @@ namespace seqrec::trainer {
 
 using at::Tensor;
 
-Tensor normal(std::initializer_list<std::int64_t> shape, double deviation, Random& random) {
-    Tensor tensor = at::empty(shape, at::kFloat);
-    float* values = tensor.data_ptr<float>();
-    for (std::int64_t i = 0; i < tensor.numel(); ++i) {
-        const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
-        values[i] = static_cast<float>(deviation * radius * std::cos(6.283185307179586 * random.uniform()));
-    }
-    return tensor;
-}
-
 Block fresh_block(const BlockSizes& sizes, Random& random) {
     const std::int64_t dim = sizes.dim;
     const double deviation = 1 / std::sqrt(static_cast<double>(dim));

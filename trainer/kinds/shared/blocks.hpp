@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kinds/shared/normal.hpp"
 #include "kinds/shared/ops.hpp"
 
 namespace seqrec::trainer {
@@ -20,9 +21,6 @@ struct Block {
 struct BlockSizes {
     std::int64_t dim, layers, heads, length;
 };
-
-/// Normal numbers by Box and Muller. 由 Box-Muller 法得到的正态随机数。
-at::Tensor normal(std::initializer_list<std::int64_t> shape, double deviation, Random& random);
 
 /// A fresh block: products by the width of their input, biases zero.
 /// 全新的块：矩阵按输入宽度初始化，偏置为零。

@@ -1,20 +1,16 @@
 #include "kinds/transformer/network.hpp"
 
-#include <cmath>
-
 namespace seqrec::trainer {
 
 using at::Tensor;
 
-Transformer::Transformer(const Settings& settings, std::int64_t items, Random& random, std::int64_t content)
-    : item(normal({items, settings.dim}, 0.02, random)),
-      position(normal({settings.max_len, settings.dim}, 0.02, random)),
-      norm_weight(at::ones({settings.dim})),
-      norm_bias(at::zeros({settings.dim})) {
-    for (std::int64_t i = 0; i < settings.layers; ++i)
-        blocks.push_back(
-            fresh_block({settings.dim, settings.layers, settings.heads, settings.max_len}, random));
-    if (content > 0) projection = normal({settings.dim, content}, 0.02, random);
+Transformer::Transformer(const BlockSizes& sizes, std::int64_t items, Random& random, std::int64_t content)
+    : item(normal({items, sizes.dim}, 0.02, random)),
+      position(normal({sizes.length, sizes.dim}, 0.02, random)),
+      norm_weight(at::ones({sizes.dim})),
+      norm_bias(at::zeros({sizes.dim})) {
+    for (std::int64_t i = 0; i < sizes.layers; ++i) blocks.push_back(fresh_block(sizes, random));
+    if (content > 0) projection = normal({sizes.dim, content}, 0.02, random);
 }
 
 void Transformer::for_each(const Visit& visit) {
