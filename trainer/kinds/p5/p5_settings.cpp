@@ -85,8 +85,7 @@ EpochSettings P5Settings::course(Stage stage) const {
         .cool_down = cool_down,
         .refit = refit,
         .options = to_json(),
-        .validations_to_come = stage == Stage::Pretrain ? 1.0 : 2.0,
-        .shifts_repeats = false};
+        .validations_to_come = stage == Stage::Pretrain ? 1.0 : 2.0};
 }
 
 nlohmann::json P5Settings::to_json() const {

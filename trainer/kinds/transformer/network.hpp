@@ -23,8 +23,8 @@ struct Transformer {
     /// `content`: the width of the items' content, 0 for none.
     Transformer(const BlockSizes& sizes, std::int64_t items, Random& random, std::int64_t content = 0);
     Transformer(const Settings& settings, std::int64_t items, Random& random, std::int64_t content = 0)
-        : Transformer(BlockSizes{settings.dim, settings.layers, settings.heads, settings.max_len},
-                      items, random, content) {}
+        : Transformer(BlockSizes{settings.dim, settings.layers, settings.heads, settings.max_len}, items,
+                      random, content) {}
 
     using Visit = std::function<void(const std::string& name, at::Tensor& tensor)>;
     /// Every tensor under the name that the model file gives it, in a fixed order.
