@@ -30,8 +30,9 @@ struct Totals {
 /// 多次训练中的第几次：平分此前各次剩下的时间，或取自己的份额。
 struct Turn {
     std::int64_t number = 0, of = 1;
-    double begun =
-        0;  ///< share of all that was done before the first of them, or, with a share of its own, before this
+    /// Share of all that was done before the first of them, or, with a share of its own, before this.
+    /// 首次之前（有自己的份额时为本次之前）已完成的比例。
+    double begun = 0;
     Totals before{};   ///< as totals() of the turn before gives them
     double share = 0;  ///< of what those before have left; 0: an equal one
 };
