@@ -36,7 +36,7 @@ VaeSettings::VaeSettings(const json& options, const Dataset& data, const json& e
       patience(options.at("patience")),
       beta(value_or(options, "beta", options.at("loss") == "mse" ? 0.001 : 0.005)),
       anneal_share(options.at("anneal_share")),
-      free_bits(value_or(options, "free_bits", 0.5)),
+      free_bits(value_or(options, "free_bits", 1.0)),
       dropout(value_or(options, "dropout", choose_dropout(data))),
       temperature(options.at("temperature")),
       learning_rate(value_or(options, "learning_rate", choose_learning_rate(data, earlier))),
