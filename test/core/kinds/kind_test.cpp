@@ -45,7 +45,8 @@ TEST(Kinds, AnUnknownOneIsRefusedByName) {
     std::string message;
     EXPECT_EQ(error_of([] { find_kind("Transformer"); }, &message), sqlstate::kInvalidParameter);
     EXPECT_NE(message.find("\"Transformer\""), std::string::npos) << message;
-    EXPECT_NE(message.find("transformer, logistic, two_tower, vae, p5, category_popularity"), std::string::npos)
+    EXPECT_NE(message.find("transformer, logistic, two_tower, vae, p5, category_popularity"),
+              std::string::npos)
         << message;
 }
 

@@ -130,9 +130,9 @@ nlohmann::json Epochs::rank(const Weights& weights) {
     };
     // Where repeats are kept they are ranked as they will be: else what stands first is what was clicked just now.
     const Shifts shifts = fit_shifts(data_, validation_questions_, weights, run_.workers, poll);
-    return ranking_metrics(rank_held_out(data_, validation_questions_, HeldOut::Validation, weights, shifts,
-                                         run_.workers, poll)
-                               .ranks);
+    return ranking_metrics(
+        rank_held_out(data_, validation_questions_, HeldOut::Validation, weights, shifts, run_.workers, poll)
+            .ranks);
 }
 
 /// Validation no longer improves: goes back to the best weights and plans the end so that the learning rate
@@ -246,13 +246,11 @@ Totals Epochs::totals() const {
 }
 
 nlohmann::json Totals::to_json() const {
-    nlohmann::json metrics = {{"best_epoch", best_epoch},
-                              {"final_fit_epochs", final_fit_epochs},
-                              {"epochs", epochs},
-                              {"steps", steps},
-                              {"labels", labels},
-                              {"labels_per_s", rate(static_cast<double>(labels), step_seconds)},
-                              {"train_seconds", seconds}};
+    nlohmann::json metrics = {
+        {"best_epoch", best_epoch}, {"final_fit_epochs", final_fit_epochs},
+        {"epochs", epochs},         {"steps", steps},
+        {"labels", labels},         {"labels_per_s", rate(static_cast<double>(labels), step_seconds)},
+        {"train_seconds", seconds}};
     if (flops > 0) metrics["gflops"] = rate(flops, step_seconds) / 1e9;
     return metrics;
 }
@@ -284,8 +282,7 @@ void Epochs::resume() {
         learner_.keep(true);
     }
     for (const auto& [name, tensor] : tensors()) tensor.copy_(read_tensor(stored->file, name));
-    run_.reporter.warning("went on after epoch " + std::to_string(now_.epoch) +
-                          ", where it was interrupted");
+    run_.reporter.warning("went on after epoch " + std::to_string(now_.epoch) + ", where it was interrupted");
 }
 
 }  // namespace seqrec::trainer

@@ -32,8 +32,7 @@ Tensor Posterior::sample(Random& random) const {
 }
 
 Vae::Vae(const VaeSettings& settings, std::int64_t items, Random& random)
-    : encoder(BlockSizes{settings.dim, settings.layers, settings.heads, settings.max_len}, items,
-              random) {
+    : encoder(BlockSizes{settings.dim, settings.layers, settings.heads, settings.max_len}, items, random) {
     const std::int64_t dim = settings.dim, latent = settings.latent;
     const auto inverse_root = [](std::int64_t n) { return 1 / std::sqrt(static_cast<double>(n)); };
     mean_weight = straight(latent, dim, random);

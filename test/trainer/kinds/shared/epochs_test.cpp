@@ -16,7 +16,7 @@ using nlohmann::json;
 using seqrec::testing::TempFolder;
 using testing::FewWeights;
 
-constexpr int kUsers = 80;       // of a window each, two in a step: as many steps as lie between validations
+constexpr int kUsers = 80;  // of a window each, two in a step: as many steps as lie between validations
 constexpr int kStepsOfEpoch = 40;
 constexpr std::int64_t kItems = 12;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
