@@ -39,7 +39,7 @@ def start(kind, table, given):
     from testing import psql, sql
 
     tables = [name for name in ("items", "users") if sql(f"SELECT to_regclass('{table}_{name}') IS NOT NULL") == "t"]
-    known = {option["name"] for option in json.loads(sql(f"SELECT options FROM seqrec_kinds() WHERE kind = '{kind}'"))}
+    known = set(json.loads(sql(f"SELECT options FROM seqrec_kinds() WHERE kind = '{kind}'")))
     options = json.dumps({name: value for name, value in given.items() if name in known})
     for used in (tables, tables[:1], tables[1:], []):
         arguments = "".join(f", {name} => '{table}_{name}'" for name in used)
