@@ -34,7 +34,7 @@ PUBLISHED = {"online_retail": "SASRec .146/.068, UniSRec .154/.072, TedRec .223/
              "ml_1m": "ids alone .3389/.2006 (this project); goal: no worse"}
 PARTS = {"without": {}, "with": {"cold_share": 0}, "cold": {}, "cold_uncalibrated": {"cold_shift": 0}}
 SHOWN = ("hr@10", "ndcg@10", "valid_ndcg@10", "markov_hr@10", "popularity_hr@10", "cold_items", "cold_questions", "cold_recall@10", "cold_ndcg@10",
-         "cold_random_recall@10", "cold_popularity_recall@10", "cold_all_recall@10", "cold_all_ndcg@10", "cold_asked", "cold_exposure@10", "train_seconds")
+         "cold_random_recall@10", "cold_popularity_recall@10", "cold_all_recall@10", "cold_all_ndcg@10", "cold_asked", "cold_exposure@10", "cold_cost@10", "train_seconds")
 
 
 def load_rows(name, columns, rows):

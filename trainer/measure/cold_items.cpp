@@ -86,6 +86,38 @@ double exposure(const Dataset& data, const Weights& weights, const Tensor& rows)
     return cold / std::max(shown, 1.0);
 }
 
+/// The same weights with the held-out items out of the way: their rows are zeros, of which no cosine can stand among the
+/// ten best.
+class Hidden final : public Weights {
+  public:
+    Hidden(const Dataset& data, const Weights& weights)
+        : weights_(weights), rows_(weights.item_rows().clone()) {
+        for (const std::int32_t item : data.held_out_items()) rows_[item].zero_();
+    }
+    Tensor item_rows() const override { return rows_; }
+    Tensor user_rows() const override { return weights_.user_rows(); }
+    std::vector<NamedTensor> tensors() const override { return weights_.tensors(); }
+    Tensor encode(const Histories& histories, const std::vector<std::int32_t>& users) const override {
+        return weights_.encode(histories, users);
+    }
+
+  private:
+    const Weights& weights_;
+    Tensor rows_;
+};
+
+/// How much of the others' NDCG@10 the held-out items cost, as a share.
+double cost(const Dataset& data, const Weights& weights, const Shifts& shifts, Workers& workers,
+            const std::function<void(double)>& poll) {
+    const std::vector<Question> questions = thin_out(data.questions(HeldOut::Test), kMost);
+    const auto ndcg = [&](const Weights& of) -> double {
+        return ranking_metrics(
+            rank_held_out(data, questions, HeldOut::Test, of, shifts, workers, poll).ranks)["ndcg@10"];
+    };
+    const double hidden = questions.empty() ? 0 : ndcg(Hidden(data, weights));
+    return hidden > 0 ? 1 - ndcg(weights) / hidden : 0;
+}
+
 Tensor select(const Tensor& rows, const std::vector<std::int32_t>& items) {
     Tensor index = at::empty({static_cast<std::int64_t>(items.size())}, at::kLong);
     std::copy(items.begin(), items.end(), index.data_ptr<std::int64_t>());
@@ -105,7 +137,7 @@ double cold_ndcg(const Dataset& data, HeldOut part, const Weights& weights) {
         AmongCold(data, questions, scores, items, data.counts(Part::All)).model)["ndcg@10"];
 }
 
-json cold_metrics(const Dataset& data, const Weights& measured, Workers& workers,
+json cold_metrics(const Dataset& data, const Weights& measured, const Shifts& shifts, Workers& workers,
                   const std::function<void(double)>& poll) {
     const at::NoGradGuard no_gradients;
     const std::vector<Question> questions = thin_out(data.cold_questions(HeldOut::Test), kMost);
@@ -128,7 +160,8 @@ json cold_metrics(const Dataset& data, const Weights& measured, Workers& workers
             {"cold_random_recall@10", among.by_chance},
             {"cold_popularity_recall@10", popularity["hr@10"]},
             {"cold_asked", asked / (asked + others)},
-            {"cold_exposure@10", exposure(data, measured, rows)}};
+            {"cold_exposure@10", exposure(data, measured, rows)},
+            {"cold_cost@10", cost(data, measured, shifts, workers, poll)}};
 }
 
 }  // namespace seqrec::trainer

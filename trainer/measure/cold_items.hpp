@@ -6,6 +6,7 @@
 
 #include "data/dataset.hpp"
 #include "kinds/weights.hpp"
+#include "measure/repeats.hpp"
 #include "run/workers.hpp"
 
 namespace seqrec::trainer {
@@ -14,12 +15,13 @@ namespace seqrec::trainer {
 /// `cold_ndcg@10`: ranked among the held-out items alone; `cold_all_recall@10`, `cold_all_ndcg@10`: among everything.
 /// Beside them what chance gives (`cold_random_recall@10`), and, generously, the popularity that they really had
 /// (`cold_popularity_recall@10`). `cold_exposure@10`: their share of the ten best over all questions, which is
-/// calibrated where it is near `cold_asked`, the share of the questions that are about them. Repeats play no part.
+/// calibrated where it is near `cold_asked`, the share of the questions that are about them. `cold_cost@10`: how much of the
+/// other questions' NDCG@10 is lost because they are there, as a share; `shifts` count in this one alone.
 /// 关于整个留出的物品的指标（没有则为空对象）：cold_* 只在留出物品中排名，cold_all_* 在全部物品中排名；
 /// 附随机与（宽松的）真实热度作比较。cold_exposure@10 为它们在前十名中所占的比例，接近 cold_asked（关于
-/// 它们的问题所占比例）时即为校准。
-nlohmann::json cold_metrics(const Dataset& data, const Weights& measured, Workers& workers,
-                            const std::function<void(double)>& poll);
+/// 它们的问题所占比例）时即为校准。cold_cost@10：其余问题的 NDCG@10 因它们的存在而损失的比例；shifts 只用于此项。
+nlohmann::json cold_metrics(const Dataset& data, const Weights& measured, const Shifts& shifts,
+                            Workers& workers, const std::function<void(double)>& poll);
 
 /// NDCG@10 of the questions about held-out items, ranked among themselves; 0 without a question.
 /// 关于留出物品的问题只在留出物品中排名的 NDCG@10；没有问题则为 0。

@@ -231,7 +231,7 @@ void train(const Job& job, Reporter& reporter) {
     const Shifts shifts =
         tells_probabilities ? Shifts{} : choose_shifts(data, *trained.measured, workers, reporter);
     trained.metrics.update(evaluate(data, *trained.measured, shifts, workers, reporter));
-    trained.metrics.update(cold_metrics(data, *trained.measured, workers, [&](double share) {
+    trained.metrics.update(cold_metrics(data, *trained.measured, shifts, workers, [&](double share) {
         reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
     }));
     trained.metrics["items_without_interactions"] = std::ranges::count(data.counts(Part::All), 0);

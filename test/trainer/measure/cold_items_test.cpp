@@ -40,8 +40,9 @@ FewWeights scored_by(const at::Tensor& scores, std::int64_t users) {
 TEST(ColdMetrics, AreNoneWithoutItemsHeldOut) {
     const Cold shop(0);
     Workers workers(1);
-    EXPECT_TRUE(cold_metrics(shop.data, scored_by(at::rand({60}), shop.data.users()), workers, [](double) {
-                }).empty());
+    EXPECT_TRUE(
+        cold_metrics(shop.data, scored_by(at::rand({60}), shop.data.users()), {}, workers, [](double) {
+        }).empty());
 }
 
 TEST(ColdMetrics, TellColdFromWarm) {
@@ -50,23 +51,26 @@ TEST(ColdMetrics, TellColdFromWarm) {
     at::Tensor scores = at::arange(60, at::kFloat) / 60;
     for (const std::int32_t item : shop.data.held_out_items()) scores[item] += 1;  // all above the others
     const auto metrics =
-        cold_metrics(shop.data, scored_by(scores, shop.data.users()), workers, [](double) {});
+        cold_metrics(shop.data, scored_by(scores, shop.data.users()), {}, workers, [](double) {});
     EXPECT_EQ(metrics["cold_items"], 30);
     EXPECT_EQ(metrics["cold_exposure@10"], 1.0);
     EXPECT_EQ(metrics["cold_recall@10"], metrics["cold_all_recall@10"]);  // nothing else comes between
     EXPECT_NEAR(metrics["cold_random_recall@10"].get<double>(), 10.0 / 30, 1e-9);
     for (const std::int32_t item : shop.data.held_out_items()) scores[item] -= 2;  // all below
-    const auto hidden = cold_metrics(shop.data, scored_by(scores, shop.data.users()), workers, [](double) {});
+    const auto hidden =
+        cold_metrics(shop.data, scored_by(scores, shop.data.users()), {}, workers, [](double) {});
     EXPECT_EQ(hidden["cold_recall@10"], metrics["cold_recall@10"]);  // among themselves nothing has changed
     EXPECT_EQ(hidden["cold_all_recall@10"], 0.0);
     EXPECT_EQ(hidden["cold_exposure@10"], 0.0);
+    EXPECT_EQ(metrics["cold_cost@10"], 1.0) << "all ten places are theirs";
+    EXPECT_EQ(hidden["cold_cost@10"], 0.0);
 }
 
 TEST(ColdMetrics, CountTiesAgainstTheModel) {
     const Cold shop(0.5);
     Workers workers(1);
     const auto metrics =
-        cold_metrics(shop.data, scored_by(at::ones({60}), shop.data.users()), workers, [](double) {});
+        cold_metrics(shop.data, scored_by(at::ones({60}), shop.data.users()), {}, workers, [](double) {});
     EXPECT_EQ(metrics["cold_recall@10"], 0.0);
 }
 
