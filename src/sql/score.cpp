@@ -78,14 +78,13 @@ void fill_shares() {
 
 /// The chance of each known item: its own where scores are logits, else when one of these items is taken.
 void fill_probabilities(const Snapshot& snapshot, bool known) {
-    if (!known && snapshot.form().link != Link::Sigmoid) return fill_shares();
-    if (!known)
-        for (Scored& item : scored) item.probability = NAN;  // popularity is none of a single item
-    else if (snapshot.form().link == Link::Sigmoid) {
-        for (Scored& item : scored) item.probability = item.known ? probability_of(item.score) : 0;
-        return;
-    }
-    fill_softmax(snapshot.temperature());
+    if (snapshot.form().link != Link::Sigmoid)
+        return known ? fill_softmax(snapshot.temperature()) : fill_shares();
+    for (Scored& item : scored)
+        if (!known)
+            item.probability = NAN;  // popularity is none of a single item
+        else
+            item.probability = item.known ? probability_of(item.score) : 0;
 }
 
 /// Fills `scored`, best first, unknown items last.

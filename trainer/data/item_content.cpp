@@ -20,6 +20,10 @@ constexpr double kFar = 3;             // deviations; numbers further out count 
 
 Tensor unit_length(const Tensor& rows) { return rows / rows.norm(2, 1, true).clamp_min(1e-12); }
 
+std::int64_t rows_that_say_something(const Tensor& rows) {
+    return rows.abs().amax(1).gt(0).sum().item<std::int64_t>();
+}
+
 [[noreturn]] void refuse(const std::string& what, const std::string& hint) {
     throw Error(sqlstate::kInvalidParameter, what, hint);
 }
@@ -88,12 +92,17 @@ ItemContent::ItemContent(const SafetensorsFile& dataset, std::int64_t items, con
                          const SafetensorsFile* earlier, const json& fitted, Workers& workers,
                          Reporter& reporter) {
     std::vector<Tensor> parts;
-    config_ = {{"text", nullptr}, {"vector", 0}, {"numbers", json::array()}, {"categories", json::array()}};
+    config_ = {{"text", nullptr},
+               {"vector", 0},
+               {"numbers", json::array()},
+               {"categories", json::array()},
+               {"told", json::object()}};
     if (dataset.contains("item.text.offsets"))
         add_text(dataset, items, options, earlier, fitted, workers, reporter, parts);
     if (dataset.contains("item.vector")) {
         parts.push_back(own_vectors(dataset, fitted));
         config_["vector"] = parts.back().size(1);
+        config_["told"]["vector"] = rows_that_say_something(parts.back());
     }
     const std::vector<FeatureColumn> columns =
         options.features ? read_features(dataset, Side::Item, items) : std::vector<FeatureColumn>();
@@ -124,6 +133,7 @@ void ItemContent::add_text(const SafetensorsFile& dataset, std::int64_t items, c
     encoded_ = texts.encoded;
     kept_ = std::move(texts.kept);
     parts.push_back(unit_length(texts.vectors));
+    config_["told"]["text"] = rows_that_say_something(parts.back());
 }
 
 void ItemContent::add_columns(const std::vector<FeatureColumn>& columns, std::int64_t items,

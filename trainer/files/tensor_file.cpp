@@ -1,5 +1,7 @@
 #include "files/tensor_file.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -50,6 +52,12 @@ at::Tensor read_tensor(const SafetensorsFile& file, std::string_view name) {
     at::Tensor result = at::empty(found.shape, torch_type(found.dtype));
     if (!found.bytes.empty()) std::memcpy(result.data_ptr(), found.bytes.data(), found.bytes.size());
     return result;
+}
+
+void check_finite(std::span<const float> numbers, std::string_view name) {
+    if (std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); })) return;
+    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + std::string(name) + " is not finite",
+                "Train the model again.");
 }
 
 }  // namespace seqrec::trainer

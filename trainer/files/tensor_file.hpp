@@ -2,7 +2,9 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/files/safetensors.hpp"
@@ -26,5 +28,9 @@ void write_tensors(const std::string& path, const std::map<std::string, std::str
 /// A copy of one tensor; Error XX001 when the file does not have it.
 /// 张量的副本；文件中没有则抛出 Error XX001。
 at::Tensor read_tensor(const SafetensorsFile& file, std::string_view name);
+
+/// Error XX001, which names the tensor, when a number is not finite.
+/// 有非有限数时抛出 Error XX001，并指明张量。
+void check_finite(std::span<const float> numbers, std::string_view name);
 
 }  // namespace seqrec::trainer

@@ -85,8 +85,13 @@ std::int64_t EarlierModel::known_users() const { return known(users); }
 
 void take_rows(const at::Tensor& fresh, const at::Tensor& earlier, const std::vector<std::int32_t>& rows) {
     const std::int64_t width = fresh.size(1);
+    if (earlier.dim() != 2 || earlier.size(1) != width)
+        throw Error(sqlstate::kDataCorrupted, "the earlier model's rows have another width",
+                    "Train the model again.");
     for (std::size_t i = 0; i < rows.size(); ++i)
-        if (rows[i] >= 0)
+        if (rows[i] >= earlier.size(0))
+            throw Error(sqlstate::kDataCorrupted, "the earlier model lacks rows", "Train the model again.");
+        else if (rows[i] >= 0)
             std::copy_n(earlier.data_ptr<float>() + rows[i] * width, width,
                         fresh.data_ptr<float>() + static_cast<std::int64_t>(i) * width);
 }

@@ -45,6 +45,7 @@ struct Catalogue {
             if (known_as[t] >= 0)
                 listed[static_cast<std::size_t>(known_as[t])] = static_cast<std::int32_t>(t);
         const bool knows_lists = file.contains("item.listed");
+        if (knows_lists) (void)file.get<std::uint8_t>("item.listed", {static_cast<std::int64_t>(rows)});
         const Tensor was_listed = knows_lists ? read_tensor(file, "item.listed")
                                               : at::zeros({static_cast<std::int64_t>(rows)}, at::kByte);
         for (std::size_t r = 0; r < rows; ++r) {
@@ -165,6 +166,20 @@ void check_dropped(const Catalogue& items, Reporter& reporter) {
     reporter.warning(told + " and are dropped");
 }
 
+/// Nor must a table whose texts are not there yet, which would take what new items stand by.
+void check_told(const json& before, const json& now) {
+    for (const auto& [what, told] : before.items()) {
+        const auto then = told.get<std::int64_t>(), still = now.value(what, std::int64_t{0});
+        if (2 * still < then)
+            throw Error(
+                sqlstate::kNotReady,
+                std::to_string(still) + " items of the table have a " + what + ", where " +
+                    std::to_string(then) + " had one when the model was trained",
+                "A refresh would forget the others. Call seqrec_refresh_items again when the table is "
+                "whole, or train the model anew.");
+    }
+}
+
 const TrainerKind& refreshable(const Job& job, const EarlierModel& earlier) {
     const TrainerKind& kind = trainer_kind(kind_of(earlier.file).name);
     if (kind.refresh && kind.kind->name == job.kind) return kind;
@@ -191,6 +206,7 @@ void refresh(const Job& job, Reporter& reporter) {
     const ItemContent content(table, static_cast<std::int64_t>(earlier.items.size()),
                               {job.text_model, kind.kind->needs.items}, &earlier.file, config.at("content"),
                               workers, reporter);
+    check_told(config.at("content").value("told", json::object()), content.config().at("told"));
     reporter.progress({{"phase", "indexing"}, {"percent", 50}});
     const auto weights = kind.refresh(earlier.file, items.earlier, arranged(content.rows(), items.table));
     const Tensor rows = weights->item_rows();

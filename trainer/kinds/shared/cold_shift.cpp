@@ -11,7 +11,7 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kShares[] = {0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5};
+constexpr double kShares[] = {0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5};
 constexpr std::size_t kFew = 100;         // questions that tell nothing
 constexpr double kPaid = 0.995;           // of the best NDCG@10: what new items may cost the others
 constexpr std::size_t kAsked = 4000;      // questions of either sort that a share is judged by

@@ -76,11 +76,20 @@ void for_each_own(Transformer& network, std::size_t m, const Visit& visit) {
     });
 }
 
+/// What the encoder that serves does not read.
+void check_content(const SafetensorsFile& file, std::int64_t wide) {
+    if (!file.contains(kOwn)) return;
+    const std::int64_t items = file.tensor(kItems).shape.at(0);
+    check_finite(file.get<float>(kOwn, {items, wide}), kOwn);
+    check_finite(file.get<float>(kFresh, {wide}), kFresh);
+}
+
 }  // namespace
 
 TransformerWeights::TransformerWeights(const SafetensorsFile& file) {
     const auto config = nlohmann::json::parse(file.meta("config"));
     const auto dim = config.at("dim").get<std::int64_t>();
+    check_content(file, dim * config.at("members").get<std::int64_t>());
     const Tensor items = read_tensor(file, kItems), users = read_tensor(file, kUsers);
     const Tensor lengths = read_tensor(file, kLengths);
     members_.resize(config.at("members").get<std::size_t>());
@@ -93,8 +102,10 @@ TransformerWeights::TransformerWeights(const SafetensorsFile& file) {
             members_[m].own = read_tensor(file, kOwn).narrow(1, at * dim, dim).contiguous();
             members_[m].fresh = read_tensor(file, kFresh).narrow(0, at * dim, dim).contiguous();
         }
-        for_each_own(network, m,
-                     [&](const std::string& name, Tensor& tensor) { tensor = read_tensor(file, name); });
+        for_each_own(network, m, [&](const std::string& name, Tensor& tensor) {
+            if (name.ends_with("content.projection")) check_finite(file.get<float>(name, {dim, -1}), name);
+            tensor = read_tensor(file, name);
+        });
         network.item = (items.narrow(1, at * dim, dim) * lengths.narrow(1, at, 1)).contiguous();
         members_[m].users = users.narrow(1, at * dim, dim).contiguous();
     }

@@ -29,6 +29,21 @@ void fill_rows(const TowerPair& pair, const ContentRows& content, std::int64_t f
     }
 }
 
+/// What the user tower does not read.
+void check_item_tower(const SafetensorsFile& file, std::int64_t items, std::int64_t dim) {
+    const auto check = [&](const char* name, const Shape& shape) {
+        if (file.contains(name)) check_finite(file.get<float>(name, shape), name);
+    };
+    check_finite(file.get<float>("id.residual", {items, dim}), "id.residual");
+    check(kFresh, {dim});
+    check("content.weight", {dim, -1});
+    check("content.bias", {dim});
+    if (!file.contains("content.wide.weight")) return;
+    const std::int64_t hidden = file.tensor("content.weight").shape.at(1);
+    check("content.wide.weight", {hidden, -1});
+    check("content.wide.bias", {hidden});
+}
+
 }  // namespace
 
 TowerPair with_fresh_residuals(TowerPair pair, const ContentRows& content,
@@ -62,7 +77,8 @@ TowerWeights::TowerWeights(TowerPair pair, Tensor rows, std::shared_ptr<const Us
 
 TowerWeights::TowerWeights(const SafetensorsFile& file)
     : rows_(read_tensor(file, "item.embedding")), users_(file.tensor("user.embedding").shape.at(0)) {
-    const TwoTowerEncoder checked(file);  // every shape
+    const TwoTowerEncoder checked(file);  // every shape that serving reads
+    check_item_tower(file, rows_.size(0), checked.dim());
     pair_ = {Towers(file), read_tensor(file, "id.residual"), {}};
     if (file.contains(kFresh)) pair_.fresh = read_tensor(file, kFresh);
     features_ = std::make_shared<const UserFeatures>(file);
