@@ -332,7 +332,7 @@ constinit const Kind kVae = {.name = "vae",
                              .meaning =
                                  "a variational auto-encoder over the latest clicks, with additive attention "
                                  "between encoder and decoder; it "
-                                 "keeps nothing of users, and regularises by what a click may tell",
+                                 "learns no vector of any user, and regularises by what a click may tell",
                              .form = {.link = Link::Cosine},
                              .needs = {},
                              .options = kOptions,

@@ -77,8 +77,9 @@ class P5Model final : public Model {
                      const P5Learner& learner) const {
         const auto seed = static_cast<std::uint64_t>(settings_.seed);
         P5Weights ranked(measured, features, Probability(settings_));
-        const Probability probability =
+        const auto [probability, warning] =
             fit_probability(run.data, run.data.questions(HeldOut::Validation), ranked, seed, run.workers);
+        if (!warning.empty()) run.reporter.warning(warning);
         ranked = P5Weights(measured, features, probability);
         json metrics = turn.before.to_json();
         metrics.update(measure_probability(run.data, ranked, seed, run.workers));

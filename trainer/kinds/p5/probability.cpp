@@ -17,6 +17,8 @@ constexpr std::size_t kQuestions = 2000;    // that are fitted on at most
 constexpr std::int64_t kPairs = 4'000'000;  // of all questions
 constexpr double kPenalty = 1;              // half of it on the square of each of the offset's slopes
 constexpr int kRounds = 25;
+constexpr std::size_t kFew = 100;  // questions that tell too little
+constexpr double kNoScale = 0.01;  // keeps the order and says nothing
 constexpr std::size_t kTop = 10;
 constexpr std::size_t kMeasured = 500;  // questions at most
 
@@ -171,25 +173,48 @@ Parameters minimised(const Evidence& evidence, Parameters at) {
     return at;
 }
 
+/// The latest item of each user, whether it was trained on or not.
+std::vector<Question> latest_of(const Dataset& data) {
+    std::vector<Question> latest;
+    for (std::int64_t u = 0; u < data.users(); ++u)
+        if (const auto size = static_cast<std::int32_t>(data.sequence(u).size()); size > 0)
+            latest.push_back({static_cast<std::int32_t>(u), size - 1});
+    return latest;
+}
+
 }  // namespace
 
-Probability fit_probability(const Dataset& data, const std::vector<Question>& questions,
-                            const P5Weights& weights, std::uint64_t seed, Workers& workers) {
-    if (questions.empty()) return weights.probability();
+FittedProbability fit_probability(const Dataset& data, const std::vector<Question>& questions,
+                                  const P5Weights& weights, std::uint64_t seed, Workers& workers) {
     const at::NoGradGuard no_gradients;
+    const double scale = weights.probability().scale;
+    const auto chances_of = [&](double scale, const Evidence& evidence) {
+        std::vector<float> offset(static_cast<std::size_t>(weights.state().network.dim()) + 1);
+        offset.back() = static_cast<float>(-evidence.mean_log_sum(scale));
+        return Probability{scale, std::move(offset)};
+    };
+    if (questions.size() < kFew) {
+        const std::vector<Question> latest = thin_out(latest_of(data), kQuestions);
+        if (latest.empty()) return {weights.probability(), {}};
+        return {chances_of(scale, Evidence(data, latest, weights, seed, workers)),
+                "too few items are held out to calibrate probabilities with: they are those of the "
+                "training's softmax, "
+                "which was told the items"};
+    }
     const Evidence evidence(data, thin_out(questions, kQuestions), weights, seed, workers);
     const std::int64_t dim = weights.state().network.dim();
     Tensor at = at::zeros({2 + dim}, at::kDouble);
-    at[0] = weights.probability().scale;
-    at[1] = -evidence.mean_log_sum(weights.probability().scale);
+    at[0] = scale;
+    at[1] = -evidence.mean_log_sum(scale);
     at = minimised(evidence, at);
     const double* numbers = at.data_ptr<double>();
     if (!(numbers[0] > 0))
-        return weights.probability();  // the ranking is worse than none: nothing to calibrate
+        return {chances_of(kNoScale, evidence),
+                "held-out items rank no better than by chance: all items get about the same probability"};
     std::vector<float> offset;
     for (std::int64_t d = 0; d < dim; ++d) offset.push_back(static_cast<float>(numbers[2 + d]));
     offset.push_back(static_cast<float>(numbers[1]));
-    return {numbers[0], std::move(offset)};
+    return {{numbers[0], std::move(offset)}, {}};
 }
 
 namespace {

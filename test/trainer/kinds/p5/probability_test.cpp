@@ -58,7 +58,7 @@ TEST(P5Probability, FindsTheTruthBehindALoudRanking) {
     Workers workers(2);
     const Dataset& data = truth.shop->data;
     const Probability fitted =
-        fit_probability(data, data.questions(HeldOut::Validation), *truth.weights, 1, workers);
+        fit_probability(data, data.questions(HeldOut::Validation), *truth.weights, 1, workers).probability;
     EXPECT_NEAR(fitted.scale, truth.scale, 1)
         << "a logistic curve is steeper than a softmax where chances are large";
     const P5Weights weights(truth.weights->state(),
@@ -88,12 +88,30 @@ TEST(P5Probability, FindsTheTruthBehindALoudRanking) {
     EXPECT_LT(metrics.at("log_loss").get<double>(), loud.at("log_loss").get<double>());
 }
 
-TEST(P5Probability, WithoutQuestionsItStaysWhatItWas) {
+/// Of a user's history the mean sum of what all items are given.
+double sum_of_chances(const Truth& truth, const Probability& probability) {
+    const P5Weights weights(truth.weights->state(),
+                            std::make_shared<const UserFeatures>(UserFeatures::of_unknown(kUsers)),
+                            probability);
+    double sum = 0;
+    for (std::int64_t u = 0; u < 50; ++u) {
+        const at::Tensor query = weights.encode({truth.shop->data.sequence(u).first(3)}, {-1})[0];
+        const float offset = std::inner_product(query.data_ptr<float>(), query.data_ptr<float>() + kDim,
+                                                probability.offset.begin(), probability.offset.back());
+        sum += (weights.item_rows().mv(query) + offset).sigmoid().sum().item<double>() / 50;
+    }
+    return sum;
+}
+
+TEST(P5Probability, WithFewQuestionsChancesAddUpToAboutOne) {
     const Truth truth;
     Workers workers(1);
-    const Probability same = fit_probability(truth.shop->data, {}, *truth.weights, 1, workers);
-    EXPECT_EQ(same.scale, 25);
-    EXPECT_EQ(same.offset, truth.weights->probability().offset);
+    const FittedProbability fitted = fit_probability(truth.shop->data, {}, *truth.weights, 1, workers);
+    EXPECT_EQ(fitted.probability.scale, 25);
+    EXPECT_FALSE(fitted.warning.empty());
+    const double sum =
+        sum_of_chances(truth, fitted.probability);  // of logistic curves, flatter than exponentials
+    EXPECT_TRUE(sum > 0.3 && sum < 1.5) << sum;
 }
 
 }  // namespace
