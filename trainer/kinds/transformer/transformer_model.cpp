@@ -102,17 +102,24 @@ class TransformerModel final : public Model {
         if (!start_.empty()) return start_[0].network.projection.defined();
         if (!content.defined() || settings_.content_use != "auto")
             return content.defined() && settings_.content_use == "trained";
-        const double with = short_training(run, content, {0, kShort}),
-                     without = short_training(run, {}, {1, kShort});
-        told["content_ndcg@10"] = {{"with", with}, {"without", without}};
+        const Short with = short_training(run, content, {0, kShort}, kShortEpochs);
+        // As many epochs, however long they take now: what else the machine does must not decide.
+        const Short without = short_training(run, {}, {0, 2}, with.epochs);
+        told["content_ndcg@10"] = {{"with", with.ndcg}, {"without", without.ndcg}, {"epochs", with.epochs}};
         turn.begun = 2.0 / kShort;
-        return with >= without;
+        return with.ndcg >= without.ndcg;
     }
 
-    /// NDCG@10 on the validation items.
-    double short_training(const Run& run, const at::Tensor& content, const Turn& turn) {
+    /// NDCG@10 on the validation items after so many epochs.
+    struct Short {
+        double ndcg;
+        std::int64_t epochs;
+    };
+
+    Short short_training(const Run& run, const at::Tensor& content, const Turn& turn,
+                         std::int64_t most_epochs) {
         Settings settings = settings_;
-        settings.epochs = std::min(settings.epochs, kShortEpochs);
+        settings.epochs = std::min(settings.epochs, most_epochs);
         Random random = random_;  // the same for both
         Member start{Transformer(settings, run.data.items(), random, width_of(content)),
                      at::zeros({run.data.users(), settings.dim}, at::kFloat)};
@@ -120,10 +127,10 @@ class TransformerModel final : public Model {
         const Run apart{run.data, run.workers, run.reporter};  // no checkpoint
         Epochs epochs(apart, settings.course(), learner, Random(random.next()), turn);
         epochs.run();
-        return epochs.best_ndcg();
+        return {epochs.best_ndcg(), std::max<std::int64_t>(epochs.totals().epochs, 1)};
     }
 
-    static constexpr std::int64_t kShort = 16;       // of the time is what one may take
+    static constexpr std::int64_t kShort = 10;       // of the time is what the first may take
     static constexpr std::int64_t kShortEpochs = 6;  // enough to tell; the learning rate falls at their end
 
     Members fresh_start(const Dataset& data, std::int64_t content) {
