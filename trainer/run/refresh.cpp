@@ -142,11 +142,11 @@ void add_index(const SafetensorsFile& model, const Tensor& rows, Workers& worker
 }
 
 std::map<std::string, std::string> metadata_of(const SafetensorsFile& model, const SafetensorsFile& table,
-                                               const json& metrics) {
+                                               const json& config, const json& metrics) {
     std::map<std::string, std::string> metadata = {{"format", "seqrec-model/2"},
                                                    {"kind", model.meta("kind")},
                                                    {"score", model.meta("score")},
-                                                   {"config", model.meta("config")},
+                                                   {"config", config.dump()},
                                                    {"metrics", metrics.dump()}};
     if (table.metadata().contains("job")) metadata["job"] = table.meta("job");
     return metadata;
@@ -174,7 +174,7 @@ void check_told(const json& before, const json& now) {
             throw Error(
                 sqlstate::kNotReady,
                 std::to_string(still) + " items of the table have a " + what + ", where " +
-                    std::to_string(then) + " had one when the model was trained",
+                    std::to_string(then) + " had one before",
                 "A refresh would forget the others. Call seqrec_refresh_items again when the table is "
                 "whole, or train the model anew.");
     }
@@ -194,7 +194,7 @@ void refresh(const Job& job, Reporter& reporter) {
     const EarlierModel earlier(job.init, job.dataset);
     const TrainerKind& kind = refreshable(job, earlier);
     const SafetensorsFile table = SafetensorsFile::open(job.dataset);
-    const json config = json::parse(earlier.file.meta("config"));
+    json config = json::parse(earlier.file.meta("config"));
     if (!config.contains("content"))
         throw Error(sqlstate::kFeatureNotSupported,
                     "the model was trained without text or vectors of its items",
@@ -207,6 +207,7 @@ void refresh(const Job& job, Reporter& reporter) {
                               {job.text_model, kind.kind->needs.items}, &earlier.file, config.at("content"),
                               workers, reporter);
     check_told(config.at("content").value("told", json::object()), content.config().at("told"));
+    config["content"]["told"] = content.config().at("told");
     reporter.progress({{"phase", "indexing"}, {"percent", 50}});
     const auto weights = kind.refresh(earlier.file, items.earlier, arranged(content.rows(), items.table));
     const Tensor rows = weights->item_rows();
@@ -238,7 +239,7 @@ void refresh(const Job& job, Reporter& reporter) {
         {"texts_encoded", content.encoded()},
         {"refresh_seconds", seconds}};
     reporter.progress({{"phase", "writing"}});
-    write_tensors(job.model, metadata_of(earlier.file, table, metrics), tensors);
+    write_tensors(job.model, metadata_of(earlier.file, table, config, metrics), tensors);
     reporter.event("done", {{"metrics", metrics}, {"config", config}});
 }
 

@@ -148,6 +148,11 @@ std::unique_ptr<const TextEncoder> open_bert_encoder(const std::string& name) {
                     "the language model's vocabulary has token " + std::to_string(tokenizer.largest_id()) +
                         ", its vocab_size is " + std::to_string(config.vocabulary));
     Bert bert(config, read_bert_weights(folder, config), true);
+    if (tokenizer.largest_id() + 1 < config.vocabulary * 9 / 10)  // some models leave room for a few more
+        folder.fail(sqlstate::kDataCorrupted, "vocab.txt or tokenizer.json",
+                    "the language model's vocabulary ends with token " +
+                        std::to_string(tokenizer.largest_id()) + ", its vocab_size is " +
+                        std::to_string(config.vocabulary));
     return std::make_unique<BertEncoder>("bert/1/" + folder.hash(), std::move(bert), std::move(tokenizer),
                                          pooling);
 }

@@ -213,6 +213,15 @@ TEST_F(BertFolder, AVocabularyLargerThanTheModelsIsRefused) {
     expect_error("XX001", {"11", "vocab_size"});
 }
 
+TEST_F(BertFolder, AVocabularyThatIsCutIsRefused) {
+    files.write();
+    const std::string whole = testing::lines(testing::kElevenWords);
+    std::size_t end = 0;
+    for (int line = 0; line < 7; ++line) end = whole.find('\n', end) + 1;
+    testing::write_file(files.folder / "vocab.txt", whole.substr(0, end));
+    expect_error("XX001", {"6", "vocab_size", "vocab.txt"});
+}
+
 /// "hello world" by models whose vectors qdrant/fastembed publishes (tests/test_text_onnx_embeddings.py).
 TEST(BertEncoder, GoldenVectorsOfARealModel) {
     const char* folder = std::getenv("SEQREC_TEXT_MODEL");

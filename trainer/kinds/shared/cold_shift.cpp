@@ -12,7 +12,8 @@ namespace {
 using at::Tensor;
 
 constexpr double kShares[] = {0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5};
-constexpr std::size_t kFew = 100;         // questions that tell nothing
+constexpr std::size_t kFew = 20;          // questions that tell nothing
+constexpr double kUsual = 0.05;           // where nothing is told: what was chosen on most data
 constexpr double kPaid = 0.995;           // of the best NDCG@10: what new items may cost the others
 constexpr std::size_t kAsked = 4000;      // questions of either sort that a share is judged by
 constexpr std::size_t kAskedMean = 2000;  // users whose queries are averaged
@@ -56,7 +57,7 @@ double choose_cold_shift(const Dataset& data, const Shifted& shifted, Workers& w
                          const std::function<void(double)>& poll) {
     if (data.cold_questions(HeldOut::Validation).size() < kFew ||
         data.questions(HeldOut::Validation).size() < kFew)
-        return 0;
+        return kUsual;
     const Sample cold(data.cold_questions(HeldOut::Validation)), warm(data.questions(HeldOut::Validation));
     const Shifts shifts = fit_shifts(data, warm.questions, *shifted(0), workers, poll);
     std::vector<double> sums;

@@ -19,9 +19,9 @@ namespace seqrec::trainer {
 using Shifted = std::function<std::unique_ptr<const Weights>(double share)>;
 
 /// The largest share that costs at most half a percent of the best NDCG@10 over the validation questions about items held out
-/// whole and about others together: new items are to be seen, and the others not to pay for it. 0 with fewer than a hundred of either.
+/// whole and about others together: new items are to be seen, and the others not to pay for it. .05, the usual, with fewer than twenty of either.
 /// 在关于留出物品与其他物品的全部验证问题上，NDCG@10 比最佳值至多低千分之五的最大份额：让新物品被看见，又不由其他物品
-/// 承担代价；两类问题中任一不足一百个则为 0。
+/// 承担代价；两类问题中任一不足二十个则取常用的 .05。
 double choose_cold_shift(const Dataset& data, const Shifted& shifted, Workers& workers,
                          const std::function<void(double)>& poll);
 
