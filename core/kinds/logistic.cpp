@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "core/error.hpp"
+#include "core/kinds/model_config.hpp"
 
 namespace seqrec {
 namespace {
@@ -52,10 +53,6 @@ void check_options(const json& options) {
                     R"(Name the column that it speaks of: {"label": "stars", "positive_from": 4}.)");
 }
 
-[[noreturn]] void corrupted(const std::string& what) {
-    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
-}
-
 void add_row(std::span<const float> rows, std::int64_t row, float x, std::span<float> out) {
     const float* from = rows.data() + row * static_cast<std::int64_t>(out.size());
     for (std::size_t d = 0; d < out.size(); ++d) out[d] += x * from[d];
@@ -70,7 +67,7 @@ void LogisticQuery::read_config(const std::string& text) try {
     clicks_deviation = config.at("clicks").at("deviation");
     block = config.at("block");
 } catch (const json::exception& error) {
-    corrupted(error.what());
+    corrupted_model(error.what());
 }
 
 Encoded LogisticQuery::encode(std::span<const std::int32_t> clicks, std::int32_t user,
@@ -86,11 +83,11 @@ Encoded LogisticQuery::encode(std::span<const std::int32_t> clicks, std::int32_t
         const auto begin = user_offsets[static_cast<std::size_t>(user)],
                    end = user_offsets[static_cast<std::size_t>(user) + 1];
         if (begin < 0 || end < begin || end > static_cast<std::int64_t>(user_rows.size()))
-            corrupted("features of a user leave their tensor");
+            corrupted_model("features of a user leave their tensor");
         for (auto at = static_cast<std::size_t>(begin); at < static_cast<std::size_t>(end); ++at) {
             const std::int32_t row = user_rows[at];
             if (row < 0 || row >= static_cast<std::int64_t>(overridden.size()))
-                corrupted("a feature of a user is out of range");
+                corrupted_model("a feature of a user is out of range");
             if (!overridden[static_cast<std::size_t>(row)]) add_row(rows, row, user_values[at], out);
         }
     }
@@ -119,7 +116,8 @@ struct LogisticEncoder::Impl {
 
     explicit Impl(const SafetensorsFile& file) : file(file) {
         const Shape& shape = file.tensor("item.embedding").shape;
-        if (shape.size() != 2 || shape[1] < 1 || shape[1] > 65536) corrupted("item.embedding is no matrix");
+        if (shape.size() != 2 || shape[1] < 1 || shape[1] > 65536)
+            corrupted_model("item.embedding is no matrix");
         query.dim = shape[1];
         query.items = file.get<float>("item.embedding", {-1, query.dim});
         query.users = file.get<float>("user.embedding", {-1, query.dim});
@@ -130,7 +128,7 @@ struct LogisticEncoder::Impl {
             file.get<float>("feature.user.values", {static_cast<std::int64_t>(query.user_rows.size())});
         query.read_config(file.meta("config"));
         if (row_count() < 2 || query.block < 0 || query.block >= query.dim)
-            corrupted("its parts have wrong sizes");
+            corrupted_model("its parts have wrong sizes");
         query.affinity = file.get<float>("affinity", {2, query.block});
         context.emplace(query.columns, 2, row_count(),
                         file.get<std::int64_t>("feature.value.offsets", {row_count() + 1}),

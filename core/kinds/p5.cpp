@@ -11,7 +11,9 @@
 
 #include "core/error.hpp"
 #include "core/kernels/encoder_kernels.hpp"
+#include "core/kinds/model_config.hpp"
 #include "core/kinds/transformer_network.hpp"
+#include "core/kinds/vector_math.hpp"
 #include "core/scan/dot_product.hpp"
 
 namespace seqrec {
@@ -71,23 +73,8 @@ void check_stages(const json& stages) {
 }
 
 void check_options(const json& options) {
-    const std::int64_t dim = options.at("dim"), heads = options.at("heads");
-    if (dim % 8 != 0 || dim % heads != 0)
-        throw Error(sqlstate::kInvalidParameter, "option \"dim\" must be a multiple of 8 and of \"heads\"",
-                    "Try dim " + std::to_string((dim + 8 * heads - 1) / (8 * heads) * 8 * heads) + ".");
+    check_width(options);
     check_stages(options.at("stages"));
-}
-
-[[noreturn]] void corrupted(const std::string& what) {
-    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
-}
-
-std::int64_t whole(const json& config, const char* name, std::int64_t most) {
-    const json& value = config.at(name);
-    if (!value.is_number_integer()) corrupted(std::string(name) + " is no whole number");
-    const auto number = value.get<std::int64_t>();
-    if (number < 1 || number > most) corrupted(std::string(name) + " is out of range");
-    return number;
 }
 
 struct Config {
@@ -96,14 +83,14 @@ struct Config {
 
     explicit Config(const std::string& text) try {
         const json config = json::parse(text);
-        dim = whole(config, "dim", 65536);
-        layers = whole(config, "layers", 1024);
-        heads = whole(config, "heads", 1024);
-        max_len = whole(config, "max_len", 1024);
-        if (dim % heads != 0) corrupted("heads do not divide dim");
+        dim = whole_number(config, "dim", 65536);
+        layers = whole_number(config, "layers", 1024);
+        heads = whole_number(config, "heads", 1024);
+        max_len = whole_number(config, "max_len", 1024);
+        if (dim % heads != 0) corrupted_model("heads do not divide dim");
         for (const json& column : config.at("columns")) columns.push_back(read_column(column));
     } catch (const json::exception& error) {
-        corrupted(error.what());
+        corrupted_model(error.what());
     }
 };
 
@@ -240,14 +227,8 @@ struct P5Encoder::Impl {
     /// What the head makes of the last hidden state; false for a vector without length.
     bool answer(std::span<const float> state, std::span<float> out) const {
         dot_products(head.data(), dim, dim, state.data(), out.data());
-        float squares = 0;
-        for (std::size_t d = 0; d < dim; ++d) {
-            out[d] += state[d];
-            squares += out[d] * out[d];
-        }
-        const float length = std::sqrt(squares);
-        for (float& x : out) x = length > 0 ? x / length : 0;
-        return length > 0;
+        for (std::size_t d = 0; d < dim; ++d) out[d] += state[d];
+        return normalise(out);
     }
 
     float offset_of(std::span<const float> query) const {

@@ -3,19 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <regex>
 
 #include "core/error.hpp"
+#include "core/kinds/model_config.hpp"
 
 namespace seqrec {
 namespace {
 
 using nlohmann::json;
-
-[[noreturn]] void corrupted(const std::string& what) {
-    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
-}
 
 /// Seconds that a zone is ahead of UTC: nothing, Z, or such as +08, +0530, -03:30, as jsonb has them.
 int zone_of(const std::string& zone) {
@@ -63,11 +61,24 @@ std::optional<std::vector<std::string>> texts_of(const json& value) {
 
 }  // namespace
 
+namespace {
+
+/// Casts would cut what does not fit.
+std::int32_t row_number(const json& column, const char* name) {
+    const json& value = column.at(name);
+    if (!value.is_number_integer() || value < -1 || value > std::numeric_limits<std::int32_t>::max())
+        corrupted_model(std::string(name) + " of a column is out of range");
+    return value.get<std::int32_t>();
+}
+
+}  // namespace
+
 QueryColumn read_column(const json& column) {
-    QueryColumn read{column.at("name"), column.at("type"), column.at("first"), column.at("count")};
-    read.number = column.at("number");
-    read.missing = column.at("missing");
-    read.hashed = column.at("hashed");
+    QueryColumn read{column.at("name"), column.at("type"), row_number(column, "first"),
+                     row_number(column, "count")};
+    read.number = row_number(column, "number");
+    read.missing = row_number(column, "missing");
+    read.hashed = row_number(column, "hashed");
     read.mean = column.at("mean");
     read.deviation = column.at("deviation");
     read.edges = column.at("edges").get<std::vector<double>>();
@@ -111,14 +122,14 @@ void ContextColumns::check(const QueryColumn& column, std::int64_t first) const 
     const bool valid = column.first >= first && column.count >= 0 && last <= rows_ && column.number < rows_ &&
                        column.missing < rows_ && column.hashed >= 0 && column.hashed <= column.count &&
                        static_cast<std::int64_t>(column.edges.size()) <= column.count;
-    if (!valid) corrupted("column " + column.name + " has rows that are not there");
+    if (!valid) corrupted_model("column " + column.name + " has rows that are not there");
 }
 
 std::string_view ContextColumns::value(std::int64_t row) const {
     const auto begin = offsets_[static_cast<std::size_t>(row)],
                end = offsets_[static_cast<std::size_t>(row) + 1];
     if (begin < 0 || end < begin || end > static_cast<std::int64_t>(bytes_.size()))
-        corrupted("values of features leave their tensor");
+        corrupted_model("values of features leave their tensor");
     return {reinterpret_cast<const char*>(bytes_.data()) + begin, static_cast<std::size_t>(end - begin)};
 }
 
@@ -236,9 +247,10 @@ void AskerFeatures::add_of_user(std::size_t user, const std::vector<bool>& overr
                                 std::vector<QueryFeature>& to) const {
     const std::int64_t begin = user_offsets_[user], end = user_offsets_[user + 1];
     if (begin < 0 || end < begin || end > static_cast<std::int64_t>(user_rows_.size()))
-        corrupted("features of a user leave their tensor");
+        corrupted_model("features of a user leave their tensor");
     for (auto at = static_cast<std::size_t>(begin); at < static_cast<std::size_t>(end); ++at) {
-        if (user_rows_[at] < 0 || user_rows_[at] >= rows_) corrupted("a feature of a user is out of range");
+        if (user_rows_[at] < 0 || user_rows_[at] >= rows_)
+            corrupted_model("a feature of a user is out of range");
         if (!overridden[static_cast<std::size_t>(user_rows_[at])])
             to.push_back({user_rows_[at], user_values_[at]});
     }

@@ -12,7 +12,9 @@
 
 #include "core/error.hpp"
 #include "core/kernels/encoder_kernels.hpp"
+#include "core/kinds/model_config.hpp"
 #include "core/kinds/transformer_network.hpp"
+#include "core/kinds/vector_math.hpp"
 
 namespace seqrec {
 namespace {
@@ -54,38 +56,19 @@ constexpr OptionSpec kOptions[] = {
 /// What the weights' shapes follow from.
 constexpr std::string_view kShape[] = {"members", "dim", "layers", "heads", "max_len"};
 
-void check_options(const nlohmann::json& options) {
-    const std::int64_t dim = options.at("dim"), heads = options.at("heads");
-    if (dim % 8 != 0 || dim % heads != 0)
-        throw Error(sqlstate::kInvalidParameter, "option \"dim\" must be a multiple of 8 and of \"heads\"",
-                    "Try dim " + std::to_string((dim + 8 * heads - 1) / (8 * heads) * 8 * heads) + ".");
-}
-
-[[noreturn]] void corrupted(const std::string& what) {
-    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
-}
-
-std::int64_t whole(const nlohmann::json& config, const char* name) {
-    const auto& value = config.at(name);
-    if (!value.is_number_integer()) corrupted(std::string(name) + " is no whole number");
-    return value.get<std::int64_t>();
-}
-
 struct Config {
     std::int64_t members, dim, layers, heads, max_len;
 
     explicit Config(const std::string& text) try {
         const auto config = nlohmann::json::parse(text);
-        members = whole(config, "members");
-        dim = whole(config, "dim");
-        layers = whole(config, "layers");
-        heads = whole(config, "heads");
-        max_len = whole(config, "max_len");
-        if (members < 1 || members > 64 || dim < 1 || dim > 65536 || layers < 1 || layers > 1024 ||
-            heads < 1 || dim % heads != 0 || max_len < 1 || max_len > 1024)
-            corrupted("config is out of range");
+        members = whole_number(config, "members", 64);
+        dim = whole_number(config, "dim", 65536);
+        layers = whole_number(config, "layers", 1024);
+        heads = whole_number(config, "heads", 1024);
+        max_len = whole_number(config, "max_len", 1024);
+        if (dim % heads != 0) corrupted_model("heads do not divide dim");
     } catch (const nlohmann::json::exception& error) {
-        corrupted(error.what());
+        corrupted_model(error.what());
     }
 };
 
@@ -155,21 +138,12 @@ struct Networks {
         if (!file.contains(name)) return nullptr;
         const std::byte* bytes = file.tensor(name).bytes.data();
         if (file.tensor(name).bytes.size() != size || reinterpret_cast<std::uintptr_t>(bytes) % 64 != 0)
-            corrupted(name + " has a wrong size or place");
+            corrupted_model(name + " has a wrong size or place");
         return bytes;
     }
 };
 
 /// False for a vector without length, which stays as it is.
-bool normalise(std::span<float> vector) {
-    float squares = 0;
-    for (const float x : vector) squares += x * x;
-    const float length = std::sqrt(squares);
-    if (length > 0)
-        for (float& x : vector) x /= length;
-    return length > 0;
-}
-
 }  // namespace
 
 struct TransformerEncoder::Impl {
@@ -295,7 +269,7 @@ constinit const Kind kTransformer = {
     .needs = {.text = true},
     .options = kOptions,
     .shape = kShape,
-    .check = check_options,
+    .check = check_width,
     .open = open_encoder,
     .packing = &kPacking};
 

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/kinds/model_config.hpp"
 #include "core/kinds/query_columns.hpp"
+#include "core/kinds/vector_math.hpp"
 #include "core/scan/dot_product.hpp"
 
 namespace seqrec {
@@ -58,39 +60,20 @@ constexpr OptionSpec kOptions[] = {
 /// What the weights' shapes follow from.
 constexpr std::string_view kShape[] = {"dim", "heads", "max_len", "hidden", "content_hidden"};
 
-void check_options(const json& options) {
-    const std::int64_t dim = options.at("dim"), heads = options.at("heads");
-    if (dim % 8 != 0 || dim % heads != 0)
-        throw Error(sqlstate::kInvalidParameter, "option \"dim\" must be a multiple of 8 and of \"heads\"",
-                    "Try dim " + std::to_string((dim + 8 * heads - 1) / (8 * heads) * 8 * heads) + ".");
-}
-
-[[noreturn]] void corrupted(const std::string& what) {
-    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
-}
-
-std::int64_t whole(const json& config, const char* name, std::int64_t most) {
-    const json& value = config.at(name);
-    if (!value.is_number_integer()) corrupted(std::string(name) + " is no whole number");
-    const auto number = value.get<std::int64_t>();
-    if (number < 1 || number > most) corrupted(std::string(name) + " is out of range");
-    return number;
-}
-
 struct Config {
     std::int64_t dim, heads, max_len, hidden;
     std::vector<QueryColumn> columns;
 
     explicit Config(const std::string& text) try {
         const json config = json::parse(text);
-        dim = whole(config, "dim", 65536);
-        heads = whole(config, "heads", 1024);
-        max_len = whole(config, "max_len", 1024);
-        hidden = whole(config, "hidden", 65536);
-        if (dim % heads != 0) corrupted("heads do not divide dim");
+        dim = whole_number(config, "dim", 65536);
+        heads = whole_number(config, "heads", 1024);
+        max_len = whole_number(config, "max_len", 1024);
+        hidden = whole_number(config, "hidden", 65536);
+        if (dim % heads != 0) corrupted_model("heads do not divide dim");
         for (const json& column : config.at("columns")) columns.push_back(read_column(column));
     } catch (const json::exception& error) {
-        corrupted(error.what());
+        corrupted_model(error.what());
     }
 };
 
@@ -104,24 +87,6 @@ void add_product(std::span<const float> matrix, std::span<const float> x, std::s
 /// to += factor * row
 void add_row(const float* row, float factor, std::span<float> to) {
     for (std::size_t d = 0; d < to.size(); ++d) to[d] += factor * row[d];
-}
-
-/// The tanh form, as in the trainer's kernels.
-float gelu(float x) { return 0.5f * x * (1 + std::tanh(0.7978845608028654f * (x + 0.044715f * x * x * x))); }
-
-void softmax(std::span<float> scores) {
-    const float most = *std::ranges::max_element(scores);
-    float sum = 0;
-    for (float& score : scores) sum += score = std::exp(score - most);
-    for (float& score : scores) score /= sum;
-}
-
-bool normalise(std::span<float> vector) {
-    float squares = 0;
-    for (const float x : vector) squares += x * x;
-    const float length = std::sqrt(squares);
-    for (float& x : vector) x = length > 0 ? x / length : 0;
-    return length > 0;
 }
 
 }  // namespace
@@ -143,7 +108,7 @@ struct TwoTowerEncoder::Impl {
           width(dim / static_cast<std::size_t>(config.heads)),
           scale(std::sqrt(static_cast<float>(dim))) {
         const Shape& shape = file.tensor("user.embedding").shape;
-        if (shape.size() != 2) corrupted("user.embedding is no matrix");
+        if (shape.size() != 2) corrupted_model("user.embedding is no matrix");
         users = shape[0];
         items = file.get<float>("item.embedding", {-1, config.dim});
         read_network();
@@ -281,7 +246,7 @@ constinit const Kind kTwoTower = {
     .needs = {.items = true, .users = true, .text = true},
     .options = kOptions,
     .shape = kShape,
-    .check = check_options,
+    .check = check_width,
     .open = open_encoder};
 
 }  // namespace seqrec

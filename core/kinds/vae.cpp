@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/kinds/model_config.hpp"
 #include "core/kinds/transformer_network.hpp"
+#include "core/kinds/vector_math.hpp"
 #include "core/scan/dot_product.hpp"
 
 namespace seqrec {
@@ -60,40 +62,21 @@ constexpr OptionSpec kOptions[] = {
 /// What the weights' shapes follow from.
 constexpr std::string_view kShape[] = {"dim", "latent", "layers", "heads", "attention", "max_len"};
 
-void check_options(const json& options) {
-    const std::int64_t dim = options.at("dim"), heads = options.at("heads");
-    if (dim % 8 != 0 || dim % heads != 0)
-        throw Error(sqlstate::kInvalidParameter, "option \"dim\" must be a multiple of 8 and of \"heads\"",
-                    "Try dim " + std::to_string((dim + 8 * heads - 1) / (8 * heads) * 8 * heads) + ".");
-}
-
-[[noreturn]] void corrupted(const std::string& what) {
-    throw Error(sqlstate::kDataCorrupted, "model is not valid: " + what, "Train the model again.");
-}
-
-std::int64_t whole(const json& config, const char* name, std::int64_t most) {
-    const json& value = config.at(name);
-    if (!value.is_number_integer()) corrupted(std::string(name) + " is no whole number");
-    const auto number = value.get<std::int64_t>();
-    if (number < 1 || number > most) corrupted(std::string(name) + " is out of range");
-    return number;
-}
-
 struct Config {
     std::int64_t dim, latent, layers, heads, max_len;
     bool attention;
 
     explicit Config(const std::string& text) try {
         const json config = json::parse(text);
-        dim = whole(config, "dim", 65536);
-        latent = whole(config, "latent", 65536);
-        layers = whole(config, "layers", 1024);
-        heads = whole(config, "heads", 1024);
-        max_len = whole(config, "max_len", 1024);
+        dim = whole_number(config, "dim", 65536);
+        latent = whole_number(config, "latent", 65536);
+        layers = whole_number(config, "layers", 1024);
+        heads = whole_number(config, "heads", 1024);
+        max_len = whole_number(config, "max_len", 1024);
         attention = config.at("attention").get<bool>();
-        if (dim % heads != 0) corrupted("heads do not divide dim");
+        if (dim % heads != 0) corrupted_model("heads do not divide dim");
     } catch (const json::exception& error) {
-        corrupted(error.what());
+        corrupted_model(error.what());
     }
 
     NetworkSizes sizes() const { return {dim, heads, max_len}; }
@@ -138,24 +121,6 @@ float quick_tanh(float x) {
     return x * p / q;
 }
 
-/// The tanh form, as in the trainer's kernels.
-float gelu(float x) { return 0.5f * x * (1 + std::tanh(0.7978845608028654f * (x + 0.044715f * x * x * x))); }
-
-void softmax(std::span<float> scores) {
-    const float most = *std::ranges::max_element(scores);
-    float sum = 0;
-    for (float& score : scores) sum += score = std::exp(score - most);
-    for (float& score : scores) score /= sum;
-}
-
-bool normalise(std::span<float> vector) {
-    float squares = 0;
-    for (const float x : vector) squares += x * x;
-    const float length = std::sqrt(squares);
-    for (float& x : vector) x = length > 0 ? x / length : 0;
-    return length > 0;
-}
-
 }  // namespace
 
 struct VaeEncoder::Impl {
@@ -194,7 +159,7 @@ struct VaeEncoder::Impl {
 
     std::int64_t count_users() const {
         const Shape& shape = file.tensor("user.embedding").shape;
-        if (shape.size() != 2) corrupted("user.embedding is no matrix");
+        if (shape.size() != 2) corrupted_model("user.embedding is no matrix");
         return shape[0];
     }
 
@@ -337,7 +302,7 @@ constinit const Kind kVae = {.name = "vae",
                              .needs = {},
                              .options = kOptions,
                              .shape = kShape,
-                             .check = check_options,
+                             .check = check_width,
                              .open = open_encoder};
 
 }  // namespace seqrec
