@@ -286,6 +286,21 @@ std::string language_for(const WordsWish& wish) {
     return language == "zh" && !writes_chinese() ? "en" : language;
 }
 
+/// Says that nothing is written in the language that was asked for.
+void tell_of_other_language(const WordsWish& wish, std::span<const ReasonTemplate> templates) {
+    if (!wish.language) return;
+    const bool written = guarded([&] {
+        const std::string language = language_for(wish);
+        const auto in_it = [&](const ReasonTemplate& each) { return each.language == language; };
+        return std::ranges::any_of(templates, in_it) ||
+               std::ranges::any_of(default_reason_templates(), in_it);
+    });
+    if (!written)
+        ereport(NOTICE,
+                (errmsg("no templates of reasons in language \"%s\": they are in English", wish.language),
+                 errhint("Add rows to seqrec.reason_templates, or use \"en\" or \"zh\".")));
+}
+
 }  // namespace
 
 WordsWish read_words_wish(FunctionCallInfo fcinfo, int first) {
@@ -314,6 +329,7 @@ const char** reason_texts(const ServingModel& model, const SqlAsker& asker,
                           std::span<const Explained> explained, const WordsWish& wish) {
     const auto titles = read_titles(titles_table(model, wish), wanted_ids(model, asker, explained));
     const auto templates = read_templates();
+    tell_of_other_language(wish, templates);
     auto** texts = static_cast<const char**>(palloc(sizeof(char*) * (explained.size() + 1)));
     guarded([&] {
         const Writer writer(model, asker, language_for(wish), templates, titles);

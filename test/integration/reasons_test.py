@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 
 from clusters import restart_with
 from http_support import Here, Sidecar, expect
-from testing import SqlError, main, script, sql
+from testing import SqlError, main, psql, script, sql
 
 os.environ["PGCLIENTENCODING"] = "UTF8"
 # Options that make a training short, of those kinds that know them.
@@ -99,6 +99,12 @@ def the_models_own_table_has_titles_too():
         assert all(reason == ENGLISH + ("Northfold Tent 2" if "items" in tables else "i2") for reason in reasons), (kind, reasons)
 
 
+def a_language_without_templates_is_said():
+    for language, said in (("fr", True), ("fr_FR.UTF-8", True), ("en", False), ("zh-Hant", False)):
+        done = psql("-c", f"SELECT reason FROM seqrec_recommend_explained('stranger', ARRAY['i2'], 3, 'by_transformer', language => '{language}')")
+        expect((f'no templates of reasons in language "{language}"' in done.stderr, done.returncode), (said, 0))
+
+
 def features_of_a_user_are_told_as_such():
     user = "SELECT DISTINCT reason FROM seqrec_recommend_explained('u7', '{{}}', 5, '{}', language => '{}') WHERE source = 'user'"
     expect(sql(user.format("by_logistic", "en")), "because people like you choose it")
@@ -164,4 +170,4 @@ def lc_messages_decides():
 
 prepare()
 main(every_kind_is_trained, without_the_named_click_the_score_is_lower, the_click_is_named_by_its_title, the_models_own_table_has_titles_too,
-     features_of_a_user_are_told_as_such, words_stand_in_where_no_click_helps, http_tells_it_in_the_language_that_is_wanted, templates_are_dumped, lc_messages_decides)
+     a_language_without_templates_is_said, features_of_a_user_are_told_as_such, words_stand_in_where_no_click_helps, http_tells_it_in_the_language_that_is_wanted, templates_are_dumped, lc_messages_decides)

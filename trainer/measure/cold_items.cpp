@@ -63,27 +63,14 @@ struct AmongCold {
     }
 };
 
-/// Share of held-out items among everybody's ten best.
-double exposure(const Dataset& data, const Weights& weights, const Tensor& rows) {
-    std::vector<Question> questions = data.questions(HeldOut::Test);
-    const std::vector<Question>& cold_ones = data.cold_questions(HeldOut::Test);
-    questions.insert(questions.end(), cold_ones.begin(), cold_ones.end());
-    questions = thin_out(questions, kExposed);
-    if (questions.empty()) return 0;
-    const Tensor queries = queries_of(data, questions, weights);
-    double cold = 0, shown = 0;
-    for (std::size_t q = 0; q < questions.size(); ++q) {
-        const std::vector<bool> met = met_before(data, questions[q]);
-        const Tensor scores = rows.mv(queries[static_cast<std::int64_t>(q)]).contiguous();
-        TenBest best;
-        for (std::int64_t i = 0; i < scores.size(0); ++i)
-            if (!met[static_cast<std::size_t>(i)]) best.add(scores.data_ptr<float>()[i], i);
-        for (const std::int64_t item : best.items()) {
-            cold += data.is_held_out(static_cast<std::int32_t>(item));
-            ++shown;
-        }
-    }
-    return cold / std::max(shown, 1.0);
+/// The ten items that score highest, of those that the question may be answered by.
+std::vector<std::int64_t> ten_best(const Dataset& data, const Question& question, const Tensor& scores) {
+    const std::vector<bool> met = met_before(data, question);
+    const float* score = scores.data_ptr<float>();
+    TenBest best;
+    for (std::int64_t i = 0; i < scores.size(0); ++i)
+        if (!met[static_cast<std::size_t>(i)]) best.add(score[i], i);
+    return {best.items().begin(), best.items().end()};
 }
 
 /// The same weights with the held-out items out of the way: their rows are zeros, of which no cosine can stand among the
@@ -126,6 +113,33 @@ Tensor select(const Tensor& rows, const std::vector<std::int32_t>& items) {
 
 }  // namespace
 
+std::unique_ptr<const Weights> without_held_out(const Dataset& data, const Weights& weights) {
+    return std::make_unique<const Hidden>(data, weights);
+}
+
+double cold_asked(const Dataset& data, HeldOut part) {
+    const auto asked = static_cast<double>(data.cold_questions(part).size());
+    return asked / std::max(asked + static_cast<double>(data.questions(part).size()), 1.0);
+}
+
+double cold_exposure(const Dataset& data, HeldOut part, const Weights& weights) {
+    const at::NoGradGuard no_gradients;
+    std::vector<Question> questions = data.questions(part);
+    const std::vector<Question>& cold_ones = data.cold_questions(part);
+    questions.insert(questions.end(), cold_ones.begin(), cold_ones.end());
+    questions = thin_out(questions, kExposed);
+    if (questions.empty()) return 0;
+    const Tensor queries = queries_of(data, questions, weights), rows = weights.item_rows();
+    double cold = 0, shown = 0;
+    for (std::size_t q = 0; q < questions.size(); ++q)
+        for (const std::int64_t item :
+             ten_best(data, questions[q], rows.mv(queries[static_cast<std::int64_t>(q)]))) {
+            cold += data.is_held_out(static_cast<std::int32_t>(item));
+            ++shown;
+        }
+    return cold / std::max(shown, 1.0);
+}
+
 double cold_ndcg(const Dataset& data, HeldOut part, const Weights& weights) {
     const at::NoGradGuard no_gradients;
     const std::vector<Question> questions = thin_out(data.cold_questions(part), kMost);
@@ -143,14 +157,12 @@ json cold_metrics(const Dataset& data, const Weights& measured, const Shifts& sh
     const std::vector<Question> questions = thin_out(data.cold_questions(HeldOut::Test), kMost);
     if (questions.empty()) return json::object();
     const std::vector<std::int32_t> items = data.held_out_items();
-    const Tensor rows = measured.item_rows();
-    const Tensor scores = queries_of(data, questions, measured).mm(select(rows, items).t()).contiguous();
+    const Tensor scores =
+        queries_of(data, questions, measured).mm(select(measured.item_rows(), items).t()).contiguous();
     const AmongCold among(data, questions, scores, items, data.counts(Part::All));
     const json own = ranking_metrics(among.model), popularity = ranking_metrics(among.popularity);
     const json all = ranking_metrics(
         rank_held_out(data, questions, HeldOut::Validation, measured, {}, workers, poll).ranks);
-    const double asked = static_cast<double>(data.cold_questions(HeldOut::Test).size());
-    const double others = static_cast<double>(data.questions(HeldOut::Test).size());
     return {{"cold_items", items.size()},
             {"cold_questions", data.cold_questions(HeldOut::Test).size()},
             {"cold_recall@10", own["hr@10"]},
@@ -159,8 +171,8 @@ json cold_metrics(const Dataset& data, const Weights& measured, const Shifts& sh
             {"cold_all_ndcg@10", all["ndcg@10"]},
             {"cold_random_recall@10", among.by_chance},
             {"cold_popularity_recall@10", popularity["hr@10"]},
-            {"cold_asked", asked / (asked + others)},
-            {"cold_exposure@10", exposure(data, measured, rows)},
+            {"cold_asked", cold_asked(data, HeldOut::Test)},
+            {"cold_exposure@10", cold_exposure(data, HeldOut::Test, measured)},
             {"cold_cost@10", cost(data, measured, shifts, workers, poll)}};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "data/dataset.hpp"
@@ -22,6 +23,18 @@ namespace seqrec::trainer {
 /// 它们的问题所占比例）时即为校准。cold_cost@10：其余问题的 NDCG@10 因它们的存在而损失的比例；shifts 只用于此项。
 nlohmann::json cold_metrics(const Dataset& data, const Weights& measured, const Shifts& shifts,
                             Workers& workers, const std::function<void(double)>& poll);
+
+/// The same weights, which must outlive it, as if items held out whole were not there to be recommended.
+/// 同样的权重（须比返回值活得更久），仿佛整个留出的物品不可被推荐。
+std::unique_ptr<const Weights> without_held_out(const Dataset& data, const Weights& weights);
+
+/// Share of a part's questions that are about items held out whole; 0 without a question.
+/// 该部分问题中关于整个留出物品者所占的比例；没有问题则为 0。
+double cold_asked(const Dataset& data, HeldOut part);
+
+/// Their share of the ten best over a part's questions, of which a thousand are looked at.
+/// 它们在该部分问题（取一千个）的前十名中所占的比例。
+double cold_exposure(const Dataset& data, HeldOut part, const Weights& weights);
 
 /// NDCG@10 of the questions about held-out items, ranked among themselves; 0 without a question.
 /// 关于留出物品的问题只在留出物品中排名的 NDCG@10；没有问题则为 0。

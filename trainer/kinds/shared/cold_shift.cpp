@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "measure/cold_items.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/repeats.hpp"
 
@@ -11,29 +12,30 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kShares[] = {0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5};
+constexpr double kShares[] = {-0.1, -0.05, -0.03, -0.02, -0.01, 0,   0.01, 0.02,
+                              0.03, 0.05,  0.07,  0.1,   0.15,  0.2, 0.3,  0.5};
 constexpr std::size_t kFew = 20;          // questions that tell nothing
 constexpr double kUsual = 0.05;           // where nothing is told: what was chosen on most data
-constexpr double kPaid = 0.995;           // of the best NDCG@10: what new items may cost the others
-constexpr std::size_t kAsked = 4000;      // questions of either sort that a share is judged by
+constexpr double kPaid = 0.01;            // of the others' NDCG@10: what new items may cost them
+constexpr double kUnseen = 0.25;          // of its standard error: what nobody could tell
+constexpr std::size_t kAsked = 4000;      // questions that a share is judged by
 constexpr std::size_t kAskedMean = 2000;  // users whose queries are averaged
 
-double ndcg_sum(const std::vector<std::int64_t>& ranks) {
-    double sum = 0;
-    for (const std::int64_t rank : ranks)
-        if (rank < 10) sum += 1 / std::log2(static_cast<double>(rank) + 2);
-    return sum;
-}
-
-/// Some of the questions, and how many each stands for.
-struct Sample {
-    std::vector<Question> questions;
-    double weight;
-
-    explicit Sample(const std::vector<Question>& all)
-        : questions(thin_out(all, kAsked)),
-          weight(static_cast<double>(all.size()) / static_cast<double>(questions.size())) {}
+/// A mean and its standard error.
+struct Mean {
+    double mean, error;
 };
+
+Mean mean_ndcg(const std::vector<std::int64_t>& ranks) {
+    double sum = 0, squares = 0;
+    for (const std::int64_t rank : ranks) {
+        const double gained = rank < 10 ? 1 / std::log2(static_cast<double>(rank) + 2) : 0;
+        sum += gained;
+        squares += gained * gained;
+    }
+    const auto n = static_cast<double>(ranks.size());
+    return {sum / n, std::sqrt(std::max(squares / n - sum / n * sum / n, 0.0) / n)};
+}
 
 }  // namespace
 
@@ -55,24 +57,33 @@ Tensor stand_in(const Tensor& mean_query, const Tensor& said, double share) {
 
 double choose_cold_shift(const Dataset& data, const Shifted& shifted, Workers& workers,
                          const std::function<void(double)>& poll) {
-    if (data.cold_questions(HeldOut::Validation).size() < kFew ||
-        data.questions(HeldOut::Validation).size() < kFew)
-        return kUsual;
-    const Sample cold(data.cold_questions(HeldOut::Validation)), warm(data.questions(HeldOut::Validation));
-    const Shifts shifts = fit_shifts(data, warm.questions, *shifted(0), workers, poll);
-    std::vector<double> sums;
+    constexpr HeldOut kPart = HeldOut::Validation;
+    const std::vector<Question> questions = thin_out(data.questions(kPart), kAsked);
+    if (questions.size() < kFew) return kUsual;
+    const bool few = data.cold_questions(kPart).size() < kFew;
+    const auto base = shifted(0);
+    const Shifts shifts = fit_shifts(data, questions, *base, workers, poll);
+    const auto ndcg = [&](const Weights& weights) {
+        return mean_ndcg(rank_held_out(data, questions, kPart, weights, shifts, workers, poll).ranks);
+    };
+    const Mean alone = ndcg(*without_held_out(data, *base));
+    const double asked = cold_asked(data, kPart),
+                 least = alone.mean - std::max(kPaid * alone.mean, kUnseen * alone.error);
+    double chosen = kShares[0];
     for (const double share : kShares) {
         const auto weights = shifted(share);
-        const auto gained = [&](const Sample& sample) {
-            return sample.weight * ndcg_sum(rank_held_out(data, sample.questions, HeldOut::Validation,
-                                                          *weights, shifts, workers, poll)
-                                                .ranks);
-        };
-        sums.push_back(gained(warm) + gained(cold));
+        const bool seen_enough = few ? share > kUsual : cold_exposure(data, kPart, *weights) > asked;
+        if (seen_enough || ndcg(*weights).mean < least) break;
+        chosen = share;
     }
-    std::size_t chosen = sums.size() - 1;
-    while (sums[chosen] < kPaid * *std::ranges::max_element(sums)) --chosen;
-    return kShares[chosen];
+    return chosen;
+}
+
+double settle_cold_shift(const Run& run, double option, const Shifted& shifted) {
+    if (option >= 0) return option;
+    return choose_cold_shift(run.data, shifted, run.workers, [&](double share) {
+        run.reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
+    });
 }
 
 }  // namespace seqrec::trainer

@@ -1,6 +1,6 @@
 // How far items that nobody has had are moved towards where people look, so that they are neither invisible nor spam.
 //
-// Texts that a projection has not seen lie further from what is asked for than those it was trained with, so their items
+// Texts that a projection has not seen mostly lie further from what is asked for than those it was trained with, so their items
 // score too low against the others. What makes up for it: a share of the mean query, in lengths of such a row, that stands
 // in for what an item does not have yet.
 #pragma once
@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "data/dataset.hpp"
+#include "kinds/trainer_kind.hpp"
 #include "kinds/weights.hpp"
 #include "run/workers.hpp"
 
@@ -18,12 +19,17 @@ namespace seqrec::trainer {
 /// 将尚无人互动的物品按给定份额移动后的权重。
 using Shifted = std::function<std::unique_ptr<const Weights>(double share)>;
 
-/// The largest share that costs at most half a percent of the best NDCG@10 over the validation questions about items held out
-/// whole and about others together: new items are to be seen, and the others not to pay for it. .05, the usual, with fewer than twenty of either.
-/// 在关于留出物品与其他物品的全部验证问题上，NDCG@10 比最佳值至多低千分之五的最大份额：让新物品被看见，又不由其他物品
-/// 承担代价；两类问题中任一不足二十个则取常用的 .05。
+/// The largest share with which new items stand among the ten best no more often than they are asked for, and cost the
+/// questions about other items at most one percent of their NDCG@10, or a quarter of its standard error, which nobody could
+/// tell. By the validation questions and the items held out whole. Where fewer than twenty ask for these, .05 at most; where fewer than twenty ask for others, .05.
+/// 满足以下条件的最大份额：新物品出现在前十名中的频率不高于被求的频率，且其他问题的 NDCG@10 至多损失百分之一
+/// （或其标准误的四分之一，无从分辨）。依据验证问题与整个留出的物品；关于留出物品的问题不足二十个时至多 .05，其他问题不足二十个时取 .05。
 double choose_cold_shift(const Dataset& data, const Shifted& shifted, Workers& workers,
                          const std::function<void(double)>& poll);
+
+/// What the option says, or where it leaves it to the data (below 0), what they say. Reports progress.
+/// 选项所定的份额；选项未定（小于 0）时由数据决定，并报告进度。
+double settle_cold_shift(const Run& run, double option, const Shifted& shifted);
 
 /// The mean of what users ask for after their training part, [width].
 /// 用户在训练部分之后的查询的平均 [宽度]。

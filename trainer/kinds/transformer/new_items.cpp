@@ -27,16 +27,12 @@ json compare(const Dataset& data, const Members& trained, const Members& fitted)
             {"fitted", cold_ndcg(data, HeldOut::Validation, TransformerWeights(fitted))}};
 }
 
-double choose_shift(const Run& run, const Members& members, const Content& content, const at::Tensor& query) {
-    const auto poll = [&](double share) {
-        run.reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
-    };
-    const Shifted shifted = [&](double share) {
+Shifted shifted_rows(const Members& members, const Content& content, const at::Tensor& query) {
+    return [&](double share) {
         Members tried = members;
         set_fresh_rows(tried, content, query, share);
         return std::make_unique<const TransformerWeights>(std::move(tried));
     };
-    return choose_cold_shift(run.data, shifted, run.workers, poll);
 }
 
 }  // namespace
@@ -54,8 +50,7 @@ NewItems settle_new_items(const Run& run, const Settings& settings, const at::Te
         served = with_fitted(served, after);
     }
     const at::Tensor query = mean_query(run.data, TransformerWeights(measured));
-    const double share =
-        settings.cold_shift >= 0 ? settings.cold_shift : choose_shift(run, measured, before, query);
+    const double share = settle_cold_shift(run, settings.cold_shift, shifted_rows(measured, before, query));
     set_fresh_rows(measured, before, query, share);
     set_fresh_rows(served, after, mean_query(run.data, TransformerWeights(served)), share);
     decided.config = {{"content_use", trained ? "trained" : "fitted"},

@@ -87,9 +87,6 @@ class TwoTowerModel final : public Model {
     /// Moves the items that nobody has had, in both; returns how far.
     double shift_new_items(const Run& run, const TowerMaterial& material, TowerPair& measured,
                            TowerPair& served) const {
-        const auto poll = [&](double share) {
-            run.reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
-        };
         const auto had = [&](Part part) { return Catalogue(run.data, part).warm; };
         const auto query = [&](const TowerPair& pair) {
             return mean_query(run.data, *weights_of(pair, material, run.workers));
@@ -100,9 +97,7 @@ class TwoTowerModel final : public Model {
             return weights_of(with_fresh_residuals(measured, material.content, before, asked, share),
                               material, run.workers);
         };
-        const double share = settings_.cold_shift >= 0
-                                 ? settings_.cold_shift
-                                 : choose_cold_shift(run.data, shifted, run.workers, poll);
+        const double share = settle_cold_shift(run, settings_.cold_shift, shifted);
         measured = with_fresh_residuals(measured, material.content, before, asked, share);
         served =
             with_fresh_residuals(served, material.content, had(settings_.refit ? Part::All : Part::Training),

@@ -20,10 +20,11 @@ struct Cold {
 
     Cold(double share, int users) : data(written(users), options(share)) {}
 
-    /// What everybody gives the items: in order, and to the held-out ones this instead.
-    std::unique_ptr<const Weights> scored(float held_out) const {
+    /// What everybody gives the items: in order, and to the held-out ones this instead, but for one that is above all.
+    std::unique_ptr<const Weights> scored(float held_out, bool one_above_all = false) const {
         const at::Tensor scores = at::arange(kItems, at::kFloat).remainder(7) / 7;
         for (const std::int32_t item : data.held_out_items()) scores[item] = held_out;
+        if (one_above_all) scores[data.held_out_items().front()] = 2;
         return std::make_unique<const FewWeights>(scores.unsqueeze(1), at::ones({data.users(), 1}));
     }
 
@@ -64,16 +65,33 @@ TEST(ColdShift, DoesNotLetAFewNewItemsHideTheOthers) {
     EXPECT_EQ(chosen(shop, above_all), 0.1);
 }
 
-TEST(ColdShift, IsOnTheSideThatRanksBetter) {
-    const Cold shop(0.5, 1500);
-    const Shifted shown_from = [&](double share) { return shop.scored(share < 0.3 ? -1 : 2); };
-    const Shifted hidden_from = [&](double share) { return shop.scored(share < 0.3 ? 2 : -1); };
-    EXPECT_NE(chosen(shop, shown_from) >= 0.3, chosen(shop, hidden_from) >= 0.3);
+TEST(ColdShift, IsNotPaidForByTheOthers) {
+    const Cold shop(0.2, 1500);
+    const Shifted one_above_all = [&](double share) { return shop.scored(-1, share > 0.1); };
+    EXPECT_EQ(chosen(shop, one_above_all), 0.1) << "seen less often than asked for, and yet too dear";
+}
+
+TEST(ColdShift, HidesWhatCostsAtEveryShare) {
+    const Cold shop(0.2, 1500);
+    EXPECT_EQ(chosen(shop, [&](double) { return shop.scored(2); }), -0.1);
+}
+
+TEST(ColdShift, IsTheUsualAtMostWhereFewAskForNewItems) {
+    const Cold shop(0, 1500);
+    EXPECT_EQ(chosen(shop, [&](double) { return shop.scored(-1); }), 0.05);
 }
 
 TEST(ColdShift, IsTheUsualWhereTooFewAskToTell) {
     const Cold shop(0.5, 12);
     EXPECT_EQ(chosen(shop, [&](double) { return shop.scored(-1); }), 0.05);
+}
+
+TEST(ColdShift, OfTheOptionIsTaken) {
+    const Cold shop(0.5, 1500);
+    Workers workers(1);
+    Reporter reporter;
+    EXPECT_EQ(settle_cold_shift({shop.data, workers, reporter}, 0.7, [&](double) { return shop.scored(2); }),
+              0.7);
 }
 
 }  // namespace
