@@ -35,20 +35,14 @@ def load_users(folder):
 
 
 def start(kind, table, given):
-    """A training of a kind with all that it can use: it refuses tables that it can't, and is not asked for options that it does not know."""
-    from testing import psql, sql
+    """A training of a kind with all that it can use, and the options that it knows."""
+    from testing import sql
 
-    tables = [name for name in ("items", "users") if sql(f"SELECT to_regclass('{table}_{name}') IS NOT NULL") == "t"]
-    known = set(json.loads(sql(f"SELECT options FROM seqrec_kinds() WHERE kind = '{kind}'")))
-    options = json.dumps({name: value for name, value in given.items() if name in known})
-    for used in (tables, tables[:1], tables[1:], []):
-        arguments = "".join(f", {name} => '{table}_{name}'" for name in used)
-        asked = psql("-c", f"SELECT seqrec_train('{table}', model => '{table}_{kind}', kind => '{kind}'{arguments}, options => '{options}')")
-        if asked.returncode == 0:
-            return int(asked.stdout)
-        if "does not use a table of" not in asked.stderr:
-            break
-    sys.exit(asked.stderr)
+    known, learns_from = sql(f"SELECT options, learns_from FROM seqrec_kinds() WHERE kind = '{kind}'").rsplit("|", 1)
+    tables = [name for name in ("items", "users") if name in learns_from and sql(f"SELECT to_regclass('{table}_{name}') IS NOT NULL") == "t"]
+    options = json.dumps({name: value for name, value in given.items() if name in json.loads(known)})
+    arguments = "".join(f", {name} => '{table}_{name}'" for name in tables)
+    return int(sql(f"SELECT seqrec_train('{table}', model => '{table}_{kind}', kind => '{kind}'{arguments}, options => '{options}')"))
 
 
 def evaluate(model, baselines):

@@ -710,10 +710,10 @@ LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5 COST 1000000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_export IS
 'a model, or a version by its uuid, as files that other programs read: model.safetensors, item_embeddings.npy, item_map.json, user_map.json, config.json; for the role that the model belongs to';
 
-CREATE FUNCTION @extschema@.seqrec_kinds() RETURNS TABLE (kind text, meaning text, score jsonb, options jsonb)
+CREATE FUNCTION @extschema@.seqrec_kinds() RETURNS TABLE (kind text, meaning text, score jsonb, options jsonb, learns_from text[])
 LANGUAGE c STABLE PARALLEL SAFE ROWS 6 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_kinds() IS
-'the kinds of models that can be trained here, the default first: what each is, the form of its scores, and its options with type, range, default (null: decided from the data) and meaning';
+'the kinds of models that can be trained here, the default first: what each is, the form of its scores, its options with type, range, default (null: decided from the data) and meaning, and what of seqrec_train''s arguments it learns from beside interactions: items, users, context';
 
 CREATE FUNCTION seqrec.visible_to_me(owner regrole) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

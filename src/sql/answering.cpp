@@ -95,12 +95,15 @@ const char* source_of(const SqlAsker& asker, const Answer& answer) {
 }
 
 void tell_fallback() {
-    if (work.answers.front().source == Source::Popular)
-        ereport(
-            NOTICE,
-            (errmsg("neither the user nor any click is known to model \"%s\": the most popular items answer",
-                    work.model->name.c_str()),
-             errhint("seqrec_recommend_info() tells this in a column.")));
+    const Answer& answer = work.answers.front();
+    if (answer.source != Source::Popular) return;
+    const char* name = work.model->name.c_str();
+    const char* why =
+        answer.user_known
+            ? psprintf("model \"%s\" has nothing to answer by of the user, and no click is known to it", name)
+            : psprintf("neither the user nor any click is known to model \"%s\"", name);
+    ereport(NOTICE, (errmsg("%s: the most popular items answer", why),
+                     errhint("seqrec_recommend_info() tells this in a column.")));
 }
 
 SqlAsker answer_call(FunctionCallInfo fcinfo) {

@@ -9,8 +9,10 @@
 #include "pg/catalog.hpp"
 
 extern "C" {
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/jsonb.h"
 }
 
@@ -21,7 +23,7 @@ using nlohmann::json;
 
 /// A row as text, until it is built. Static, so that no destructor is skipped when building one fails.
 struct KindRow {
-    std::string name, meaning, score, options;
+    std::string name, meaning, score, options, learns_from;
 };
 std::vector<KindRow> rows;
 
@@ -64,10 +66,23 @@ json describe(const OptionSpec& spec) {
     return option;
 }
 
+/// As PostgreSQL writes an array: what of seqrec_train's arguments a kind makes use of, beside interactions.
+std::string learns_from(const Needs& needs) {
+    std::string list;
+    const auto add = [&](bool needed, const char* what) {
+        if (needed) list += (list.empty() ? "" : ",") + std::string(what);
+    };
+    add(needs.items || needs.text, "items");
+    add(needs.users, "users");
+    add(needs.context, "context");
+    return "{" + list + "}";
+}
+
 KindRow row_of(const Kind& kind) {
     json options = json::object();
     for (const OptionSpec& spec : option_specs(kind.name)) options[std::string(spec.name)] = describe(spec);
-    return {std::string(kind.name), std::string(kind.meaning), kind.form.to_json(), options.dump()};
+    return {std::string(kind.name), std::string(kind.meaning), kind.form.to_json(), options.dump(),
+            learns_from(kind.needs)};
 }
 
 void collect_rows() {
@@ -77,6 +92,10 @@ void collect_rows() {
 
 Datum jsonb_datum(const std::string& text) {
     return DirectFunctionCall1(jsonb_in, CStringGetDatum(text.c_str()));
+}
+
+Datum text_array_datum(const std::string& text) {
+    return OidInputFunctionCall(F_ARRAY_IN, const_cast<char*>(text.c_str()), TEXTOID, -1);
 }
 
 }  // namespace
@@ -91,9 +110,10 @@ Datum seqrec_kinds(PG_FUNCTION_ARGS) {
     InitMaterializedSRF(fcinfo, 0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     for (const KindRow& row : rows) {
-        Datum values[4] = {CStringGetTextDatum(row.name.c_str()), CStringGetTextDatum(row.meaning.c_str()),
-                           jsonb_datum(row.score), jsonb_datum(row.options)};
-        bool nulls[4] = {};
+        Datum values[5] = {CStringGetTextDatum(row.name.c_str()), CStringGetTextDatum(row.meaning.c_str()),
+                           jsonb_datum(row.score), jsonb_datum(row.options),
+                           text_array_datum(row.learns_from)};
+        bool nulls[5] = {};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
     }
     return (Datum)0;

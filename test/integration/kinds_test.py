@@ -19,10 +19,15 @@ QUICK = """'{"index": "none", "weight": 3, "repeats": "first"}'"""
 
 
 def is_listed_with_its_options():
-    expect(sql("SELECT string_agg(kind, ',' ORDER BY n) FROM seqrec_kinds() WITH ORDINALITY k(kind, meaning, score, options, n)"), f"transformer,logistic,two_tower,vae,p5,{KIND}")
+    expect(sql("SELECT string_agg(kind, ',' ORDER BY n) FROM seqrec_kinds() WITH ORDINALITY k(kind, meaning, score, options, learns_from, n)"), f"transformer,logistic,two_tower,vae,p5,{KIND}")
     form, weight = sql(f"SELECT score, options->'weight'->>'default' FROM seqrec_kinds() WHERE kind = '{KIND}'").split("|")
     expect(json.loads(form), {"link": "dot", "item_bias": True, "user_offset": True})
     expect(weight, "2")
+    for kind, learns_from in (line.split("|") for line in sql("SELECT kind, learns_from FROM seqrec_kinds()").splitlines()):
+        for table in ("items", "users"):
+            if table not in learns_from:
+                refused(f"SELECT seqrec_train('ratings', kind => '{kind}', {table} => 'ratings')", "0A000", f"does not use a table of {table}")
+    expect(sql("SELECT string_agg(kind, ',') FROM seqrec_kinds() WHERE learns_from @> '{items,users}'"), f"logistic,two_tower,{KIND}")
     refused(f"SELECT seqrec_train('ratings', kind => '{KIND}', options => '{{\"weight\": 101}}')", "22023", "0 to 100")
     refused(f"SELECT seqrec_train('ratings', kind => '{KIND}', options => '{{\"dim\": 8}}')", "22023", "weight")
     refused("SELECT seqrec_train('ratings', kind => 'gru')", "22023", '"gru"', f"transformer, logistic, two_tower, vae, p5, {KIND}")

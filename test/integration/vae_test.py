@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from testing import main, refused, sql
+from testing import main, psql, refused, sql
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {"epochs": 6, "dim": 16, "layers": 1, "max_len": 12, "threads": 1, "index": "none"}
@@ -54,6 +54,12 @@ def answers_repeat_and_strangers_get_them():
     assert sql("SELECT seqrec_recommend_info(NULL, NULL, 10, 'films')->>'user_known'") == "false"
 
 
+def without_a_click_there_is_nothing_to_answer_by():
+    for user, said in (("(SELECT min(user_id)::text FROM ratings)", "has nothing to answer by of the user"), ("'nobody of this name'", "neither the user nor any click is known")):
+        done = psql("-c", f"SELECT count(*) FROM seqrec_recommend({user}, '{{}}'::text[], 10, 'films')")
+        assert said in done.stderr and done.stdout.strip() == "10", (done.stdout, done.stderr)
+
+
 def a_second_training_begins_with_the_first():
     train(init_from="films", epochs=1)
     config = json.loads(sql("SELECT config FROM seqrec_models WHERE model = 'films' AND active"))
@@ -69,5 +75,5 @@ def options_are_checked():
 sql("""CREATE EXTENSION seqrec;
        CREATE TABLE ratings (user_id text, item_id text, timestamp int);
        INSERT INTO ratings SELECT 'u' || u, 1 + (u * 37 + g) % 190, g FROM generate_series(1, 200) u, generate_series(1, 15) g""")
-main(the_page_can_be_followed, the_log_tells_what_the_latent_variables_do, answers_repeat_and_strangers_get_them, a_second_training_begins_with_the_first,
+main(the_page_can_be_followed, the_log_tells_what_the_latent_variables_do, answers_repeat_and_strangers_get_them, without_a_click_there_is_nothing_to_answer_by, a_second_training_begins_with_the_first,
      options_are_checked)
