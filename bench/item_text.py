@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Text of items and new items on public data, through SQL alone and with default options, beside published figures.
 
-usage: bench/item_text.py [--online-retail FOLDER] [--beauty FOLDER] [--ml-1m FOLDER] [--refresh ITEMS] [--kinds NAME,...]
+usage: bench/item_text.py [--online-retail FOLDER] [--beauty FOLDER] [--ml-1m FOLDER] [--refresh ITEMS] [--shop] [--kinds NAME,...]
                           [--parts with,without,cold,cold_uncalibrated] [--seeds N] [--options JSON] [--text-model FOLDER]
 
 Online Retail as UniSRec prepares it: a user is an invoice, an item a stock code, rows without a description dropped, each
@@ -10,7 +10,8 @@ order inside an invoice is drawn by chance, and so it is here, by a seed. Text i
 Amazon Beauty: S3-Rec's 5-core file with the keywords of item_texts.tsv; MovieLens-1M: titles and genres.
 Parts: `with` text and `without`, nothing held out whole; `cold`: 5 % of the items held out whole (the default), ranked among
 themselves and among everything; `cold_uncalibrated`: the same weights with cold_shift 0. --refresh: how long seqrec_refresh_items
-takes with a tenth of so many generated items new.
+takes with a tenth of so many generated items new. --shop: a small shop whose customers choose at random within a sort of things, so that next to
+nothing can be learned but the sort; how seen held-out things are, and what rank a product added afterwards has for who clicks its sort.
 Starts a private PostgreSQL (the extension must be installed). Prints a line a run, and means.
 """
 import argparse
@@ -151,12 +152,47 @@ def measure_refresh(items):
           f"{metrics['texts_encoded'] / max(metrics['refresh_seconds'], 1e-9):.0f} texts/s", flush=True)
 
 
+SHOP = """
+CREATE TABLE shop_items AS SELECT sort || n AS item_id,
+  (ARRAY['Northfold', 'Arcel', 'Brookline', 'Kestrel', '北脊'])[1 + n % 5] || ' ' || CASE sort
+    WHEN 'tent' THEN (ARRAY['two-person tent', 'family tent', 'trekking tent'])[1 + n % 3] WHEN 'lamp' THEN (ARRAY['desk lamp', 'reading lamp', 'floor lamp'])[1 + n % 3]
+    WHEN 'zp' THEN (ARRAY['双人帐篷', '家庭帐篷', '露营帐篷'])[1 + n % 3] ELSE (ARRAY['护眼台灯', '阅读台灯', '学习台灯'])[1 + n % 3] END
+  || ' ' || (ARRAY['red', 'blue', 'green', 'grey'])[1 + n % 4] AS title
+FROM unnest('{tent,lamp,zp,td}'::text[]) sort, generate_series(1, 150) n;
+SELECT setseed(0.3);
+CREATE TABLE shop AS SELECT user_id, item_id, min(t) AS timestamp FROM (
+  SELECT 'u' || u AS user_id, (CASE WHEN random() < .9 THEN (ARRAY['tent', 'lamp', 'zp', 'td'])[1 + u % 4] ELSE (ARRAY['tent', 'lamp', 'zp', 'td'])[1 + floor(random() * 4)::int] END)
+         || (1 + floor(150 * random() ^ 1.5)::int) AS item_id, t
+  FROM generate_series(1, 800) u, generate_series(1, 10) t) drawn GROUP BY 1, 2;
+"""
+ADDED = {"tent": "Kestrel family tent orange", "lamp": "Arcel desk lamp orange", "zp": "北脊 双人帐篷 橙色", "td": "Arcel 阅读台灯 orange"}
+
+
+def measure_shop(arguments):
+    from testing import script, sql
+
+    script(SHOP)
+    for kind in arguments.kinds.split(","):
+        for seed in range(1, arguments.seeds + 1):
+            options = {"index": "none", "max_seconds": 60, "seed": seed, **arguments.options}
+            metrics = train("shop", kind, "shop_items", options)
+            sql("INSERT INTO shop_items VALUES " + ", ".join(f"('added_{sort}', '{title}')" for sort, title in ADDED.items()))
+            wait_for(sql("SELECT seqrec_refresh_items('shop')"))
+            ranks = [int(sql(f"SELECT rank FROM seqrec_recommend('nobody', ARRAY['{sort}{n}', '{sort}{n + 1}', '{sort}{n + 2}'], 700, 'shop') WHERE item_id = 'added_{sort}'"))
+                     for sort in ADDED for n in range(1, 140, 10)]
+            sql("DELETE FROM shop_items WHERE item_id LIKE 'added%'")
+            told = {name: metrics[name] for name in SHOWN if name.startswith("cold") or name in ("hr@10", "ndcg@10")}
+            print(f"shop {kind} seed {seed}: an added product's rank for who clicks its sort (150 of 604): median {statistics.median(ranks):.0f}, among the ten best of "
+                  f"{sum(rank <= 10 for rank in ranks)} of {len(ranks)}; {json.dumps(told)} {json.dumps(chosen('shop'))}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--online-retail", type=Path)
     parser.add_argument("--beauty", type=Path)
     parser.add_argument("--ml-1m", type=Path)
     parser.add_argument("--refresh", type=int)
+    parser.add_argument("--shop", action="store_true")
     parser.add_argument("--kinds", default="transformer,two_tower")
     parser.add_argument("--parts", default="without,with,cold")
     parser.add_argument("--seeds", type=int, default=1)
@@ -175,6 +211,8 @@ def main():
                                ("ml_1m", arguments.ml_1m, load_ml_1m)):
         if folder:
             measure(name, load(folder), arguments)
+    if arguments.shop:
+        measure_shop(arguments)
     if arguments.refresh:
         measure_refresh(arguments.refresh)
 

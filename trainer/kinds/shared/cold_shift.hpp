@@ -20,10 +20,10 @@ namespace seqrec::trainer {
 using Shifted = std::function<std::unique_ptr<const Weights>(double share)>;
 
 /// The largest share with which new items stand among the ten best no more often than they are asked for, and cost the
-/// questions about other items at most one percent of their NDCG@10, or a quarter of its standard error, which nobody could
+/// questions about other items at most one percent of their NDCG@10, or half of its standard error, which nobody could
 /// tell. By the validation questions and the items held out whole. Where fewer than twenty ask for these, .05 at most; where fewer than twenty ask for others, .05.
 /// 满足以下条件的最大份额：新物品出现在前十名中的频率不高于被求的频率，且其他问题的 NDCG@10 至多损失百分之一
-/// （或其标准误的四分之一，无从分辨）。依据验证问题与整个留出的物品；关于留出物品的问题不足二十个时至多 .05，其他问题不足二十个时取 .05。
+/// （或其标准误的一半，无从分辨）。依据验证问题与整个留出的物品；关于留出物品的问题不足二十个时至多 .05，其他问题不足二十个时取 .05。
 double choose_cold_shift(const Dataset& data, const Shifted& shifted, Workers& workers,
                          const std::function<void(double)>& poll);
 
