@@ -175,6 +175,16 @@ TEST_F(P5Test, APromptSaysWhoAsks) {
     EXPECT_LT(distance(ask({1}, 0), ask({1})), 1e-6) << "neither features nor a token";
 }
 
+TEST_F(P5Test, PromptsOfColumnsEndWhereTheyNoLongerPay) {
+    const Answer whole = ask({1, 2}, 3);
+    model_.config["prompt_until"] = 2;
+    open();
+    EXPECT_GT(distance(ask({1}, 1), ask({1})), 1e-3);
+    EXPECT_LT(distance(ask({1, 2}, 1), ask({1, 2})), 1e-6);
+    EXPECT_LT(distance(ask({1, 2}, 3), whole), 1e-6) << "a token of her own";
+    EXPECT_TRUE(ask({}, 1).encoded.known);
+}
+
 TEST_F(P5Test, AContextDescribesWhoWasNotThere) {
     const json girl = {{"gender", "f"}, {"age", 45}, {"mood", "good"}};
     EXPECT_LT(distance(ask({1}, -1, &girl), ask({1}, 1)), 1e-6);
@@ -208,6 +218,7 @@ TEST_F(P5Test, DamagedFilesAreRefused) {
     expect_corrupted([&] { model_.config["heads"] = 3; });
     expect_corrupted([&] { model_.config["max_len"] = 5; });
     expect_corrupted([&] { model_.config["layers"] = 2; });
+    expect_corrupted([&] { model_.config["prompt_until"] = 0; });
     expect_corrupted([&] { model_.config["layers"] = 1000000; });
     expect_corrupted([&] { model_.config["columns"][0]["count"] = 9; });
     expect_corrupted([&] { model_.config["columns"][0]["first"] = -1; });

@@ -10,6 +10,7 @@ namespace {
 
 constexpr double kTuneShare = 0.1;  // of the learning rate, once there is something to lose
 constexpr std::int64_t kPromptEpochs = 12;
+constexpr double kLastChoices = 6;  // the time of the last validation, and of P5Learner::refine in such
 constexpr std::pair<const char*, Stage> kNames[] = {
     {"pretrain", Stage::Pretrain}, {"prompt", Stage::Prompt}, {"tune", Stage::Tune}};
 
@@ -85,7 +86,7 @@ EpochSettings P5Settings::course(Stage stage) const {
         .cool_down = cool_down,
         .refit = refit,
         .options = to_json(),
-        .validations_to_come = stage == Stage::Pretrain ? 1.0 : 2.0};
+        .validations_to_come = stage != Stage::Pretrain && stages.back() == stage ? kLastChoices : 1.0};
 }
 
 nlohmann::json P5Settings::to_json() const {
