@@ -79,7 +79,8 @@ PromptUse where_prompts_pay(const Dataset& data, const P5State& state,
     for (const std::int64_t length : lengths) {
         const std::vector<Question> questions = beginnings(data, length);
         const auto ranks = [&](const P5Weights& weights) {
-            return rank_held_out(data, questions, HeldOut::Validation, weights, {}, workers, [](double) {}).ranks;
+            return rank_held_out(data, questions, HeldOut::Validation, weights, {}, workers, [](double) {})
+                .ranks;
         };
         const Gain gain(ranks(with), ranks(without));
         sure.push_back(gain.mean - gain.error);

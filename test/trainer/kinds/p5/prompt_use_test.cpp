@@ -19,9 +19,8 @@ struct Fixture {
 
     PromptUse use(const P5State& state) {
         const Rank rank = [&](const Weights& weights) {
-            const auto ranking =
-                rank_held_out(shop.data, shop.data.questions(HeldOut::Validation), HeldOut::Validation, weights, {},
-                              workers, [](double) {});
+            const auto ranking = rank_held_out(shop.data, shop.data.questions(HeldOut::Validation),
+                                               HeldOut::Validation, weights, {}, workers, [](double) {});
             return ranking_metrics(ranking.ranks)["ndcg@10"].get<double>();
         };
         return where_prompts_pay(shop.data, state, features, settings, workers, rank);
