@@ -15,7 +15,8 @@ using Indexes = std::vector<std::int32_t>;
 constexpr double kOldLabels =
     0.25;  // share of first items that are learned again where an earlier model knows them
 constexpr std::int64_t kBeginning = 16;  // clicks after which a prompt has little left to say
-constexpr double kHidden = 0.2;          // share of the clicks of a sequence of which some are hidden
+constexpr int kFirst = 8;        // times that the first item counts there: nobody but the prompt can tell it
+constexpr double kHidden = 0.2;  // share of the clicks of a sequence of which some are hidden
 
 void sort_unique(Indexes& rows) {
     std::ranges::sort(rows);
@@ -59,7 +60,8 @@ class SequenceReader {
         if (input_.stage == Stage::Prompt && begins_ > 0) return skip(begin_, label);
         const bool prompted = input_.scribe.prompt(to.terms, user_, columns, own);
         if (input_.stage == Stage::Prompt && !prompted) return skip(begin_, label);
-        if (prompted && begins_ == 0 && learns_first()) to.ask(item(0), true);
+        if (prompted && begins_ == 0 && learns_first())
+            for (int i = 0; i < (input_.stage == Stage::Prompt ? kFirst : 1); ++i) to.ask(item(0), true);
         const bool is_masked =
             input_.stage == Stage::Pretrain && random_.uniform() < input_.settings.mask_share;
         Indexes hidden;

@@ -77,7 +77,7 @@ TEST(P5Shard, PromptsAreLearnedFromBeginnings) {
     Indexes own;
     const Reading reading = fixture.read(pack({{3, many}, {0, {4, 6}}}), Stage::Prompt, own);
     EXPECT_EQ(reading.sequences.offsets, (std::vector<std::int64_t>{0, 20, 25})) << "sixteen clicks, and one";
-    EXPECT_EQ(std::ssize(reading.labels), 17 + 2);
+    EXPECT_EQ(std::ssize(reading.labels), (8 + 16) + (8 + 1)) << "the first item counts eight times";
     EXPECT_EQ(reading.labels.back(), 6) << "the labels of what was left out are passed over";
     EXPECT_EQ(fixture.read(pack({{3, {1, 2, 3}}}, 5), Stage::Prompt, own).tokens(), 0) << "no beginning";
 }
