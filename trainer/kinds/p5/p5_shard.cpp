@@ -14,8 +14,8 @@ using Indexes = std::vector<std::int32_t>;
 
 constexpr double kOldLabels =
     0.25;  // share of first items that are learned again where an earlier model knows them
-constexpr std::int64_t kBeginning = 16;  // clicks after which a prompt has little left to say
-constexpr int kFirst = 8;        // times that the first item counts there: nobody but the prompt can tell it
+constexpr std::int64_t kBeginning = 10;  // clicks after which a prompt has little left to say
+constexpr int kFirst = 10;       // times that the first item counts there: nobody but the prompt can tell it
 constexpr double kHidden = 0.2;  // share of the clicks of a sequence of which some are hidden
 
 void sort_unique(Indexes& rows) {

@@ -76,8 +76,8 @@ TEST(P5Shard, PromptsAreLearnedFromBeginnings) {
     const Indexes many(40, 5);
     Indexes own;
     const Reading reading = fixture.read(pack({{3, many}, {0, {4, 6}}}), Stage::Prompt, own);
-    EXPECT_EQ(reading.sequences.offsets, (std::vector<std::int64_t>{0, 20, 25})) << "sixteen clicks, and one";
-    EXPECT_EQ(std::ssize(reading.labels), (8 + 16) + (8 + 1)) << "the first item counts eight times";
+    EXPECT_EQ(reading.sequences.offsets, (std::vector<std::int64_t>{0, 14, 19})) << "ten clicks, and one";
+    EXPECT_EQ(std::ssize(reading.labels), (10 + 10) + (10 + 1)) << "the first item counts ten times";
     EXPECT_EQ(reading.labels.back(), 6) << "the labels of what was left out are passed over";
     EXPECT_EQ(fixture.read(pack({{3, {1, 2, 3}}}, 5), Stage::Prompt, own).tokens(), 0) << "no beginning";
 }
