@@ -18,7 +18,7 @@ using nlohmann::json;
 /// to have been learned before; prompts are learned from short sequences.
 double share_of(Stage stage, bool last) {
     if (last) return 1;
-    return stage == Stage::Pretrain ? 0.88 : 0.3;
+    return stage == Stage::Pretrain ? 0.9 : 0.35;
 }
 
 void check_shape(const P5Network& earlier, const P5Settings& settings) {
