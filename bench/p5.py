@@ -2,9 +2,10 @@
 """Kind p5 on MovieLens-1M with users.dat, through SQL alone: people nobody knows, and what each stage is worth.
 
 usage: bench/p5.py --ml-1m FOLDER [--seconds N] [--threads N] [--users N] [--parts p5,tune_alone,transformer] [--options JSON]
+                   [--seed N]
 
-A tenth of the users (random.Random(1)) is held out whole: none of their ratings is in the table, and gender, age and occupation are given as `context`
-alone. Each is asked for the item after 0, 1, 3, 5 and 10 events, every item ranked but those clicked: HR@10 and NDCG@10 with the prompt and without, beside demographic
+A tenth of the users (random.Random(seed)) is held out whole: none of their ratings is in the table, and gender, age and occupation are given as `context`
+alone. Each is asked for the item after 0, 1, 3, 5 and 10 events, every item ranked but those clicked: HR@10 and NDCG@10 with the prompt and without, what it gains with its standard error, beside demographic
 popularity: the top items of the training users of the same gender and age, those clicked left out. Leave-one-out of the training users stands beside kind
 `transformer` (one member) with the same time. `tune_alone`: without pretraining. --users takes so many users of all, for a first look.
 Starts a private PostgreSQL (the extension must be installed). Prints a line a figure.
@@ -15,6 +16,7 @@ import json
 import math
 import os
 import random
+import statistics
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -23,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "test" / "integration"), str(ROOT / "bench")]
 
 HISTORIES = (0, 1, 3, 5, 10)
-SHOWN = ("hr@10", "ndcg@10", "valid_ndcg@10", "markov_ndcg@10", "popularity_ndcg@10", "auc", "log_loss", "ece", "top10_probability", "top10_share", "personal_tokens",
+SHOWN = ("hr@10", "ndcg@10", "valid_ndcg@10", "markov_ndcg@10", "popularity_ndcg@10", "auc", "log_loss", "ece", "top10_probability", "top10_share", "personal_tokens", "prompt_gain",
          "stage_seconds", "epochs", "labels_per_s", "train_seconds")
 
 
@@ -72,10 +74,14 @@ def demographic(sequences, people, held_out):
     return rank
 
 
+def worth(rank):
+    """NDCG of a rank from 1, 0 for none of the ten best."""
+    return 1 / math.log2(rank + 1) if rank else 0
+
+
 def figures(ranks):
-    """(HR@10, NDCG@10) of ranks from 1, None for none."""
-    found = [rank for rank in ranks if rank]
-    return round(len(found) / len(ranks), 4), round(sum(1 / math.log2(rank + 1) for rank in found) / len(ranks), 4)
+    """(HR@10, NDCG@10) of ranks from 1, 0 for none."""
+    return round(sum(rank > 0 for rank in ranks) / len(ranks), 4), round(statistics.mean(map(worth, ranks)), 4)
 
 
 def ask(model, context):
@@ -83,12 +89,21 @@ def ask(model, context):
     from testing import sql
 
     said = sql(f"""SELECT a.h, coalesce((SELECT r.rank FROM seqrec_recommend(NULL, a.clicks, 10, '{model}', context => {context}) r
-                                         WHERE r.item_id = a.target), 0) FROM asks a""")
+                                         WHERE r.item_id = a.target), 0) FROM asks a ORDER BY a.h, a.user_id""")
     ranks = defaultdict(list)
     for line in said.splitlines():
         h, rank = line.split("|")
         ranks[int(h)].append(int(rank))
-    return {h: figures(of) for h, of in sorted(ranks.items())}
+    return dict(sorted(ranks.items()))
+
+
+def gains(on, off):
+    """NDCG@10 with the prompt less without, and its standard error over the same questions, by length of history."""
+    said = {}
+    for h in on:
+        each = [worth(a) - worth(b) for a, b in zip(on[h], off[h])]
+        said[h] = round(statistics.mean(each), 4), round(statistics.stdev(each) / math.sqrt(len(each)), 4)
+    return said
 
 
 def popular(asks, rank):
@@ -114,6 +129,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=180)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--users", type=int)
+    parser.add_argument("--seed", type=int, default=1, help="of the trainings, and of who is held out")
     parser.add_argument("--parts", default="p5,tune_alone,transformer")
     parser.add_argument("--options", type=json.loads, default={})
     arguments = parser.parse_args()
@@ -124,17 +140,20 @@ def main():
     sql("CREATE EXTENSION seqrec")
     sequences, people = read(arguments.ml_1m, arguments.users)
     names = list(sequences)
-    held_out = set(random.Random(1).sample(names, len(names) // 10))
+    held_out = set(random.Random(arguments.seed).sample(names, len(names) // 10))
     asks = load(sequences, people, held_out)
     print(f"{len(names) - len(held_out)} users trained on, {len(held_out)} held out whole, {len(asks)} questions", flush=True)
     print(f"demographic popularity (HR@10, NDCG@10): {popular(asks, demographic(sequences, people, held_out))}", flush=True)
-    common = {"max_seconds": arguments.seconds, "threads": arguments.threads, "holdout": "keep", "index": "none", **arguments.options}
+    common = {"max_seconds": arguments.seconds, "threads": arguments.threads, "seed": arguments.seed, "holdout": "keep", "index": "none", **arguments.options}
     for part in arguments.parts.split(","):
         if part == "transformer":
             train("transformer", part, {**common, "members": 1})
             continue
         train("p5", part, {**common, **({"stages": ["tune"]} if part == "tune_alone" else {})})
-        print(f"{part}, prompt on: {ask(part, 'a.context')}\n{part}, prompt off: {ask(part, 'NULL')}", flush=True)
+        on, off = ask(part, "a.context"), ask(part, "NULL")
+        for what, ranks in (("on", on), ("off", off)):
+            print(f"{part}, prompt {what}: {({h: figures(of) for h, of in ranks.items()})}", flush=True)
+        print(f"{part}, gain of the prompt (NDCG@10, standard error): {gains(on, off)}", flush=True)
 
 
 if __name__ == "__main__":

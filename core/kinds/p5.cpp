@@ -12,7 +12,7 @@
 #include "core/error.hpp"
 #include "core/kernels/encoder_kernels.hpp"
 #include "core/kinds/model_config.hpp"
-#include "core/kinds/transformer_network.hpp"
+#include "core/kinds/packed_network.hpp"
 #include "core/kinds/vector_math.hpp"
 #include "core/scan/dot_product.hpp"
 
@@ -30,8 +30,9 @@ constexpr OptionSpec kOptions[] = {
     {"heads", Integer, 1, 16, "1", "", "attention heads"},
     {"max_len", Integer, 2, 1024, "null", "", "latest clicks the model looks at"},
     {"dropout", Real, 0, 0.9, "null", "", "dropout rate"},
-    {"mask_share", Real, 0, 0.9, "0.1", "",
-     "share of the clicks that pretraining hides, and asks for after the others"},
+    {"mask_share", Real, 0, 1, "0.1", "",
+     "share of the sequences of which pretraining hides a fifth of the clicks, and asks for them after the "
+     "others"},
     {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without the user's own token"},
     {"feature_dropout", Real, 0, 1, "0.2", "",
      "share of sequences trained without the user's features; of the others each column is left out half as "
@@ -79,6 +80,7 @@ void check_options(const json& options) {
 
 struct Config {
     std::int64_t dim, layers, heads, max_len;
+    std::int64_t prompt_until;  // clicks from which on a prompt of columns alone is left out
     std::vector<QueryColumn> columns;
 
     explicit Config(const std::string& text) try {
@@ -87,11 +89,15 @@ struct Config {
         layers = whole_number(config, "layers", 1024);
         heads = whole_number(config, "heads", 1024);
         max_len = whole_number(config, "max_len", 1024);
+        prompt_until =
+            config.contains("prompt_until") ? whole_number(config, "prompt_until", 1024) : max_len + 1;
         if (dim % heads != 0) corrupted_model("heads do not divide dim");
         for (const json& column : config.at("columns")) columns.push_back(read_column(column));
     } catch (const json::exception& error) {
         corrupted_model(error.what());
     }
+
+    NetworkSizes sizes() const { return {dim, heads, max_len + kMostPrompt}; }
 };
 
 /// to += factor * row
@@ -99,20 +105,14 @@ void add_row(const float* row, float factor, float* to, std::size_t dim) {
     for (std::size_t d = 0; d < dim; ++d) to[d] += factor * row[d];
 }
 
-/// The network over weights packed for one set of kernels.
-struct Packed {
-    const EncoderKernels& kernels;
-    AlignedMemory memory;
-    std::optional<Network> network;
+/// Blocks whose rows are a prompt and clicks.
+NetworkWeights read_weights(const TensorSource& tensors, const Config& config) {
+    return read_network(tensors, "", config.sizes(), config.layers);
+}
 
-    Packed(const EncoderKernels& k, const NetworkSizes& sizes, const NetworkWeights& weights) : kernels(k) {
-        PackedWeights measured;
-        Network(k, sizes, weights, measured);
-        memory = AlignedMemory(measured.used());
-        PackedWeights filled = PackedWeights::filling(memory.data());
-        network.emplace(k, sizes, weights, filled);
-    }
-};
+TensorSource tensors_of(const SafetensorsFile& file) {
+    return [&file](const std::string& name, const Shape& shape) { return file.get<float>(name, shape); };
+}
 
 }  // namespace
 
@@ -139,14 +139,14 @@ struct P5Encoder::Impl {
     AskerFeatures askers;
     std::vector<std::int32_t> token_of_row;
     NetworkWeights weights;
-    Packed fast;
+    PackedNetwork fast;
     mutable std::once_flag exact_once{};
-    mutable std::optional<Packed> exact{};  // packed when first asked for: most processes never do
+    mutable std::optional<PackedNetwork> exact{};  // packed when first asked for: most processes never do
 
     explicit Impl(const SafetensorsFile& model)
         : file(model),
           config(model.meta("config")),
-          sizes{config.dim, config.heads, config.max_len + kMostPrompt},
+          sizes(config.sizes()),
           dim(static_cast<std::size_t>(config.dim)),
           scale(std::sqrt(static_cast<float>(dim))),
           items(file.get<float>("item.embedding", {-1, config.dim})),
@@ -159,24 +159,34 @@ struct P5Encoder::Impl {
           offset(file.get<float>("probability.offset", {config.dim + 1})),
           askers(file, config.columns, row_count(), user_count()),
           token_of_row(prompt_tokens(config.columns, row_count())),
-          weights(read_network(
-              [&](const std::string& name, const Shape& shape) { return file.get<float>(name, shape); }, "",
-              sizes, config.layers)),
-          fast(fastest_encoder_kernels(false), sizes, weights) {}
+          weights(read_weights(tensors_of(model), config)),
+          fast(model, fastest_encoder_kernels(false), sizes, weights) {}
 
     std::int64_t item_count() const { return static_cast<std::int64_t>(items.size() / dim); }
     std::int64_t user_count() const { return static_cast<std::int64_t>(users.size() / dim); }
     std::int64_t row_count() const { return static_cast<std::int64_t>(features.size() / dim); }
 
-    const Packed& packed(Precision precision) const {
+    const PackedNetwork& packed(Precision precision) const {
         const EncoderKernels& wanted = fastest_encoder_kernels(true);
         if (precision == Precision::Fast || &fast.kernels == &wanted) return fast;
-        std::call_once(exact_once, [&] { exact.emplace(wanted, sizes, weights); });
+        std::call_once(exact_once, [&] { exact.emplace(file, wanted, sizes, weights); });
         return *exact;
     }
 
-    /// The tokens before the clicks, one row each; `known` is set when they say something of the asker.
-    std::vector<float> prompt(const EncoderInput& input, bool& known) const {
+    /// The tokens before the clicks, one row each: none where nothing but a start would stand there, or nothing that pays after
+    /// so many clicks. `known` is set when columns or a token of the user's own say something of the asker.
+    std::vector<float> prompt(const EncoderInput& input, std::int64_t clicks, bool& known) const {
+        std::vector<float> rows = columns_before(input, known);
+        const std::size_t of_columns = rows.size();
+        known |= add_personal(input.user, rows);
+        const bool own = rows.size() > of_columns;
+        if (rows.size() == dim && clicks > 0) rows.clear();  // a start
+        if (!own && clicks >= config.prompt_until) rows.clear();
+        return rows;
+    }
+
+    /// The start and a token for each column of which something is given.
+    std::vector<float> columns_before(const EncoderInput& input, bool& known) const {
         std::vector<float> sums(static_cast<std::size_t>(kPromptColumns) * dim);
         bool given[kPromptColumns] = {};
         for (const QueryFeature& feature : askers.of(input.user, input.context)) {
@@ -192,7 +202,6 @@ struct P5Encoder::Impl {
             if (given[token])
                 rows.insert(rows.end(), sums.begin() + static_cast<std::ptrdiff_t>(token * dim),
                             sums.begin() + static_cast<std::ptrdiff_t>((token + 1) * dim));
-        known |= add_personal(input.user, rows);
         return rows;
     }
 
@@ -224,9 +233,10 @@ struct P5Encoder::Impl {
         }
     }
 
-    /// What the head makes of the last hidden state; false for a vector without length.
-    bool answer(std::span<const float> state, std::span<float> out) const {
-        dot_products(head.data(), dim, dim, state.data(), out.data());
+    /// The last hidden state, to which the head adds its part after a prompt; false for a vector without length.
+    bool answer(std::span<const float> state, bool prompted, std::span<float> out) const {
+        std::ranges::fill(out, 0.0f);
+        if (prompted) dot_products(head.data(), dim, dim, state.data(), out.data());
         for (std::size_t d = 0; d < dim; ++d) out[d] += state[d];
         return normalise(out);
     }
@@ -252,13 +262,13 @@ Encoded P5Encoder::encode(const EncoderInput& input, std::span<float> out, Preci
         if (item < 0 || item >= impl_->item_count())
             throw Error(sqlstate::kInternal, "item index is out of range");
     bool known = !clicks.empty();
-    const std::vector<float> prompt = impl_->prompt(input, known);
-    const Packed& packed = impl_->packed(precision);
+    const std::vector<float> prompt = impl_->prompt(input, std::ssize(clicks), known);
+    const PackedNetwork& packed = impl_->packed(precision);
     const Workspace workspace(packed.kernels, impl_->sizes, prompt.size() / impl_->dim + clicks.size());
     impl_->embed(prompt, clicks, workspace);
     std::vector<float> state(impl_->dim);
-    packed.network->run(workspace, state);
-    const bool answered = impl_->answer(state, out);
+    packed.network().run(workspace, state);
+    const bool answered = impl_->answer(state, prompt.size() > impl_->dim, out);
     return {.known = answered && known, .offset = impl_->offset_of(out)};
 }
 
@@ -267,6 +277,20 @@ std::vector<std::string> P5Encoder::unknown_context(const json& context) const {
 }
 
 namespace {
+
+std::string packed_weights_name() { return packed_name(fastest_encoder_kernels(false)); }
+
+std::size_t packed_weights_size(const std::string& config_text, const TensorSource& tensors) {
+    const Config config(config_text);
+    return packed_size(fastest_encoder_kernels(false), config.sizes(), read_weights(tensors, config));
+}
+
+void pack_weights(const std::string& config_text, const TensorSource& tensors, std::span<std::byte> to) {
+    const Config config(config_text);
+    pack_network(fastest_encoder_kernels(false), config.sizes(), read_weights(tensors, config), to);
+}
+
+constexpr Packing kPacking = {packed_weights_name, packed_weights_size, pack_weights};
 
 std::unique_ptr<const Encoder> open_encoder(const SafetensorsFile& model) {
     return std::make_unique<const P5Encoder>(model);
@@ -284,6 +308,7 @@ constinit const Kind kP5 = {
     .options = kOptions,
     .shape = kShape,
     .check = check_options,
-    .open = open_encoder};
+    .open = open_encoder,
+    .packing = &kPacking};
 
 }  // namespace seqrec

@@ -24,11 +24,13 @@ inline constexpr std::int64_t kMostPrompt = kPromptColumns + 2;
 /// 每个特征行所属的提示词元（由其所在列决定）。
 std::vector<std::int32_t> prompt_tokens(const std::vector<QueryColumn>& columns, std::int64_t rows);
 
-/// Start, a token for each column of which something is given, the user's own token where she has one, then the clicks; the
-/// query is what the blocks make of the last of them, of unit length. A logit is query . row + c(user), where c is
-/// linear in the query. Nothing but a start: not known.
-/// 依次为起始词元、每个有值的列一个词元、用户自己的词元（若有）与点击；查询由各块在最后一个词元处得出，单位长度。
-/// logit 为 查询 · 行 + c(user)，c 是查询的线性函数。只有起始词元则未知。
+/// A prompt, then the clicks: start, a token for each column of which something is given, the user's own token where she
+/// has one. No prompt where nothing is known, nor one of columns alone after as many clicks as the config's `prompt_until`. The
+/// query is what the blocks make of the last token, and after a prompt the head, of unit length. A logit is query . row + c(user),
+/// where c is linear in the query. Neither prompt nor clicks: not known.
+/// 先提示、后点击：提示依次为起始词元、每个有值的列一个词元、用户自己的词元（若有）。一无所知时没有提示；点击数达到 config 的
+/// prompt_until 时，也没有仅由列构成的提示。查询由各块（有提示时再加输出头）在最后一个词元处得出，单位长度。
+/// logit 为 查询 · 行 + c(user)，c 是查询的线性函数。既无提示又无点击则未知。
 class P5Encoder final : public Encoder {
   public:
     explicit P5Encoder(const SafetensorsFile& file);

@@ -14,7 +14,7 @@
 
 #include "core/error.hpp"
 #include "core/kinds/model_config.hpp"
-#include "core/kinds/transformer_network.hpp"
+#include "core/kinds/packed_network.hpp"
 #include "core/kinds/vector_math.hpp"
 #include "core/scan/dot_product.hpp"
 
@@ -83,25 +83,9 @@ struct Config {
     std::int64_t decoded() const { return attention ? 2 * latent : latent; }
 };
 
-/// The encoder's network over weights packed for one set of kernels.
-struct PackedNetwork {
-    const EncoderKernels& kernels;
-    AlignedMemory memory;
-    std::optional<Network> network{};
-
-    PackedNetwork(const EncoderKernels& k, const NetworkSizes& sizes, const NetworkWeights& weights)
-        : kernels(k), memory(packed_size(k, sizes, weights)) {
-        PackedWeights packed = PackedWeights::filling(memory.data());
-        network.emplace(k, sizes, weights, packed);
-    }
-
-    static std::size_t packed_size(const EncoderKernels& k, const NetworkSizes& sizes,
-                                   const NetworkWeights& weights) {
-        PackedWeights measure;
-        const Network measured(k, sizes, weights, measure);
-        return measure.used();
-    }
-};
+NetworkWeights read_weights(const TensorSource& tensors, const Config& config) {
+    return read_network(tensors, "network.", config.sizes(), config.layers);
+}
 
 /// tanh by a quotient of polynomials, to 4e-7: what a compiler turns into vectors, where std::tanh is a call.
 float quick_tanh(float x) {
@@ -146,8 +130,8 @@ struct VaeEncoder::Impl {
           items(file.get<float>("item.embedding", {-1, config.dim})),
           lengths(file.get<float>("click.length", {item_count(), 1})),
           position(file.get<float>("network.position.embedding", {config.max_len, config.dim})),
-          weights(read_network(source(), "network.", config.sizes(), config.layers)),
-          fast(fast_kernels, config.sizes(), weights),
+          weights(read_weights(source(), config)),
+          fast(model, fast_kernels, config.sizes(), weights),
           exact_kernels(exact_k) {
         read_latent();
         read_decoder();
@@ -189,7 +173,7 @@ struct VaeEncoder::Impl {
 
     const PackedNetwork& network(Precision precision) const {
         if (precision == Precision::Fast || &fast.kernels == &exact_kernels) return fast;
-        std::call_once(exact_once, [&] { exact.emplace(exact_kernels, config.sizes(), weights); });
+        std::call_once(exact_once, [&] { exact.emplace(file, exact_kernels, config.sizes(), weights); });
         return *exact;
     }
 
@@ -212,9 +196,9 @@ struct VaeEncoder::Impl {
         embed(clicks, workspace);
         std::vector<float> all(config.attention ? clicks.size() * dim : dim);
         if (config.attention)
-            packed.network->run_all(workspace, all);
+            packed.network().run_all(workspace, all);
         else
-            packed.network->run(workspace, all);
+            packed.network().run(workspace, all);
         return all;
     }
 
@@ -287,6 +271,20 @@ Encoded VaeEncoder::encode(const EncoderInput& input, std::span<float> out, Prec
 
 namespace {
 
+std::string packed_weights_name() { return packed_name(fastest_encoder_kernels(false)); }
+
+std::size_t packed_weights_size(const std::string& config_text, const TensorSource& tensors) {
+    const Config config(config_text);
+    return packed_size(fastest_encoder_kernels(false), config.sizes(), read_weights(tensors, config));
+}
+
+void pack_weights(const std::string& config_text, const TensorSource& tensors, std::span<std::byte> to) {
+    const Config config(config_text);
+    pack_network(fastest_encoder_kernels(false), config.sizes(), read_weights(tensors, config), to);
+}
+
+constexpr Packing kPacking = {packed_weights_name, packed_weights_size, pack_weights};
+
 std::unique_ptr<const Encoder> open_encoder(const SafetensorsFile& model) {
     return std::make_unique<const VaeEncoder>(model);
 }
@@ -303,6 +301,7 @@ constinit const Kind kVae = {.name = "vae",
                              .options = kOptions,
                              .shape = kShape,
                              .check = check_width,
-                             .open = open_encoder};
+                             .open = open_encoder,
+                             .packing = &kPacking};
 
 }  // namespace seqrec

@@ -66,8 +66,20 @@ struct Model {
         shapes["feature.user.values"] = {5};
     }
 
+    std::vector<std::byte> packed;  // none: as a model file has it
+
+    /// As a snapshot has them.
+    void pack() {
+        const auto source = [&](const std::string& name, const Shape&) {
+            return std::span<const float>(floats.at(name));
+        };
+        packed.resize(kP5.packing->size(config.dump(), source));
+        kP5.packing->fill(config.dump(), source, packed);
+    }
+
     void write(const std::string& path) const {
         SafetensorsWriter writer;
+        if (!packed.empty()) declare<std::uint8_t>(writer, kP5.packing->name().c_str(), packed.size());
         writer.set_metadata("config", config.dump());
         for (const auto& [name, shape] : shapes) writer.declare<float>(name, shape);
         declare<std::int64_t>(writer, "feature.user.offsets", user_offsets.size());
@@ -83,6 +95,7 @@ struct Model {
         std::ranges::copy(user_rows, writer.data<std::int32_t>("feature.user.rows").begin());
         std::ranges::copy(value_offsets, writer.data<std::int64_t>("feature.value.offsets").begin());
         std::ranges::copy(value_bytes, writer.data<std::uint8_t>("feature.value.bytes").begin());
+        if (!packed.empty()) std::ranges::copy(packed, writer.bytes(kP5.packing->name()).begin());
         writer.commit();
     }
 
@@ -175,6 +188,16 @@ TEST_F(P5Test, APromptSaysWhoAsks) {
     EXPECT_LT(distance(ask({1}, 0), ask({1})), 1e-6) << "neither features nor a token";
 }
 
+TEST_F(P5Test, PromptsOfColumnsEndWhereTheyNoLongerPay) {
+    const Answer whole = ask({1, 2}, 3);
+    model_.config["prompt_until"] = 2;
+    open();
+    EXPECT_GT(distance(ask({1}, 1), ask({1})), 1e-3);
+    EXPECT_LT(distance(ask({1, 2}, 1), ask({1, 2})), 1e-6);
+    EXPECT_LT(distance(ask({1, 2}, 3), whole), 1e-6) << "a token of her own";
+    EXPECT_TRUE(ask({}, 1).encoded.known);
+}
+
 TEST_F(P5Test, AContextDescribesWhoWasNotThere) {
     const json girl = {{"gender", "f"}, {"age", 45}, {"mood", "good"}};
     EXPECT_LT(distance(ask({1}, -1, &girl), ask({1}, 1)), 1e-6);
@@ -208,6 +231,7 @@ TEST_F(P5Test, DamagedFilesAreRefused) {
     expect_corrupted([&] { model_.config["heads"] = 3; });
     expect_corrupted([&] { model_.config["max_len"] = 5; });
     expect_corrupted([&] { model_.config["layers"] = 2; });
+    expect_corrupted([&] { model_.config["prompt_until"] = 0; });
     expect_corrupted([&] { model_.config["layers"] = 1000000; });
     expect_corrupted([&] { model_.config["columns"][0]["count"] = 9; });
     expect_corrupted([&] { model_.config["columns"][0]["first"] = -1; });
@@ -216,6 +240,24 @@ TEST_F(P5Test, DamagedFilesAreRefused) {
     model_.user_rows[0] = kRows;
     open();
     EXPECT_EQ(error_of([&] { ask({}, 1); }), sqlstate::kDataCorrupted);
+}
+
+/// What a snapshot holds is read and not made anew, and answers the same to the last bit.
+TEST_F(P5Test, PackedWeightsAreThoseOfTheFile) {
+    const auto query = [&] {
+        std::vector<float> said(kDim);
+        const std::vector<std::int32_t> clicks = {1, 2};
+        (void)encoder_->encode({clicks, 1, nullptr}, said, Precision::Fast);
+        return said;
+    };
+    const std::vector<float> before = query();
+    model_.pack();
+    open();
+    EXPECT_EQ(query(), before);
+    std::ranges::fill(model_.packed, std::byte{0});
+    open();
+    EXPECT_NE(query(), before);
+    expect_corrupted([&] { model_.packed.pop_back(); });
 }
 
 TEST_F(P5Test, ManyColumnsShareTokens) {

@@ -57,8 +57,21 @@ struct Model {
         fill("decoder.bias", {kDim});
     }
 
+    std::vector<std::byte> packed;  // none: as a model file has it
+
+    /// As a snapshot has them.
+    void pack() {
+        const auto source = [&](const std::string& name, const Shape&) {
+            return std::span<const float>(floats.at(name));
+        };
+        packed.resize(kVae.packing->size(config.dump(), source));
+        kVae.packing->fill(config.dump(), source, packed);
+    }
+
     void write(const std::string& path) const {
         SafetensorsWriter writer;
+        if (!packed.empty())
+            writer.declare<std::uint8_t>(kVae.packing->name(), {static_cast<std::int64_t>(packed.size())});
         writer.set_metadata("config", config.dump());
         for (const auto& [name, shape] : shapes) writer.declare<float>(name, shape);
         writer.create(path);
@@ -67,6 +80,7 @@ struct Model {
                 const auto to = writer.data<float>(name);
                 std::copy_n(values.begin(), std::min(to.size(), values.size()), to.begin());
             }
+        if (!packed.empty()) std::ranges::copy(packed, writer.bytes(kVae.packing->name()).begin());
         writer.commit();
     }
 
@@ -231,6 +245,25 @@ TEST_P(VaeTest, WrongIndexesAreRefused) {
     std::vector<float> small(kDim - 1);
     const std::vector<std::int32_t> clicks = {1};
     EXPECT_EQ(error_of([&] { encoder_->encode({clicks, -1}, small, Precision::Fast); }), sqlstate::kInternal);
+}
+
+/// What a snapshot holds is read and not made anew, and answers the same to the last bit.
+TEST_P(VaeTest, PackedWeightsAreThoseOfTheFile) {
+    const auto query = [&] {
+        std::vector<float> said(kDim);
+        const std::vector<std::int32_t> clicks = {1, 2};
+        (void)encoder_->encode({clicks, -1}, said, Precision::Fast);
+        return said;
+    };
+    const std::vector<float> before = query();
+    model_.pack();
+    open();
+    EXPECT_EQ(query(), before);
+    std::ranges::fill(model_.packed, std::byte{0});
+    open();
+    EXPECT_NE(query(), before);
+    model_.packed.pop_back();
+    EXPECT_EQ(error_of([&] { open(); }), sqlstate::kDataCorrupted);
 }
 
 TEST_P(VaeTest, DamagedFilesAreRefused) {

@@ -130,13 +130,13 @@ void P5Learner::keep(bool better) {
 void P5Learner::start_from_best() { begin_with(best_); }
 
 double P5Learner::refine(double ndcg, const Rank& rank) {
-    if (stage_ == Stage::Pretrain) return ndcg;
+    if (stage_ == Stage::Pretrain || stage_ != settings_.stages.back()) return ndcg;
     const P5State without{best_.network, at::zeros_like(best_.personal)};
-    const double ranked = rank(weights_of(without));
-    if (ranked <= ndcg) return ndcg;
+    prompt_use_ = where_prompts_pay(data_, without, scribe_.shared_features(), settings_, workers_, rank);
+    if (prompt_use_.whole <= ndcg) return ndcg;
     best_ = without;
     personal_tokens_ = false;
-    return ranked;
+    return prompt_use_.whole;
 }
 
 std::vector<NamedTensor> P5Learner::tensors() {

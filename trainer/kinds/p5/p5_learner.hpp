@@ -6,6 +6,7 @@
 
 #include "kinds/p5/p5_shard.hpp"
 #include "kinds/p5/p5_weights.hpp"
+#include "kinds/p5/prompt_use.hpp"
 #include "kinds/shared/learner.hpp"
 #include "kinds/shared/optimizer.hpp"
 #include "run/workers.hpp"
@@ -25,6 +26,9 @@ class P5Learner final : public Learner {
     /// Whether validation ranked better with users' own tokens.
     /// 使用用户自己的词元时验证排名是否更好。
     bool has_personal_tokens() const { return personal_tokens_; }
+    /// Up to which history prompts of columns pay, as the validation items say.
+    /// 验证物品表明：由列构成的提示在多长的历史之内有益。
+    const PromptUse& prompt_use() const { return prompt_use_; }
 
     void look_at(Part part) override;
     Effort effort(const std::vector<Question>& validation) const override;
@@ -34,8 +38,9 @@ class P5Learner final : public Learner {
     std::unique_ptr<const Weights> candidate() const override;
     void keep(bool better) override;
     void start_from_best() override;
-    /// Drops users' own tokens when the validation items rank better so.
-    /// 若去掉用户自己的词元能使验证物品排名更好，则去掉。
+    /// After the last stage: drops users' own tokens when the validation items rank better so, and decides up to which history others are
+    /// prompted.
+    /// 在最后一个阶段之后：若去掉用户自己的词元能使验证物品排名更好，则去掉；并决定在多长的历史之内使用其余提示。
     double refine(double ndcg, const Rank& rank) override;
     nlohmann::json numbers() override { return {{"stage", name_of(stage_)}}; }
     std::vector<NamedTensor> tensors() override;
@@ -59,6 +64,7 @@ class P5Learner final : public Learner {
     std::vector<float> label_share_;
     std::vector<P5Output> outputs_;  // of the lesson that is not applied yet
     bool personal_tokens_;
+    PromptUse prompt_use_;
 
     P5State candidate_, best_;
 };

@@ -14,11 +14,11 @@ namespace {
 using at::Tensor;
 using nlohmann::json;
 
-/// How much of the time that is left a stage may take: pretraining two thirds of all, prompts a sixth of the rest. What
-/// is tuned at a tenth of the rate needs to have been learned before.
+/// How much of the time that is left a stage may take: pretraining most of it, since what is tuned at a tenth of the rate needs
+/// to have been learned before; prompts are learned from short sequences.
 double share_of(Stage stage, bool last) {
     if (last) return 1;
-    return stage == Stage::Pretrain ? 2.0 / 3 : 1.0 / 6;
+    return stage == Stage::Pretrain ? 0.9 : 0.35;
 }
 
 void check_shape(const P5Network& earlier, const P5Settings& settings) {
@@ -76,22 +76,25 @@ class P5Model final : public Model {
                      const P5State& measured, const P5State& served, const Turn& turn, json seconds,
                      const P5Learner& learner) const {
         const auto seed = static_cast<std::uint64_t>(settings_.seed);
-        P5Weights ranked(measured, features, Probability(settings_));
+        P5Weights ranked(measured, features, Probability(settings_), learner.prompt_use().until);
         const auto [probability, warning] =
             fit_probability(run.data, run.data.questions(HeldOut::Validation), ranked, seed, run.workers);
         if (!warning.empty()) run.reporter.warning(warning);
-        ranked = P5Weights(measured, features, probability);
+        const PromptUse& use = learner.prompt_use();
+        ranked = P5Weights(measured, features, probability, use.until);
         json metrics = turn.before.to_json();
         metrics.update(measure_probability(run.data, ranked, seed, run.workers));
         metrics["stage_seconds"] = std::move(seconds);
         metrics["personal_tokens"] = learner.has_personal_tokens();
         json config = settings_.to_json();
         config["columns"] = features->columns();
+        if (use.until != kAlways) config["prompt_until"] = use.until;
+        metrics["prompt_gain"] = use.gains;
         config["trained_epochs"] = turn.before.epochs;
         config["threshold"] = metrics["threshold"];
         return {std::make_unique<const P5Weights>(std::move(ranked)),
-                std::make_unique<const P5Weights>(served, features, probability), std::move(metrics),
-                std::move(config)};
+                std::make_unique<const P5Weights>(served, features, probability, use.until),
+                std::move(metrics), std::move(config)};
     }
 
     P5State starting_state(const Dataset& data, const UserFeatures& features) {

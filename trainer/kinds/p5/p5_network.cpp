@@ -1,5 +1,6 @@
 #include "kinds/p5/p5_network.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "files/tensor_file.hpp"
@@ -48,8 +49,8 @@ std::vector<Tensor> P5Network::tensors() {
 
 bool P5Network::is_trained(const std::string& name, Stage stage) {
     if (stage == Stage::Tune) return true;
-    if (stage == Stage::Pretrain) return name != "feature.rows";
-    for (const char* part : {"prompt.", "feature.", "norm.", "head."})
+    if (stage == Stage::Pretrain) return name != "feature.rows" && name != "head.weight";
+    for (const char* part : {"prompt.", "feature.", "head."})
         if (name.starts_with(part)) return true;
     return false;
 }
@@ -62,8 +63,9 @@ Tensor P5Network::forward(const std::shared_ptr<const Reading>& reading, const T
     return norm(run_blocks(blocks, x, sequences, pass), norm_weight, norm_bias);
 }
 
-Tensor P5Network::answer(const Tensor& hidden, bool bfloat16) const {
-    return unit_rows(hidden + product(hidden, head, bfloat16));
+Tensor P5Network::answer(const Tensor& hidden, const std::vector<float>& prompted, bool bfloat16) const {
+    if (std::ranges::count(prompted, 0.0f) == std::ssize(prompted)) return unit_rows(hidden);
+    return unit_rows(hidden + product(hidden * at::tensor(prompted).unsqueeze(1), head, bfloat16));
 }
 
 P5State copy_of(P5State state) {

@@ -41,8 +41,11 @@ struct P5Network {
     /// 所有词元的隐藏状态 [T, dim]；personal 为 TokenTable::Personal 所指的行。
     at::Tensor forward(const std::shared_ptr<const Reading>& reading, const at::Tensor& personal,
                        Pass pass) const;
-    /// Queries of unit length of some hidden states. 由隐藏状态得到单位长度的查询。
-    at::Tensor answer(const at::Tensor& hidden, bool bfloat16 = false) const;
+    /// Queries of unit length of some hidden states, to which the head adds its part after a prompt (`prompted` is 1). Without
+    /// one the answer is that of the blocks alone, which no head that is tuned for prompts changes.
+    /// 由隐藏状态得到单位长度的查询；有提示时（prompted 为 1）加上输出头的部分；无提示时仅由各块得出，不受为提示调整的输出头影响。
+    at::Tensor answer(const at::Tensor& hidden, const std::vector<float>& prompted,
+                      bool bfloat16 = false) const;
 };
 
 /// A network and the rows of users' own tokens, [users, dim].

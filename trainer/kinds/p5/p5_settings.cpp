@@ -8,8 +8,10 @@
 namespace seqrec::trainer {
 namespace {
 
-constexpr double kTuneShare = 0.1;  // of the learning rate, once there is something to lose
+constexpr double kTuneShare = 0.1;           // of the learning rate, once there is something to lose
+constexpr double kCooledByTuning = 2.0 / 3;  // of the cool-down: tuning is the rest of it
 constexpr std::int64_t kPromptEpochs = 12;
+constexpr double kLastChoices = 5;  // the time of the last validation, and of P5Learner::refine in such
 constexpr std::pair<const char*, Stage> kNames[] = {
     {"pretrain", Stage::Pretrain}, {"prompt", Stage::Prompt}, {"tune", Stage::Tune}};
 
@@ -72,6 +74,7 @@ bool P5Settings::has(Stage stage) const { return std::ranges::find(stages, stage
 
 EpochSettings P5Settings::course(Stage stage) const {
     const bool careful = stage == Stage::Tune && (starts_trained || !is_first(stage));
+    const bool goes_on = stage == Stage::Pretrain && has(Stage::Tune);
     return {
         .epochs = stage == Stage::Prompt ? std::min(epochs, kPromptEpochs) : epochs,
         .max_len = max_len,
@@ -82,10 +85,10 @@ EpochSettings P5Settings::course(Stage stage) const {
         .learning_rate = learning_rate * (careful ? kTuneShare : 1),
         .weight_decay = weight_decay,
         .max_seconds = max_seconds,
-        .cool_down = cool_down,
+        .cool_down = goes_on && cool_down < 1 ? kCooledByTuning * cool_down : cool_down,
         .refit = refit,
         .options = to_json(),
-        .validations_to_come = stage == Stage::Pretrain ? 1.0 : 2.0};
+        .validations_to_come = stage != Stage::Pretrain && stages.back() == stage ? kLastChoices : 1.0};
 }
 
 nlohmann::json P5Settings::to_json() const {

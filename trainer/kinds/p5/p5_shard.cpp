@@ -14,6 +14,9 @@ using Indexes = std::vector<std::int32_t>;
 
 constexpr double kOldLabels =
     0.25;  // share of first items that are learned again where an earlier model knows them
+constexpr std::int64_t kBeginning = 10;  // clicks after which a prompt has little left to say
+constexpr int kFirst = 10;       // times that the first item counts there: nobody but the prompt can tell it
+constexpr double kHidden = 0.2;  // share of the clicks of a sequence of which some are hidden
 
 void sort_unique(Indexes& rows) {
     std::ranges::sort(rows);
@@ -54,22 +57,29 @@ class SequenceReader {
           random_(random) {}
 
     void read(std::int32_t own, std::uint32_t columns, Reading& to, std::size_t& label) {
-        input_.scribe.prompt(to.terms, user_, columns, own);
-        if (begins_ == 0 && learns_first()) to.ask(shard_.items[static_cast<std::size_t>(begin_)]);
+        if (input_.stage == Stage::Prompt && begins_ > 0) return skip(begin_, label);
+        const bool prompted = input_.scribe.prompt(to.terms, user_, columns, own);
+        if (input_.stage == Stage::Prompt && !prompted) return skip(begin_, label);
+        if (prompted && begins_ == 0 && learns_first())
+            for (int i = 0; i < (input_.stage == Stage::Prompt ? kFirst : 1); ++i) to.ask(item(0), true);
+        const bool is_masked =
+            input_.stage == Stage::Pretrain && random_.uniform() < input_.settings.mask_share;
         Indexes hidden;
-        for (std::int64_t t = begin_; t < end_; ++t) {
+        const std::int64_t end = input_.stage == Stage::Prompt ? std::min(end_, begin_ + kBeginning) : end_;
+        for (std::int64_t t = begin_; t < end; ++t) {
             const auto place = static_cast<std::int32_t>(t - begin_);
-            if (hides(hidden)) {
+            if (is_masked && hides(hidden)) {
                 hidden.push_back(place);
                 input_.scribe.hidden(to.terms, place);
             } else {
                 input_.scribe.click(to.terms, item(place), place);
             }
-            if (has_label(t, label)) to.ask(shard_.labels[label++]);
+            if (has_label(t, label)) to.ask(shard_.labels[label++], prompted);
         }
+        skip(end, label);
         for (const std::int32_t place : hidden) {
             input_.scribe.hidden(to.terms, place);
-            to.ask(item(place));
+            to.ask(item(place), prompted);
         }
         to.end_sequence(user_);
     }
@@ -78,6 +88,10 @@ class SequenceReader {
     std::int32_t item(std::int32_t place) const {
         return shard_.items[static_cast<std::size_t>(begin_ + place)];
     }
+    /// Leaves out what comes from a click on.
+    void skip(std::int64_t from, std::size_t& label) const {
+        for (std::int64_t t = from; t < end_; ++t) label += has_label(t, label) ? 1 : 0;
+    }
     bool learns_first() {
         return !is_partial() || input_.sequences.known(user_) == 0 || random_.uniform() < kOldLabels;
     }
@@ -85,10 +99,9 @@ class SequenceReader {
     bool has_label(std::int64_t token, std::size_t label) const {
         return !is_partial() || (label < shard_.trained.size() && shard_.trained[label] == token);
     }
-    /// As many as there is room for: a prompt has more tokens than the start.
+    /// As many as there is room for, which is that of a prompt.
     bool hides(const Indexes& hidden) {
-        return input_.stage == Stage::Pretrain && std::ssize(hidden) < kMostPrompt - 1 &&
-               random_.uniform() < input_.settings.mask_share;
+        return std::ssize(hidden) < kMostPrompt && random_.uniform() < kHidden;
     }
 
     const P5Input& input_;
@@ -199,7 +212,8 @@ P5Output compute_p5_shard(const P5Input& input, Reading reading, const Indexes& 
     const auto read = std::make_shared<const Reading>(std::move(reading));
     const Tensor hidden =
         network.forward(read, personal, {static_cast<float>(settings.dropout), seed, settings.bfloat16});
-    const Tensor queries = network.answer(hidden.index_select(0, index_of(read->asked)), settings.bfloat16);
+    const Tensor queries =
+        network.answer(hidden.index_select(0, index_of(read->asked)), read->prompted, settings.bfloat16);
     const Tensor ranked = sample ? network.item.index_select(0, index_of(sample->candidates)) : network.item;
     const Tensor loss = softmax_loss(queries, unit_rows(ranked), read->labels,
                                      sample ? sample->weights : std::vector<float>(),

@@ -32,9 +32,10 @@ struct P5Output {
 
 /// What a shard reads and learns: of each sequence the items after its clicks, and where it is the beginning of a history,
 /// the first after the prompt alone. Pretraining hides some clicks and asks for them at the end, where all others
-/// are known. `own` becomes the distinct users who have a token of their own.
+/// are known; where prompts are learned alone, only those beginnings are read, and not far: the longer a history, the less a
+/// prompt says. `own` becomes the distinct users who have a token of their own.
 /// 一个分片所读与所学：每个序列中各点击之后的物品；若为历史开头，还学仅凭提示的首个物品。预训练隐藏部分点击，
-/// 并在其余点击都已知的末尾询问它们。own 为具有自己词元的不同用户。
+/// 并在其余点击都已知的末尾询问它们。只学提示时仅读这些开头的一小段：历史越长，提示所说越少。own 为具有自己词元的不同用户。
 Reading read_shard(const P5Input& input, const Packed& shard, std::vector<std::int32_t>& own);
 
 /// The loss and gradients of a shard, each label of which counts `label_weight`.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "core/kinds/p5.hpp"
 
@@ -31,15 +32,18 @@ std::vector<bool> users_with_rows(const Tensor& personal) {
 
 }  // namespace
 
-P5Weights::P5Weights(P5State state, std::shared_ptr<const UserFeatures> features, Probability probability)
+P5Weights::P5Weights(P5State state, std::shared_ptr<const UserFeatures> features, Probability probability,
+                     std::int64_t prompt_until)
     : state_(std::move(state)),
       scribe_(std::move(features), state_.network.dim()),
       probability_(std::move(probability)),
+      prompt_until_(prompt_until),
       has_own_(users_with_rows(state_.personal)) {}
 
 P5Weights::P5Weights(const SafetensorsFile& file)
     : P5Weights({P5Network(file), read_tensor(file, "user.embedding")},
-                std::make_shared<const UserFeatures>(file), read_probability(file)) {}
+                std::make_shared<const UserFeatures>(file), read_probability(file),
+                nlohmann::json::parse(file.meta("config")).value("prompt_until", kAlways)) {}
 
 Tensor P5Weights::item_rows() const {
     const at::NoGradGuard no_gradients;
@@ -63,9 +67,14 @@ void P5Weights::encode_part(const Histories& histories, const std::vector<std::i
                             std::size_t begin, std::size_t end, const Tensor& result) const {
     Reading reading;
     std::vector<std::int64_t> last;
+    std::vector<float> prompted;
     for (std::size_t i = begin; i < end; ++i) {
         const bool own = users[i] >= 0 && has_own_[static_cast<std::size_t>(users[i])];
-        scribe_.prompt(reading.terms, users[i], kAllColumns, own ? users[i] : -1);
+        const bool short_enough = std::ssize(histories[i]) < prompt_until_;
+        const bool said = scribe_.prompt(reading.terms, users[i], own || short_enough ? kAllColumns : 0,
+                                         own ? users[i] : -1);
+        if (!said && histories[i].empty()) scribe_.start(reading.terms);
+        prompted.push_back(said ? 1.0f : 0.0f);
         std::int32_t place = 0;
         for (const std::int32_t click :
              histories[i].last(std::min(histories[i].size(), reach_of(state_.network))))
@@ -76,7 +85,7 @@ void P5Weights::encode_part(const Histories& histories, const std::vector<std::i
     const auto read = std::make_shared<const Reading>(std::move(reading));
     const Tensor hidden = state_.network.forward(read, state_.personal, {});
     result.narrow(0, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end - begin))
-        .copy_(state_.network.answer(hidden.index_select(0, at::tensor(last, at::kLong))));
+        .copy_(state_.network.answer(hidden.index_select(0, at::tensor(last, at::kLong)), prompted));
 }
 
 std::vector<NamedTensor> P5Weights::tensors() const {

@@ -1,6 +1,7 @@
 // The weights of a trained p5.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -21,11 +22,17 @@ struct Probability {
     Probability(double scale, std::vector<float> offset) : scale(scale), offset(std::move(offset)) {}
 };
 
+/// As many clicks as no history has. 多于任何历史的点击数。
+inline constexpr std::int64_t kAlways = std::numeric_limits<std::int64_t>::max();
+
 /// Queries are of unit length, rows of the length of the scale.
 /// 查询为单位长度，行的长度为 scale。
 class P5Weights final : public Weights {
   public:
-    P5Weights(P5State state, std::shared_ptr<const UserFeatures> features, Probability probability);
+    /// `prompt_until`: with so many clicks and more a prompt without a token of the user's own is left out.
+    /// prompt_until：点击数达到该值时，不含用户自己词元的提示被省去。
+    P5Weights(P5State state, std::shared_ptr<const UserFeatures> features, Probability probability,
+              std::int64_t prompt_until = kAlways);
     /// Of a model or snapshot file; Error XX001 when it lacks one.
     /// 读取模型或快照文件；缺失则抛出 Error XX001。
     explicit P5Weights(const SafetensorsFile& file);
@@ -45,6 +52,7 @@ class P5Weights final : public Weights {
     P5State state_;
     Scribe scribe_;
     Probability probability_;
+    std::int64_t prompt_until_;
     std::vector<bool> has_own_;  // of each user: a token of her own
 };
 

@@ -26,22 +26,31 @@ Scribe::Scribe(std::shared_ptr<const UserFeatures> features, std::int64_t dim)
     token_of_row_ = prompt_tokens(columns, features_->rows());
 }
 
-void Scribe::prompt(Terms& to, std::int32_t user, std::uint32_t columns, std::int32_t own) const {
+void Scribe::start(Terms& to) const {
     add(to, SpecialToken::Start);
     to.end_token();
+}
+
+bool Scribe::prompt(Terms& to, std::int32_t user, std::uint32_t columns, std::int32_t own) const {
+    const std::int64_t before = to.tokens();
+    start(to);
     const auto known = user >= 0 ? features_->of(user) : std::span<const QueryFeature>();
     for (std::int32_t token = 0; token < kPromptColumns; ++token) {
         if ((columns >> token & 1) == 0) continue;
-        const std::size_t before = to.terms.size();
+        const std::size_t terms = to.terms.size();
         for (const QueryFeature& feature : known)
             if (token_of_row_[static_cast<std::size_t>(feature.row)] == token)
                 add(to, TokenTable::Features, feature.row, scale_ * feature.x);
-        if (to.terms.size() > before) to.end_token();
+        if (to.terms.size() > terms) to.end_token();
     }
-    if (own < 0) return;
-    add(to, SpecialToken::Personal);
-    add(to, TokenTable::Personal, own, scale_);
-    to.end_token();
+    if (own >= 0) {
+        add(to, SpecialToken::Personal);
+        add(to, TokenTable::Personal, own, scale_);
+        to.end_token();
+    }
+    if (to.tokens() > before + 1) return true;
+    to.drop_token();
+    return false;
 }
 
 void Scribe::click(Terms& to, std::int32_t item, std::int32_t place) const {

@@ -44,6 +44,7 @@ Epochs::Epochs(const Run& run, EpochSettings settings, Learner& learner, Random 
       validation_questions_(few_questions(run.data, HeldOut::Validation)),
       validation_interval_(validation_interval(learner.effort(validation_questions_))) {
     now_.planned_epochs = settings_.epochs;
+    now_.validation_seconds = turn_.before.validation_seconds;
     learner_.look_at(part_);
     if (checkpoint_.exists()) resume();
 }
@@ -242,6 +243,7 @@ Totals Epochs::totals() const {
     sum.flops += now_.flops;
     sum.step_seconds += now_.step_seconds;
     sum.seconds += seconds();
+    sum.validation_seconds = now_.validation_seconds;
     return sum;
 }
 

@@ -19,6 +19,7 @@ struct Totals {
     std::int64_t best_epoch = 0;  ///< of the last turn, counted from the first epoch of the first
     std::int64_t epochs = 0, final_fit_epochs = 0, steps = 0, labels = 0;
     double flops = 0, step_seconds = 0, seconds = 0;
+    double validation_seconds = 0;  ///< of the last one: what the first of the next turn will take
 
     /// `best_epoch`, `epochs`, `final_fit_epochs`, `steps`, `labels`, `labels_per_s`, `train_seconds`, and `gflops` (a
     /// second) where they were counted.

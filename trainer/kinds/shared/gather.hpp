@@ -24,6 +24,11 @@ struct Terms {
     void add(std::int32_t table, std::int32_t row, float x) { terms.push_back({table, row, x}); }
     /// The terms since the last one are a token. 自上次以来的各项构成一个词元。
     void end_token() { offsets.push_back(static_cast<std::int64_t>(terms.size())); }
+    /// Takes the last token back. 撤回最后一个词元。
+    void drop_token() {
+        offsets.pop_back();
+        terms.resize(static_cast<std::size_t>(offsets.back()));
+    }
 };
 
 /// Tables that gather() takes at most. gather() 至多接受的表数。

@@ -106,7 +106,7 @@ struct Bfloat16Product : torch::autograd::Function<Bfloat16Product> {
         const variable_list saved = context->get_saved_variables();
         const Tensor &x = saved[0], &weight = saved[1], dy = gradients[0].contiguous();
         const std::int64_t rows = x.size(0), from = x.size(1), to = weight.size(0);
-        Tensor dx, dweight = at::empty_like(weight);
+        Tensor dx, dweight;
         if (x.requires_grad()) {
             dx = at::empty_like(x);
             const Tensor dy_columns = pairs_of_columns(dy), weight_rows = pairs_of_rows(weight);
@@ -114,6 +114,8 @@ struct Bfloat16Product : torch::autograd::Function<Bfloat16Product> {
             k().bfloat16->gemm(
                 {rows, from, depth, in(dy_columns), depth, 1, in(weight_rows), from, 1, out(dx), from});
         }
+        if (!weight.requires_grad()) return {dx, dweight};  // frozen
+        dweight = at::empty_like(weight);
         const Tensor dy_rows = pairs_of_rows(dy), x_rows = pairs_of_rows(x);
         k().bfloat16->gemm(
             {to, from, dy_rows.size(0), in(dy_rows), 1, to, in(x_rows), from, 1, out(dweight), from});
@@ -134,11 +136,13 @@ struct Product : torch::autograd::Function<Product> {
         const variable_list saved = context->get_saved_variables();
         const Tensor &x = saved[0], &weight = saved[1], dy = gradients[0].contiguous();
         const std::int64_t rows = x.size(0), from = x.size(1), to = weight.size(0);
-        Tensor dx, dweight = at::empty_like(weight);
+        Tensor dx, dweight;
         if (x.requires_grad()) {
             dx = at::empty_like(x);
             k().gemm({rows, from, to, in(dy), to, 1, in(weight), from, 1, out(dx), from});
         }
+        if (!weight.requires_grad()) return {dx, dweight};  // frozen
+        dweight = at::empty_like(weight);
         k().gemm({to, from, rows, in(dy), 1, to, in(x), from, 1, out(dweight), from});
         return {dx, dweight};
     }

@@ -66,27 +66,51 @@ TEST(P5Shard, APromptStandsBeforeTheClicks) {
     EXPECT_EQ(tuned.sequences.offsets, (std::vector<std::int64_t>{0, 6, 11})) << "start, gender, age, own";
     EXPECT_EQ(tuned.asked, (Indexes{3, 4, 5, 9, 10}));
     EXPECT_EQ(tuned.labels, (Indexes{1, 2, 3, 4, 5}));
+    EXPECT_EQ(tuned.prompted, std::vector<float>(5, 1));
     const Reading later = fixture.read(pack({{3, {1, 2, 3}}}, 5), Stage::Tune, own);
     EXPECT_EQ(later.labels, (Indexes{2, 3})) << "what came before is not there to ask for";
 }
 
-TEST(P5Shard, PretrainingHidesClicksAndAsksForThemAtTheEnd) {
-    const Fixture fixture(nlohmann::json{{"mask_share", 0.5}});
+TEST(P5Shard, PromptsAreLearnedFromBeginnings) {
+    const Fixture fixture;
+    const Indexes many(40, 5);
     Indexes own;
-    const Reading reading = fixture.read(pack({{3, {1, 2, 3, 4, 5, 6, 7, 8}}}), Stage::Pretrain, own);
+    const Reading reading = fixture.read(pack({{3, many}, {0, {4, 6}}}), Stage::Prompt, own);
+    EXPECT_EQ(reading.sequences.offsets, (std::vector<std::int64_t>{0, 14, 19})) << "ten clicks, and one";
+    EXPECT_EQ(std::ssize(reading.labels), (10 + 10) + (10 + 1)) << "the first item counts ten times";
+    EXPECT_EQ(reading.labels.back(), 6) << "the labels of what was left out are passed over";
+    EXPECT_EQ(fixture.read(pack({{3, {1, 2, 3}}}, 5), Stage::Prompt, own).tokens(), 0) << "no beginning";
+}
+
+TEST(P5Shard, PretrainingReadsClicksAlone) {
+    const Fixture fixture(nlohmann::json{{"mask_share", 0}});
+    Indexes own;
+    const Reading reading = fixture.read(pack({{3, {1, 2, 3}}, {0, {4, 5}}}), Stage::Pretrain, own);
     EXPECT_TRUE(own.empty());
-    const auto hidden = reading.tokens() - 8;  // start and seven clicks
-    EXPECT_GT(hidden, 0);
-    EXPECT_EQ(std::ssize(reading.labels), 8 + hidden);
+    EXPECT_EQ(reading.asked, (Indexes{0, 1, 2})) << "neither prompt nor start";
+    EXPECT_EQ(reading.labels, (Indexes{2, 3, 5}));
+    EXPECT_EQ(reading.prompted, (std::vector<float>{0, 0, 0}));
+}
+
+TEST(P5Shard, PretrainingHidesClicksAndAsksForThemAtTheEnd) {
+    const Fixture fixture(nlohmann::json{{"mask_share", 1}});
+    const std::vector<std::pair<std::int32_t, Indexes>> histories(6, {3, {1, 2, 3, 4, 5, 6, 7, 8}});
+    Indexes own;
+    const Reading reading = fixture.read(pack(histories), Stage::Pretrain, own);
+    EXPECT_GT(reading.tokens(), 6 * 7) << "seven clicks each, and what was hidden";
+    EXPECT_EQ(std::ssize(reading.labels), reading.tokens());
     const auto row = [&](std::int64_t token, std::size_t term) {
         return reading.terms
             .terms[static_cast<std::size_t>(reading.terms.offsets[static_cast<std::size_t>(token)]) + term];
     };
-    for (std::int64_t t = 8; t < reading.tokens(); ++t) {
-        EXPECT_EQ(row(t, 0).table, static_cast<int>(TokenTable::Special));
-        const std::int32_t place = row(t, 1).row;
-        EXPECT_EQ(reading.labels[static_cast<std::size_t>(t)], place + 1) << "the item that stood there";
-        EXPECT_EQ(row(1 + place, 0).table, static_cast<int>(TokenTable::Special)) << "and is hidden";
+    for (std::size_t s = 0; s < histories.size(); ++s) {
+        const std::int64_t begin = reading.sequences.offsets[s];
+        for (std::int64_t t = begin + 7; t < reading.sequences.offsets[s + 1]; ++t) {
+            EXPECT_EQ(row(t, 0).table, static_cast<int>(TokenTable::Special));
+            const std::int32_t place = row(t, 1).row;
+            EXPECT_EQ(reading.labels[static_cast<std::size_t>(t)], place + 1) << "the item that stood there";
+            EXPECT_EQ(row(begin + place, 0).table, static_cast<int>(TokenTable::Special)) << "and is hidden";
+        }
     }
 }
 
@@ -144,6 +168,15 @@ TEST(P5Shard, WhatAStageFreezesHasNoGradient) {
     EXPECT_TRUE(P5Network::is_trained("feature.rows", Stage::Prompt));
 }
 
+/// What pretraining learned stays as it is, where nothing is known of who asks.
+TEST(P5Shard, AHeadAnswersPromptsAlone) {
+    Fixture fixture;
+    const Tensor hidden = testing::leaf({2, 16}, 5).detach();
+    const Tensor both = fixture.network.answer(hidden, {1, 0}), none = fixture.network.answer(hidden, {0, 0});
+    EXPECT_TRUE(at::equal(both[1], none[1]));
+    EXPECT_GT(testing::relative_error(both[0], none[0]), 1e-3);
+}
+
 TEST(P5Shard, ASampleOfEverythingIsTheWhole) {
     const Fixture all, drawn(nlohmann::json{{"sampled_items", 4000}});
     const Packed shard = pack({{0, {0, 1, 2}}, {1, {3, 4}}});
@@ -159,7 +192,9 @@ TEST(P5Shard, DropoutLeavesOutTokens) {
     Indexes own;
     const Reading reading = fixture.read(pack({{3, {1, 2, 3}}}), Stage::Tune, own);
     EXPECT_TRUE(own.empty());
-    EXPECT_EQ(reading.tokens(), 3) << "the start and two clicks";
+    EXPECT_EQ(reading.tokens(), 2) << "two clicks";
+    EXPECT_EQ(reading.labels, (Indexes{2, 3}));
+    EXPECT_EQ(fixture.read(pack({{3, {1, 2, 3}}}), Stage::Prompt, own).tokens(), 0) << "nothing to learn";
 }
 
 }  // namespace
