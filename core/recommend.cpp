@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <utility>
 
 #include "core/ages.hpp"
@@ -111,6 +113,19 @@ std::vector<float> directions_of(const Snapshot& snapshot, std::span<const Score
     return directions;
 }
 
+/// The items that a user had said no to at the training (the option `exclude_events`), whatever else is asked for.
+std::vector<std::int32_t> refused_items(const Snapshot& snapshot, std::int32_t user) {
+    const SafetensorsFile& file = snapshot.file();
+    if (user < 0 || !file.contains("excluded.items")) return {};
+    const auto ends = file.get<std::int64_t>("excluded.offsets", {snapshot.users().size() + 1});
+    const auto items = file.get<std::int32_t>("excluded.items", {-1});
+    const auto at = static_cast<std::size_t>(user);
+    if (ends[at] < 0 || ends[at] > ends[at + 1] || ends[at + 1] > std::ssize(items))
+        throw Error(sqlstate::kDataCorrupted, "the excluded items of a user leave the file",
+                    "Train the model again.");
+    return {items.begin() + ends[at], items.begin() + ends[at + 1]};
+}
+
 /// An item's score by a query as the scan takes it.
 float scanned_score(const Snapshot& snapshot, const QueryView& query, std::int32_t item) {
     float product = 0;
@@ -167,6 +182,33 @@ std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, Ids clicks
     return clicks_that_count(snapshot, known_items(snapshot, clicks, poll));
 }
 
+std::vector<std::int32_t> places_that_count(const Snapshot& snapshot, const Asker& asker, const Poll& poll) {
+    std::vector<std::int32_t> places;
+    if (!asker.context || !asker.context->contains("clicks")) return places;
+    std::vector<std::uint32_t> unknown;
+    const std::vector<std::int32_t> items = known_items(snapshot, asker.clicks, poll, &unknown);
+    for (std::size_t at = 0, next = 0; at < asker.clicks.size(); ++at)
+        if (next < unknown.size() && unknown[next] == at)
+            ++next;
+        else
+            places.push_back(static_cast<std::int32_t>(at));
+    const auto item_at = [&](std::size_t known) { return items[known]; };
+    std::vector<std::size_t> counted(items.size());
+    std::iota(counted.begin(), counted.end(), std::size_t{0});
+    const auto same = [&](std::size_t a, std::size_t b) { return items[a] == items[b]; };
+    if (!snapshot.keeps_repeats()) {  // the last of each
+        std::ranges::sort(counted, std::greater<>());
+        std::ranges::stable_sort(counted, {}, item_at);
+        counted.erase(std::unique(counted.begin(), counted.end(), same), counted.end());
+        std::ranges::sort(counted);
+    } else if (snapshot.merges_repeats()) {
+        counted.erase(std::unique(counted.begin(), counted.end(), same), counted.end());
+    }
+    std::vector<std::int32_t> result;
+    for (const std::size_t known : counted) result.push_back(places[known]);
+    return result;
+}
+
 /// An asker's query and filter, and what is known of the answer before any item is scored.
 struct Recommender::Prepared {
     Answer answer;
@@ -199,9 +241,9 @@ ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
 
 /// What an asker has had already.
 std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks, std::int32_t user) const {
-    std::vector<std::int32_t> items;
+    std::vector<std::int32_t> items = refused_items(snapshot_, user);
     if (!request_.exclude_seen.value_or(!snapshot_.keeps_repeats())) return items;
-    items.assign(clicks.begin(), clicks.end());
+    items.insert(items.end(), clicks.begin(), clicks.end());
     if (user < 0) return items;
     const auto seen = snapshot_.seen(user);
     items.insert(items.end(), seen.begin(), seen.end());
@@ -209,10 +251,11 @@ std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks,
 }
 
 Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user,
-                                           const nlohmann::json* context) const {
+                                           const nlohmann::json* context,
+                                           std::span<const std::int32_t> places) const {
     clicks = clicks_that_count(snapshot_, std::move(clicks));
     const std::vector<std::int32_t> hidden = had(clicks, user);
-    return prepare({clicks, user, context}, hidden);
+    return prepare({clicks, user, context, places}, hidden);
 }
 
 Recommender::Prepared Recommender::prepare(const EncoderInput& counted,
@@ -238,8 +281,9 @@ std::vector<Answer> Recommender::answer(std::span<const Asker> askers) const {
         std::vector<Prepared> block;
         for (const Asker& asker : askers.subspan(at, std::min(kBatch, askers.size() - at))) {
             std::vector<std::uint32_t> unknown;
+            const std::vector<std::int32_t> places = places_that_count(snapshot_, asker, poll_);
             block.push_back(prepare(known_items(snapshot_, asker.clicks, poll_, &unknown),
-                                    find_user(snapshot_, asker.user), asker.context));
+                                    find_user(snapshot_, asker.user), asker.context, places));
             block.back().answer.unknown_clicks = std::move(unknown);
             if (asker.context)
                 block.back().answer.unknown_context = snapshot_.encoder().unknown_context(*asker.context);
@@ -410,7 +454,8 @@ Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& re
 
 Query asker_query(const Snapshot& snapshot, const Asker& asker, bool exact, const Poll& poll) {
     const auto clicks = clicks_that_count(snapshot, asker.clicks, poll);
-    return query_after(snapshot, {clicks, find_user(snapshot, asker.user), asker.context}, exact);
+    const auto places = places_that_count(snapshot, asker, poll);
+    return query_after(snapshot, {clicks, find_user(snapshot, asker.user), asker.context, places}, exact);
 }
 
 float own_score(const Snapshot& snapshot, const QueryView& query, std::int32_t item) {

@@ -142,7 +142,8 @@ class Recommender {
     ItemFilter filter_without(std::vector<std::int32_t> hidden) const;
     std::vector<std::int32_t> had(std::span<const std::int32_t> clicks, std::int32_t user) const;
     Prepared prepare(std::vector<std::int32_t> clicks, std::int32_t user,
-                     const nlohmann::json* context = nullptr) const;
+                     const nlohmann::json* context = nullptr,
+                     std::span<const std::int32_t> places = {}) const;
     Prepared prepare(const EncoderInput& counted, std::vector<std::int32_t> hidden) const;
     std::vector<Answer> answer_block(std::span<Prepared> askers) const;
     void diversify(Answer& answer) const;
@@ -175,6 +176,9 @@ Answer recommend(const Snapshot& snapshot, const Asker& asker, const Request& re
 /// 否则重复点击以最后一次为准。
 std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, Ids clicks, const Poll& poll);
 std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, std::vector<std::int32_t> items);
+/// Where each of clicks_that_count() is among the clicks of an asker whose context speaks of clicks; empty for another one.
+/// context 涉及点击时，clicks_that_count() 各项在请求者点击中的位置；否则为空。
+std::vector<std::int32_t> places_that_count(const Snapshot& snapshot, const Asker& asker, const Poll& poll);
 /// The index of a user, -1 for an unknown id and for nobody.
 /// 用户下标；未知 id 或无用户时为 -1。
 std::int32_t find_user(const Snapshot& snapshot, std::string_view user);

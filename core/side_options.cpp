@@ -42,13 +42,19 @@ constexpr OptionSpec kOfUsers[] = {
 constexpr OptionSpec kOfContext[] = {
     {"context", Json, 0, 0, "null", "",
      "list of further columns of the ratings to learn from, such as the channel or the device; null = none"},
+    {"event_weights", Json, 0, 0, "null", "",
+     "what interactions count by their event, as in {\"view\": 1, \"cart\": 3, \"buy\": 5}, 0 or less: not "
+     "at "
+     "all; null = all alike"},
+    {"event_column", Text, 0, 0, "null", "",
+     "column of the ratings that says what an interaction was, which event_weights speaks of; null = the "
+     "only "
+     "one of context that is text"},
+};
+
+constexpr OptionSpec kOfLabel[] = {
     {"label", Text, 0, 0, "null", "",
      "column of the ratings, a number or a boolean, that says how it went; null = none"},
-    {"event_weights", Json, 0, 0, "null", "",
-     "what interactions count by their event, as in {\"view\": 1, \"cart\": 3, \"buy\": 5}; null = all "
-     "alike"},
-    {"event_column", Text, 0, 0, "null", "",
-     "column of the ratings that event_weights speaks of; null = the only one of context that is text"},
 };
 
 constexpr const char* kLists[] = {"item_features", "item_text", "user_features", "context"};
@@ -77,9 +83,20 @@ void check_weights(const json& weights) {
     const std::string name = "event_weights", hint = R"(Write it as in {"view": 1, "cart": 3, "buy": 5}.)";
     if (!weights.is_object() || weights.empty()) refuse(name, "is not an object of weights", hint);
     for (const auto& [event, weight] : weights.items())
-        if (!weight.is_number() || !(weight.get<double>() >= 0 && weight.get<double>() <= 1e6))
+        if (!weight.is_number() || !(std::abs(weight.get<double>()) <= 1e6))
             refuse(name, "gives \"" + event + "\" a weight that is none: " + weight.dump(),
-                   "A weight is a number from 0 to 1000000.");
+                   "A weight is a number from -1000000 to 1000000; what weighs 0 or less does not count.");
+}
+
+void check_events(const json& events) {
+    const std::string name = "exclude_events", hint = R"(Write it as in ["dislike"].)";
+    if (!events.is_array() || events.empty()) refuse(name, "is not a list of events", hint);
+    std::set<std::string> seen;
+    for (const json& event : events) {
+        if (!event.is_string()) refuse(name, "lists something that is no event: " + event.dump(), hint);
+        if (!seen.insert(event).second)
+            refuse(name, "lists an event twice: " + event.dump(), "Name each event once.");
+    }
 }
 
 bool is_given(const json& options, const char* name) {
@@ -95,6 +112,7 @@ std::vector<OptionSpec> side_options(const Needs& needs) {
     if (needs.items) add(kOfItems);
     if (needs.text) add(kOfText);
     if (needs.users) add(kOfUsers);
+    if (needs.label) add(kOfLabel);
     if (needs.context) add(kOfContext);
     return specs;
 }
@@ -103,7 +121,9 @@ void check_side_options(const json& resolved) {
     for (const char* name : kLists)
         if (is_given(resolved, name)) check_list(name, resolved.at(name));
     if (is_given(resolved, "event_weights")) check_weights(resolved.at("event_weights"));
-    if (is_given(resolved, "event_column") && !is_given(resolved, "event_weights"))
+    if (is_given(resolved, "exclude_events")) check_events(resolved.at("exclude_events"));
+    if (is_given(resolved, "event_column") && !is_given(resolved, "event_weights") &&
+        !is_given(resolved, "exclude_events"))
         refuse("event_column", "is given without event_weights",
                R"(Say what events count, as in {"event_weights": {"view": 1, "buy": 5}}.)");
     if (!is_given(resolved, "label") || !is_given(resolved, "context")) return;

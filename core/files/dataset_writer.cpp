@@ -77,10 +77,12 @@ void DatasetWriter::add_item_content(bool text, bool vector) {
     if (vector) item_vectors_.emplace(folder_);
 }
 
-void DatasetWriter::add_event_columns(const std::vector<FeatureSpec>& specs, bool label, bool weight) {
+void DatasetWriter::add_event_columns(const std::vector<FeatureSpec>& specs, bool label, bool weight,
+                                      bool excluded) {
     for (const FeatureSpec& spec : specs) event_columns_.emplace_back(spec, folder_);
     if (label) label_.emplace(folder_);
     if (weight) weight_.emplace(folder_);
+    if (excluded) excluded_.emplace(folder_);
 }
 
 /// The index of an item or user, new ones at the end.
@@ -133,6 +135,7 @@ void DatasetWriter::declare_features(SafetensorsWriter& writer) const {
         event_columns_[c].declare(writer, "event.feature." + std::to_string(c), counts_.interactions);
     if (label_) writer.declare<float>("event.label", {counts_.interactions});
     if (weight_) writer.declare<float>("event.weight", {counts_.interactions});
+    if (excluded_) writer.declare<std::uint8_t>("event.excluded", {counts_.interactions});
 }
 
 void DatasetWriter::write_features(SafetensorsWriter& writer) {
@@ -147,6 +150,7 @@ void DatasetWriter::write_features(SafetensorsWriter& writer) {
         event_columns_[c].write(writer, "event.feature." + std::to_string(c), nullptr);
     if (label_) label_->copy_to(writer.bytes("event.label"));
     if (weight_) weight_->copy_to(writer.bytes("event.weight"));
+    if (excluded_) excluded_->copy_to(writer.bytes("event.excluded"));
 }
 
 void DatasetWriter::write(const std::string& path) {

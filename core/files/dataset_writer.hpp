@@ -76,12 +76,16 @@ class DatasetWriter {
     std::size_t vector_width() const { return item_vectors_ ? item_vectors_->width() : 0; }
 
     /// Announces further columns of the interactions, before the first one: each of event_columns() is put
-    /// once after every interaction(), and where there are any, label and weight.
-    /// 在第一次交互之前声明交互的附加列；每次 interaction() 之后各列（及标签、权重）各 put 一次。
-    void add_event_columns(const std::vector<FeatureSpec>& specs, bool label, bool weight);
+    /// once after every interaction(), and where there are any, label, weight and excluded.
+    /// 在第一次交互之前声明交互的附加列；每次 interaction() 之后各列（及标签、权重、排除标记）各 put 一次。
+    void add_event_columns(const std::vector<FeatureSpec>& specs, bool label, bool weight,
+                           bool excluded = false);
     std::vector<FeatureColumn>& event_columns() { return event_columns_; }
     void label(float value) { label_->put(value); }
     void weight(float value) { weight_->put(value); }
+    /// Whether the interaction is of an event whose items are never recommended to its user.
+    /// 该交互是否属于其物品不再推荐给该用户的事件。
+    void excluded(bool value) { excluded_->put(static_cast<std::uint8_t>(value)); }
 
     /// Writes the file, which then survives a power loss. Errors: 53100 on a full disk, 58030 on other I/O.
     /// 写出文件并刷盘，断电后仍然完好。错误：53100（磁盘满）、58030（其他 I/O）。
@@ -105,7 +109,7 @@ class DatasetWriter {
     std::optional<FeatureTable> tables_[2];  // by Side
     std::optional<IdMap> users_;             // only with a table of users
     std::vector<FeatureColumn> event_columns_;
-    std::optional<SpoolColumn> label_, weight_;
+    std::optional<SpoolColumn> label_, weight_, excluded_;
     std::int32_t current_item_ = -1;  // whose row was begun last
     std::optional<TextColumn> item_text_;
     std::optional<VectorColumn> item_vectors_;

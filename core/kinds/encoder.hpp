@@ -32,6 +32,9 @@ struct EncoderInput {
     /// was not there at training, and the moment's.
     /// 点击之外已知的信息（列名到值的 JSON 对象）或空：训练时不存在的用户的特征，以及当下的情境。
     const nlohmann::json* context = nullptr;
+    /// Where each of the clicks was among those that were given, for contexts that speak of clicks; empty: nowhere.
+    /// 各点击在所给点击中的位置，供涉及点击的 context 使用；空则未知。
+    std::span<const std::int32_t> places{};
 };
 
 /// What an encoding says beside its vector.

@@ -21,6 +21,7 @@ struct Needs {
     bool items = false, users = false;  ///< side tables
     bool text = false;                  ///< text of items
     bool context = false;               ///< further columns of the interactions
+    bool label = false;                 ///< a column of the interactions that says how it went
     bool sequences = true;              ///< users with two interactions or more
 };
 

@@ -178,7 +178,7 @@ constinit const Kind kLogistic = {
         "a logistic regression over features of users, items and context, and over what was clicked: "
         "calibrated probabilities, coefficients to read",
     .form = {.link = Link::Sigmoid, .item_bias = true, .user_offset = true},
-    .needs = {.items = true, .users = true, .context = true, .sequences = false},
+    .needs = {.items = true, .users = true, .context = true, .label = true, .sequences = false},
     .options = kOptions,
     .shape = {},
     .check = check_options,

@@ -23,7 +23,23 @@ int zone_of(const std::string& zone) {
     return (zone[0] == '-' ? -60 : 60) * (60 * hours + minutes);
 }
 
-/// Seconds since 1970 of a number, or of a text in ISO 8601; without a zone it is UTC.
+/// The texts of a category's value, or nothing when it can't be one.
+std::optional<std::vector<std::string>> texts_of(const json& value) {
+    if (value.is_string()) return std::vector{value.get<std::string>()};
+    if (value.is_boolean()) return std::vector<std::string>{value.get<bool>() ? "true" : "false"};
+    if (value.is_number()) return std::vector{value.dump()};
+    if (!value.is_array() || value.empty()) return std::nullopt;
+    std::vector<std::string> texts;
+    for (const json& element : value) {
+        const auto one = texts_of(element);
+        if (!one || one->size() != 1) return std::nullopt;
+        if (std::ranges::find(texts, one->front()) == texts.end()) texts.push_back(one->front());
+    }
+    return texts;
+}
+
+}  // namespace
+
 std::optional<double> time_of(const json& value) {
     if (value.is_number()) return value.get<double>();
     if (!value.is_string()) return std::nullopt;
@@ -43,23 +59,6 @@ std::optional<double> time_of(const json& value) {
     return static_cast<double>(days) * 86400 + number(4) * 3600 + number(5) * 60 + number(6) -
            zone_of(part[7]);
 }
-
-/// The texts of a category's value, or nothing when it can't be one.
-std::optional<std::vector<std::string>> texts_of(const json& value) {
-    if (value.is_string()) return std::vector{value.get<std::string>()};
-    if (value.is_boolean()) return std::vector<std::string>{value.get<bool>() ? "true" : "false"};
-    if (value.is_number()) return std::vector{value.dump()};
-    if (!value.is_array() || value.empty()) return std::nullopt;
-    std::vector<std::string> texts;
-    for (const json& element : value) {
-        const auto one = texts_of(element);
-        if (!one || one->size() != 1) return std::nullopt;
-        if (std::ranges::find(texts, one->front()) == texts.end()) texts.push_back(one->front());
-    }
-    return texts;
-}
-
-}  // namespace
 
 namespace {
 

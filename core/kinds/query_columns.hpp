@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,10 @@ struct QueryFeature {
     std::int32_t row;
     float x;
 };
+
+/// Seconds since 1970 of a number, or of a text in ISO 8601 (without a zone it is UTC); nothing for another value.
+/// 数值或 ISO 8601 文本（无时区按 UTC）所表示的 1970 年以来的秒数；其他值则为空。
+std::optional<double> time_of(const nlohmann::json& value);
 
 /// Where a number lies among edges: the count of edges that are not above it.
 /// 数值所在的分箱。

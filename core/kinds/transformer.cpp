@@ -13,6 +13,7 @@
 #include "core/error.hpp"
 #include "core/kernels/encoder_kernels.hpp"
 #include "core/kinds/model_config.hpp"
+#include "core/kinds/transformer_context.hpp"
 #include "core/kinds/transformer_network.hpp"
 #include "core/kinds/vector_math.hpp"
 
@@ -36,6 +37,11 @@ constexpr OptionSpec kOptions[] = {
     {"cold_shift", Real, 0, 2, "null", "",
      "how far items that nobody has had are moved towards where people look; null = as far as it costs "
      "the others next to nothing"},
+    {"context_use", Text, 0, 0, "\"auto\"", "auto|none|time|columns|all",
+     "what of the moment is trained with: time (hour, weekday, gap to the click before), columns of context, "
+     "both or neither; auto = what the validation says"},
+    {"exclude_events", Json, 0, 0, "null", "",
+     "list of events, such as [\"dislike\"], whose items are never recommended to who had one; null = none"},
     {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
     {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},
@@ -58,6 +64,7 @@ constexpr std::string_view kShape[] = {"members", "dim", "layers", "heads", "max
 
 struct Config {
     std::int64_t members, dim, layers, heads, max_len;
+    std::int64_t moments;  // rows of the tables of what is known of a moment, 0 for none
 
     explicit Config(const std::string& text) try {
         const auto config = nlohmann::json::parse(text);
@@ -66,6 +73,7 @@ struct Config {
         layers = whole_number(config, "layers", 1024);
         heads = whole_number(config, "heads", 1024);
         max_len = whole_number(config, "max_len", 1024);
+        moments = MomentContext::rows_of(config);
         if (dim % heads != 0) corrupted_model("heads do not divide dim");
     } catch (const nlohmann::json::exception& error) {
         corrupted_model(error.what());
@@ -77,12 +85,16 @@ NetworkSizes sizes_of(const Config& config) { return {config.dim, config.heads, 
 /// One of the networks whose cosines are averaged: it reads and writes its own slice of all embeddings.
 struct Member {
     std::span<const float> position;
+    std::span<const float> click_moments, asked_moments;  // empty for none
     NetworkWeights weights;
 
     Member(const TensorSource& tensors, const Config& config, std::int64_t index) {
         const std::string at = "member." + std::to_string(index) + ".";
         position = tensors(at + "position.embedding", {config.max_len, config.dim});
         weights = read_network(tensors, at, sizes_of(config), config.layers);
+        if (config.moments == 0) return;
+        click_moments = tensors(at + "context.in", {config.moments, config.dim});
+        asked_moments = tensors(at + "context.out", {config.moments, config.dim});
     }
 };
 
@@ -143,7 +155,26 @@ struct Networks {
     }
 };
 
-/// False for a vector without length, which stays as it is.
+/// What a context says of clicks and of the question.
+struct Said {
+    ClickFeatures clicks{};
+    std::vector<QueryFeature> question{};
+};
+
+/// Adds rows of a table to a vector.
+void add_features(std::span<const QueryFeature> features, std::span<const float> table, float* to,
+                  std::size_t dim) {
+    for (const QueryFeature& feature : features) {
+        const float* row = table.data() + static_cast<std::size_t>(feature.row) * dim;
+        for (std::size_t d = 0; d < dim; ++d) to[d] += feature.x * row[d];
+    }
+}
+
+std::unique_ptr<const MomentContext> moments_of(const SafetensorsFile& file) {
+    const auto config = nlohmann::json::parse(file.meta("config"));
+    return MomentContext::is_in(config) ? std::make_unique<const MomentContext>(file, config) : nullptr;
+}
+
 }  // namespace
 
 struct TransformerEncoder::Impl {
@@ -152,6 +183,7 @@ struct TransformerEncoder::Impl {
     std::size_t dim, width;  // of a member; of all
     std::span<const float> items, users, lengths;
     std::vector<Member> members;
+    std::unique_ptr<const MomentContext> moments;  // null for none
     Networks fast;
     const EncoderKernels& exact_kernels;
     mutable std::once_flag exact_once{};
@@ -166,6 +198,7 @@ struct TransformerEncoder::Impl {
           users(file.get<float>("user.embedding", {-1, config.members * config.dim})),
           lengths(file.get<float>("click.length", {item_count(), config.members})),
           members(read_members(tensors_of(file), config)),
+          moments(moments_of(file)),
           fast(file, members, config, fast_kernels),
           exact_kernels(exact) {}
 
@@ -192,15 +225,25 @@ struct TransformerEncoder::Impl {
         }
     }
 
+    Said said(const EncoderInput& input, std::size_t clicks) const {
+        if (!moments || !input.context) return {};
+        const auto places = input.places.size() < clicks ? input.places.first(0) : input.places.last(clicks);
+        return {moments->of_clicks(*input.context, places), moments->of(*input.context)};
+    }
+
     /// Adds each member's hidden state at the last click to its slice of `out`.
-    void add_interest(std::span<const std::int32_t> clicks, std::span<float> out,
+    void add_interest(std::span<const std::int32_t> clicks, const Said& said, std::span<float> out,
                       const Networks& networks) const {
         const Workspace workspace(*networks.kernels, sizes_of(config), clicks.size());
         std::vector<float> state(dim);
         for (std::size_t m = 0; m < members.size(); ++m) {
             embed(m, clicks, workspace);
+            for (std::size_t i = 0; i < std::min(said.clicks.size(), clicks.size()); ++i)
+                add_features(said.clicks[i], members[m].click_moments,
+                             workspace.x + static_cast<std::ptrdiff_t>(i) * workspace.row, dim);
             networks.members[m].run(workspace, state);
             for (std::size_t d = 0; d < dim; ++d) out[m * dim + d] += state[d];
+            add_features(said.question, members[m].asked_moments, out.data() + m * dim, dim);
         }
     }
 };
@@ -231,9 +274,14 @@ Encoded TransformerEncoder::encode(const EncoderInput& input, std::span<float> o
     std::fill(out.begin(), out.end(), 0.0f);
     if (user >= 0)
         std::copy_n(impl_->users.data() + static_cast<std::size_t>(user) * width, width, out.data());
-    if (!clicks.empty()) impl_->add_interest(clicks, out, impl_->networks(precision));
+    if (!clicks.empty())
+        impl_->add_interest(clicks, impl_->said(input, clicks.size()), out, impl_->networks(precision));
     for (std::size_t m = 0; m < impl_->members.size(); ++m) normalise(out.subspan(m * dim, dim));
     return {.known = normalise(out)};
+}
+
+std::vector<std::string> TransformerEncoder::unknown_context(const nlohmann::json& context) const {
+    return impl_->moments ? impl_->moments->unknown(context) : Encoder::unknown_context(context);
 }
 
 namespace {
@@ -266,7 +314,7 @@ constinit const Kind kTransformer = {
     .name = "transformer",
     .meaning = "a causal Transformer over the latest clicks, with a vector of each user's long-term interest",
     .form = {.link = Link::Cosine},
-    .needs = {.text = true},
+    .needs = {.text = true, .context = true},
     .options = kOptions,
     .shape = kShape,
     .check = check_width,

@@ -31,6 +31,9 @@ class TransformerEncoder final : public Encoder {
     int dim() const override;
     int reach() const override;
     Encoded encode(const EncoderInput& input, std::span<float> out, Precision precision) const override;
+    /// A context says something only after clicks: of the moment of the question and, in `clicks`, of theirs.
+    /// context 仅在有点击时起作用：说明提问的时刻，以及（在 clicks 中）各点击的时刻。
+    std::vector<std::string> unknown_context(const nlohmann::json& context) const override;
 
   private:
     TransformerEncoder(const SafetensorsFile& file, const EncoderKernels& fast, const EncoderKernels& exact);

@@ -7,10 +7,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/error.hpp"
 #include "core/files/dataset_writer.hpp"
 
 #include "jobs/side_export.hpp"
@@ -22,6 +24,7 @@ namespace seqrec {
 namespace {
 
 constexpr std::int64_t kRowsBetweenReports = 1 << 16;
+constexpr std::size_t kNamedEvents = 20;  // of those that are no mistake, in the hint of one that is
 
 /// What became of the rows of a table beside the ratings.
 struct SideRows {
@@ -39,6 +42,8 @@ struct Exporter {
     const TrainingSource& source;
     DatasetWriter writer;
     std::map<std::string, float, std::less<>> weights;
+    std::map<std::string, std::int64_t, std::less<>> excluded;  // rows of each event of exclude_events
+    std::set<std::string, std::less<>> others;                  // some of the events that it does not list
     std::string current_text;        // what current_user points to when ids are text
     std::optional<Id> current_user;  // none before the first row
     std::int64_t skipped = 0, rows = 0;
@@ -75,6 +80,26 @@ float label_of(const FeatureValue& value, std::int64_t& odd) {
     return fits ? static_cast<float>(value.number) : std::numeric_limits<float>::quiet_NaN();
 }
 
+/// Whether an event is one of exclude_events; counts it.
+bool is_excluded(Exporter& exporter, std::string_view event) {
+    const auto found = exporter.excluded.find(event);
+    if (found != exporter.excluded.end()) return ++found->second > 0;
+    if (exporter.others.size() < kNamedEvents && !exporter.others.contains(event))
+        exporter.others.emplace(event);
+    return false;
+}
+
+/// Who misspells an event would have what people said no to recommended to them.
+void check_excluded(const Exporter& exporter) {
+    std::string known;
+    for (const std::string& event : exporter.others) known += (known.empty() ? "\"" : ", \"") + event + "\"";
+    for (const auto& [event, rows] : exporter.excluded)
+        if (rows == 0)
+            throw Error(sqlstate::kInvalidParameter,
+                        "option \"exclude_events\" lists \"" + event + "\", and no row is of that event",
+                        known.empty() ? "Leave it out." : "Events of other rows: " + known + ".");
+}
+
 /// What is known of the interaction beside user, item and time. C++.
 void put_event(Exporter& exporter, const FeatureValue* values) {
     const EventColumns& further = exporter.source.further;
@@ -82,6 +107,9 @@ void put_event(Exporter& exporter, const FeatureValue* values) {
     if (further.label >= 0) exporter.writer.label(label_of(values[further.label], exporter.odd_labels));
     if (further.event < 0) return;
     const FeatureValue& event = values[further.event];
+    if (further.excludes_events)
+        exporter.writer.excluded(event.count == 1 && is_excluded(exporter, event.texts[0]));
+    if (!further.weighs_events) return;
     const auto weight = event.count == 1 ? exporter.weights.find(event.texts[0]) : exporter.weights.end();
     exporter.unweighted += weight == exporter.weights.end();
     exporter.writer.weight(weight == exporter.weights.end() ? 1 : weight->second);
@@ -228,7 +256,7 @@ void announce_all(Exporter& exporter) {
     const TrainingSource& source = exporter.source;
     const EventColumns& further = source.further;
     exporter.writer.add_event_columns(specs_of(further.columns, further.context), further.label >= 0,
-                                      further.event >= 0);
+                                      further.weighs_events, further.excludes_events);
     exporter.odd.resize(static_cast<std::size_t>(further.context));
     announce(exporter, Side::Item, source.items);
     announce(exporter, Side::User, source.users);
@@ -308,7 +336,7 @@ nlohmann::json side_metrics(const Exporter& exporter) {
     };
     add(exporter.source.items, Side::Item, "item", "items");
     add(exporter.source.users, Side::User, "user", "users");
-    if (exporter.source.further.event >= 0) metrics["unweighted_rows"] = exporter.unweighted;
+    if (exporter.source.further.weighs_events) metrics["unweighted_rows"] = exporter.unweighted;
     return metrics;
 }
 
@@ -326,6 +354,14 @@ std::map<std::string, float, std::less<>> event_weights(const std::string& optio
     if (const auto given = parsed.find("event_weights"); given != parsed.end() && given->is_object())
         for (const auto& [event, weight] : given->items()) weights[event] = weight.get<float>();
     return weights;
+}
+
+std::map<std::string, std::int64_t, std::less<>> excluded_events(const std::string& options) {
+    const nlohmann::json parsed = nlohmann::json::parse(options);
+    std::map<std::string, std::int64_t, std::less<>> events;
+    if (const auto given = parsed.find("exclude_events"); given != parsed.end() && given->is_array())
+        for (const auto& event : *given) events[event.get<std::string>()] = 0;
+    return events;
 }
 
 /// All that a job reads: of a refresh the table of items alone, whatever became of the ratings.
@@ -367,6 +403,8 @@ ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progre
         Exporter exporter{source,
                           DatasetWriter(folder),
                           event_weights(to_utf8(options)),
+                          job.refreshes ? decltype(Exporter::excluded){} : excluded_events(to_utf8(options)),
+                          {},
                           {},
                           {},
                           0,
@@ -382,6 +420,7 @@ ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progre
         exporter.writer.set_metadata("options", to_utf8(options));
         announce_all(exporter);
         if (!job.refreshes) postgres([&] { read_rows(ratings, export_row, &exporter); });
+        check_excluded(exporter);
         read_side(exporter, Side::Item, source.items, items);
         read_side(exporter, Side::User, source.users, users);
         exporter.writer.write(std::string(folder) + "/dataset.safetensors");

@@ -35,7 +35,7 @@ struct Options {
     SideOptions items, users, context;
     ContentOptions content;
     const char *label, *event_column;
-    bool weighs_events;
+    bool weighs_events, excludes_events;
 };
 
 bool is_given(const nlohmann::json& options, const char* name) {
@@ -66,7 +66,8 @@ Options read_options(const char* json) {
                         side_of(options, nullptr, "item_text"), text_of(options, "item_vector")},
                        text_of(options, "label"),
                        text_of(options, "event_column"),
-                       is_given(options, "event_weights")};
+                       is_given(options, "event_weights"),
+                       is_given(options, "exclude_events")};
     });
 }
 
@@ -144,7 +145,8 @@ const char* guess_event_column(const EventColumns& further) {
             found = further.columns[i].column.name;
     if (count != 1)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("event_weights is given, and %s column of context is text",
+                        errmsg("%s is given, and %s column of context is text",
+                               further.weighs_events ? "event_weights" : "exclude_events",
                                count == 0 ? "no" : "more than one"),
                         errhint("Name the column that says what an interaction was: "
                                 "{\"event_column\": \"...\"}.")));
@@ -160,8 +162,13 @@ EventColumns find_further(const RatingsTable& ratings, const Options& options) {
     const Wish wish{"context", false, options.context.names, ids_and_time(ratings)};
     const SideColumns context = find_features(ratings, wish);
     const auto size = sizeof(SideColumn) * static_cast<Size>(context.count + 2);
-    EventColumns further{
-        static_cast<SideColumn*>(palloc0(size)), context.count, context.count, -1, -1, options.weighs_events};
+    EventColumns further{static_cast<SideColumn*>(palloc0(size)),
+                         context.count,
+                         context.count,
+                         -1,
+                         -1,
+                         options.weighs_events,
+                         options.excludes_events};
     memcpy(further.columns, context.columns, sizeof(SideColumn) * static_cast<Size>(context.count));
     const auto add = [&](const char* option, const char* name, bool (*is_usable)(FeatureForm)) {
         further.columns[further.count] =
@@ -169,7 +176,7 @@ EventColumns find_further(const RatingsTable& ratings, const Options& options) {
         return further.count++;
     };
     if (options.label) further.label = add("label", options.label, is_label);
-    if (!options.weighs_events) return further;
+    if (!options.weighs_events && !options.excludes_events) return further;
     const char* event = options.event_column ? options.event_column : guess_event_column(further);
     further.event = add("event_column", event, is_event);
     return further;

@@ -12,9 +12,10 @@ namespace seqrec {
 struct EventColumns {
     SideColumn* columns;
     int count;
-    int context;         // how many are features
-    int label, event;    // their places, -1 for none
-    bool weighs_events;  // the option event_weights is given
+    int context;           // how many are features
+    int label, event;      // their places, -1 for none
+    bool weighs_events;    // the option event_weights is given
+    bool excludes_events;  // the option exclude_events is given
 };
 
 struct TrainingSource {

@@ -30,7 +30,7 @@ TEST(SideOptions, ComeWithTheNeedsOfAKind) {
     for (const char* name : {"item_features", "user_id_column", "user_features", "context", "label",
                              "event_weights", "event_column"}) {
         EXPECT_TRUE(options.at(name).is_null()) << name;
-        EXPECT_FALSE(resolve_options("transformer", json::object()).contains(name)) << name;
+        EXPECT_FALSE(resolve_options("vae", json::object()).contains(name)) << name;
     }
     EXPECT_EQ(error_of([] {
                   resolve_options("transformer", {{"label", "stars"}});
@@ -79,6 +79,30 @@ TEST(SideOptions, OfWordsRefuseOtherForms) {
     EXPECT_EQ(resolve_options("transformer", {{"cold_share", 0}}).at("cold_share"), 0);
 }
 
+TEST(SideOptions, OfMomentsComeWithKindsThatReadThem) {
+    const json options = resolve_options("transformer", json::object());
+    for (const char* name : {"context", "event_weights", "event_column", "exclude_events"})
+        EXPECT_TRUE(options.at(name).is_null()) << name;
+    EXPECT_EQ(options.at("context_use"), "auto");
+    EXPECT_FALSE(options.contains("label")) << "what is learnt is what comes next";
+    const json given = {{"event_column", "event"}, {"exclude_events", {"dislike"}}};
+    EXPECT_EQ(resolve_options("transformer", given).at("exclude_events"), (json{"dislike"}));
+    for (const json& events : {json("dislike"), json::array(), json{1}, json{"a", "a"}, json::object()})
+        EXPECT_EQ(error_of([&] {
+                      resolve_options("transformer", {{"event_column", "event"}, {"exclude_events", events}});
+                  }),
+                  sqlstate::kInvalidParameter)
+            << events;
+    EXPECT_EQ(error_of([] {
+                  resolve_options("transformer", {{"context_use", "some"}});
+              }),
+              sqlstate::kInvalidParameter);
+    EXPECT_EQ(resolve(R"({"event_column": "event", "event_weights": {"dislike": -1}})")
+                  .at("event_weights")
+                  .at("dislike"),
+              -1);
+}
+
 TEST(SideOptions, TakeWhatTheyMean) {
     const char* given = R"({"item_features": [], "user_features": ["age"], "context": ["channel", "event"],
         "label": "stars", "event_weights": {"view": 0, "buy": 2.5}, "event_column": "event"})";
@@ -92,7 +116,7 @@ TEST(SideOptions, RefuseOtherForms) {
         for (const char* value : {"\"price\"", "{}", "1", "[1]", "[\"\"]", "[\"a\", \"a\"]"})
             EXPECT_NE(refusal((name + value + "}").c_str()).find(list), std::string::npos) << value;
     }
-    for (const char* value : {"[]", "{}", "1", R"({"buy": "2"})", R"({"buy": -1})", R"({"buy": 1e7})"})
+    for (const char* value : {"[]", "{}", "1", R"({"buy": "2"})", R"({"buy": -1e7})", R"({"buy": 1e7})"})
         refusal((std::string(R"({"event_column": "event", "event_weights": )") + value + "}").c_str());
     EXPECT_NE(refusal(R"({"event_column": "event"})").find("event_weights"), std::string::npos);
     EXPECT_NE(refusal(R"({"label": "stars", "context": ["stars"]})").find("the label"), std::string::npos);

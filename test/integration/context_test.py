@@ -129,6 +129,87 @@ def coefficients_are_read():
     refused("SELECT seqrec_coefficients('nothing')", "42704")
 
 
+def train_visits(options, model="visits"):
+    given = {"dim": 16, "layers": 1, "members": 1, "epochs": 8, "repeats": "keep", "learning_rate": 0.02, "batch_tokens": 128, "device": "cpu", **options}
+    job = sql(f"SELECT seqrec_train('visits', model => '{model}', options => '{json.dumps(given)}')")
+    sql(f"CALL seqrec_wait({job})")
+    return json.loads(sql(f"SELECT metrics FROM seqrec_jobs WHERE job_id = {job}")), json.loads(sql(f"SELECT config FROM seqrec.models WHERE name = '{model}' AND active"))
+
+
+EVENTS = {"context": ["device", "event"], "event_column": "event", "event_weights": {"view": 1, "buy": 3, "dislike": -1}, "exclude_events": ["dislike"], "context_use": "all"}
+
+
+def the_transformer_knows_of_moments():
+    """Who has a phone goes on to the next item, who has a desk five further; every seventh visit is a dislike of the item nine further."""
+    sql("""CREATE TABLE visits AS WITH RECURSIVE walk AS (
+               SELECT u, 0 AS g, u % 24 AS item, 'phone' AS device, 'view' AS event FROM generate_series(1, 250) u
+               UNION ALL SELECT u, g + 1, CASE WHEN (u + g) % 7 = 6 THEN (item + 9) % 24 WHEN hashint4(u * 100 + g) % 2 = 0 THEN (item + 1) % 24 ELSE (item + 5) % 24 END,
+                   CASE WHEN (u + g) % 7 = 6 OR hashint4(u * 100 + g) % 2 = 0 THEN 'phone' ELSE 'desk' END,
+                   CASE WHEN (u + g) % 7 = 6 THEN 'dislike' WHEN g % 3 = 0 THEN 'buy' ELSE 'view' END FROM walk WHERE g < 9)
+           SELECT 'u' || u AS user_id, 'v' || item AS item_id, timestamptz '2026-03-01' + make_interval(hours => u % 50 + g * 5) AS timestamp, device, event FROM walk""")
+    metrics, config = train_visits(EVENTS)
+    expect(config["context_use"], "all")
+    expect([column["name"] for column in config["context_columns"]], ["hour", "weekday", "gap", "device", "event"])
+    test = metrics["context_test_ndcg@10"]
+    assert test["with"] > test["plain"], metrics
+    ask = "SELECT string_agg(item_id || ':' || score, ' ' ORDER BY rank) FROM seqrec_recommend('nobody', '{{v3,v4}}', 5, 'visits'{})"
+    plain = sql(ask.format(""))
+    phone, desk = (sql(ask.format(f""", context => '{{"device": "{device}", "event": "view"}}'""")) for device in ("phone", "desk"))
+    assert len({plain, phone, desk}) == 3, (plain, phone, desk)
+    expect(sql(ask.format(""", context => '{"device": "fridge", "mood": 1}'""")), plain)
+    timed = ask.format(", context => jsonb_build_object('time', timestamptz '2026-11-28 22:10:00+00', 'gap', 3600)")
+    assert sql(timed) != plain
+    expect(sql(timed), sql(ask.format(""", context => '{"hour": 22, "weekday": 6, "gap": 3600}'""")))
+    clicks = """, context => '{"clicks": [{"event": "dislike"}, null, {"event": "view"}]}'"""
+    said = sql(ask.format(clicks).replace("{v3,v4}", "{v3,unknown,v4}"))
+    assert said != plain
+    expect(said, sql(ask.format(""", context => '{"clicks": [{"event": "dislike"}, {"event": "view"}]}'""")))
+    expect(json.loads(sql("""SELECT seqrec_recommend_info('nobody', '{v3}', 5, 'visits', context => '{"device": "fridge", "event": "view", "time": "now", "clicks": []}')"""))["unknown_context"],
+           ["device", "time"])
+    score = "SELECT score FROM seqrec_score('nobody', '{v3,v4}', '{v5}', 'visits', context => '{\"device\": \"phone\"}')"
+    assert sql(score) != sql("SELECT score FROM seqrec_score('nobody', '{v3,v4}', '{v5}', 'visits')")
+
+
+def what_a_user_disliked_is_never_recommended():
+    row = sql("SELECT user_id, string_agg(DISTINCT item_id, ',') FROM visits WHERE event = 'dislike' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1").split("|")
+    disliked = set(row[1].split(","))
+    everything = ("exclude_seen => false", "exclude_seen => true", "exclude_seen => NULL")
+    for more in everything:
+        shown = set(sql(f"SELECT item_id FROM seqrec_recommend('{row[0]}', '{{v3,v4}}', 24, 'visits', {more})").splitlines())
+        assert not shown & disliked, (more, shown & disliked)
+    expect(set(sql("SELECT item_id FROM seqrec_recommend('nobody', '{v3,v4}', 24, 'visits', exclude_seen => false)").splitlines()) >= disliked, True)
+    rows = sql("""SELECT count(*) FROM seqrec_recommend_all(24, 'visits', exclude_seen => false) a JOIN (SELECT DISTINCT user_id, item_id FROM visits WHERE event = 'dislike') d USING (user_id, item_id)""")
+    expect(rows, "0")
+    for path in glob.glob(os.path.join(os.environ["PGDATA"], "seqrec", "**", "*.safetensors*"), recursive=True):
+        os.unlink(path)  # the tables are the truth
+    shown = set(sql(f"SELECT item_id FROM seqrec_recommend('{row[0]}', '{{v3,v4}}', 24, 'visits', exclude_seen => false)").splitlines())
+    assert shown and not shown & disliked
+
+
+def it_goes_on_from_what_it_knew():
+    _, config = train_visits({**EVENTS, "context_use": "auto", "init_from": "visits"})
+    expect(config["context_use"], "all")
+    plain, _ = train_visits({"context_use": "none"}, model="plain")
+    assert "context_test_ndcg@10" not in plain, plain
+
+
+def mistakes_about_events_are_named():
+    call = lambda options: f"SELECT seqrec_train('visits', model => 'wrong', options => '{json.dumps(options)}')"
+    refused(call({"context": ["gadget"]}), "42703", "Columns that can be used for context: device, event.")
+    refused(call({"event_column": "event", "event_weights": {"buy": "3"}}), "22023", "-1000000 to 1000000")
+    refused(call({"exclude_events": ["dislike"]}), "22023", "event_column")
+    refused(call({"event_column": "event", "exclude_events": "dislike"}), "22023", '["dislike"]')
+    refused(call({"context_use": "some"}), "22023", "auto, none".replace(", ", "|"))
+    for options, parts in (({"event_column": "event", "exclude_events": ["dislikes"]}, ("dislikes", "buy", "dislike", "view")),
+                           ({"context_use": "columns"}, ("no column of context",)),
+                           ({"event_column": "event", "event_weights": {"view": 0, "buy": -1, "dislike": 0}}, ("above 0",))):
+        job = sql(call(options))
+        refused(f"CALL seqrec_wait({job})")
+        told = sql(f"SELECT sqlstate, error, hint FROM seqrec_jobs WHERE job_id = {job}")
+        for part in parts:
+            assert part in told, (part, told)
+
+
 def text_comes_from_the_databases_encoding():
     """An unknown key comes back as it went in, where text is not UTF-8."""
     sql("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
@@ -148,4 +229,5 @@ def text_comes_from_the_databases_encoding():
 install_fixture()
 main(context_moves_what_is_recommended, it_speaks_for_who_is_unknown_and_has_no_clicks, a_batch_has_one_for_all_or_one_for_each,
      scores_reasons_and_vectors_follow_it, coefficients_are_read, text_comes_from_the_databases_encoding, probabilities_are_of_models_that_have_them,
-     popular_items_have_none)
+     popular_items_have_none, the_transformer_knows_of_moments, what_a_user_disliked_is_never_recommended, it_goes_on_from_what_it_knew,
+     mistakes_about_events_are_named)

@@ -238,7 +238,7 @@ def columns_are_refused_with_a_list():
     refused(call(options={"item_features": "price"}), "22023", "not a list")
     refused(call(options={"context": ["channel", "channel"]}), "22023", "twice")
     refused(call(options={"context": ["stars"], "label": "stars"}), "22023", "the label")
-    refused(call(options={"event_weights": {"buy": -1}}), "22023", "from 0 to 1000000")
+    refused(call(options={"event_weights": {"buy": -1e7}}), "22023", "from -1000000 to 1000000")
     refused(call(items="pg_class_oid_index"), "42809")
     refused("SELECT seqrec_train('ratings', users => 'items')", "0A000", "transformer", "users")
     refused("SELECT seqrec_train('ratings', options => '{\"label\": \"stars\"}')", "22023", "unknown option")

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "data/features.hpp"
 #include "random.hpp"
 
 namespace seqrec::trainer {
@@ -141,6 +142,7 @@ Dataset::Dataset(const std::string& path, const DatasetOptions& options)
     check_offsets(offsets, items.size());
     for (const std::int32_t item : items)
         if (item < 0 || item >= items_) corrupted("an item index is out of range");
+    if (options_.asks_by_weight) weights_ = read_weights(file_, rows_);
     if (options_.split == Split::Time && !has_two_times(times)) options_.split = Split::Random;
     if (options_.split == Split::Time) choose_periods(times);
     choose_repeats(events());
@@ -198,7 +200,7 @@ void Dataset::read(Events events) {
         if (options_.split == Split::Random)
             ask_by_chance(static_cast<std::int32_t>(u), rows);
         else
-            ask_about(static_cast<std::int32_t>(u), times);
+            ask_about(static_cast<std::int32_t>(u), times, rows);
     }
 }
 
@@ -241,17 +243,25 @@ std::vector<std::int64_t> Dataset::rows_of_sequences() const {
     return rows;
 }
 
-/// Decides what of a user is held out; `times` are those of the sequence.
-void Dataset::ask_about(std::int32_t user, std::span<const double> times) {
+bool Dataset::is_asked(std::int64_t row) const {
+    return weights_.empty() || weights_[static_cast<std::size_t>(row)] > 0;
+}
+
+/// Decides what of a user is held out; `times` and `rows` are those of the sequence.
+void Dataset::ask_about(std::int32_t user, std::span<const double> times,
+                        std::span<const std::int64_t> rows) {
     const auto length = static_cast<std::int32_t>(times.size());
     std::int32_t& training = training_.back();
     tested_from_.push_back(length);
     if (!split_by_time()) {
-        if (length < 3) return;
-        training = length - 2;
-        tested_from_.back() = length - 1;
+        std::vector<std::int32_t> asked;  // the latest last
+        for (std::int32_t at = 0; at < length; ++at)
+            if (is_asked(rows[static_cast<std::size_t>(at)])) asked.push_back(at);
+        if (asked.size() < 3) return;
+        training = asked[asked.size() - 2];
+        tested_from_.back() = asked.back();
         validation_.push_back({user, training});
-        test_.push_back({user, training + 1});
+        test_.push_back({user, tested_from_.back()});
         first_asked_.back() = times[static_cast<std::size_t>(training)];
         return;
     }
@@ -261,7 +271,8 @@ void Dataset::ask_about(std::int32_t user, std::span<const double> times) {
     training = until(validation_after_);
     tested_from_.back() = until(test_after_);
     for (std::int32_t at = std::max(training, 1); at < length; ++at)
-        (times[static_cast<std::size_t>(at)] > test_after_ ? test_ : validation_).push_back({user, at});
+        if (is_asked(rows[static_cast<std::size_t>(at)]))
+            (times[static_cast<std::size_t>(at)] > test_after_ ? test_ : validation_).push_back({user, at});
     if (std::max(training, 1) < length)
         first_asked_.back() = times[static_cast<std::size_t>(std::max(training, 1))];
 }

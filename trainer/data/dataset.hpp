@@ -42,10 +42,11 @@ struct DatasetOptions {
     std::string repeats = "auto";  // or keep or first
     std::optional<double> merge_seconds;
     Split split = Split::LeaveOneOut;
-    std::uint64_t seed = 1;    // of the random split
-    bool sequences = true;     // whether some user has to have interacted twice
-    bool knows_users = false;  // by more than what they did: who is not trained on is no stranger
-    double cold_share = 0;     // of the items with content that are held out whole
+    std::uint64_t seed = 1;       // of the random split
+    bool sequences = true;        // whether some user has to have interacted twice
+    bool knows_users = false;     // by more than what they did: who is not trained on is no stranger
+    double cold_share = 0;        // of the items with content that are held out whole
+    bool asks_by_weight = false;  // whether what weighs 0 or less (event.weight) is never asked for
 
     DatasetOptions() = default;
     /// From a full set of options.
@@ -193,7 +194,8 @@ class Dataset {
     std::vector<std::int32_t> items_by_time() const;
     void choose_repeats(Events events);
     void read(Events events);
-    void ask_about(std::int32_t user, std::span<const double> times);
+    void ask_about(std::int32_t user, std::span<const double> times, std::span<const std::int64_t> rows);
+    bool is_asked(std::int64_t row) const;
     void hold_items_out();
     void ask_by_chance(std::int32_t user, const std::vector<std::int64_t>& rows);
     void check() const;
@@ -207,6 +209,7 @@ class Dataset {
     std::int64_t items_ = 0, rows_ = 0;
     std::vector<std::int64_t> offsets_;
     std::vector<std::int32_t> sequence_;
+    std::span<const float> weights_;         // by row; empty where all are asked for
     std::vector<std::int32_t> training_;     // items of each user's training part
     std::vector<std::int32_t> tested_from_;  // where each user's test begins
     std::vector<bool> same_time_;            // of each interaction of sequence_

@@ -84,7 +84,7 @@ std::span<const float> read_weights(const SafetensorsFile& file, std::int64_t in
     if (!file.contains("event.weight")) return {};
     const auto weights = file.get<float>("event.weight", {interactions});
     for (const float weight : weights)
-        if (!(weight >= 0) || std::isinf(weight)) corrupted("event.weight holds what is no weight");
+        if (!std::isfinite(weight)) corrupted("event.weight holds what is no weight");
     return weights;
 }
 

@@ -48,8 +48,9 @@ std::vector<FeatureColumn> read_features(const SafetensorsFile& file, Side side,
 /// The label of each interaction, NaN where there is none; empty when the file has no labels.
 /// 每次交互的标签，缺失为 NaN；文件没有标签则为空。
 std::span<const float> read_labels(const SafetensorsFile& file, std::int64_t interactions);
-/// What each interaction counts; empty when all count the same. Error XX001 for what is no weight.
-/// 每次交互的权重；全部相同则为空。不是权重的值抛出 Error XX001。
+/// What each interaction counts, 0 or less for not at all; empty when all count the same. Error XX001 for what is no
+/// weight.
+/// 每次交互的权重，不大于 0 者不计入；全部相同则为空。不是权重的值抛出 Error XX001。
 std::span<const float> read_weights(const SafetensorsFile& file, std::int64_t interactions);
 
 }  // namespace seqrec::trainer

@@ -43,6 +43,7 @@ bool is_order_arbitrary(const Dataset& data) {
 
 Sequences::Sequences(const Dataset& data, Part part, Random* random) {
     items_.reserve(data.items_of_sequences().size());
+    places_.reserve(data.items_of_sequences().size());
     std::vector<std::size_t> places;
     for (std::int64_t u = 0; u < data.users(); ++u) {
         const auto items = data.part(u, part);
@@ -50,6 +51,8 @@ Sequences::Sequences(const Dataset& data, Part part, Random* random) {
         for (std::size_t i = 0; i < items.size(); ++i)
             if (part == Part::All || !data.is_held_out(items[i])) places.push_back(i);
         for (const std::size_t place : places) items_.push_back(items[place]);
+        const std::int64_t begin = data.offsets()[static_cast<std::size_t>(u)];
+        for (const std::size_t place : places) places_.push_back(begin + static_cast<std::int64_t>(place));
         if (random) draw_order(data, u, places, *random);
         if (data.builds_on_a_model()) known_.push_back(static_cast<std::int32_t>(data.known(u)));
         offsets_.push_back(static_cast<std::int64_t>(items_.size()));
@@ -60,6 +63,7 @@ Sequences::Sequences(const Dataset& data, Part part, Random* random) {
 void Sequences::draw_order(const Dataset& data, std::int64_t user, const std::vector<std::size_t>& places,
                            Random& random) {
     const auto first = items_.end() - static_cast<std::ptrdiff_t>(places.size());
+    const auto first_place = places_.end() - static_cast<std::ptrdiff_t>(places.size());
     const auto later = [&](std::size_t i) {  // whether place i is later than the one before
         for (std::size_t at = places[i - 1] + 1; at <= places[i]; ++at)
             if (!data.same_time(user, at)) return true;
@@ -67,9 +71,12 @@ void Sequences::draw_order(const Dataset& data, std::int64_t user, const std::ve
     };
     for (std::size_t begin = 0, i = 1; i <= places.size(); ++i) {
         if (i < places.size() && !later(i)) continue;
-        for (std::size_t left = i - begin; left > 1; --left)
-            std::swap(first[static_cast<std::ptrdiff_t>(begin + left - 1)],
-                      first[static_cast<std::ptrdiff_t>(begin + random.below(left))]);
+        for (std::size_t left = i - begin; left > 1; --left) {
+            const auto a = static_cast<std::ptrdiff_t>(begin + left - 1),
+                       b = static_cast<std::ptrdiff_t>(begin + random.below(left));
+            std::swap(first[a], first[b]);
+            std::swap(first_place[a], first_place[b]);
+        }
         begin = i;
     }
 }

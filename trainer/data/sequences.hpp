@@ -30,6 +30,12 @@ class Sequences {
         const auto u = static_cast<std::size_t>(user);
         return {items_.data() + offsets_[u], static_cast<std::size_t>(offsets_[u + 1] - offsets_[u])};
     }
+    /// Where in the sequences of all users (items_of_sequences()) each of them is.
+    /// 各物品在全部用户序列（items_of_sequences()）中的位置。
+    std::span<const std::int64_t> places(std::int64_t user) const {
+        const auto u = static_cast<std::size_t>(user);
+        return {places_.data() + offsets_[u], static_cast<std::size_t>(offsets_[u + 1] - offsets_[u])};
+    }
     /// How many of a user's items here, from the oldest on, an earlier model has learned.
     /// 用户在此的物品中（从最早起）先前模型已学过的个数。
     std::int64_t known(std::int64_t user) const {
@@ -46,6 +52,7 @@ class Sequences {
 
     std::vector<std::int64_t> offsets_{0};
     std::vector<std::int32_t> items_;
+    std::vector<std::int64_t> places_;
     std::vector<std::int32_t> known_;
 };
 

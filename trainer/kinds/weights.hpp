@@ -10,6 +10,9 @@
 
 namespace seqrec::trainer {
 
+class Dataset;
+struct Question;
+
 /// Item indexes before each question, oldest first.
 /// 每个问题之前的物品下标，最早的在前。
 using Histories = std::vector<std::span<const std::int32_t>>;
@@ -28,6 +31,10 @@ class Weights {
     /// core/ is tested to 1e-4.
     /// 每个用户在其历史之后的查询 [n, 宽度]；未知用户为 -1。
     virtual at::Tensor encode(const Histories& histories, const std::vector<std::int32_t>& users) const = 0;
+    /// The query of each of several questions, [n, width]: that of encode() after what the asker had before, unless more is
+    /// known of the moment.
+    /// 各问题的查询 [n, 宽度]：即提问者此前历史的 encode()，除非对提问时刻另有所知。
+    virtual at::Tensor ask(const Dataset& data, std::span<const Question> questions) const;
     /// `user.embedding` of the model file, [users, any width, 0 for none].
     /// 模型文件的 user.embedding，宽度任意，可为 0。
     virtual at::Tensor user_rows() const = 0;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <limits>
 
+#include "data/excluded.hpp"
 #include "kernels/step_kernels.hpp"
 #include "measure/ten_best.hpp"
 
@@ -22,7 +23,7 @@ const kernels::Table& k() { return kernels::table(); }
 class UserBlock {
   public:
     /// `hidden`: the items that are not ranked; `aged`: those that `shifts` are added to.
-    UserBlock(const Tensor& matrix, const Tensor& vectors, const Histories& hidden,
+    UserBlock(const Tensor& matrix, const Tensor& vectors, std::vector<std::vector<std::int32_t>> hidden,
               std::vector<std::vector<AgedItem>> aged, const Shifts& shifts,
               std::vector<std::int32_t> targets, bool wants_best)
         : matrix_(matrix),
@@ -34,9 +35,9 @@ class UserBlock {
           ahead_(targets_.size()),
           best_(wants_best ? targets_.size() : 0),
           scores_(targets_.size() * kItems) {
-        for (std::span<const std::int32_t> items : hidden) {
-            seen_.emplace_back(items.begin(), items.end());
-            std::sort(seen_.back().begin(), seen_.back().end());
+        for (std::vector<std::int32_t>& items : hidden) {
+            std::sort(items.begin(), items.end());
+            seen_.push_back(std::move(items));
         }
         score_targets();
         for (std::int64_t first = 0; first < matrix_.size(0); first += kItems)
@@ -109,17 +110,23 @@ namespace {
 
 /// Some questions, taken apart.
 struct Asked {
-    Histories histories, hidden;
+    Histories histories;
+    std::vector<std::vector<std::int32_t>> hidden;
+    std::vector<bool> missed;  // what is asked for is never recommended to who asks
     std::vector<std::vector<AgedItem>> aged;
-    std::vector<std::int32_t> users, targets;
+    std::vector<std::int32_t> targets;
 
-    Asked(const Dataset& data, std::span<const Question> questions, bool shifted) {
+    Asked(const Dataset& data, const Excluded& excluded, std::span<const Question> questions, bool shifted) {
         for (const Question& question : questions) {
             const auto all = data.sequence(question.user);
             const auto at = static_cast<std::size_t>(question.at);
             histories.push_back(all.first(at));
-            hidden.push_back(data.keeps_repeats() ? all.first(0) : all.first(at));
-            users.push_back(data.asker(question));
+            hidden.push_back({});
+            if (!data.keeps_repeats()) hidden.back().assign(all.begin(), all.begin() + question.at);
+            const std::vector<std::int32_t> refused = excluded.before(data, question);
+            hidden.back().insert(hidden.back().end(), refused.begin(), refused.end());
+            missed.push_back(std::ranges::binary_search(refused, all[at]));
+            if (missed.back()) std::erase(hidden.back(), all[at]);  // ranked apart
             targets.push_back(all[at]);
             aged.push_back(shifted ? ages_of(histories.back()) : std::vector<AgedItem>());
         }
@@ -138,6 +145,7 @@ Ranking rank_held_out(const Dataset& data, const std::vector<Question>& question
                       const std::function<void(double)>& poll) {
     const auto count = static_cast<std::int64_t>(questions.size());
     const Tensor matrix = weights.item_rows();
+    const Excluded excluded(data);
     Ranking ranking;
     ranking.ranks.resize(questions.size());
     std::vector<std::atomic<bool>> shown(static_cast<std::size_t>(data.items()));
@@ -145,12 +153,16 @@ Ranking rank_held_out(const Dataset& data, const std::vector<Question>& question
     workers.run([&](int) {
         for (std::int64_t begin; (begin = next.fetch_add(kUsers)) < count;) {
             const std::int64_t end = std::min(begin + kUsers, count);
-            const Asked asked(data, {questions.begin() + begin, questions.begin() + end}, !shifts.empty());
-            const Tensor vectors = weights.encode(asked.histories, asked.users);
+            const std::span<const Question> some(questions.begin() + begin, questions.begin() + end);
+            const Asked asked(data, excluded, some, !shifts.empty());
+            const Tensor vectors = weights.ask(data, some);
             const UserBlock block(matrix, vectors, asked.hidden, asked.aged, shifts, asked.targets,
                                   which == HeldOut::Test);
             for (std::int64_t q = begin; q < end; ++q)
-                ranking.ranks[static_cast<std::size_t>(q)] = block.rank(static_cast<std::size_t>(q - begin));
+                ranking.ranks[static_cast<std::size_t>(q)] =
+                    asked.missed[static_cast<std::size_t>(q - begin)]
+                        ? data.items()
+                        : block.rank(static_cast<std::size_t>(q - begin));
             block.mark_best(shown);
             poll(static_cast<double>(end) / static_cast<double>(count));
         }

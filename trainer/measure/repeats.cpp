@@ -40,16 +40,12 @@ struct Block {
 
     Block(const Dataset& data, std::span<const Question> questions, const Weights& weights)
         : cases(questions.size()) {
-        Histories histories;
-        std::vector<std::int32_t> users;
         for (const Question& question : questions) {
             const auto all = data.sequence(question.user);
-            histories.push_back(all.first(static_cast<std::size_t>(question.at)));
-            users.push_back(data.asker(question));
             targets.push_back(all[static_cast<std::size_t>(question.at)]);
-            aged.push_back(ages_of(histories.back()));
+            aged.push_back(ages_of(all.first(static_cast<std::size_t>(question.at))));
         }
-        queries = weights.encode(histories, users);
+        queries = weights.ask(data, questions);
     }
 
     /// scores[q, i] for rows [first, first + n).

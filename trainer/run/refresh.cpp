@@ -103,10 +103,12 @@ std::vector<NamedTensor> item_ids(const SafetensorsFile& model, const Safetensor
     return {{"item.id.offsets", tensor_of(offsets, at::kLong)}, {"item.id.bytes", tensor_of(all, at::kByte)}};
 }
 
-/// What users have seen, without what is dropped.
-std::vector<NamedTensor> seen_items(const SafetensorsFile& model, const Catalogue& items) {
-    const auto ends = model.get<std::int64_t>("user.seen.offsets", {-1});
-    const auto seen = model.get<std::int32_t>("user.seen.items", {-1});
+/// Lists of items by user, what they have seen or said no to, without what is dropped.
+std::vector<NamedTensor> items_of_users(const SafetensorsFile& model, const Catalogue& items,
+                                        const std::string& name) {
+    if (!model.contains(name + ".items")) return {};
+    const auto ends = model.get<std::int64_t>(name + ".offsets", {-1});
+    const auto seen = model.get<std::int32_t>(name + ".items", {-1});
     std::vector<std::int64_t> offsets{0};
     Rows kept;
     for (std::size_t u = 0; u + 1 < ends.size(); ++u) {
@@ -117,8 +119,7 @@ std::vector<NamedTensor> seen_items(const SafetensorsFile& model, const Catalogu
         }
         offsets.push_back(static_cast<std::int64_t>(kept.size()));
     }
-    return {{"user.seen.offsets", tensor_of(offsets, at::kLong)},
-            {"user.seen.items", tensor_of(kept, at::kInt)}};
+    return {{name + ".offsets", tensor_of(offsets, at::kLong)}, {name + ".items", tensor_of(kept, at::kInt)}};
 }
 
 /// Rows that are no longer what they were, of items that were there.
@@ -225,7 +226,7 @@ void refresh(const Job& job, Reporter& reporter) {
     for (std::size_t i = 0; i < items.size(); ++i)
         tensors.back().tensor.data_ptr<std::uint8_t>()[i] = items.table[i] >= 0;
     add(item_ids(earlier.file, table, items));
-    add(seen_items(earlier.file, items));
+    for (const char* name : {"user.seen", "excluded"}) add(items_of_users(earlier.file, items, name));
     for (const NamedTensor& kept : content.kept()) add({{kept.name, arranged(kept.tensor, items.table)}});
     add_index(earlier.file, rows, workers, tensors);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/options.hpp"
+#include "data/excluded.hpp"
 #include "data/item_content.hpp"
 #include "files/model_file.hpp"
 #include "index/indexing.hpp"
@@ -126,6 +127,7 @@ DatasetOptions dataset_options(const json& options, const Kind& kind, const json
     DatasetOptions chosen(options);
     chosen.sequences = kind.needs.sequences;
     chosen.knows_users = kind.needs.users;
+    chosen.asks_by_weight = kind.needs.context && !kind.needs.label;
     if (!kind.needs.text || earlier.is_object()) chosen.cold_share = 0;  // an earlier model knows all items
     if (chosen.repeats == "auto" && earlier.is_object()) chosen.repeats = earlier.value("repeats", "first");
     return chosen;
@@ -202,6 +204,7 @@ std::vector<NamedTensor> kept_of(const ItemContent& content, const Dataset& data
     std::vector<NamedTensor> kept = content.kept();
     if (data.file().contains("item.listed"))
         kept.push_back({"item.listed", read_tensor(data.file(), "item.listed")});
+    for (NamedTensor& tensor : Excluded(data).tensors()) kept.push_back(std::move(tensor));
     return kept;
 }
 

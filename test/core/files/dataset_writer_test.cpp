@@ -167,12 +167,13 @@ TEST(Dataset, HoldsFeaturesOfItemsUsersAndEvents) {
     DatasetWriter writer(folder / "");
     writer.add_table(Side::Item, {{"price", FeatureType::Number}, {"genres", FeatureType::Category}});
     writer.add_table(Side::User, {{"age", FeatureType::Number}});
-    writer.add_event_columns({{"channel", FeatureType::Category}}, true, true);
+    writer.add_event_columns({{"channel", FeatureType::Category}}, true, true, true);
     const auto event = [&](const Id& item, double time, std::string_view channel) {
         writer.interaction(item, time);
         writer.event_columns()[0].put(std::span(&channel, 1));
         writer.label(static_cast<float>(time));
         writer.weight(2);
+        writer.excluded(time == 2);
     };
     writer.begin_user("u1"sv);
     event(std::int64_t{7}, 1, "web");
@@ -213,6 +214,7 @@ TEST(Dataset, HoldsFeaturesOfItemsUsersAndEvents) {
     EXPECT_EQ(values<std::int32_t>(file, "event.feature.0.codes"), (std::vector<std::int32_t>{0, 1, 0}));
     EXPECT_EQ(values<float>(file, "event.label"), (std::vector<float>{1, 2, 3}));
     EXPECT_EQ(values<float>(file, "event.weight"), (std::vector<float>{2, 2, 2}));
+    EXPECT_EQ(values<std::uint8_t>(file, "event.excluded"), (std::vector<std::uint8_t>{0, 1, 0}));
     EXPECT_EQ(file.meta("format"), "seqrec-dataset/1");
     EXPECT_EQ(nlohmann::json::parse(file.meta("features")), nlohmann::json::parse(R"({
         "item": [{"name": "price", "type": "number"}, {"name": "genres", "type": "category"}],

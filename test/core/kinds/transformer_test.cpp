@@ -2,14 +2,17 @@
 // libtorch.
 #include "core/kinds/transformer.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "core/kernels/encoder_kernels.hpp"
+#include "core/kinds/transformer_context.hpp"
 #include "core/kinds/transformer_network.hpp"
 #include "encoder_reference.hpp"
 #include "testing.hpp"
@@ -61,18 +64,58 @@ float scale_of(const std::string& name, const Shape& shape) {
     return shape.size() == 2 && name.ends_with(".weight") ? 1 / std::sqrt(static_cast<float>(shape[1])) : 1;
 }
 
+/// What a model knows of moments: hour, weekday and gap, and a column of devices.
+struct TestMoments {
+    nlohmann::json columns = nlohmann::json::array();
+    std::vector<std::string> values;
+
+    TestMoments() {
+        for (const QueryColumn& column : time_columns(0)) {
+            columns.push_back(describe_column(column));
+            for (std::int32_t v = 0; v < column.count; ++v) values.push_back(std::to_string(v));
+        }
+        const auto first = static_cast<std::int32_t>(values.size());
+        columns.push_back(describe_column({"device", "category", first, 2}));
+        values.insert(values.end(), {"phone", "desk"});
+    }
+    std::int64_t rows() const { return static_cast<std::int64_t>(values.size()); }
+    void declare(SafetensorsWriter& writer) const {
+        std::int64_t bytes = 0;
+        for (const std::string& value : values) bytes += static_cast<std::int64_t>(value.size());
+        writer.declare<std::int64_t>("context.value.offsets", {rows() + 1});
+        writer.declare<std::uint8_t>("context.value.bytes", {bytes});
+    }
+    void fill(SafetensorsWriter& writer) const {
+        std::size_t end = 0;
+        for (std::size_t r = 0; r < values.size(); ++r) {
+            std::ranges::copy(values[r], writer.data<std::uint8_t>("context.value.bytes").begin() +
+                                             static_cast<std::ptrdiff_t>(end));
+            end += values[r].size();
+            writer.data<std::int64_t>("context.value.offsets")[r + 1] = static_cast<std::int64_t>(end);
+        }
+    }
+};
+
 /// Writes a model of random weights; `change` may alter the shapes first.
-void write_model(const std::string& path, const Sizes& sizes,
-                 const std::function<void(Shapes&)>& change = {}) {
+void write_model(const std::string& path, const Sizes& sizes, const std::function<void(Shapes&)>& change = {},
+                 const TestMoments* moments = nullptr) {
     Shapes shapes = shapes_of(sizes);
     if (change) change(shapes);
     SafetensorsWriter writer;
-    writer.set_metadata(
-        "config", "{\"members\":" + std::to_string(sizes.members) + ",\"dim\":" + std::to_string(sizes.dim) +
-                      ",\"layers\":" + std::to_string(sizes.layers) + ",\"heads\":" +
-                      std::to_string(sizes.heads) + ",\"max_len\":" + std::to_string(sizes.max_len) + "}");
+    nlohmann::json config = {{"members", sizes.members},
+                             {"dim", sizes.dim},
+                             {"layers", sizes.layers},
+                             {"heads", sizes.heads},
+                             {"max_len", sizes.max_len}};
+    if (moments) {
+        config["context_columns"] = moments->columns;
+        config["context_rows"] = moments->rows();
+        moments->declare(writer);
+    }
+    writer.set_metadata("config", config.dump());
     for (const auto& [name, shape] : shapes) writer.declare<float>(name, shape);
     writer.create(path);
+    if (moments) moments->fill(writer);
     std::mt19937 random(1);
     std::normal_distribution<float> normal;
     for (const auto& [name, shape] : shapes)
@@ -254,6 +297,131 @@ TEST(EncoderKernels, ThreadsMayAskForExactTogether) {
             threads.emplace_back([&] { result = encode(encoder, {1, 2}, 0, Precision::Exact); });
     }
     for (const auto& result : results) EXPECT_EQ(result, encode(encoder, {1, 2}, 0, Precision::Exact));
+}
+
+/// A model that knows of moments, and what it makes of clicks and a context.
+class MomentTest : public ::testing::Test {
+  protected:
+    MomentTest()
+        : file_((write_model(folder_ / "model", kSizes, with_tables, &moments_),
+                 SafetensorsFile::open(folder_ / "model"))) {}
+
+    static void with_tables(Shapes& shapes) {
+        const std::int64_t rows = TestMoments().rows();
+        for (const char* member : {"member.0.", "member.1."}) {
+            shapes.emplace_back(std::string(member) + "context.in", Shape{rows, 8});
+            shapes.emplace_back(std::string(member) + "context.out", Shape{rows, 8});
+        }
+    }
+    std::vector<float> answer(const std::string& context, std::vector<std::int32_t> clicks = {1, 2, 3},
+                              std::vector<std::int32_t> places = {}, std::int32_t user = 0) const {
+        const nlohmann::json said = nlohmann::json::parse(context);
+        std::vector<float> out(static_cast<std::size_t>(encoder_.dim()));
+        encoder_.encode({clicks, user, said.is_null() ? nullptr : &said, places}, out, Precision::Exact);
+        return out;
+    }
+
+    static constexpr Sizes kSizes{.members = 2};
+    TestMoments moments_;
+    TempFolder folder_;
+    SafetensorsFile file_;
+    TransformerEncoder encoder_{file_};
+};
+
+TEST_F(MomentTest, WhatIsSaidOfTheQuestionMovesTheAnswer) {
+    const auto plain = answer("null");
+    EXPECT_NE(answer(R"({"device": "phone"})"), plain);
+    EXPECT_NE(answer(R"({"device": "phone"})"), answer(R"({"device": "desk"})"));
+    EXPECT_NEAR(length(answer(R"({"device": "phone", "hour": 3})")), 1, 1e-5);
+    for (const char* unknown :
+         {"{}", R"({"device": "tablet"})", R"({"device": null})", R"({"mood": "phone"})",
+          R"({"hour": "noon"})", R"({"time": "noon"})", R"({"clicks": 3})"})
+        EXPECT_EQ(answer(unknown), plain) << unknown;
+}
+
+TEST_F(MomentTest, IsAddedToTheStateOfEveryMember) {
+    const auto plain = answer("null"), phone = answer(R"({"device": "phone"})");
+    for (const std::size_t member : {0, 1}) {
+        const std::vector<float> a(plain.begin() + static_cast<std::ptrdiff_t>(8 * member),
+                                   plain.begin() + static_cast<std::ptrdiff_t>(8 * member + 8)),
+            b(phone.begin() + static_cast<std::ptrdiff_t>(8 * member),
+              phone.begin() + static_cast<std::ptrdiff_t>(8 * member + 8));
+        EXPECT_NE(a, b) << member;
+    }
+}
+
+TEST_F(MomentTest, TimeTellsHourAndWeekdayByUtc) {
+    const auto said = answer(R"({"hour": 22, "weekday": 6})");  // 28 November 2026 is a Saturday
+    EXPECT_EQ(answer(R"({"time": "2026-11-28T22:10:00Z"})"), said);
+    EXPECT_EQ(answer(R"({"time": "2026-11-29 06:10:00+08"})"), said);
+    EXPECT_EQ(answer(R"({"time": 1795903800})"), said);
+    EXPECT_NE(answer(R"({"time": 1795903800, "hour": 3})"), said);
+    EXPECT_EQ(answer(R"({"time": 1795903800, "hour": 3})"), answer(R"({"hour": 3, "weekday": 6})"));
+    EXPECT_NE(answer(R"({"gap": 0})"), answer(R"({"gap": 5000})"));
+    EXPECT_EQ(answer(R"({"gap": 5000})"), answer(R"({"gap": 6000})"));  // both 2^12 and more, less than 2^13
+    EXPECT_EQ(hour_of(-1), 23);
+    EXPECT_EQ(weekday_of(-1), 3);
+    EXPECT_EQ(weekday_of(4 * 86400), 1);
+}
+
+TEST_F(MomentTest, WithoutClicksNothingIsAdded) {
+    EXPECT_EQ(answer(R"({"device": "phone"})", {}), answer("null", {}));
+    EXPECT_EQ(answer(R"({"device": "phone"})", {}, {}, -1), std::vector<float>(16));
+}
+
+TEST_F(MomentTest, ClicksHaveMomentsOfTheirOwn) {
+    const std::string phones = R"({"clicks": [{"device": "phone"}, null, {"device": "desk"}]})";
+    const auto plain = answer("null"), said = answer(phones, {1, 2, 3}, {0, 1, 2});
+    EXPECT_NE(said, plain);
+    EXPECT_EQ(answer(phones), plain) << "without places nobody knows whose they are";
+    EXPECT_NE(answer(phones, {1, 2, 3}, {2, 1, 0}), said);
+    EXPECT_EQ(answer(phones, {1, 2, 3}, {7, 1, 9}), plain) << "places that the context does not have";
+    // the latest five of six
+    EXPECT_EQ(answer(R"({"clicks": [{"device": "desk"}, {}, {}, {}, {}, {}]})", {0, 1, 2, 3, 4, 5},
+                     {0, 1, 2, 3, 4, 5}),
+              answer("null", {0, 1, 2, 3, 4, 5}));
+}
+
+TEST_F(MomentTest, NamesWhatItDoesNotKnow) {
+    const auto unknown = [&](const char* context) {
+        return encoder_.unknown_context(nlohmann::json::parse(context));
+    };
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(unknown(R"({"device": "phone", "time": 0, "hour": 1, "gap": 2, "clicks": []})"), Names{});
+    EXPECT_EQ(unknown(R"({"device": "tablet", "mood": 1, "time": "x", "clicks": 1})"),
+              (Names{"clicks", "device", "mood", "time"}));
+    write_model(folder_ / "old", {});
+    const SafetensorsFile old = SafetensorsFile::open(folder_ / "old");
+    EXPECT_EQ(TransformerEncoder(old).unknown_context(nlohmann::json::parse(R"({"device": "phone"})")),
+              Names{"device"});
+}
+
+TEST_F(MomentTest, AModelWithoutAnswersAsBefore) {
+    write_model(folder_ / "old", kSizes);
+    const SafetensorsFile old = SafetensorsFile::open(folder_ / "old");
+    const TransformerEncoder encoder(old);
+    const nlohmann::json said = {{"device", "phone"}};
+    const std::vector<std::int32_t> clicks = {1, 2, 3};
+    std::vector<float> with(16), without(16);
+    encoder.encode({clicks, 0, &said}, with, Precision::Fast);
+    encoder.encode({clicks, 0}, without, Precision::Fast);
+    EXPECT_EQ(with, without);
+}
+
+TEST_F(MomentTest, RefusesDamagedModels) {
+    const auto refused = [&](const std::function<void(Shapes&)>& change) {
+        write_model(folder_ / "bad", kSizes, change, &moments_);
+        const SafetensorsFile bad = SafetensorsFile::open(folder_ / "bad");
+        return error_of([&] { TransformerEncoder encoder(bad); });
+    };
+    EXPECT_EQ(refused({}), sqlstate::kDataCorrupted) << "no tables";
+    EXPECT_EQ(refused([](Shapes& shapes) {
+                  with_tables(shapes);
+                  shapes.back().second = {3, 8};
+              }),
+              sqlstate::kDataCorrupted);
+    moments_.columns.back()["first"] = 1000;
+    EXPECT_EQ(refused(with_tables), sqlstate::kDataCorrupted);
 }
 
 }  // namespace

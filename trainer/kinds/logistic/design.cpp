@@ -116,7 +116,7 @@ void Design::expect_both() const {
 Design::Event Design::event(std::int64_t position) const {
     const std::int64_t row = rows_[static_cast<std::size_t>(position)];
     const auto r = static_cast<std::size_t>(row);
-    Event event{row, times_[r], 1, weights_.empty() ? 1 : weights_[r] * weight_scale_};
+    Event event{row, times_[r], 1, weights_.empty() ? 1 : std::max(0.0f, weights_[r]) * weight_scale_};
     if (!labels_.empty())
         event.positive =
             std::isnan(labels_[r]) ? std::int8_t{-1} : static_cast<std::int8_t>(labels_[r] >= positive_from_);

@@ -52,13 +52,14 @@ constexpr double kOldLabels = 0.25;  // share of labels known to the model that 
 
 /// The labels of a window that was just appended: those not known before, and a share of the others.
 void keep_labels(Packed& shard, const Window& window, std::span<const std::int32_t>::iterator first,
-                 std::int64_t known, Random& random) {
+                 std::span<const std::int64_t> places, std::int64_t known, Random& random) {
     const std::int32_t length = window.end - window.begin;
     const auto position = static_cast<std::int32_t>(shard.tokens()) - length;
     for (std::int32_t i = 0; i < length; ++i) {
         if (window.begin + i + 1 < known && random.uniform() >= kOldLabels) continue;
         shard.trained.push_back(position + i);
         shard.labels.push_back(first[i + 1]);
+        shard.label_places.push_back(places[static_cast<std::size_t>(window.begin + i + 1)]);
     }
 }
 
@@ -79,10 +80,15 @@ std::vector<Packed> pack_shards(const Sequences& data, std::span<const Window> w
         const auto history = data.of(window.user);
         const auto begin = history.begin() + window.begin, end = history.begin() + window.end;
         shard.append({begin, end}, random.uniform() < user_dropout ? -1 : window.user, window.begin);
-        if (data.builds_on_a_model())
-            keep_labels(shard, window, begin, data.known(window.user), random);
-        else
+        const auto places = data.places(window.user);
+        shard.places.insert(shard.places.end(), places.begin() + window.begin, places.begin() + window.end);
+        if (data.builds_on_a_model()) {
+            keep_labels(shard, window, begin, places, data.known(window.user), random);
+        } else {
             shard.labels.insert(shard.labels.end(), begin + 1, end + 1);
+            shard.label_places.insert(shard.label_places.end(), places.begin() + window.begin + 1,
+                                      places.begin() + window.end + 1);
+        }
     }
     for (Packed& shard : packed) shard.seed = static_cast<std::uint32_t>(random.next());
     return packed;

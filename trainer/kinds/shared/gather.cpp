@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "kinds/shared/plain_ops.hpp"
+
 namespace seqrec::trainer {
 namespace {
 
@@ -76,6 +78,7 @@ struct Gather : torch::autograd::Function<Gather> {
 }  // namespace
 
 Tensor gather(const std::vector<Tensor>& tables, std::shared_ptr<const Terms> terms, Mask mask) {
+    if (tables.size() == 1 && !tables[0].is_cpu()) return plain::gather(tables[0], *terms);
     std::array<Tensor, kMostTables> given;
     given.fill(at::zeros({0, tables[0].size(1)}, tables[0].options()));
     std::ranges::copy(tables, given.begin());

@@ -132,6 +132,15 @@ class Bfloat16Products {
     std::vector<float> items_by_column_, items_by_row_, exponentials_, logits_, chunk_, pairs_, packed_;
 };
 
+/// The labels of some positions, and what each counts; null: all the same.
+struct Labels {
+    const std::int32_t* items;
+    const float* weights;
+
+    float weight(std::int64_t r) const { return weights ? weights[r] : 1; }
+    Labels from(std::int64_t begin) const { return {items + begin, weights ? weights + begin : nullptr}; }
+};
+
 /// One block of positions against all items.
 template <typename Products>
 class Block {
@@ -149,8 +158,8 @@ class Block {
           excess_(floats(rows)) {}
 
     /// Adds the block's gradients to `ditems`, writes those of its hidden states, returns its loss.
-    double run(const float* hidden, const std::int32_t* labels, std::int64_t rows, double factor,
-               float* dhidden, float* ditems) {
+    double run(const float* hidden, Labels labels, std::int64_t rows, double factor, float* dhidden,
+               float* ditems) {
         std::fill(hidden_.begin(), hidden_.end(), 0.0f);
         std::copy_n(hidden, rows * shape_.dim, hidden_.begin());
         products_.set_hidden(hidden_.data());
@@ -177,7 +186,7 @@ class Block {
     }
 
     /// Exponentials and their sums; dhidden's part that needs no sum is gathered on the way.
-    double forward(const std::int32_t* labels, std::int64_t rows) {
+    double forward(Labels labels, std::int64_t rows) {
         std::fill(gradient_.begin(), gradient_.end(), 0.0f);
         std::fill(sum_.begin(), sum_.end(), 0.0f);
         for_chunks([&](std::int64_t first, std::int64_t n) {
@@ -186,7 +195,7 @@ class Block {
                                    sum_.data(), gradient_.data());
         });
         double loss = 0;
-        for (std::int64_t r = 0; r < rows; ++r) loss += finish_label(labels[r], r);
+        for (std::int64_t r = 0; r < rows; ++r) loss += labels.weight(r) * finish_label(labels.items[r], r);
         return loss;
     }
 
@@ -204,17 +213,16 @@ class Block {
 
     /// d loss / d logit = scale factor (exp / sum - [label]); what a row has in common goes to the narrow
     /// side of each product.
-    void backward(const std::int32_t* labels, std::int64_t rows, double factor, float* dhidden,
-                  float* ditems) {
+    void backward(Labels labels, std::int64_t rows, double factor, float* dhidden, float* ditems) {
         const std::int64_t dim = shape_.dim;
         for (std::int64_t r = 0; r < rows; ++r) {
-            const float common = scale_ * static_cast<float>(factor) / sum_[r];
+            const float common = labels.weight(r) * (scale_ * static_cast<float>(factor) / sum_[r]);
             float* h = hidden_.data() + r * dim;
             for (std::int64_t d = 0; d < dim; ++d) {
                 h[d] *= common;
                 dhidden[r * dim + d] = common * gradient_[r * dim + d];
             }
-            k().axpy(h, ditems + labels[r] * dim, dim, -sum_[r] - excess_[r]);
+            k().axpy(h, ditems + labels.items[r] * dim, dim, -sum_[r] - excess_[r]);
         }
         products_.set_scaled(hidden_.data());
         for_chunks([&](std::int64_t first, std::int64_t n) { products_.items_gradient(first, n, ditems); });
@@ -231,10 +239,11 @@ class Block {
 struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
     static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& items,
                           const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
-                          double scale, double factor, bool bfloat16) {
+                          double scale, double factor, bool bfloat16, const std::vector<float>& counts) {
         Tensor dhidden = at::empty_like(hidden), ditems = at::zeros_like(items);
         const auto run = bfloat16 ? run_blocks<Bfloat16Products> : run_blocks<FloatProducts>;
-        const double total = run(hidden, items, labels, weights, scale, factor, dhidden, ditems);
+        const Labels all{labels.data(), counts.empty() ? nullptr : counts.data()};
+        const double total = run(hidden, items, all, weights, scale, factor, dhidden, ditems);
         context->save_for_backward({dhidden, ditems});
         return at::scalar_tensor(total * factor, at::kDouble);
     }
@@ -246,19 +255,19 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
             saved[0].mul_(gradient);
             saved[1].mul_(gradient);
         }
-        return {saved[0], saved[1], Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+        return {saved[0], saved[1], Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
     }
 
   private:
     template <typename Products>
-    static double run_blocks(const Tensor& hidden, const Tensor& items,
-                             const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
-                             double scale, double factor, const Tensor& dhidden, const Tensor& ditems) {
+    static double run_blocks(const Tensor& hidden, const Tensor& items, Labels labels,
+                             const std::vector<float>& weights, double scale, double factor,
+                             const Tensor& dhidden, const Tensor& ditems) {
         const std::int64_t tokens = hidden.size(0), dim = hidden.size(1), most = block_rows(items.size(0));
         Block<Products> block(items, weights, most, scale);
         double total = 0;
         for (std::int64_t begin = 0; begin < tokens; begin += most)
-            total += block.run(hidden.data_ptr<float>() + begin * dim, labels.data() + begin,
+            total += block.run(hidden.data_ptr<float>() + begin * dim, labels.from(begin),
                                std::min(most, tokens - begin), factor,
                                dhidden.data_ptr<float>() + begin * dim, ditems.data_ptr<float>());
         return total;
@@ -268,9 +277,10 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
 }  // namespace
 
 Tensor softmax_loss(const Tensor& hidden, const Tensor& items, const std::vector<std::int32_t>& labels,
-                    const std::vector<float>& weights, double scale, double factor, bool bfloat16) {
-    if (!hidden.is_cpu()) return plain::softmax_loss(hidden, items, labels, weights, scale, factor);
-    return SoftmaxLoss::apply(hidden, items, labels, weights, scale, factor, bfloat16);
+                    const std::vector<float>& weights, double scale, double factor, bool bfloat16,
+                    const std::vector<float>& counts) {
+    if (!hidden.is_cpu()) return plain::softmax_loss(hidden, items, labels, weights, scale, factor, counts);
+    return SoftmaxLoss::apply(hidden, items, labels, weights, scale, factor, bfloat16, counts);
 }
 
 }  // namespace seqrec::trainer

@@ -96,7 +96,8 @@ Tensor add_rows(const Tensor& hidden, const Tensor& rows, const Batch& batch,
 Tensor unit_rows(const Tensor& x) { return x / x.norm(2, 1, true).clamp_min(1e-12); }
 
 Tensor softmax_loss(const Tensor& hidden, const Tensor& items, const std::vector<std::int32_t>& labels,
-                    const std::vector<float>& weights, double scale, double factor) {
+                    const std::vector<float>& weights, double scale, double factor,
+                    const std::vector<float>& counts) {
     const Tensor logits = hidden.mm(items.t()) * scale;
     const Tensor label = index_on(labels, hidden).unsqueeze(1);
     const Tensor picked = logits.gather(1, label);
@@ -105,7 +106,25 @@ Tensor softmax_loss(const Tensor& hidden, const Tensor& items, const std::vector
         const Tensor extra = at::tensor(weights).log().to(logits).unsqueeze(0).expand_as(logits);
         counted = logits + extra.scatter(1, label, 0);
     }
+    if (!counts.empty())
+        return ((counted.logsumexp(1) - picked.squeeze(1)) * at::tensor(counts).to(hidden)).sum() * factor;
     return (counted.logsumexp(1).sum() - picked.sum()) * factor;
+}
+
+Tensor gather(const Tensor& table, const Terms& terms) {
+    std::vector<std::int64_t> tokens, rows;
+    std::vector<float> x;
+    for (std::int64_t t = 0; t < terms.tokens(); ++t)
+        for (auto i = terms.offsets[static_cast<std::size_t>(t)];
+             i < terms.offsets[static_cast<std::size_t>(t) + 1]; ++i) {
+            const Terms::Term& term = terms.terms[static_cast<std::size_t>(i)];
+            tokens.push_back(t);
+            rows.push_back(term.row);
+            x.push_back(term.x);
+        }
+    const Tensor parts = table.index_select(0, index_on(rows, table)) * at::tensor(x).to(table).unsqueeze(1);
+    return at::zeros({terms.tokens(), table.size(1)}, table.options())
+        .index_add(0, index_on(tokens, table), parts);
 }
 
 }  // namespace seqrec::trainer::plain

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kinds/shared/batches.hpp"
+#include "kinds/shared/gather.hpp"
 #include "torch.hpp"
 
 namespace seqrec::trainer::plain {
@@ -20,6 +21,9 @@ at::Tensor add_rows(const at::Tensor& hidden, const at::Tensor& rows, const Batc
 at::Tensor unit_rows(const at::Tensor& x);
 at::Tensor softmax_loss(const at::Tensor& hidden, const at::Tensor& items,
                         const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
-                        double scale, double factor);
+                        double scale, double factor, const std::vector<float>& counts = {});
+/// As gather.hpp, of one table and without dropout.
+/// 同 gather.hpp，仅一张表且无 dropout。
+at::Tensor gather(const at::Tensor& table, const Terms& terms);
 
 }  // namespace seqrec::trainer::plain

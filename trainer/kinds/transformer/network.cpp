@@ -20,6 +20,9 @@ void Transformer::for_each(const Visit& visit) {
     visit("norm.bias", norm_bias);
     for_each_tensor(blocks, visit);
     if (projection.defined()) visit("content.projection", projection);
+    if (!click_moments.defined()) return;
+    visit("context.in", click_moments);
+    visit("context.out", asked_moments);
 }
 
 std::vector<Tensor> Transformer::tensors() {
@@ -33,9 +36,16 @@ Tensor Transformer::rows(const Tensor& content, const Tensor& keep, bool bfloat1
     return item * keep.unsqueeze(1) + product(content, projection, bfloat16);
 }
 
-Tensor Transformer::forward(const Batch& batch, Pass pass) const {
+void Transformer::begin_moments(std::int64_t rows) {
+    click_moments = rows > 0 ? at::zeros({rows, item.size(1)}) : Tensor();
+    asked_moments = rows > 0 ? at::zeros({rows, item.size(1)}) : Tensor();
+}
+
+Tensor Transformer::forward(const Batch& batch, Pass pass,
+                            const std::shared_ptr<const Terms>& moments) const {
     const auto scale = std::sqrt(static_cast<float>(item.size(1)));
-    const Tensor x = embed(item, position, batch, scale, pass.mask(0));
+    Tensor x = embed(item, position, batch, scale, pass.mask(0));
+    if (moments) x = x + gather({click_moments}, moments, {});
     return norm(run_blocks(blocks, x, batch, pass), norm_weight, norm_bias);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kinds/shared/blocks.hpp"
+#include "kinds/shared/gather.hpp"
 #include "kinds/transformer/transformer_settings.hpp"
 
 namespace seqrec::trainer {
@@ -16,6 +17,9 @@ namespace seqrec::trainer {
 struct Transformer {
     at::Tensor item, position, norm_weight, norm_bias;
     at::Tensor projection;  ///< of the items' content, [dim, width]; undefined without content
+    /// What is added for the moment of a click and of a question, [rows, dim]; undefined without context.
+    /// 为点击与提问的时刻所加的向量 [rows, dim]；没有 context 时未定义。
+    at::Tensor click_moments, asked_moments;
     std::vector<Block> blocks;
 
     Transformer() = default;
@@ -36,9 +40,14 @@ struct Transformer {
     /// content alone; without content the rows are `item`.
     /// 物品的行：item * keep + content projection^T；keep 为 0 的物品只凭内容；没有内容时即 item。
     at::Tensor rows(const at::Tensor& content, const at::Tensor& keep, bool bfloat16) const;
-    /// Hidden states of all tokens, [T, dim]. `dropout.rate` is 0 outside training.
-    /// 所有位置的隐藏状态 [T, dim]。
-    at::Tensor forward(const Batch& batch, Pass pass) const;
+    /// Begins with moments of so many rows that say nothing, or goes on without any.
+    /// 以若干行尚无作用的时刻向量开始；0 行则没有。
+    void begin_moments(std::int64_t rows);
+    /// Hidden states of all tokens, [T, dim]. `dropout.rate` is 0 outside training. `moments`: what is said of each token,
+    /// null for nothing.
+    /// 所有位置的隐藏状态 [T, dim]。moments 为对各位置时刻的说明，空则没有。
+    at::Tensor forward(const Batch& batch, Pass pass,
+                       const std::shared_ptr<const Terms>& moments = nullptr) const;
 };
 
 }  // namespace seqrec::trainer

@@ -144,21 +144,27 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
         candidates = sample->candidates;
     else if (input.content.exists())
         candidates = trained_items(input.content, labels);
+    std::shared_ptr<const Terms> inputs, questions;
+    if (input.moments) {
+        inputs = input_terms(*input.moments, packed);
+        questions = question_terms(*input.moments, packed);
+    }
     const auto batch = std::make_shared<const Packed>(std::move(packed));
     Indexes row_of_sequence;
     output.users.rows = distinct_users(*batch, row_of_sequence);
     const Tensor user_rows = leaf_of(gather(input.users.weight(), output.users.rows), device);
 
     const Tensor hidden =
-        model.forward(batch, {static_cast<float>(settings.dropout), batch->seed, settings.bfloat16});
+        model.forward(batch, {static_cast<float>(settings.dropout), batch->seed, settings.bfloat16}, inputs);
     Tensor wanted = add_rows(hidden, user_rows, batch, row_of_sequence);
     if (!batch->trained.empty()) wanted = wanted.index_select(0, index_of(batch->trained).to(device));
+    if (questions) wanted = wanted + seqrec::trainer::gather({model.asked_moments}, questions, {});
     wanted = unit_rows(wanted);
     const Tensor ranked =
         candidates.empty() ? model.item : model.item.index_select(0, index_of(candidates).to(device));
     const Tensor loss =
         softmax_loss(wanted, unit_rows(ranked), labels, sample ? sample->weights : std::vector<float>(),
-                     1 / settings.temperature, label_weight, settings.bfloat16);
+                     1 / settings.temperature, label_weight, settings.bfloat16, batch->label_weights);
 
     std::vector<Tensor> trained = Transformer(leaves).tensors();
     trained.push_back(user_rows);

@@ -3,6 +3,7 @@
 
 #include "kinds/shared/optimizer.hpp"
 #include "kinds/transformer/content.hpp"
+#include "kinds/transformer/moments.hpp"
 #include "kinds/transformer/network.hpp"
 
 namespace seqrec::trainer {
@@ -17,6 +18,7 @@ struct ShardInput {
     const std::vector<float>& label_share;  // of each item among the labels; only read when sampled
     std::int64_t sampled;
     const Content& content;
+    const Moments* moments = nullptr;  // null for none
 };
 
 struct ShardOutput {

@@ -19,6 +19,18 @@ double step_flops(const Settings& settings, std::span<const Window> windows, dou
     return 6 * tokens * dim * (candidates + 12 * dim * layers) + 12 * pairs * dim * layers;
 }
 
+/// How often each item may be a label.
+std::vector<std::int64_t> label_counts(const Dataset& data, Part part, const std::vector<float>& weights) {
+    const Sequences sequences(data, part, nullptr);
+    if (weights.empty()) return sequences.counts(data.items());
+    std::vector<std::int64_t> counts(static_cast<std::size_t>(data.items()));
+    for (std::int64_t u = 0; u < sequences.users(); ++u)
+        for (std::size_t i = 0; i < sequences.of(u).size(); ++i)
+            counts[static_cast<std::size_t>(sequences.of(u)[i])] +=
+                weights[static_cast<std::size_t>(sequences.places(u)[i])] > 0;
+    return counts;
+}
+
 /// The dense optimizer leaves the item matrix alone when it is updated by rows.
 std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
     std::vector<Tensor> weights = model.tensors();
@@ -28,10 +40,14 @@ std::vector<Tensor> dense_weights(Transformer& model, bool sampled) {
 
 }  // namespace
 
+const Moments TransformerLearner::kNoMoments{};
+
 TransformerLearner::TransformerLearner(const Dataset& data, const Settings& settings, Tensor content,
-                                       Member start, Workers& workers)
+                                       Member start, Workers& workers, const Moments& moments)
     : data_(data),
       settings_(settings),
+      moments_(moments),
+      weights_(label_weights(data)),
       workers_(workers),
       model_(std::move(start.network)),
       optimizer_(dense_weights(model_, settings.sampled_items > 0)),
@@ -41,7 +57,7 @@ TransformerLearner::TransformerLearner(const Dataset& data, const Settings& sett
 }
 
 void TransformerLearner::look_at(Part part) {
-    label_share_ = proportions(Sequences(data_, part, nullptr).counts(data_.items()));
+    label_share_ = proportions(label_counts(data_, part, weights_));
     content_ = content_of(content_.rows, data_, part);
 }
 
@@ -64,14 +80,26 @@ Effort TransformerLearner::effort(const std::vector<Question>& validation) const
 Outcome TransformerLearner::gradients(const Lesson& lesson) {
     std::vector<Packed>& shards = lesson.shards;
     Outcome outcome;
-    for (const Packed& shard : shards) outcome.labels += static_cast<std::int64_t>(shard.labels.size());
+    double weight = 0;
+    for (Packed& shard : shards) {
+        weigh_labels(shard, weights_);
+        outcome.labels += static_cast<std::int64_t>(shard.labels.size());
+        for (const float one : shard.label_weights) weight += static_cast<double>(one);
+    }
     if (outcome.labels == 0) return outcome;
-    const ShardInput input{model_, users_, settings_, label_share_, settings_.sampled_items, content_};
+    if (weights_.empty()) weight = static_cast<double>(outcome.labels);
+    const ShardInput input{model_,
+                           users_,
+                           settings_,
+                           label_share_,
+                           settings_.sampled_items,
+                           content_,
+                           moments_.exists() ? &moments_ : nullptr};
     outputs_.assign(shards.size(), {});
     workers_.run([&](int part) {
         const auto p = static_cast<std::size_t>(part);
         if (p < shards.size() && !shards[p].labels.empty())
-            outputs_[p] = compute_shard(input, std::move(shards[p]), 1 / static_cast<double>(outcome.labels));
+            outputs_[p] = compute_shard(input, std::move(shards[p]), 1 / weight);
     });
     const double candidates = static_cast<double>(items_ ? outputs_[0].items.rows.size() : data_.items());
     outcome.flops = step_flops(settings_, lesson.windows, candidates);

@@ -17,8 +17,10 @@ class TransformerLearner final : public Learner {
   public:
     /// `start`: the weights to begin with; `content` [items, width], undefined for none.
     /// start 为初始权重；content [物品数, width]，没有则未定义。
+    /// `moments`: what is known of them, as the start has it.
+    /// moments 为对时刻的了解，须与 start 一致。
     TransformerLearner(const Dataset& data, const Settings& settings, at::Tensor content, Member start,
-                       Workers& workers);
+                       Workers& workers, const Moments& moments = kNoMoments);
 
     const Member& best() const { return best_; }
     /// Of each item among the labels now trained on; what a sampled softmax is corrected with.
@@ -45,10 +47,14 @@ class TransformerLearner final : public Learner {
     std::vector<NamedTensor> best_tensors() override;
 
   private:
+    static const Moments kNoMoments;
+
     Member whole(Member member) const;
 
     const Dataset& data_;
     const Settings& settings_;
+    const Moments& moments_;
+    const std::vector<float> weights_;  // of labels, by place; empty: all alike
     Workers& workers_;
     Transformer model_;
     DenseOptimizer optimizer_;

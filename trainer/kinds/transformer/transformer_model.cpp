@@ -1,10 +1,13 @@
 #include "kinds/transformer/transformer_model.hpp"
 
+#include <chrono>
+#include <unordered_map>
 #include <utility>
 
 #include "core/error.hpp"
 #include "core/kinds/transformer.hpp"
 #include "kinds/shared/epochs.hpp"
+#include "kinds/transformer/context_choice.hpp"
 #include "kinds/transformer/new_items.hpp"
 #include "kinds/transformer/transformer_learner.hpp"
 
@@ -38,6 +41,7 @@ class TransformerModel final : public Model {
             Member member = known;
             member.network.item =
                 Transformer(settings_, static_cast<std::int64_t>(earlier.items.size()), random_).item;
+            earlier_moments_ = moment_names(earlier.file);
             member.users =
                 at::zeros({static_cast<std::int64_t>(earlier.users.size()), settings_.dim}, at::kFloat);
             take_rows(member.network.item, known.own.defined() ? known.own : known.network.item,
@@ -55,12 +59,18 @@ class TransformerModel final : public Model {
         Turn turn{0, settings_.members};
         const bool trains = trains_content(run, known, turn, told);
         const at::Tensor content = trains ? known : at::Tensor();
+        const ContextUse use = uses_context(run, content, turn, told);
+        const Moments moments(run.data, use);
         if (start_.empty()) start_ = fresh_start(run.data, width_of(content));
+        begin_moments(moments);
+        EpochSettings course = settings_.course();
+        if (use.any()) course.options["context_use"] = use.name();
         Members measured, served;
         for (; turn.number < turn.of; ++turn.number) {
             TransformerLearner learner(run.data, settings_, content,
-                                       std::move(start_[static_cast<std::size_t>(turn.number)]), run.workers);
-            Epochs epochs(run, settings_.course(), learner, Random(random_.next()), turn);
+                                       std::move(start_[static_cast<std::size_t>(turn.number)]), run.workers,
+                                       moments);
+            Epochs epochs(run, course, learner, Random(random_.next()), turn);
             epochs.run();
             measured.push_back(learner.best());
             epochs.fit_all();
@@ -77,8 +87,15 @@ class TransformerModel final : public Model {
         metrics.update(turn.before.to_json());
         metrics.update(told);
         config["trained_epochs"] = turn.before.epochs / settings_.members;
-        return {std::make_unique<const TransformerWeights>(std::move(measured)),
-                std::make_unique<const TransformerWeights>(std::move(served)), std::move(metrics),
+        if (use.any() || told.contains("context_ndcg@10")) config["context_use"] = use.name();
+        std::vector<NamedTensor> names;
+        if (use.any()) {
+            config.update(moments.config());
+            names = moments.tensors();
+            metrics["context_test_ndcg@10"] = context_test(run, TransformerWeights(measured), moments);
+        }
+        return {std::make_unique<const TransformerWeights>(std::move(measured), names),
+                std::make_unique<const TransformerWeights>(std::move(served), names), std::move(metrics),
                 std::move(config)};
     }
 
@@ -102,32 +119,69 @@ class TransformerModel final : public Model {
         if (!start_.empty()) return start_[0].network.projection.defined();
         if (!content.defined() || settings_.content_use != "auto")
             return content.defined() && settings_.content_use == "trained";
-        const Short with = short_training(run, content, {0, kShort}, kShortEpochs);
+        const ShortTraining with = short_training(run, content, {}, {0, kShort}, kShortEpochs);
         // As many epochs, however long they take now: what else the machine does must not decide.
-        const Short without = short_training(run, {}, {0, 2}, with.epochs);
+        const ShortTraining without = short_training(run, {}, {}, {0, 2}, with.epochs);
         told["content_ndcg@10"] = {{"with", with.ndcg}, {"without", without.ndcg}, {"epochs", with.epochs}};
         turn.begun = 2.0 / kShort;
         return with.ndcg >= without.ndcg;
     }
 
-    /// NDCG@10 on the validation items after so many epochs.
-    struct Short {
-        double ndcg;
-        std::int64_t epochs;
-    };
+    /// What of the moment takes part: as asked, as the earlier model has it, or as short trainings tell. Their time counts.
+    ContextUse uses_context(const Run& run, const at::Tensor& content, Turn& turn, json& told) {
+        if (!start_.empty() && settings_.context_use == "auto") {
+            if (!start_[0].network.click_moments.defined()) return {};
+            return context_of(run.data);  // what it knows and the data have no more goes
+        }
+        const auto begin = std::chrono::steady_clock::now();
+        bool first = true;
+        const ContextChoice choice =
+            choose_context(run, settings_.context_use, [&](const Moments& moments, std::int64_t epochs) {
+                const Turn apart{0, std::exchange(first, false) ? kShort : 2};
+                return short_training(run, content, moments, apart, epochs);
+            });
+        told.update(choice.metrics);
+        if (!first) {
+            const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+            turn.before.seconds += spent.count();
+            turn.begun += 1.0 / kShort;
+        }
+        return choice.use;
+    }
 
-    Short short_training(const Run& run, const at::Tensor& content, const Turn& turn,
-                         std::int64_t most_epochs) {
+    /// What the earlier model knows of moments goes on, what is new begins by saying nothing.
+    void begin_moments(const Moments& moments) {
+        std::unordered_map<std::string, std::int32_t> rows;
+        for (std::size_t r = 0; r < earlier_moments_.size(); ++r)
+            rows.emplace(earlier_moments_[r], static_cast<std::int32_t>(r));
+        std::vector<std::int32_t> before;
+        for (const std::string& name : moments.names()) {
+            const auto found = rows.find(name);
+            before.push_back(found == rows.end() ? -1 : found->second);
+        }
+        for (Member& member : start_) {
+            Transformer& network = member.network;
+            const at::Tensor clicks = network.click_moments, asked = network.asked_moments;
+            network.begin_moments(moments.rows());
+            if (!moments.exists() || !clicks.defined()) continue;
+            take_rows(network.click_moments, clicks, before);
+            take_rows(network.asked_moments, asked, before);
+        }
+    }
+
+    ShortTraining short_training(const Run& run, const at::Tensor& content, const Moments& moments,
+                                 const Turn& turn, std::int64_t most_epochs) {
         Settings settings = settings_;
         settings.epochs = std::min(settings.epochs, most_epochs);
         Random random = random_;  // the same for both
         Member start{Transformer(settings, run.data.items(), random, width_of(content)),
                      at::zeros({run.data.users(), settings.dim}, at::kFloat)};
-        TransformerLearner learner(run.data, settings, content, std::move(start), run.workers);
+        start.network.begin_moments(moments.rows());
+        TransformerLearner learner(run.data, settings, content, std::move(start), run.workers, moments);
         const Run apart{run.data, run.workers, run.reporter};  // no checkpoint
         Epochs epochs(apart, settings.course(), learner, Random(random.next()), turn);
         epochs.run();
-        return {epochs.best_ndcg(), std::max<std::int64_t>(epochs.totals().epochs, 1)};
+        return {epochs.best_ndcg(), std::max<std::int64_t>(epochs.totals().epochs, 1), learner.best()};
     }
 
     static constexpr std::int64_t kShort = 10;       // of the time is what the first may take
@@ -145,6 +199,7 @@ class TransformerModel final : public Model {
     const Settings settings_;
     Random random_;
     Members start_;
+    std::vector<std::string> earlier_moments_;  // names of rows
 };
 
 std::unique_ptr<Model> make(const json& options, const Dataset& data, const json& earlier) {

@@ -64,6 +64,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       refit(options.at("holdout") == "refit"),
       bfloat16(choose_bfloat16(options.at("precision"))),
       content_use(options.at("content_use")),
+      context_use(options.at("context_use")),
       device(choose_device(options.at("device"))) {
     if (device == "cuda") bfloat16 = false;
 }

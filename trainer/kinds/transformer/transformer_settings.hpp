@@ -18,6 +18,7 @@ struct Settings {
     double id_dropout, cold_shift;  // the latter below 0: chosen on the validation items
     bool refit, bfloat16;
     std::string content_use;  // trained, fitted, or auto: a short training tells
+    std::string context_use;  // none, time, columns, all, or auto: a short training tells
     std::string device;       // cpu or cuda
     double average = 0.999;   // decay of the moving average of the weights
 

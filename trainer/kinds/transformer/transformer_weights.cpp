@@ -15,27 +15,50 @@ using at::Tensor;
 
 constexpr char kOwn[] = "content.own", kFresh[] = "content.fresh";
 constexpr char kItems[] = "item.embedding", kUsers[] = "user.embedding", kLengths[] = "click.length";
+constexpr char kToldOffsets[] = "context.value.offsets", kToldBytes[] = "context.value.bytes";
 constexpr std::int64_t kTokens = 4096;  // encoded at a time
 
 const kernels::Table& k() { return kernels::table(); }
 
+/// What is said of the clicks of histories [begin, end), of each the last max_len.
+std::shared_ptr<const Terms> terms_of(const Said& said, const Histories& histories, std::size_t begin,
+                                      std::size_t end, std::size_t max_len) {
+    if (said.clicks.empty()) return nullptr;
+    auto terms = std::make_shared<Terms>();
+    for (std::size_t i = begin; i < end; ++i) {
+        const std::size_t length = histories[i].size();
+        for (std::size_t c = length - std::min(length, max_len); c < length; ++c) {
+            for (const QueryFeature& feature : said.clicks[i][c]) terms->add(0, feature.row, feature.x);
+            terms->end_token();
+        }
+    }
+    return terms;
+}
+
 /// Encodes users [begin, end) of the lists into their rows of `result`, a member's slice of columns from
 /// `first` on; slices have the length 1 / sqrt(number of members).
 void encode_part(const Member& member, const Histories& histories, const std::vector<std::int32_t>& ids,
-                 std::size_t begin, std::size_t end, const Tensor& result, std::int64_t first) {
+                 const Said& said, std::size_t begin, std::size_t end, const Tensor& result,
+                 std::int64_t first) {
     const std::int64_t wide = result.size(1), dim = member.network.item.size(1);
     const float share = std::sqrt(static_cast<float>(wide / dim));
     const auto max_len = static_cast<std::size_t>(member.network.position.size(0));
     auto batch = std::make_shared<Packed>();
     for (std::size_t i = begin; i < end; ++i)
         batch->append(histories[i].last(std::min(histories[i].size(), max_len)), ids[i]);
-    const Tensor hidden = batch->tokens() > 0 ? member.network.forward(batch, {}) : Tensor();
+    const auto clicks = terms_of(said, histories, begin, end, max_len);
+    const Tensor hidden = batch->tokens() > 0 ? member.network.forward(batch, {}, clicks) : Tensor();
     for (std::size_t i = begin; i < end; ++i) {
         float* row = result.data_ptr<float>() + static_cast<std::int64_t>(i) * wide + first;
         const std::int64_t last = batch->offsets[i - begin + 1];
         std::fill_n(row, dim, 0.0f);
-        if (last > batch->offsets[i - begin])
+        if (last > batch->offsets[i - begin]) {
             std::copy_n(hidden.data_ptr<float>() + (last - 1) * dim, dim, row);
+            if (!said.questions.empty())
+                for (const QueryFeature& feature : said.questions[i])
+                    k().axpy(member.network.asked_moments.data_ptr<float>() + feature.row * dim, row, dim,
+                             feature.x);
+        }
         if (ids[i] >= 0) k().axpy(member.users.data_ptr<float>() + ids[i] * dim, row, dim, 1);
         const float length = share * std::sqrt(k().dot(row, row, dim));
         for (std::int64_t d = 0; d < dim && length > 0; ++d) row[d] /= length;
@@ -102,13 +125,19 @@ TransformerWeights::TransformerWeights(const SafetensorsFile& file) {
             members_[m].own = read_tensor(file, kOwn).narrow(1, at * dim, dim).contiguous();
             members_[m].fresh = read_tensor(file, kFresh).narrow(0, at * dim, dim).contiguous();
         }
+        if (file.contains(kToldOffsets)) network.begin_moments(0), network.click_moments = at::empty({0});
         for_each_own(network, m, [&](const std::string& name, Tensor& tensor) {
+            if (name.find("context.") != std::string::npos)
+                check_finite(file.get<float>(name, {MomentContext::rows_of(config), dim}), name);
             if (name.ends_with("content.projection")) check_finite(file.get<float>(name, {dim, -1}), name);
             tensor = read_tensor(file, name);
         });
         network.item = (items.narrow(1, at * dim, dim) * lengths.narrow(1, at, 1)).contiguous();
         members_[m].users = users.narrow(1, at * dim, dim).contiguous();
     }
+    if (!file.contains(kToldOffsets)) return;
+    (void)moment_names(file);  // which checks them
+    told_ = {{kToldOffsets, read_tensor(file, kToldOffsets)}, {kToldBytes, read_tensor(file, kToldBytes)}};
 }
 
 TransformerWeights TransformerWeights::over(const std::vector<std::int32_t>& rows,
@@ -128,7 +157,7 @@ TransformerWeights TransformerWeights::over(const std::vector<std::int32_t>& row
         member.own = member.network.item = own;
         member.network.item = member.network.rows(content, at::ones({own.size(0)}), false);
     }
-    return TransformerWeights(std::move(members));
+    return TransformerWeights(std::move(members), told_);
 }
 
 Tensor TransformerWeights::item_rows() const {
@@ -139,6 +168,11 @@ Tensor TransformerWeights::item_rows() const {
 }
 
 Tensor TransformerWeights::encode(const Histories& histories, const std::vector<std::int32_t>& users) const {
+    return encode(histories, users, {});
+}
+
+Tensor TransformerWeights::encode(const Histories& histories, const std::vector<std::int32_t>& users,
+                                  const Said& said) const {
     const at::NoGradGuard no_gradients;
     const std::int64_t dim = members_[0].network.item.size(1),
                        count = static_cast<std::int64_t>(members_.size());
@@ -146,7 +180,8 @@ Tensor TransformerWeights::encode(const Histories& histories, const std::vector<
     for (std::size_t begin = 0; begin < histories.size();) {
         const std::size_t end = encode_end(histories, begin);
         for (std::int64_t m = 0; m < count; ++m)
-            encode_part(members_[static_cast<std::size_t>(m)], histories, users, begin, end, result, m * dim);
+            encode_part(members_[static_cast<std::size_t>(m)], histories, users, said, begin, end, result,
+                        m * dim);
         begin = end;
     }
     complete(result);
@@ -178,7 +213,34 @@ std::vector<NamedTensor> TransformerWeights::tensors() const {
         tensors.push_back({kFresh, at::cat(fresh)});
     }
     tensors.push_back({kLengths, side_by_side(lengths)});
+    tensors.insert(tensors.end(), told_.begin(), told_.end());
     return tensors;
+}
+
+std::vector<QueryFeature> InformedWeights::of(std::int64_t place, std::int64_t before) const {
+    std::vector<QueryFeature> features;
+    moments_.append(place, before, features);
+    std::erase_if(features, [&](const QueryFeature& feature) {
+        return moments_.is_of_time(feature.row) ? !said_.time : !said_.columns;
+    });
+    return features;
+}
+
+Tensor InformedWeights::ask(const Dataset& data, std::span<const Question> questions) const {
+    Histories histories;
+    std::vector<std::int32_t> users;
+    Said said;
+    for (const Question& question : questions) {
+        const std::int64_t begin = data.offsets()[static_cast<std::size_t>(question.user)];
+        histories.push_back(data.sequence(question.user).first(static_cast<std::size_t>(question.at)));
+        users.push_back(data.asker(question));
+        said.questions.push_back(of(begin + question.at, question.at > 0 ? begin + question.at - 1 : -1));
+        if (!of_clicks_) continue;
+        ClickFeatures& clicks = said.clicks.emplace_back();
+        for (std::int64_t at = 0; at < question.at; ++at)
+            clicks.push_back(of(begin + at, at > 0 ? begin + at - 1 : -1));
+    }
+    return weights_.encode(histories, users, said);
 }
 
 }  // namespace seqrec::trainer

@@ -165,5 +165,23 @@ TEST(Shards, TrainOnWhatIsNewAndSomeOfWhatIsOld) {
     EXPECT_NEAR(static_cast<double>(old) / (kTimes * (kKnown - 1)), 0.25, 0.02);
 }
 
+TEST(Packed, KnowsWhereInputsAndLabelsAre) {
+    const seqrec::testing::TempFolder folder;
+    testing::write_dataset(folder / "dataset", testing::walks(30, 20, 12), 20, "", {}, 4);
+    const Dataset data(folder / "dataset");
+    Random random(1), order(2);
+    const Sequences sequences(data, Part::All, &order);  // what happened at one time is drawn anew
+    const auto windows = cut_windows(sequences, 4, random);
+    const auto all = data.items_of_sequences();
+    for (const Packed& shard : pack_shards(sequences, windows, 2, 0, random)) {
+        ASSERT_EQ(shard.places.size(), shard.items.size());
+        ASSERT_EQ(shard.label_places.size(), shard.labels.size());
+        for (std::size_t t = 0; t < shard.items.size(); ++t)
+            EXPECT_EQ(all[static_cast<std::size_t>(shard.places[t])], shard.items[t]);
+        for (std::size_t t = 0; t < shard.labels.size(); ++t)
+            EXPECT_EQ(all[static_cast<std::size_t>(shard.label_places[t])], shard.labels[t]);
+    }
+}
+
 }  // namespace
 }  // namespace seqrec::trainer

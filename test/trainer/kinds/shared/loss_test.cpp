@@ -201,5 +201,21 @@ TEST(Loss, GradientsScaleWithWhatTheyAreMultipliedWith) {
     EXPECT_LT(testing::relative_error(gradient(0.25, 1), gradient(1, 0.25)), 1e-6);
 }
 
+TEST(Loss, ALabelCountsWhatItIsSaidToCount) {
+    const Tensor hidden = unit_rows(leaf({3, 16}, 1)), items = unit_rows(leaf({9, 16}, 2));
+    const std::vector<std::int32_t> labels{3, 0, 8};
+    double apart = 0;
+    const std::vector<float> counts{1, 0.5F, 3};
+    for (std::int64_t t = 0; t < 3; ++t)
+        apart += static_cast<double>(counts[static_cast<std::size_t>(t)]) *
+                 softmax_loss(hidden.narrow(0, t, 1).contiguous(), items,
+                              {labels[static_cast<std::size_t>(t)]}, {}, 20, 1)
+                     .item<double>();
+    EXPECT_NEAR(softmax_loss(hidden, items, labels, {}, 20, 1, false, counts).item<double>(), apart, 1e-4);
+    EXPECT_EQ(softmax_loss(hidden, items, labels, {}, 20, 1, false, {1, 1, 1}).item<double>(),
+              softmax_loss(hidden, items, labels, {}, 20, 1).item<double>())
+        << "to the last bit";
+}
+
 }  // namespace
 }  // namespace seqrec::trainer

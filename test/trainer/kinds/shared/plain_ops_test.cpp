@@ -45,15 +45,17 @@ TEST(PlainOps, PlainOperationsEqualTheKernels) {
         [&](const auto& x) { return plain::unit_rows(plain::add_rows(x[0], x[1], batch, rows)); });
     const std::vector<std::int32_t> labels{3, 0, 8};
     for (const std::vector<float>& weights : {std::vector<float>(), std::vector<float>(9, 2.5f)})
-        expect_equal(
-            {leaf({3, 16}, 1), leaf({9, 16}, 2)},
-            [&](const auto& x) {
-                return softmax_loss(unit_rows(x[0]), unit_rows(x[1]), labels, weights, 20, 0.5);
-            },
-            [&](const auto& x) {
-                return plain::softmax_loss(plain::unit_rows(x[0]), plain::unit_rows(x[1]), labels, weights,
-                                           20, 0.5);
-            });
+        for (const std::vector<float>& counts : {std::vector<float>(), std::vector<float>{1, 0.25f, 3}})
+            expect_equal(
+                {leaf({3, 16}, 1), leaf({9, 16}, 2)},
+                [&](const auto& x) {
+                    return softmax_loss(unit_rows(x[0]), unit_rows(x[1]), labels, weights, 20, 0.5, false,
+                                        counts);
+                },
+                [&](const auto& x) {
+                    return plain::softmax_loss(plain::unit_rows(x[0]), plain::unit_rows(x[1]), labels,
+                                               weights, 20, 0.5, counts);
+                });
 }
 
 }  // namespace
