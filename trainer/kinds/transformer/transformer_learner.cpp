@@ -63,6 +63,7 @@ Effort TransformerLearner::effort(const std::vector<Question>& validation) const
 
 Outcome TransformerLearner::gradients(const Lesson& lesson) {
     std::vector<Packed>& shards = lesson.shards;
+    if (rehearsal_) rehearsal_->extend(shards, rehearsed_, lesson.random);
     Outcome outcome;
     for (const Packed& shard : shards) outcome.labels += static_cast<std::int64_t>(shard.labels.size());
     if (outcome.labels == 0) return outcome;

@@ -1,11 +1,15 @@
 #include "kinds/transformer/transformer_model.hpp"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/error.hpp"
 #include "core/kinds/transformer.hpp"
+#include "kinds/shared/choices.hpp"
 #include "kinds/shared/epochs.hpp"
 #include "kinds/transformer/new_items.hpp"
+#include "kinds/transformer/rehearsal.hpp"
 #include "kinds/transformer/transformer_learner.hpp"
 
 namespace seqrec::trainer {
@@ -28,7 +32,8 @@ void check_shape(const Members& earlier, const Settings& settings) {
 class TransformerModel final : public Model {
   public:
     TransformerModel(const json& options, const Dataset& data, const json& earlier)
-        : settings_(options, data, earlier), random_(static_cast<std::uint64_t>(settings_.seed)) {}
+        : settings_(options, data, earlier), random_(static_cast<std::uint64_t>(settings_.seed)),
+          distill_(value_or(options, "distill", -1.0)) {}
 
     /// New items get fresh rows, new users zeros.
     void start_from(const EarlierModel& earlier) override {
@@ -45,6 +50,7 @@ class TransformerModel final : public Model {
             take_rows(member.users, known.users, earlier.users);
             start_.push_back(std::move(member));
         }
+        if (distill_ != 0) remember(earlier, weights.members());
     }
 
     Trained train(const Run& run) override {
@@ -56,10 +62,12 @@ class TransformerModel final : public Model {
         const bool trains = trains_content(run, known, turn, told);
         const at::Tensor content = trains ? known : at::Tensor();
         if (start_.empty()) start_ = fresh_start(run.data, width_of(content));
+        const std::optional<Rehearsal> rehearsal = rehearse(run);
         Members measured, served;
         for (; turn.number < turn.of; ++turn.number) {
             TransformerLearner learner(run.data, settings_, content,
                                        std::move(start_[static_cast<std::size_t>(turn.number)]), run.workers);
+            if (rehearsal) learner.rehearse(*rehearsal, share_);
             Epochs epochs(run, settings_.course(), learner, Random(random_.next()), turn);
             epochs.run();
             measured.push_back(learner.best());
@@ -76,6 +84,10 @@ class TransformerModel final : public Model {
         }
         metrics.update(turn.before.to_json());
         metrics.update(told);
+        if (rehearsal) {
+            config["distill"] = share_;
+            metrics["distill_clicks"] = rehearsal->positions();
+        }
         config["trained_epochs"] = turn.before.epochs / settings_.members;
         return {std::make_unique<const TransformerWeights>(std::move(measured)),
                 std::make_unique<const TransformerWeights>(std::move(served)), std::move(metrics),
@@ -86,6 +98,38 @@ class TransformerModel final : public Model {
     static std::int64_t width_of(const at::Tensor& content) {
         return content.defined() ? content.size(1) : 0;
     }
+
+    /// The earlier model as it was, by the dataset's items: training changes start_ in place.
+    void remember(const EarlierModel& earlier, const Members& members) {
+        for (const Member& known : members) {
+            Member member = known;
+            member.network.item = at::zeros({static_cast<std::int64_t>(earlier.items.size()), settings_.dim});
+            take_rows(member.network.item, known.network.item, earlier.items);
+            member.network.for_each([](const std::string&, at::Tensor& tensor) { tensor = tensor.clone(); });
+            earlier_.push_back(std::move(member));
+        }
+        const at::Tensor popularity = read_tensor(earlier.file, "item.popularity");
+        for (std::size_t i = 0; i < earlier.items.size(); ++i) {
+            if (earlier.items[i] < 0) continue;
+            items_.known.push_back(static_cast<std::int32_t>(i));
+            items_.popularity.push_back(popularity.data_ptr<float>()[earlier.items[i]]);
+        }
+    }
+
+    /// What the earlier model says again, and how often: as the options say, else in proportion to what it knew and the
+    /// table no longer tells.
+    std::optional<Rehearsal> rehearse(const Run& run) {
+        if (earlier_.empty() || items_.known.size() < 2) return std::nullopt;
+        share_ = distill_ < 0 ? choose_share(run.data) : distill_;
+        if (share_ == 0) return std::nullopt;
+        const double labels = share_ * static_cast<double>(run.data.training_interactions());
+        const auto positions = static_cast<std::int64_t>(std::clamp(labels, 1000.0, kMostRehearsed));
+        run.reporter.progress({{"phase", "training"}, {"percent", 0}});
+        return std::optional<Rehearsal>(std::in_place, earlier_, items_, run.data, settings_.temperature,
+                                        positions, static_cast<std::uint64_t>(settings_.seed), run.workers);
+    }
+
+    double choose_share(const Dataset&) const { return 1; }
 
     /// Weights that were trained with content mean nothing without it, or with another.
     void check_content(const at::Tensor& content) const {
@@ -144,7 +188,13 @@ class TransformerModel final : public Model {
 
     const Settings settings_;
     Random random_;
+    const double distill_;  // labels of the earlier model for each new one; below 0: decided by the data
     Members start_;
+    Members earlier_;     // whom a training says again; empty for nobody
+    EarlierItems items_;  // that they know
+    double share_ = 0;    // labels of theirs for each new one
+
+    static constexpr double kMostRehearsed = 200000;  // clicks: a second or two each ten thousand
 };
 
 std::unique_ptr<Model> make(const json& options, const Dataset& data, const json& earlier) {
