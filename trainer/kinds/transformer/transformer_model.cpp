@@ -32,7 +32,8 @@ void check_shape(const Members& earlier, const Settings& settings) {
 class TransformerModel final : public Model {
   public:
     TransformerModel(const json& options, const Dataset& data, const json& earlier)
-        : settings_(options, data, earlier), random_(static_cast<std::uint64_t>(settings_.seed)),
+        : settings_(options, data, earlier),
+          random_(static_cast<std::uint64_t>(settings_.seed)),
           distill_(value_or(options, "distill", -1.0)) {}
 
     /// New items get fresh rows, new users zeros.
@@ -50,7 +51,8 @@ class TransformerModel final : public Model {
             take_rows(member.users, known.users, earlier.users);
             start_.push_back(std::move(member));
         }
-        if (distill_ != 0) remember(earlier, weights.members());
+        gone_ = gone(earlier);
+        if (distill_ < 0 ? gone_ > 0 : distill_ > 0) remember(earlier, weights.members());
     }
 
     Trained train(const Run& run) override {
@@ -116,11 +118,17 @@ class TransformerModel final : public Model {
         }
     }
 
-    /// What the earlier model says again, and how often: as the options say, else in proportion to what it knew and the
-    /// table no longer tells.
+    /// The share of the earlier model's users of whom the table no longer tells.
+    static double gone(const EarlierModel& earlier) {
+        const auto users = static_cast<double>(earlier.file.tensor("user.embedding").shape.at(0));
+        return users > 0 ? 1 - static_cast<double>(earlier.known_users()) / users : 0;
+    }
+
+    /// What the earlier model says again, and how often: as the options say, else the more the less the table tells of
+    /// what it was trained on. What is still there is said again by the rows themselves.
     std::optional<Rehearsal> rehearse(const Run& run) {
         if (earlier_.empty() || items_.known.size() < 2) return std::nullopt;
-        share_ = distill_ < 0 ? choose_share(run.data) : distill_;
+        share_ = distill_ < 0 ? kRehearsed * gone_ : distill_;
         if (share_ == 0) return std::nullopt;
         const double labels = share_ * static_cast<double>(run.data.training_interactions());
         const auto positions = static_cast<std::int64_t>(std::clamp(labels, 1000.0, kMostRehearsed));
@@ -128,8 +136,6 @@ class TransformerModel final : public Model {
         return std::optional<Rehearsal>(std::in_place, earlier_, items_, run.data, settings_.temperature,
                                         positions, static_cast<std::uint64_t>(settings_.seed), run.workers);
     }
-
-    double choose_share(const Dataset&) const { return 1; }
 
     /// Weights that were trained with content mean nothing without it, or with another.
     void check_content(const at::Tensor& content) const {
@@ -192,7 +198,10 @@ class TransformerModel final : public Model {
     Members start_;
     Members earlier_;     // whom a training says again; empty for nobody
     EarlierItems items_;  // that they know
+    double gone_ = 0;     // share of their users whom the table has no more
     double share_ = 0;    // labels of theirs for each new one
+
+    static constexpr double kRehearsed = 3;  // where nothing is left of what the earlier model was trained on
 
     static constexpr double kMostRehearsed = 200000;  // clicks: a second or two each ten thousand
 };
