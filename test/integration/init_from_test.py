@@ -37,6 +37,7 @@ def still_follow(first, items, model="shop"):
 
 
 def rows_that_are_gone():
+    sql("CREATE EXTENSION seqrec")
     sql("CREATE TABLE clicks (user_id text, item_id text, timestamp timestamptz)")
     circles(90, 0, OLD, "2026-01-01")
     train(BASE)

@@ -34,7 +34,8 @@ class TransformerModel final : public Model {
     TransformerModel(const json& options, const Dataset& data, const json& earlier)
         : settings_(options, data, earlier),
           random_(static_cast<std::uint64_t>(settings_.seed)),
-          distill_(value_or(options, "distill", -1.0)) {}
+          distill_(value_or(options, "distill", -1.0)),
+          decides_epochs_(value_or(options, "epochs", json()).is_null()) {}
 
     /// New items get fresh rows, new users zeros.
     void start_from(const EarlierModel& earlier) override {
@@ -52,6 +53,8 @@ class TransformerModel final : public Model {
             start_.push_back(std::move(member));
         }
         gone_ = gone(earlier);
+        if (decides_epochs_ && distill_ != 0 && gone_ > 0.5)
+            settings_.epochs = std::max(settings_.epochs, kEpochsOnNewRows);
         if (distill_ < 0 ? gone_ > 0 : distill_ > 0) remember(earlier, weights.members());
     }
 
@@ -192,15 +195,17 @@ class TransformerModel final : public Model {
         return start;
     }
 
-    const Settings settings_;
+    Settings settings_;
     Random random_;
     const double distill_;  // labels of the earlier model for each new one; below 0: decided by the data
+    const bool decides_epochs_;
     Members start_;
     Members earlier_;     // whom a training says again; empty for nobody
     EarlierItems items_;  // that they know
     double gone_ = 0;     // share of their users whom the table has no more
     double share_ = 0;    // labels of theirs for each new one
 
+    static constexpr std::int64_t kEpochsOnNewRows = 10;  // which are few
     static constexpr double kRehearsed = 3;  // where nothing is left of what the earlier model was trained on
 
     static constexpr double kMostRehearsed = 200000;  // clicks: a second or two each ten thousand

@@ -24,7 +24,8 @@ struct Told {
         : shop(testing::walks(40, kItems, 6), kItems, testing::with_repeats(repeats)), workers(threads) {
         const Settings settings(testing::small_options({{"max_len", 4}}), shop.data, nullptr);
         Random random(3);
-        earlier.push_back({Transformer(settings, kItems, random), at::zeros({shop.data.users(), settings.dim})});
+        earlier.push_back(
+            {Transformer(settings, kItems, random), at::zeros({shop.data.users(), settings.dim})});
     }
 
     Rehearsal rehearse(std::int64_t positions = 400) {
@@ -70,7 +71,8 @@ TEST(Rehearsal, BeginsWithWhatIsPopularAndNowAndThenWithTheRest) {
     Told told;
     const Rehearsal rehearsal = told.rehearse(4000);
     std::vector<std::int64_t> begun(kItems);
-    for (std::int64_t s = 0; s < rehearsal.sequences(); ++s) ++begun[static_cast<std::size_t>(rehearsal.of(s)[0])];
+    for (std::int64_t s = 0; s < rehearsal.sequences(); ++s)
+        ++begun[static_cast<std::size_t>(rehearsal.of(s)[0])];
     EXPECT_GT(begun[0], 4 * begun[3]);
     EXPECT_GT(begun[1], 0);
     EXPECT_EQ(begun[2], 0);

@@ -135,7 +135,8 @@ struct OtherHalf {
                                         {"max_len", 10},
                                         {"holdout", "keep"},
                                         {"learning_rate", 0.01},
-                                        {"batch_tokens", 64}, {"patience", 100}});
+                                        {"batch_tokens", 64},
+                                        {"patience", 100}});
     std::optional<Dataset> after;
     std::optional<EarlierModel> earlier;
 
