@@ -98,6 +98,12 @@ std::int64_t DatasetWriter::count(Side side) {
     return side == Side::Item ? items_.size() : counts_.users;
 }
 
+void DatasetWriter::add_item(const Id& id) {
+    check_length(id, "an item");
+    finish_searches();
+    (void)items_.index_of(id);
+}
+
 bool DatasetWriter::begin_row(Side side, const Id& id) {
     check_length(id, side == Side::Item ? "an item" : "a user");
     finish_searches();

@@ -57,6 +57,9 @@ class DatasetWriter {
     /// 在最后一次交互之后开始一行，随后各列各 put 一次；没有交互的 id 成为新的物品或用户。
     /// 该 id 已有行时返回 false。
     bool begin_row(Side side, const Id& id);
+    /// An item that nobody had and no table lists, after the last interaction; nothing where it is there already.
+    /// 在最后一次交互之后加入一个无人拥有、也未列出的物品；已存在时不做任何事。
+    void add_item(const Id& id);
     /// How many items or users there are by now.
     /// 目前的物品数或用户数。
     std::int64_t count(Side side);

@@ -49,6 +49,14 @@ constexpr OptionSpec kOptions[] = {
     {"sampled_items", Integer, 0, 1048576, "null", "",
      "items drawn to stand for the catalogue in one step; 0 = all items"},
     {"learning_rate", Real, 1e-8, 1, "null", "", "AdamW's peak step size"},
+    {"distill", Real, 0, 10, "null", "",
+     "with init_from: labels drawn from the earlier model for each new one, so that it is not forgotten; "
+     "null = as the "
+     "data ask for; 0 = none"},
+    {"keep_items", Boolean, 0, 0, "null", "",
+     "with init_from: whether items of the earlier model that the table no longer has stay in the model; "
+     "null = where most of "
+     "its users are gone from the table too"},
     {"cool_down", Real, 0, 1, "null", "",
      "last share of the training, in which the learning rate falls to 0"},
     {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},

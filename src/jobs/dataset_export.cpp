@@ -14,6 +14,7 @@
 
 #include "core/error.hpp"
 #include "core/files/dataset_writer.hpp"
+#include "core/files/id_index.hpp"
 
 #include "jobs/side_export.hpp"
 #include "pg/boundary.hpp"
@@ -38,6 +39,19 @@ struct ContentRows {
     std::int64_t cut = 0, odd = 0, bad = 0, vectors = 0;
 };
 
+/// The model that a training starts from, whose items stay in it.
+struct KeptItems {
+    SafetensorsFile file;
+    IdIndex items, users;
+    bool asked;                    // by keep_items; else where most of its users are gone
+    std::int64_t still_there = 0;  // of its users
+    std::int64_t added = 0;
+
+    KeptItems(const char* path, bool asked)
+        : file(SafetensorsFile::open(path)), items(file, "item"), users(file, "user"), asked(asked) {}
+    bool are_wanted() const { return asked || 2 * still_there < users.size(); }
+};
+
 struct Exporter {
     const TrainingSource& source;
     DatasetWriter writer;
@@ -52,6 +66,7 @@ struct Exporter {
     SideRows sides[2];              // by Side
     ContentRows content;
     void (*on_progress)(std::int64_t rows);
+    std::optional<KeptItems> kept{};
 };
 
 /// One relation's rows on their way: `side` for those beside the ratings.
@@ -63,6 +78,7 @@ struct RowsOf {
 
 void begin_user(Exporter& exporter, const Id& user) {
     exporter.writer.begin_user(user);
+    if (exporter.kept) exporter.kept->still_there += exporter.kept->users.find(id_text(user)) >= 0;
     exporter.current_user = user;
     if (const auto* text = std::get_if<std::string_view>(&user))
         exporter.current_user = std::string_view(exporter.current_text = *text);
@@ -245,6 +261,16 @@ void read_side(Exporter& exporter, Side side, const SideTable* table, const Way&
     counts.missing = exporter.writer.count(side) - exporter.writer.table(side).rows();
 }
 
+/// Adds what the earlier model knows and the rows no longer tell. C++.
+void keep_items(Exporter& exporter) {
+    if (!exporter.kept || !exporter.kept->are_wanted()) return;
+    KeptItems& kept = *exporter.kept;
+    const std::int64_t before = exporter.writer.count(Side::Item);
+    for (std::int32_t i = 0; i < static_cast<std::int32_t>(kept.items.size()); ++i)
+        exporter.writer.add_item(kept.items.id(i));
+    kept.added = exporter.writer.count(Side::Item) - before;
+}
+
 void announce(Exporter& exporter, Side side, const SideTable* table) {
     if (!table) return;
     exporter.writer.add_table(side, specs_of(table->features.columns, table->features.count));
@@ -318,6 +344,9 @@ Warnings warnings_of(Exporter& exporter) {
     warn(warnings, exporter.odd_labels,
          "ratings: ", " labels were NaN, infinite or too large, and count as missing");
     warn(warnings, exporter.unweighted, "ratings: ", " rows are of no event in event_weights, and weigh 1");
+    if (exporter.kept)
+        warn(warnings, exporter.kept->added, "",
+             " items of the model to start from have no row any more and stay in it (keep_items)");
     warn_of_side(warnings, exporter, Side::Item, exporter.source.items);
     warn_of_content(warnings, exporter, exporter.source.items);
     warn_of_side(warnings, exporter, Side::User, exporter.source.users);
@@ -364,6 +393,12 @@ std::map<std::string, std::int64_t, std::less<>> excluded_events(const std::stri
     return events;
 }
 
+/// Whether options ask for the items of the model that a training starts from, whatever became of its users.
+bool asks_to_keep(const std::string& options) {
+    const nlohmann::json wish = nlohmann::json::parse(options).value("keep_items", nlohmann::json());
+    return wish.is_boolean() && wish.get<bool>();
+}
+
 /// All that a job reads: of a refresh the table of items alone, whatever became of the ratings.
 TrainingSource source_of(const Job& job) {
     if (!job.refreshes) return parse_training(job.source, job.options);
@@ -391,7 +426,8 @@ void check_training(TrainingSource& source, Oid reader) {
         if (table) check_way(way_to(*table, reader));
 }
 
-ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows)) {
+ExportCounts export_dataset(const Job& job, const char* folder, const char* start_from,
+                            void (*on_progress)(std::int64_t rows)) {
     const auto start = std::chrono::steady_clock::now();
     TrainingSource source = source_of(job);
     const Way ratings = job.refreshes ? Way{} : way_to(source, job.owner);
@@ -415,6 +451,7 @@ ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progre
                           {},
                           {},
                           on_progress};
+        if (start_from && !source.items) exporter.kept.emplace(start_from, asks_to_keep(to_utf8(options)));
         exporter.writer.set_metadata("job", uuid);
         exporter.writer.set_metadata("source", to_utf8(origin));
         exporter.writer.set_metadata("options", to_utf8(options));
@@ -423,6 +460,7 @@ ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progre
         check_excluded(exporter);
         read_side(exporter, Side::Item, source.items, items);
         read_side(exporter, Side::User, source.users, users);
+        keep_items(exporter);
         exporter.writer.write(std::string(folder) + "/dataset.safetensors");
         const DatasetWriter::Counts& written = exporter.writer.counts();
         const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;

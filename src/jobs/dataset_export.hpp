@@ -32,7 +32,10 @@ void check_items(SideTable& items, Oid reader);
 /// four times a second. May ereport.
 /// 代表任务所有者（见 source_rights.hpp）在当前事务中读取评分表及其旁的各表，并写出带有任务身份的数据集文件；
 /// 约每秒四次报告已读行数。
-ExportCounts export_dataset(const Job& job, const char* folder, void (*on_progress)(std::int64_t rows));
+/// `start`: the snapshot of the model whose items are kept (keep_items), null for none.
+/// start 为需保留其物品的模型快照，没有则为空。
+ExportCounts export_dataset(const Job& job, const char* folder, const char* start,
+                            void (*on_progress)(std::int64_t rows));
 
 /// The counts as metrics of the job, JSON in palloc'd memory; of a refresh those of the table of items alone.
 /// 以 JSON 形式给出的导出指标；刷新任务只含物品表的指标。

@@ -107,35 +107,6 @@ const char* warning_line(const char* message) {
     return guarded([&] { return palloc_copy(json_text({{"message", to_utf8(message)}})); });
 }
 
-/// Reads the tables in one short READ ONLY transaction, with the memory that maintenance may use for its sort.
-/// What it measured is in the job's row at once.
-void run_export(const Job& job, const char* folder) {
-    enter_state("exporting");
-    begin_transaction();
-    XactReadOnly = true;
-    (void)set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-    (void)set_config_option("work_mem", GetConfigOption("maintenance_work_mem", false, false), PGC_USERSET,
-                            PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-    MemoryContextSwitchTo(job_memory);  // what it tells outlives the transaction
-    const ExportCounts counts = export_dataset(job, folder, report_rows);
-    end_transaction();
-    if (job.refreshes && counts.items == 0)
-        ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("the table of items has no row with an id"),
-                        errhint("A refresh would leave the model without items. Fill the table, then call "
-                                "seqrec_refresh_items again.")));
-    if (!job.refreshes && counts.interactions == 0)
-        ereport(ERROR,
-                (errcode(ERRCODE_NO_DATA), errmsg("no row has a user, an item and a time"),
-                 errdetail(INT64_FORMAT " rows with NULL, or with a time that is not finite, were skipped.",
-                           counts.skipped),
-                 errhint("A model is learnt from rows of user, item and time.")));
-    begin_transaction();
-    add_job_metrics(current_job, export_metrics(counts, job.refreshes));
-    for (char** warning = counts.warnings; *warning; ++warning)
-        add_job_warning(current_job, warning_line(*warning));
-    end_transaction();
-}
-
 /// A version's snapshot, whole and where the trainer finds it: built when it is missing. Inside a
 /// transaction.
 const char* snapshot_for_trainer(std::int64_t model_id, const char* version) {
@@ -168,6 +139,52 @@ const char* find_start(const Job& job) {
                         errhint(job.refreshes ? "Call seqrec_refresh_items again."
                                               : "Call seqrec_train again with another init_from.")));
     return snapshot_for_trainer(model_id, version);
+}
+
+/// The snapshot whose items may have to stay, null where the options say none.
+const char* start_to_keep(const Job& job) {
+    const bool may_keep = guarded([&] {
+        const auto options = nlohmann::json::parse(to_utf8(job.options));
+        const auto keep = options.find("keep_items");
+        if (job.refreshes || keep == options.end()) return false;
+        return keep->is_null() ? options.at("distill") != 0 : keep->get<bool>();
+    });
+    if (!may_keep) return nullptr;
+    begin_transaction();
+    MemoryContextSwitchTo(job_memory);
+    const char* start = find_start(job);
+    end_transaction();
+    return start;
+}
+
+/// Reads the tables in one short READ ONLY transaction, with the memory that maintenance may use for its sort.
+/// What it measured is in the job's row at once.
+void run_export(const Job& job, const char* folder) {
+    enter_state("exporting");
+    const char* start = start_to_keep(job);
+    begin_transaction();
+    XactReadOnly = true;
+    (void)set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+    (void)set_config_option("work_mem", GetConfigOption("maintenance_work_mem", false, false), PGC_USERSET,
+                            PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+    MemoryContextSwitchTo(job_memory);  // what it tells outlives the transaction
+    const ExportCounts counts = export_dataset(job, folder, start, report_rows);
+    end_transaction();
+    if (job.refreshes && counts.items == 0)
+        ereport(ERROR, (errcode(ERRCODE_NO_DATA), errmsg("the table of items has no row with an id"),
+                        errhint("A refresh would leave the model without items. Fill the table, then call "
+                                "seqrec_refresh_items again.")));
+    if (!job.refreshes && counts.interactions == 0)
+        ereport(ERROR,
+                (errcode(ERRCODE_NO_DATA), errmsg("no row has a user, an item and a time"),
+                 errdetail(INT64_FORMAT " rows with NULL, or with a time that is not finite, were skipped.",
+                           counts.skipped),
+                 errhint("A model is learnt from rows of user, item and time.")));
+    begin_transaction();
+    add_job_metrics(current_job, export_metrics(counts, job.refreshes));
+    for (char** warning = counts.warnings; *warning; ++warning)
+        add_job_warning(current_job, warning_line(*warning));
+    end_transaction();
 }
 
 bool is_compared(const Job& job) {

@@ -302,5 +302,23 @@ TEST(Dataset, SaysNothingOfFeaturesWithoutAny) {
     EXPECT_FALSE(file.contains("event.label"));
 }
 
+/// Items of an earlier model, as text; the table's may be numbers.
+TEST(DatasetWriter, ItemsAreAddedOnceWhateverTheyCameAs) {
+    using namespace std::string_view_literals;
+    const TempFolder folder;
+    const std::string long_id(kMostIdBytes + 1, 'x');
+    DatasetWriter writer(folder / "");
+    writer.begin_user("u"sv);
+    writer.interaction(std::int64_t{7}, 1);
+    writer.add_item("9"sv);
+    writer.add_item("7"sv);
+    EXPECT_EQ(writer.count(Side::Item), 2);
+    writer.write(folder / "dataset");
+    const SafetensorsFile file = SafetensorsFile::open(folder / "dataset");
+    EXPECT_EQ(ids(file, "item"), (std::vector<std::string>{"7", "9"}));
+    EXPECT_EQ(values<std::int32_t>(file, "event.item"), (std::vector<std::int32_t>{0}));
+    EXPECT_EQ(error_of([&] { writer.add_item(std::string_view(long_id)); }), "54000");
+}
+
 }  // namespace
 }  // namespace seqrec

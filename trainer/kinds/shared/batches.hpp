@@ -18,8 +18,9 @@ struct Packed {
     std::vector<std::int32_t> items, labels, users;
     std::vector<std::int32_t> begins;  // of each sequence: where it begins in its user's history
     std::vector<std::int64_t> offsets{0};
-    /// Of each input and of each label, where it is among all sequences (Sequences::places); empty where nobody asks.
-    /// 各输入与各标签在全部序列中的位置；无人需要时为空。
+    /// Of each input and of each label, where it is among all sequences (Sequences::places), -1 for what nobody had; empty where
+    /// nobody asks.
+    /// 各输入与各标签在全部序列中的位置，无人交互过者为 -1；无人需要时为空。
     std::vector<std::int64_t> places, label_places;
     std::vector<float> label_weights;   // what each label counts; empty: all the same
     std::vector<std::int32_t> trained;  // positions that have a label, when not all have: labels go with them

@@ -60,10 +60,10 @@ class Silence {
         all_ = random_.uniform() < all;
         for (std::size_t c = 0; c < dropped_.size(); ++c) dropped_[c] = random_.uniform() < kDropped;
     }
-    /// What is said of an interaction, as a token's terms.
+    /// What is said of an interaction, as a token's terms; nothing of one that nobody had (place -1).
     void say(std::int64_t place, std::int64_t before, Terms& terms) {
         features_.clear();
-        if (!all_) moments_.append(place, before, features_);
+        if (!all_ && place >= 0) moments_.append(place, before, features_);
         for (const QueryFeature& feature : features_)
             if (!dropped_[static_cast<std::size_t>(moments_.column_of(feature.row))])
                 terms.add(0, feature.row, feature.x);
@@ -245,7 +245,8 @@ void weigh_labels(Packed& batch, const std::vector<float>& weights) {
     std::size_t kept = 0;
     batch.label_weights.clear();
     for (std::size_t i = 0; i < batch.labels.size(); ++i) {
-        const float weight = weights[static_cast<std::size_t>(batch.label_places[i])];
+        const std::int64_t place = batch.label_places[i];
+        const float weight = place < 0 ? 1 : weights[static_cast<std::size_t>(place)];
         if (!(weight > 0)) continue;
         batch.label_weights.push_back(weight);
         batch.labels[kept] = batch.labels[i];

@@ -79,6 +79,7 @@ Effort TransformerLearner::effort(const std::vector<Question>& validation) const
 
 Outcome TransformerLearner::gradients(const Lesson& lesson) {
     std::vector<Packed>& shards = lesson.shards;
+    if (rehearsal_) rehearsal_->extend(shards, rehearsed_, lesson.random);
     Outcome outcome;
     double weight = 0;
     for (Packed& shard : shards) {

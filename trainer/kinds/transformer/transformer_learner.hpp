@@ -6,6 +6,7 @@
 
 #include "kinds/shared/learner.hpp"
 #include "kinds/shared/optimizer.hpp"
+#include "kinds/transformer/rehearsal.hpp"
 #include "kinds/transformer/shard.hpp"
 #include "kinds/transformer/transformer_weights.hpp"
 
@@ -21,6 +22,13 @@ class TransformerLearner final : public Learner {
     /// moments 为对时刻的了解，须与 start 一致。
     TransformerLearner(const Dataset& data, const Settings& settings, at::Tensor content, Member start,
                        Workers& workers, const Moments& moments = kNoMoments);
+
+    /// Steps say again what an earlier model knows, `share` labels for each of their own.
+    /// 各步重述早先模型所知：自身每个标签配 share 个。
+    void rehearse(const Rehearsal& rehearsal, double share) {
+        rehearsal_ = &rehearsal;
+        rehearsed_ = share;
+    }
 
     const Member& best() const { return best_; }
     /// Of each item among the labels now trained on; what a sampled softmax is corrected with.
@@ -62,6 +70,8 @@ class TransformerLearner final : public Learner {
     RowTable users_;
     std::vector<float> label_share_;
     Content content_;
+    const Rehearsal* rehearsal_ = nullptr;  // of an earlier model; null for none
+    double rehearsed_ = 0;
     std::vector<ShardOutput> outputs_;  // of the lesson that is not applied yet
 
     Member candidate_, best_;

@@ -1,14 +1,18 @@
 #include "kinds/transformer/transformer_model.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "core/error.hpp"
 #include "core/kinds/transformer.hpp"
+#include "kinds/shared/choices.hpp"
 #include "kinds/shared/epochs.hpp"
 #include "kinds/transformer/context_choice.hpp"
 #include "kinds/transformer/new_items.hpp"
+#include "kinds/transformer/rehearsal.hpp"
 #include "kinds/transformer/transformer_learner.hpp"
 
 namespace seqrec::trainer {
@@ -31,7 +35,10 @@ void check_shape(const Members& earlier, const Settings& settings) {
 class TransformerModel final : public Model {
   public:
     TransformerModel(const json& options, const Dataset& data, const json& earlier)
-        : settings_(options, data, earlier), random_(static_cast<std::uint64_t>(settings_.seed)) {}
+        : settings_(options, data, earlier),
+          random_(static_cast<std::uint64_t>(settings_.seed)),
+          distill_(value_or(options, "distill", -1.0)),
+          decides_epochs_(value_or(options, "epochs", json()).is_null()) {}
 
     /// New items get fresh rows, new users zeros.
     void start_from(const EarlierModel& earlier) override {
@@ -49,6 +56,10 @@ class TransformerModel final : public Model {
             take_rows(member.users, known.users, earlier.users);
             start_.push_back(std::move(member));
         }
+        gone_ = gone(earlier);
+        if (decides_epochs_ && distill_ != 0 && gone_ > 0.5)
+            settings_.epochs = std::max(settings_.epochs, kEpochsOnNewRows);
+        if (distill_ < 0 ? gone_ > 0 : distill_ > 0) remember(earlier, weights.members());
     }
 
     Trained train(const Run& run) override {
@@ -63,6 +74,7 @@ class TransformerModel final : public Model {
         const Moments moments(run.data, use);
         if (start_.empty()) start_ = fresh_start(run.data, width_of(content));
         begin_moments(moments);
+        const std::optional<Rehearsal> rehearsal = rehearse(run);
         EpochSettings course = settings_.course();
         if (use.any()) course.options["context_use"] = use.name();
         Members measured, served;
@@ -70,6 +82,7 @@ class TransformerModel final : public Model {
             TransformerLearner learner(run.data, settings_, content,
                                        std::move(start_[static_cast<std::size_t>(turn.number)]), run.workers,
                                        moments);
+            if (rehearsal) learner.rehearse(*rehearsal, share_);
             Epochs epochs(run, course, learner, Random(random_.next()), turn);
             epochs.run();
             measured.push_back(learner.best());
@@ -86,6 +99,10 @@ class TransformerModel final : public Model {
         }
         metrics.update(turn.before.to_json());
         metrics.update(told);
+        if (rehearsal) {
+            config["distill"] = share_;
+            metrics["distill_clicks"] = rehearsal->positions();
+        }
         config["trained_epochs"] = turn.before.epochs / settings_.members;
         if (use.any() || told.contains("context_ndcg@10")) config["context_use"] = use.name();
         std::vector<NamedTensor> names;
@@ -102,6 +119,42 @@ class TransformerModel final : public Model {
   private:
     static std::int64_t width_of(const at::Tensor& content) {
         return content.defined() ? content.size(1) : 0;
+    }
+
+    /// The earlier model as it was, by the dataset's items: training changes start_ in place.
+    void remember(const EarlierModel& earlier, const Members& members) {
+        for (const Member& known : members) {
+            Member member = known;
+            member.network.item = at::zeros({static_cast<std::int64_t>(earlier.items.size()), settings_.dim});
+            take_rows(member.network.item, known.network.item, earlier.items);
+            member.network.for_each([](const std::string&, at::Tensor& tensor) { tensor = tensor.clone(); });
+            earlier_.push_back(std::move(member));
+        }
+        const at::Tensor popularity = read_tensor(earlier.file, "item.popularity");
+        for (std::size_t i = 0; i < earlier.items.size(); ++i) {
+            if (earlier.items[i] < 0) continue;
+            items_.known.push_back(static_cast<std::int32_t>(i));
+            items_.popularity.push_back(popularity.data_ptr<float>()[earlier.items[i]]);
+        }
+    }
+
+    /// The share of the earlier model's users of whom the table no longer tells.
+    static double gone(const EarlierModel& earlier) {
+        const auto users = static_cast<double>(earlier.file.tensor("user.embedding").shape.at(0));
+        return users > 0 ? 1 - static_cast<double>(earlier.known_users()) / users : 0;
+    }
+
+    /// What the earlier model says again, and how often: as the options say, else the more the less the table tells of
+    /// what it was trained on. What is still there is said again by the rows themselves.
+    std::optional<Rehearsal> rehearse(const Run& run) {
+        if (earlier_.empty() || items_.known.size() < 2) return std::nullopt;
+        share_ = distill_ < 0 ? kRehearsed * gone_ : distill_;
+        if (share_ == 0) return std::nullopt;
+        const double labels = share_ * static_cast<double>(run.data.training_interactions());
+        const auto positions = static_cast<std::int64_t>(std::clamp(labels, 1000.0, kMostRehearsed));
+        run.reporter.progress({{"phase", "training"}, {"percent", 0}});
+        return std::optional<Rehearsal>(std::in_place, earlier_, items_, run.data, settings_.temperature,
+                                        positions, static_cast<std::uint64_t>(settings_.seed), run.workers);
     }
 
     /// Weights that were trained with content mean nothing without it, or with another.
@@ -196,10 +249,21 @@ class TransformerModel final : public Model {
         return start;
     }
 
-    const Settings settings_;
+    Settings settings_;
     Random random_;
+    const double distill_;  // labels of the earlier model for each new one; below 0: decided by the data
+    const bool decides_epochs_;
     Members start_;
     std::vector<std::string> earlier_moments_;  // names of rows
+    Members earlier_;                           // whom a training says again; empty for nobody
+    EarlierItems items_;                        // that they know
+    double gone_ = 0;                           // share of their users whom the table has no more
+    double share_ = 0;                          // labels of theirs for each new one
+
+    static constexpr std::int64_t kEpochsOnNewRows = 10;  // which are few
+    static constexpr double kRehearsed = 3;  // where nothing is left of what the earlier model was trained on
+
+    static constexpr double kMostRehearsed = 200000;  // clicks: a second or two each ten thousand
 };
 
 std::unique_ptr<Model> make(const json& options, const Dataset& data, const json& earlier) {

@@ -125,5 +125,90 @@ TEST(TransformerModel, AnotherShapeIsRefused) {
     }
 }
 
+/// A model of a walk through items 0 to 9, and a table in which only a walk through items 10 to 19 is left.
+struct OtherHalf {
+    static constexpr std::int32_t kHalf = 10;
+    TempFolder folder;
+    testing::Names names;
+    json base = testing::small_options({{"dim", 16},
+                                        {"epochs", 60},
+                                        {"max_len", 10},
+                                        {"holdout", "keep"},
+                                        {"learning_rate", 0.01},
+                                        {"batch_tokens", 64},
+                                        {"patience", 100}});
+    std::optional<Dataset> after;
+    std::optional<EarlierModel> earlier;
+
+    OtherHalf() {
+        for (std::int32_t i = 0; i < 2 * kHalf; ++i) names.items.push_back("item " + std::to_string(i));
+        testing::Names first{{names.items.begin(), names.items.begin() + kHalf}, {}};
+        for (int u = 0; u < 60; ++u) {
+            first.users.push_back("before " + std::to_string(u));
+            names.users.push_back("after " + std::to_string(u));
+        }
+        testing::write_dataset(folder / "first", circles(0), kHalf, "", first);
+        const Dataset data(folder / "first", testing::with_repeats("keep"));
+        const Trial before = train(data, base);
+        EXPECT_GE(kept(before).first, 9);
+        write_model(folder / "model", {kTransformer, before.trained.config, json::object()},
+                    *before.trained.served, data, nullptr);
+        testing::write_snapshot(SafetensorsFile::open(folder / "model"), first, folder / "snapshot");
+        testing::write_dataset(folder / "second", circles(kHalf), 2 * kHalf, "", names);
+        earlier.emplace(folder / "snapshot", folder / "second");
+        after.emplace(folder / "second", testing::with_repeats("keep"));
+        after->know_until(earlier->seen_until);
+    }
+
+    static Sequences circles(std::int32_t first) {
+        Sequences sequences;
+        for (std::int32_t u = 0; u < 60; ++u) {
+            sequences.emplace_back();
+            for (std::int32_t i = 0; i < 8; ++i) sequences.back().push_back(first + (u + i) % kHalf);
+        }
+        return sequences;
+    }
+
+    /// How many of the ten items are still followed by the next one, and how many of the new ones are.
+    static std::pair<int, int> kept(const Trial& trial) {
+        const Tensor rows = trial.served().item_rows();
+        int found[2] = {0, 0};
+        for (std::int32_t i = 0; i < rows.size(0); ++i) {
+            const std::int32_t first = i < kHalf ? 0 : kHalf, at = i - first;
+            const std::vector<std::int32_t> clicks{first + (at + kHalf - 1) % kHalf, i};
+            const Tensor scores = trial.served().encode({clicks}, {-1}).mm(rows.t());
+            found[i >= kHalf] += scores.argmax().item<std::int64_t>() == first + (at + 1) % kHalf;
+        }
+        return {found[0], found[1]};
+    }
+};
+
+TEST(TransformerModel, AnUpdateOnNewRowsAloneKeepsWhatTheEarlierModelKnew) {
+    const OtherHalf half;
+    json options = half.base;
+    options["epochs"] = 40;
+    const Trial rehearsed = train(*half.after, options, &*half.earlier);
+    options["distill"] = 0;
+    const Trial forgetful = train(*half.after, options, &*half.earlier);
+    const auto [old_kept, new_learned] = OtherHalf::kept(rehearsed);
+    const auto [old_left, new_alone] = OtherHalf::kept(forgetful);
+    EXPECT_GE(old_kept, 9);
+    EXPECT_GE(new_learned, 9);
+    EXPECT_GE(new_alone, 9);
+    EXPECT_LE(old_left, 6);
+    EXPECT_EQ(rehearsed.trained.config.at("distill"), 3);
+    EXPECT_FALSE(forgetful.trained.config.contains("distill"));
+}
+
+/// Nothing is said again of users who are still there: their rows say it.
+TEST(TransformerModel, AGrownTableIsTrainedOnAsBefore) {
+    const WarmStart warm({{"a", "b", "c", "d", "new"}, {"u", "v", "w", "other"}});
+    const Dataset data(warm.folder / "second");
+    const Trial chosen = train(data, still({{"seed", 2}}), &*warm.earlier);
+    const Trial none = train(data, still({{"seed", 2}, {"distill", 0}}), &*warm.earlier);
+    EXPECT_TRUE(at::equal(chosen.served().item_rows(), none.served().item_rows()));
+    EXPECT_FALSE(chosen.trained.config.contains("distill"));
+}
+
 }  // namespace
 }  // namespace seqrec::trainer

@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+"""A training that starts from a model whose rows are gone: what it knew stays, and nobody's rows are needed for it."""
+
+import json
+
+from testing import main, psql, refused, sql
+
+OLD, NEW = 30, 20  # items
+BASE = {"epochs": 60, "dim": 16, "members": 1, "max_len": 10, "repeats": "keep", "learning_rate": 0.01, "batch_tokens": 64, "patience": 100, "holdout": "keep"}
+UPDATE = {"init_from": "shop", "epochs": 40, "learning_rate": 0.01, "batch_tokens": 64, "patience": 100, "holdout": "keep"}
+
+
+def circles(users, first, items, day):
+    """Users who walk around `items` items, from `first` on."""
+    sql(
+        f"""INSERT INTO clicks SELECT '{day}-' || u, 'i' || {first} + (u + g) % {items}, timestamptz '{day}' + make_interval(hours => u, mins => g)
+            FROM generate_series(1, {users}) u, generate_series(1, 8) g"""
+    )
+
+
+def train(options, model="shop"):
+    job = sql(f"SELECT seqrec_train('clicks', model => '{model}', options => $${json.dumps(options)}$$)")
+    done = psql("-c", f"CALL seqrec_wait({job})")
+    assert done.returncode == 0, done.stderr
+    return json.loads(sql(f"SELECT to_jsonb(j) FROM seqrec_jobs j WHERE job_id = {job}"))
+
+
+def still_follow(first, items, model="shop"):
+    """Of how many items the next one on the circle is the best answer."""
+    return int(
+        sql(
+            f"""SELECT count(*) FROM generate_series(0, {items - 1}) g,
+                seqrec_recommend('stranger', ARRAY['i' || {first} + (g + {items - 1}) % {items}, 'i' || {first} + g], 1, model => '{model}') r
+                WHERE r.item_id = 'i' || {first} + (g + 1) % {items}"""
+        )
+    )
+
+
+def rows_that_are_gone():
+    sql("CREATE EXTENSION seqrec")
+    sql("CREATE TABLE clicks (user_id text, item_id text, timestamp timestamptz)")
+    circles(90, 0, OLD, "2026-01-01")
+    train(BASE)
+    before = still_follow(0, OLD)
+    assert before >= OLD * 0.9, before
+    sql("DELETE FROM clicks")
+    circles(60, OLD, NEW, "2026-02-01")
+    told = train(UPDATE)
+    assert any(f"{OLD} items of the model to start from have no row any more" in warning for warning in told["warnings"]), told["warnings"]
+    assert told["metrics"]["items"] == OLD + NEW and told["metrics"]["distill_clicks"] > 0, told["metrics"]
+    kept, learned = still_follow(0, OLD), still_follow(OLD, NEW)
+    assert kept >= before - OLD * 0.1, (before, kept)
+    assert learned >= NEW * 0.9, learned
+    assert sql("SELECT count(*) FROM seqrec.users u JOIN seqrec_models m USING (model_id) WHERE m.active AND user_id LIKE '2026-01%'") == "0"
+
+
+def nothing_is_kept_where_it_is_not_wanted():
+    told = train({**UPDATE, "distill": 0, "epochs": 1, "activate": "never"})
+    assert "distill_clicks" not in told["metrics"], told["metrics"]
+    told = train({**UPDATE, "keep_items": False, "epochs": 1, "activate": "never"})
+    assert told["metrics"]["items"] == NEW, told["metrics"]
+    told = train({**UPDATE, "keep_items": True, "distill": 0, "epochs": 1, "activate": "never"})
+    assert told["metrics"]["items"] == OLD + NEW, told["metrics"]
+
+
+def what_is_refused():
+    for options, message in (({"distill": -1}, "out of range"), ({"distill": "much"}, "wrong type"), ({"keep_items": 1}, "wrong type")):
+        refused(f"SELECT seqrec_train('clicks', options => '{json.dumps(options)}')", message, "22023")
+    refused("""SELECT seqrec_train('clicks', kind => 'vae', options => '{"distill": 1}')""", "unknown option", "22023")
+
+
+main(rows_that_are_gone, nothing_is_kept_where_it_is_not_wanted, what_is_refused)
