@@ -90,7 +90,7 @@ void check_weights(const json& weights) {
 
 void check_events(const json& events) {
     const std::string name = "exclude_events", hint = R"(Write it as in ["dislike"].)";
-    if (!events.is_array() || events.empty()) refuse(name, "is not a list of events", hint);
+    if (!events.is_array()) refuse(name, "is not a list of events", hint);
     std::set<std::string> seen;
     for (const json& event : events) {
         if (!event.is_string()) refuse(name, "lists something that is no event: " + event.dump(), hint);
@@ -101,6 +101,10 @@ void check_events(const json& events) {
 
 bool is_given(const json& options, const char* name) {
     return options.contains(name) && !options.at(name).is_null();
+}
+
+bool excludes_events(const json& options) {
+    return is_given(options, "exclude_events") && !options.at("exclude_events").empty();
 }
 
 }  // namespace
@@ -123,7 +127,7 @@ void check_side_options(const json& resolved) {
     if (is_given(resolved, "event_weights")) check_weights(resolved.at("event_weights"));
     if (is_given(resolved, "exclude_events")) check_events(resolved.at("exclude_events"));
     if (is_given(resolved, "event_column") && !is_given(resolved, "event_weights") &&
-        !is_given(resolved, "exclude_events"))
+        !excludes_events(resolved))
         refuse("event_column", "is given without event_weights",
                R"(Say what events count, as in {"event_weights": {"view": 1, "buy": 5}}.)");
     if (!is_given(resolved, "label") || !is_given(resolved, "context")) return;

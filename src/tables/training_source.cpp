@@ -67,7 +67,7 @@ Options read_options(const char* json) {
                        text_of(options, "label"),
                        text_of(options, "event_column"),
                        is_given(options, "event_weights"),
-                       is_given(options, "exclude_events")};
+                       is_given(options, "exclude_events") && !options.at("exclude_events").empty()};
     });
 }
 

@@ -37,7 +37,6 @@ class TransformerModel final : public Model {
     TransformerModel(const json& options, const Dataset& data, const json& earlier)
         : settings_(options, data, earlier),
           random_(static_cast<std::uint64_t>(settings_.seed)),
-          distill_(value_or(options, "distill", -1.0)),
           decides_epochs_(value_or(options, "epochs", json()).is_null()) {}
 
     /// New items get fresh rows, new users zeros.
@@ -57,9 +56,9 @@ class TransformerModel final : public Model {
             start_.push_back(std::move(member));
         }
         gone_ = gone(earlier);
-        if (decides_epochs_ && distill_ != 0 && gone_ > 0.5)
+        if (decides_epochs_ && settings_.distill != 0 && gone_ > 0.5)
             settings_.epochs = std::max(settings_.epochs, kEpochsOnNewRows);
-        if (distill_ < 0 ? gone_ > 0 : distill_ > 0) remember(earlier, weights.members());
+        if (settings_.distill < 0 ? gone_ > 0 : settings_.distill > 0) remember(earlier, weights.members());
     }
 
     Trained train(const Run& run) override {
@@ -76,7 +75,7 @@ class TransformerModel final : public Model {
         begin_moments(moments);
         const std::optional<Rehearsal> rehearsal = rehearse(run);
         EpochSettings course = settings_.course();
-        if (use.any()) course.options["context_use"] = use.name();
+        course.options["context_use"] = use.name();
         Members measured, served;
         for (; turn.number < turn.of; ++turn.number) {
             TransformerLearner learner(run.data, settings_, content,
@@ -101,10 +100,10 @@ class TransformerModel final : public Model {
         metrics.update(told);
         if (rehearsal) {
             config["distill"] = share_;
-            metrics["distill_clicks"] = rehearsal->positions();
+            metrics["settings_.distillclicks"] = rehearsal->positions();
         }
         config["trained_epochs"] = turn.before.epochs / settings_.members;
-        if (use.any() || told.contains("context_ndcg@10")) config["context_use"] = use.name();
+        config["context_use"] = use.name();
         std::vector<NamedTensor> names;
         if (use.any()) {
             config.update(moments.config());
@@ -148,7 +147,7 @@ class TransformerModel final : public Model {
     /// what it was trained on. What is still there is said again by the rows themselves.
     std::optional<Rehearsal> rehearse(const Run& run) {
         if (earlier_.empty() || items_.known.size() < 2) return std::nullopt;
-        share_ = distill_ < 0 ? kRehearsed * gone_ : distill_;
+        share_ = settings_.distill < 0 ? kRehearsed * gone_ : settings_.distill;
         if (share_ == 0) return std::nullopt;
         const double labels = share_ * static_cast<double>(run.data.training_interactions());
         const auto positions = static_cast<std::int64_t>(std::clamp(labels, 1000.0, kMostRehearsed));
@@ -251,7 +250,6 @@ class TransformerModel final : public Model {
 
     Settings settings_;
     Random random_;
-    const double distill_;  // labels of the earlier model for each new one; below 0: decided by the data
     const bool decides_epochs_;
     Members start_;
     std::vector<std::string> earlier_moments_;  // names of rows

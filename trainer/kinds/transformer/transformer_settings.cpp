@@ -65,6 +65,9 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       bfloat16(choose_bfloat16(options.at("precision"))),
       content_use(options.at("content_use")),
       context_use(options.at("context_use")),
+      exclude_events(value_or(options, "exclude_events", nlohmann::json::array())),
+      distill(value_or(options, "distill", -1.0)),
+      keep_items(value_or(options, "keep_items", false)),
       device(choose_device(options.at("device"))) {
     if (device == "cuda") bfloat16 = false;
 }
@@ -84,6 +87,10 @@ nlohmann::json Settings::to_json() const {
             {"learning_rate", learning_rate},
             {"id_dropout", id_dropout},
             {"content_use", content_use},
+            {"context_use", context_use == "auto" ? "none" : context_use},
+            {"exclude_events", exclude_events},
+            {"distill", std::max(distill, 0.0)},
+            {"keep_items", keep_items},
             {"cold_shift", std::max(cold_shift, 0.0)},
             {"weight_decay", weight_decay},
             {"seed", seed},

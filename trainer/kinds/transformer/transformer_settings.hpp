@@ -17,10 +17,13 @@ struct Settings {
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
     double id_dropout, cold_shift;  // the latter below 0: chosen on the validation items
     bool refit, bfloat16;
-    std::string content_use;  // trained, fitted, or auto: a short training tells
-    std::string context_use;  // none, time, columns, all, or auto: a short training tells
-    std::string device;       // cpu or cuda
-    double average = 0.999;   // decay of the moving average of the weights
+    std::string content_use;        // trained, fitted, or auto: a short training tells
+    std::string context_use;        // none, time, columns, all, or auto: a short training tells
+    nlohmann::json exclude_events;  // list of names
+    double distill;          // labels of the earlier model for each new one; below 0: decided by the data
+    bool keep_items;         // as far as it is asked for: the export decides otherwise
+    std::string device;      // cpu or cuda
+    double average = 0.999;  // decay of the moving average of the weights
 
     /// `earlier`: the configuration of the model that the training starts from, null for a fresh start.
     Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier);

@@ -21,7 +21,7 @@ using seqrec::testing::error_of;
 using testing::FeaturedData;
 using testing::FeaturedShop;
 
-constexpr double kThursday = 1795694400;  // 26 November 2026, midnight
+constexpr double kThursday = 1795651200;  // 26 November 2026, midnight
 constexpr std::int64_t kItems = 6, kDim = 8;
 constexpr ContextUse kAll{true, true};
 
