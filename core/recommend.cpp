@@ -116,14 +116,19 @@ std::vector<float> directions_of(const Snapshot& snapshot, std::span<const Score
 /// The items that a user had said no to at the training (the option `exclude_events`), whatever else is asked for.
 std::vector<std::int32_t> refused_items(const Snapshot& snapshot, std::int32_t user) {
     const SafetensorsFile& file = snapshot.file();
-    if (user < 0 || !file.contains("excluded.items")) return {};
+    if (user < 0 || (!file.contains("excluded.items") && !file.contains("excluded.offsets"))) return {};
     const auto ends = file.get<std::int64_t>("excluded.offsets", {snapshot.users().size() + 1});
-    const auto items = file.get<std::int32_t>("excluded.items", {-1});
+    const auto all = file.get<std::int32_t>("excluded.items", {-1});
     const auto at = static_cast<std::size_t>(user);
-    if (ends[at] < 0 || ends[at] > ends[at + 1] || ends[at + 1] > std::ssize(items))
-        throw Error(sqlstate::kDataCorrupted, "the excluded items of a user leave the file",
+    const bool fits = ends[at] >= 0 && ends[at] <= ends[at + 1] && ends[at + 1] <= std::ssize(all) &&
+                      ends.back() == std::ssize(all);
+    const auto items = all.subspan(fits ? static_cast<std::size_t>(ends[at]) : 0,
+                                   fits ? static_cast<std::size_t>(ends[at + 1] - ends[at]) : 0);
+    const auto is_item = [&](std::int32_t item) { return item >= 0 && item < snapshot.items().size(); };
+    if (!fits || !std::ranges::all_of(items, is_item))
+        throw Error(sqlstate::kDataCorrupted, "the excluded items of a user are damaged",
                     "Train the model again.");
-    return {items.begin() + ends[at], items.begin() + ends[at + 1]};
+    return {items.begin(), items.end()};
 }
 
 /// An item's score by a query as the scan takes it.
@@ -185,6 +190,13 @@ std::vector<std::int32_t> clicks_that_count(const Snapshot& snapshot, Ids clicks
 std::vector<std::int32_t> places_that_count(const Snapshot& snapshot, const Asker& asker, const Poll& poll) {
     std::vector<std::int32_t> places;
     if (!asker.context || !asker.context->contains("clicks")) return places;
+    const nlohmann::json& said = asker.context->at("clicks");
+    if (said.is_array() && !said.empty() && said.size() != asker.clicks.size())
+        throw Error(sqlstate::kInvalidParameter,
+                    "the context describes " + std::to_string(said.size()) + " clicks, and the call has " +
+                        std::to_string(asker.clicks.size()),
+                    "Give \"clicks\" an object, or null, for each click of the call; clicks that are NULL do "
+                    "not count.");
     std::vector<std::uint32_t> unknown;
     const std::vector<std::int32_t> items = known_items(snapshot, asker.clicks, poll, &unknown);
     for (std::size_t at = 0, next = 0; at < asker.clicks.size(); ++at)

@@ -44,12 +44,12 @@ constexpr OptionSpec kOfContext[] = {
      "list of further columns of the ratings to learn from, such as the channel or the device; null = none"},
     {"event_weights", Json, 0, 0, "null", "",
      "what interactions count by their event, as in {\"view\": 1, \"cart\": 3, \"buy\": 5}, 0 or less: not "
-     "at "
-     "all; null = all alike"},
+     "at all "
+     "(transformer: as context alone); null = all alike"},
     {"event_column", Text, 0, 0, "null", "",
-     "column of the ratings that says what an interaction was, which event_weights speaks of; null = the "
-     "only "
-     "one of context that is text"},
+     "column of the ratings that says what an interaction was, which event_weights and exclude_events speak "
+     "of; "
+     "null = the only one of context that is text"},
 };
 
 constexpr OptionSpec kOfLabel[] = {
@@ -128,7 +128,7 @@ void check_side_options(const json& resolved) {
     if (is_given(resolved, "exclude_events")) check_events(resolved.at("exclude_events"));
     if (is_given(resolved, "event_column") && !is_given(resolved, "event_weights") &&
         !excludes_events(resolved))
-        refuse("event_column", "is given without event_weights",
+        refuse("event_column", "is given without event_weights or exclude_events",
                R"(Say what events count, as in {"event_weights": {"view": 1, "buy": 5}}.)");
     if (!is_given(resolved, "label") || !is_given(resolved, "context")) return;
     for (const json& column : resolved.at("context"))

@@ -34,9 +34,9 @@ constexpr OptionSpec kOptions[] = {
     {"content_use", Text, 0, 0, "\"auto\"", "auto|trained|fitted",
      "text and vectors of items are trained with, or fitted afterwards for new items alone; auto = by a "
      "short training"},
-    {"cold_shift", Real, 0, 2, "null", "",
-     "how far items that nobody has had are moved towards where people look; null = as far as it costs "
-     "the others next to nothing"},
+    {"cold_shift", Real, -1, 2, "null", "",
+     "how far items that nobody has had are moved towards where people look; null = as far as "
+     "they are seen as often as asked for and the others pay little"},
     {"context_use", Text, 0, 0, "\"auto\"", "auto|none|time|columns|all",
      "what of the moment is trained with: time (hour, weekday, gap to the click before), columns of context, "
      "both or neither; auto = what the validation says"},
@@ -318,6 +318,21 @@ std::unique_ptr<const Encoder> open_encoder(const SafetensorsFile& model) {
 
 }  // namespace
 
+/// What is said of an earlier model needs one.
+void check_update(const nlohmann::json& options) {
+    if (!options.at("init_from").is_null()) return;
+    for (const char* name : {"distill", "keep_items"})
+        if (const auto& given = options.at(name); !given.is_null() && given != 0 && given != false)
+            throw Error(sqlstate::kInvalidParameter,
+                        "option \"" + std::string(name) + "\" is given without init_from",
+                        "It says what becomes of the knowledge of the model that init_from names.");
+}
+
+void check_options(const nlohmann::json& options) {
+    check_width(options);
+    check_update(options);
+}
+
 constinit const Kind kTransformer = {
     .name = "transformer",
     .meaning = "a causal Transformer over the latest clicks, with a vector of each user's long-term interest",
@@ -325,7 +340,7 @@ constinit const Kind kTransformer = {
     .needs = {.text = true, .context = true},
     .options = kOptions,
     .shape = kShape,
-    .check = check_width,
+    .check = check_options,
     .open = open_encoder,
     .packing = &kPacking};
 

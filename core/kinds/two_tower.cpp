@@ -33,9 +33,9 @@ constexpr OptionSpec kOptions[] = {
     {"dropout", Real, 0, 0.9, "null", "", "dropout rate of the user tower"},
     {"id_dropout", Real, 0, 1, "0.2", "",
      "share of items whose id is left out of a step, so that content alone is learned from, too"},
-    {"cold_shift", Real, 0, 2, "null", "",
-     "how far items that nobody has had are moved towards where people look; null = as far as it costs "
-     "the others next to nothing"},
+    {"cold_shift", Real, -1, 2, "null", "",
+     "how far items that nobody has had are moved towards where people look; null = as far as "
+     "they are seen as often as asked for and the others pay little"},
     {"feature_dropout", Real, 0, 1, "0.25", "", "share of sequences trained without the user's features"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the loss"},
     {"loss", Text, 0, 0, "\"softmax\"", "softmax|bce",

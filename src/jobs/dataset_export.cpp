@@ -106,7 +106,8 @@ bool is_excluded(Exporter& exporter, std::string_view event) {
 }
 
 /// Who misspells an event would have what people said no to recommended to them.
-void check_excluded(const Exporter& exporter) {
+void check_excluded(const Exporter& exporter, bool updates) {
+    if (updates) return;  // a day on which nobody said no is no mistake
     std::string known;
     for (const std::string& event : exporter.others) known += (known.empty() ? "\"" : ", \"") + event + "\"";
     for (const auto& [event, rows] : exporter.excluded)
@@ -344,6 +345,8 @@ Warnings warnings_of(Exporter& exporter) {
     warn(warnings, exporter.odd_labels,
          "ratings: ", " labels were NaN, infinite or too large, and count as missing");
     warn(warnings, exporter.unweighted, "ratings: ", " rows are of no event in event_weights, and weigh 1");
+    for (const auto& [event, rows] : exporter.excluded)
+        if (rows == 0) warnings.push_back("ratings: no row is of event \"" + event + "\" of exclude_events");
     if (exporter.kept)
         warn(warnings, exporter.kept->added, "",
              " items of the model to start from have no row any more and stay in it (keep_items)");
@@ -397,6 +400,12 @@ std::map<std::string, std::int64_t, std::less<>> excluded_events(const std::stri
 bool asks_to_keep(const std::string& options) {
     const nlohmann::json wish = nlohmann::json::parse(options).value("keep_items", nlohmann::json());
     return wish.is_boolean() && wish.get<bool>();
+}
+
+bool starts_from_model(const std::string& options) {
+    const nlohmann::json parsed = nlohmann::json::parse(options);
+    const auto start = parsed.find("init_from");
+    return start != parsed.end() && !start->is_null();
 }
 
 /// All that a job reads: of a refresh the table of items alone, whatever became of the ratings.
@@ -457,7 +466,7 @@ ExportCounts export_dataset(const Job& job, const char* folder, const char* star
         exporter.writer.set_metadata("options", to_utf8(options));
         announce_all(exporter);
         if (!job.refreshes) postgres([&] { read_rows(ratings, export_row, &exporter); });
-        check_excluded(exporter);
+        check_excluded(exporter, starts_from_model(to_utf8(options)));
         read_side(exporter, Side::Item, source.items, items);
         read_side(exporter, Side::User, source.users, users);
         keep_items(exporter);

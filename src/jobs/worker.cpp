@@ -143,16 +143,15 @@ const char* find_start(const Job& job) {
 
 /// The snapshot whose items may have to stay, null where the options say none.
 const char* start_to_keep(const Job& job) {
+    begin_transaction();  // names are converted
+    MemoryContextSwitchTo(job_memory);
     const bool may_keep = guarded([&] {
         const auto options = nlohmann::json::parse(to_utf8(job.options));
         const auto keep = options.find("keep_items");
         if (job.refreshes || keep == options.end()) return false;
         return keep->is_null() ? options.at("distill") != 0 : keep->get<bool>();
     });
-    if (!may_keep) return nullptr;
-    begin_transaction();
-    MemoryContextSwitchTo(job_memory);
-    const char* start = find_start(job);
+    const char* start = may_keep ? find_start(job) : nullptr;
     end_transaction();
     return start;
 }

@@ -88,6 +88,8 @@ json options_of(const Kind& kind, const json& items, const json& config) {
     keep("item_vector", "vector");
     if (kind.needs.items) keep("item_features", "features");
     options["init_from"] = json();
+    for (const char* of_updates : {"distill", "keep_items"})
+        if (options.contains(of_updates)) options[of_updates] = json();
     options["activate"] = "always";
     return resolve_options(kind.name, options);
 }

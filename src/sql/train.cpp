@@ -164,6 +164,31 @@ const char* start_from(const Earlier& earlier, const char* kind, const char* opt
     });
 }
 
+/// What the earlier model had and this training is not told of goes with it: better said now than found out by who refused an item.
+void tell_what_goes(const Earlier& earlier, const char* wanted, const char* options) {
+    bool exclusions = false, columns = false;
+    guarded([&] {
+        const auto config = nlohmann::json::parse(to_utf8(earlier.config)),
+                   given = nlohmann::json::parse(to_utf8(options));
+        const auto says = [](const nlohmann::json& of, const char* name) {
+            const auto found = of.find(name);
+            return found != of.end() && found->is_array() && !found->empty();
+        };
+        const std::string use = config.contains("context_use") ? config.value("context_use", "none") : "none";
+        exclusions = says(config, "exclude_events") && !says(given, "exclude_events");
+        columns = (use == "columns" || use == "all") && !says(given, "context");
+    });
+    if (exclusions)
+        ereport(
+            WARNING,
+            (errmsg("model \"%s\" never recommends what its exclude_events say; this training does without",
+                    wanted),
+             errhint("Give exclude_events and event_column again.")));
+    if (columns)
+        ereport(WARNING, (errmsg("model \"%s\" knows columns of context; this training does without", wanted),
+                          errhint("Give the option context again.")));
+}
+
 void check_model_name(const char* model) {
     if (model[0] == '\0' || strlen(model) > 200)
         ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid model name \"%s\"", model),
@@ -358,8 +383,11 @@ Datum seqrec_train(PG_FUNCTION_ARGS) {
     PreventCommandIfReadOnly("seqrec_train()");
     const TrainCall call = read_train_call(fcinfo);
     const char* options = check_options(call.kind, call.options);
-    if (const char* wanted = wanted_start(options))
-        options = start_from(find_earlier(wanted, call.kind), call.kind, call.options);
+    if (const char* wanted = wanted_start(options)) {
+        const Earlier earlier = find_earlier(wanted, call.kind);
+        options = start_from(earlier, call.kind, call.options);
+        tell_what_goes(earlier, wanted, options);
+    }
     refuse_side_tables(call);
     TrainingSource source =
         open_training(open_ratings(call.ratings, call.user_column, call.item_column, call.time_column),

@@ -25,6 +25,10 @@ def train(options, model="shop"):
     return json.loads(sql(f"SELECT to_jsonb(j) FROM seqrec_jobs j WHERE job_id = {job}"))
 
 
+def wait(call):
+    sql(f"CALL seqrec_wait({sql(call)})")
+
+
 def still_follow(first, items, model="shop"):
     """Of how many items the next one on the circle is the best answer."""
     return int(
@@ -63,10 +67,41 @@ def nothing_is_kept_where_it_is_not_wanted():
     assert told["metrics"]["items"] == OLD + NEW, told["metrics"]
 
 
+def what_has_text_and_no_rows_is_no_label():
+    sql("CREATE TABLE things AS SELECT 'i' || n AS item_id, 'thing ' || n || ' of ' || n / 7 AS title FROM generate_series(0, 49) n")
+    with_items = lambda options: f"SELECT seqrec_train('clicks', model => 'titled', items => 'things', options => $${json.dumps(options)}$$)"
+    for use in ("trained", "fitted"):
+        sql("DELETE FROM clicks")
+        circles(90, 0, OLD, "2026-01-01")
+        wait(with_items({**BASE, "epochs": 3, "content_use": use}))
+        sql("DELETE FROM clicks")
+        circles(60, OLD, NEW, "2026-02-01")
+        wait(with_items({**UPDATE, "init_from": "titled", "epochs": 3, "distill": 2}))
+        told = json.loads(sql("SELECT metrics FROM seqrec_models WHERE model = 'titled' AND active"))
+        assert told["items"] == OLD + NEW, told
+        wait("SELECT seqrec_refresh_items('titled')")
+
+
+def what_the_earlier_model_says_again_keeps_its_own_rows():
+    sql("DELETE FROM clicks")
+    circles(90, 0, OLD, "2026-01-01")
+    titled = lambda options: wait(f"SELECT seqrec_train('clicks', model => 'titled', items => 'things', options => $${json.dumps(options)}$$)")
+    titled({**BASE, "content_use": "trained"})
+    before = still_follow(0, OLD, "titled")
+    sql("DELETE FROM clicks")
+    circles(60, OLD, NEW, "2026-02-01")
+    titled({**UPDATE, "init_from": "titled"})
+    kept = still_follow(0, OLD, "titled")
+    assert before >= OLD * 0.6 and kept >= before * 0.5, (before, kept)
+
+
 def what_is_refused():
+    for option in ({"distill": 1}, {"keep_items": True}):
+        refused(f"SELECT seqrec_train('clicks', options => '{json.dumps(option)}')", "without init_from", "22023")
     for options, message in (({"distill": -1}, "out of range"), ({"distill": "much"}, "wrong type"), ({"keep_items": 1}, "wrong type")):
         refused(f"SELECT seqrec_train('clicks', options => '{json.dumps(options)}')", message, "22023")
     refused("""SELECT seqrec_train('clicks', kind => 'vae', options => '{"distill": 1}')""", "unknown option", "22023")
 
 
-main(rows_that_are_gone, nothing_is_kept_where_it_is_not_wanted, what_is_refused)
+main(rows_that_are_gone, nothing_is_kept_where_it_is_not_wanted, what_has_text_and_no_rows_is_no_label,
+     what_the_earlier_model_says_again_keeps_its_own_rows, what_is_refused)

@@ -106,9 +106,15 @@ std::vector<NamedTensor> item_ids(const SafetensorsFile& model, const Safetensor
 /// Lists of items by user, what they have seen or said no to, without what is dropped.
 std::vector<NamedTensor> items_of_users(const SafetensorsFile& model, const Catalogue& items,
                                         const std::string& name) {
-    if (!model.contains(name + ".items")) return {};
-    const auto ends = model.get<std::int64_t>(name + ".offsets", {-1});
+    if (!model.contains(name + ".items") && !model.contains(name + ".offsets")) return {};
+    const auto users = model.tensor("user.id.offsets").shape.at(0);
+    const auto ends = model.get<std::int64_t>(name + ".offsets", {users});
     const auto seen = model.get<std::int32_t>(name + ".items", {-1});
+    const auto is_item = [&](std::int32_t item) { return item >= 0 && item < std::ssize(items.places); };
+    if (ends.front() != 0 || ends.back() != std::ssize(seen) || !std::ranges::is_sorted(ends) ||
+        !std::ranges::all_of(seen, is_item))
+        throw Error(sqlstate::kDataCorrupted, "the model's " + name + " is damaged",
+                    "Train the model again.");
     std::vector<std::int64_t> offsets{0};
     Rows kept;
     for (std::size_t u = 0; u + 1 < ends.size(); ++u) {

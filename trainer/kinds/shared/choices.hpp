@@ -35,6 +35,10 @@ std::int64_t choose_epochs(const nlohmann::json& earlier);
 /// CPU 支持时使用 bfloat16，除非另有指定；要求而不可用时抛出 Error 0A000。
 bool choose_bfloat16(const std::string& precision);
 
+/// Stands for a `cold_shift` that the data are to say; no option is so low.
+/// 代表由数据决定的 cold_shift；选项不会这样小。
+inline constexpr double kOpenShift = -2;
+
 /// An option, or what stands for null.
 /// 选项的值；为 null 时取替代值。
 template <typename T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kinds/shared/choices.hpp"
 #include "measure/cold_items.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/repeats.hpp"
@@ -90,7 +91,7 @@ double choose_cold_shift(const Dataset& data, const Shifted& shifted, Workers& w
 }
 
 double settle_cold_shift(const Run& run, double option, const Shifted& shifted) {
-    if (option >= 0) return option;
+    if (option != kOpenShift) return option;
     return choose_cold_shift(run.data, shifted, run.workers, [&](double share) {
         run.reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
     });

@@ -27,8 +27,8 @@ using Shifted = std::function<std::unique_ptr<const Weights>(double share)>;
 double choose_cold_shift(const Dataset& data, const Shifted& shifted, Workers& workers,
                          const std::function<void(double)>& poll);
 
-/// What the option says, or where it leaves it to the data (below 0), what they say. Reports progress.
-/// 选项所定的份额；选项未定（小于 0）时由数据决定，并报告进度。
+/// What the option says, or where it leaves it to the data (kOpenShift), what they say. Reports progress.
+/// 选项所定的份额；选项未定（kOpenShift）时由数据决定，并报告进度。
 double settle_cold_shift(const Run& run, double option, const Shifted& shifted);
 
 /// The mean of what users ask for after their training part, [width].

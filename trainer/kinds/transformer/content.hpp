@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "data/dataset.hpp"
@@ -22,8 +23,8 @@ struct Content {
     bool exists() const { return rows.defined(); }
 };
 
-/// The content of a part; `rows` as above.
-/// 某部分的内容。
-Content content_of(at::Tensor rows, const Dataset& data, Part part);
+/// The content of a part; `rows` as above. `said`: items that an earlier model says again, which are trained on by that.
+/// 某部分的内容；said 为早先模型重述的物品，它们因此参与训练。
+Content content_of(at::Tensor rows, const Dataset& data, Part part, std::span<const std::int32_t> said);
 
 }  // namespace seqrec::trainer

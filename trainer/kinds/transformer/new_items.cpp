@@ -37,11 +37,12 @@ Shifted shifted_rows(const Members& members, const Content& content, const at::T
 
 }  // namespace
 
-NewItems settle_new_items(const Run& run, const Settings& settings, const at::Tensor& content, bool trained,
-                          Members& measured, Members& served) {
+NewItems settle_new_items(const Run& run, const Settings& settings, const at::Tensor& content,
+                          std::span<const std::int32_t> said, bool trained, Members& measured,
+                          Members& served) {
     NewItems decided;
-    const Content before = content_of(content, run.data, Part::Training);
-    const Content after = content_of(content, run.data, settings.refit ? Part::All : Part::Training);
+    const Content before = content_of(content, run.data, Part::Training, said);
+    const Content after = content_of(content, run.data, settings.refit ? Part::All : Part::Training, said);
     Members fitted = with_fitted(measured, before);
     const json compared = trained ? compare(run.data, measured, fitted) : json();
     const bool fits = !trained || (compared.is_object() && compared["fitted"] > compared["trained"]);

@@ -58,7 +58,7 @@ TransformerLearner::TransformerLearner(const Dataset& data, const Settings& sett
 
 void TransformerLearner::look_at(Part part) {
     label_share_ = proportions(label_counts(data_, part, weights_));
-    content_ = content_of(content_.rows, data_, part);
+    content_ = content_of(content_.rows, data_, part, said_);
 }
 
 Effort TransformerLearner::effort(const std::vector<Question>& validation) const {

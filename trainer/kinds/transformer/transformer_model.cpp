@@ -31,13 +31,18 @@ void check_shape(const Members& earlier, const Settings& settings) {
                     "Leave members, dim, layers, heads and max_len out; they are taken from it.");
 }
 
+ContextUse use_named(const std::string& name) {
+    return {name == "time" || name == "all", name == "columns" || name == "all"};
+}
+
 /// Networks trained one after the other; each starts from its own weights and draws its own random numbers.
 class TransformerModel final : public Model {
   public:
     TransformerModel(const json& options, const Dataset& data, const json& earlier)
         : settings_(options, data, earlier),
           random_(static_cast<std::uint64_t>(settings_.seed)),
-          decides_epochs_(value_or(options, "epochs", json()).is_null()) {}
+          decides_epochs_(value_or(options, "epochs", json()).is_null()),
+          earlier_use_(use_named(earlier.is_null() ? "none" : earlier.value("context_use", "none"))) {}
 
     /// New items get fresh rows, new users zeros.
     void start_from(const EarlierModel& earlier) override {
@@ -73,7 +78,7 @@ class TransformerModel final : public Model {
         const Moments moments(run.data, use);
         if (start_.empty()) start_ = fresh_start(run.data, width_of(content));
         begin_moments(moments);
-        const std::optional<Rehearsal> rehearsal = rehearse(run);
+        const std::optional<Rehearsal> rehearsal = rehearse(run, turn);
         EpochSettings course = settings_.course();
         course.options["context_use"] = use.name();
         Members measured, served;
@@ -81,7 +86,7 @@ class TransformerModel final : public Model {
             TransformerLearner learner(run.data, settings_, content,
                                        std::move(start_[static_cast<std::size_t>(turn.number)]), run.workers,
                                        moments);
-            if (rehearsal) learner.rehearse(*rehearsal, share_);
+            if (rehearsal) learner.rehearse(*rehearsal, share_, items_.known);
             Epochs epochs(run, course, learner, Random(random_.next()), turn);
             epochs.run();
             measured.push_back(learner.best());
@@ -92,7 +97,8 @@ class TransformerModel final : public Model {
         }
         json config = settings_.to_json();
         if (known.defined()) {
-            const NewItems decided = settle_new_items(run, settings_, known, trains, measured, served);
+            const NewItems decided =
+                settle_new_items(run, settings_, known, said(rehearsal), trains, measured, served);
             config.update(decided.config);
             told.update(decided.metrics);
         }
@@ -100,7 +106,7 @@ class TransformerModel final : public Model {
         metrics.update(told);
         if (rehearsal) {
             config["distill"] = share_;
-            metrics["settings_.distillclicks"] = rehearsal->positions();
+            metrics["distill_clicks"] = rehearsal->positions();
         }
         config["trained_epochs"] = turn.before.epochs / settings_.members;
         config["context_use"] = use.name();
@@ -131,10 +137,15 @@ class TransformerModel final : public Model {
         }
         const at::Tensor popularity = read_tensor(earlier.file, "item.popularity");
         for (std::size_t i = 0; i < earlier.items.size(); ++i) {
-            if (earlier.items[i] < 0) continue;
+            if (earlier.items[i] < 0 || is_fresh(members[0], earlier.items[i])) continue;
             items_.known.push_back(static_cast<std::int32_t>(i));
             items_.popularity.push_back(popularity.data_ptr<float>()[earlier.items[i]]);
         }
+    }
+
+    /// Whether an item of the earlier model stood by its content alone, so that nothing was learned of it.
+    static bool is_fresh(const Member& member, std::int64_t item) {
+        return member.own.defined() && member.fresh.defined() && at::equal(member.own[item], member.fresh);
     }
 
     /// The share of the earlier model's users of whom the table no longer tells.
@@ -143,17 +154,30 @@ class TransformerModel final : public Model {
         return users > 0 ? 1 - static_cast<double>(earlier.known_users()) / users : 0;
     }
 
+    std::span<const std::int32_t> said(const std::optional<Rehearsal>& rehearsal) const {
+        return rehearsal ? std::span<const std::int32_t>(items_.known) : std::span<const std::int32_t>();
+    }
+
     /// What the earlier model says again, and how often: as the options say, else the more the less the table tells of
     /// what it was trained on. What is still there is said again by the rows themselves.
-    std::optional<Rehearsal> rehearse(const Run& run) {
+    /// Its time counts, a tenth of what there is at most.
+    std::optional<Rehearsal> rehearse(const Run& run, Turn& turn) {
         if (earlier_.empty() || items_.known.size() < 2) return std::nullopt;
         share_ = settings_.distill < 0 ? kRehearsed * gone_ : settings_.distill;
         if (share_ == 0) return std::nullopt;
         const double labels = share_ * static_cast<double>(run.data.training_interactions());
-        const auto positions = static_cast<std::int64_t>(std::clamp(labels, 1000.0, kMostRehearsed));
+        const double affordable =
+            kPairsASecond * settings_.max_seconds / 10 / static_cast<double>(items_.known.size());
+        const auto positions =
+            static_cast<std::int64_t>(std::clamp(std::min(labels, affordable), 1000.0, kMostRehearsed));
         run.reporter.progress({{"phase", "training"}, {"percent", 0}});
-        return std::optional<Rehearsal>(std::in_place, earlier_, items_, run.data, settings_.temperature,
-                                        positions, static_cast<std::uint64_t>(settings_.seed), run.workers);
+        const auto begin = std::chrono::steady_clock::now();
+        std::optional<Rehearsal> rehearsal(std::in_place, earlier_, items_, run.data, settings_.temperature,
+                                           positions, static_cast<std::uint64_t>(settings_.seed),
+                                           run.workers);
+        turn.before.seconds +=
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        return rehearsal;
     }
 
     /// Weights that were trained with content mean nothing without it, or with another.
@@ -183,7 +207,8 @@ class TransformerModel final : public Model {
     ContextUse uses_context(const Run& run, const at::Tensor& content, Turn& turn, json& told) {
         if (!start_.empty() && settings_.context_use == "auto") {
             if (!start_[0].network.click_moments.defined()) return {};
-            return context_of(run.data);  // what it knows and the data have no more goes
+            const ContextUse there = context_of(run.data);  // what it knows and the data have no more goes
+            return {earlier_use_.time && there.time, earlier_use_.columns && there.columns};
         }
         const auto begin = std::chrono::steady_clock::now();
         bool first = true;
@@ -251,6 +276,7 @@ class TransformerModel final : public Model {
     Settings settings_;
     Random random_;
     const bool decides_epochs_;
+    const ContextUse earlier_use_;
     Members start_;
     std::vector<std::string> earlier_moments_;  // names of rows
     Members earlier_;                           // whom a training says again; empty for nobody
@@ -261,7 +287,8 @@ class TransformerModel final : public Model {
     static constexpr std::int64_t kEpochsOnNewRows = 10;  // which are few
     static constexpr double kRehearsed = 3;  // where nothing is left of what the earlier model was trained on
 
-    static constexpr double kMostRehearsed = 200000;  // clicks: a second or two each ten thousand
+    static constexpr double kMostRehearsed = 200000;  // clicks
+    static constexpr double kPairsASecond = 1e8;      // clicks by items that are drawn from, on one thread
 };
 
 std::unique_ptr<Model> make(const json& options, const Dataset& data, const json& earlier) {

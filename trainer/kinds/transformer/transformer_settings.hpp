@@ -15,7 +15,7 @@ struct Settings {
     std::int64_t members, dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads,
         patience;
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
-    double id_dropout, cold_shift;  // the latter below 0: chosen on the validation items
+    double id_dropout, cold_shift;  // the latter kOpenShift: chosen on the validation items
     bool refit, bfloat16;
     std::string content_use;        // trained, fitted, or auto: a short training tells
     std::string context_use;        // none, time, columns, all, or auto: a short training tells

@@ -43,8 +43,8 @@ TowerSettings::TowerSettings(const nlohmann::json& options, const Dataset& data,
       weight_decay(options.at("weight_decay")),
       max_seconds(value_or(options, "max_seconds", choose_seconds(data))),
       cool_down(value_or(options, "cool_down", earlier.is_null() ? 0.3 : 1.0)),
-      cold_shift(
-          value_or(options, "cold_shift", earlier.is_null() ? -1.0 : earlier.value("cold_shift", -1.0))),
+      cold_shift(value_or(options, "cold_shift",
+                          earlier.is_null() ? kOpenShift : earlier.value("cold_shift", kOpenShift))),
       bce(options.at("loss") == "bce"),
       all_items(!bce && choose_all(options, data)),
       refit(options.at("holdout") == "refit"),
@@ -72,7 +72,7 @@ nlohmann::json TowerSettings::to_json() const {
             {"patience", patience},
             {"max_seconds", max_seconds},
             {"cool_down", cool_down},
-            {"cold_shift", std::max(cold_shift, 0.0)},
+            {"cold_shift", cold_shift == kOpenShift ? 0 : cold_shift},
             {"holdout", refit ? "refit" : "keep"},
             {"precision", bfloat16 ? "bfloat16" : "float32"}};
 }

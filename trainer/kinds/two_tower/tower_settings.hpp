@@ -16,7 +16,7 @@ struct TowerSettings {
     std::int64_t dim, heads, max_len, hidden, content_hidden, epochs, batch, negatives, seed, threads,
         patience;
     double dropout, id_dropout, feature_dropout, temperature, learning_rate, weight_decay, max_seconds,
-        cool_down, cold_shift;  // the last below 0: chosen on the validation items
+        cool_down, cold_shift;  // the last kOpenShift: chosen on the validation items
     bool bce, all_items, refit, bfloat16;
     double average = 0.999;  ///< decay of the moving average of the weights
 

@@ -91,8 +91,10 @@ TEST(ColdShift, OfTheOptionIsTaken) {
     const Cold shop(0.5, 1500);
     Workers workers(1);
     Reporter reporter;
-    EXPECT_EQ(settle_cold_shift({shop.data, workers, reporter}, 0.7, [&](double) { return shop.scored(2); }),
-              0.7);
+    for (const double option : {0.7, 0.0, -0.1})
+        EXPECT_EQ(
+            settle_cold_shift({shop.data, workers, reporter}, option, [&](double) { return shop.scored(2); }),
+            option);
 }
 
 }  // namespace

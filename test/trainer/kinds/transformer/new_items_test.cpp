@@ -50,7 +50,7 @@ struct Trial {
             Reporter reporter;
             Members served = measured;
             decided =
-                settle_new_items({data, workers, reporter}, settings, content, trained, measured, served);
+                settle_new_items({data, workers, reporter}, settings, content, {}, trained, measured, served);
         }
         ::testing::internal::GetCapturedStdout();
         return decided;
