@@ -103,7 +103,7 @@ void tell_fallback() {
             ? psprintf("model \"%s\" has nothing to answer by of the user, and no click is known to it", name)
             : psprintf("neither the user nor any click is known to model \"%s\"", name);
     ereport(NOTICE, (errmsg("%s: the most popular items answer", why),
-                     errhint("seqrec_recommend_info() tells this in a column.")));
+                     errhint("seqrec_recommend_info() tells this as \"fallback\".")));
 }
 
 SqlAsker answer_call(FunctionCallInfo fcinfo) {

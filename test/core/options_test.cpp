@@ -52,6 +52,7 @@ TEST(Options, EveryEndOfEveryRangeIsAcceptedAndTheNextNumberIsNot) {
         const auto accepts = [&](double value) {
             json given = {{name, value}};
             if (name == "heads") given["dim"] = 16 * 8;
+            if (name == "distill") given["init_from"] = "m";
             return error_of([&] { resolve_options("transformer", given); }).empty();
         };
         EXPECT_TRUE(accepts(spec.minimum)) << name;
@@ -59,6 +60,13 @@ TEST(Options, EveryEndOfEveryRangeIsAcceptedAndTheNextNumberIsNot) {
         EXPECT_FALSE(accepts(spec.minimum - 1)) << name;
         EXPECT_FALSE(accepts(spec.maximum + (name == "seed" ? 2 : 1))) << name;
     }
+}
+
+TEST(Options, WhatIsSaidOfAnEarlierModelNeedsOne) {
+    for (const char* option : {R"({"distill": 1})", R"({"keep_items": true})"})
+        EXPECT_NE(refusal(option).find("without init_from"), std::string::npos) << option;
+    EXPECT_EQ(resolve(R"({"distill": 1, "init_from": "m"})").at("distill"), 1);
+    EXPECT_EQ(resolve(R"({"distill": 0, "keep_items": false})").at("distill"), 0) << "nothing is asked for";
 }
 
 TEST(Options, NamesAreUniqueAndMeaningsGiven) {
