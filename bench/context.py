@@ -75,6 +75,8 @@ def measure(table, options, arguments):
         runs = []
         for seed in range(1, arguments.seeds + 1):
             given = {"holdout": "keep", "seed": seed, **options, "context_use": PARTS[part], **arguments.options}
+            if part == "with" and "context" not in options:
+                given["context_use"] = "time"  # which is all that the data offer
             if arguments.max_seconds:
                 given["max_seconds"] = arguments.max_seconds
             metrics, use = train(table, given)

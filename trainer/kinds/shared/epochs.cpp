@@ -212,7 +212,8 @@ void Epochs::report(double loss) {
     const double of_turns =
         turn_.share > 0 ? turn_.share * share_done()
                         : (static_cast<double>(turn_.number) + share_done()) / static_cast<double>(turn_.of);
-    const double done = reported_ = std::max(reported_, turn_.begun + (1 - turn_.begun) * of_turns);
+    const double of_all = turn_.shown > 0 ? turn_.shown * share_done() : (1 - turn_.begun) * of_turns;
+    const double done = reported_ = std::max(reported_, turn_.begun + of_all);
     const double spent = turn_.before.seconds + seconds();
     run_.reporter.progress({{"phase", "training"},
                             {"percent", 100 * done},

@@ -36,6 +36,10 @@ struct Turn {
     double begun = 0;
     Totals before{};   ///< as totals() of the turn before gives them
     double share = 0;  ///< of what those before have left; 0: an equal one
+    /// Of all, as told to who watches, where that is not what the time says (a short training whose epochs end it); 0: as the
+    /// time says.
+    /// 告知观看者的占比，用于与时间不符之时（由轮数结束的短训练）；0 表示按时间。
+    double shown = 0;
 };
 
 /// How far a training has come: all of its state that is no tensor.

@@ -170,7 +170,7 @@ class TransformerModel final : public Model {
             kPairsASecond * settings_.max_seconds / 10 / static_cast<double>(items_.known.size());
         const auto positions =
             static_cast<std::int64_t>(std::clamp(std::min(labels, affordable), 1000.0, kMostRehearsed));
-        run.reporter.progress({{"phase", "training"}, {"percent", 0}});
+        run.reporter.progress({{"phase", "training"}, {"percent", 100 * turn.begun}});
         const auto begin = std::chrono::steady_clock::now();
         std::optional<Rehearsal> rehearsal(std::in_place, earlier_, items_, run.data, settings_.temperature,
                                            positions, static_cast<std::uint64_t>(settings_.seed),
@@ -195,11 +195,10 @@ class TransformerModel final : public Model {
         if (!start_.empty()) return start_[0].network.projection.defined();
         if (!content.defined() || settings_.content_use != "auto")
             return content.defined() && settings_.content_use == "trained";
-        const ShortTraining with = short_training(run, content, {}, {0, kShort}, kShortEpochs);
+        const ShortTraining with = short_training(run, content, {}, apart(kShort, turn), kShortEpochs);
         // As many epochs, however long they take now: what else the machine does must not decide.
-        const ShortTraining without = short_training(run, {}, {}, {0, 2}, with.epochs);
+        const ShortTraining without = short_training(run, {}, {}, apart(2, turn), with.epochs);
         told["content_ndcg@10"] = {{"with", with.ndcg}, {"without", without.ndcg}, {"epochs", with.epochs}};
-        turn.begun = 2.0 / kShort;
         return with.ndcg >= without.ndcg;
     }
 
@@ -214,14 +213,13 @@ class TransformerModel final : public Model {
         bool first = true;
         const ContextChoice choice =
             choose_context(run, settings_.context_use, [&](const Moments& moments, std::int64_t epochs) {
-                const Turn apart{0, std::exchange(first, false) ? kShort : 2};
-                return short_training(run, content, moments, apart, epochs);
+                return short_training(run, content, moments,
+                                      apart(std::exchange(first, false) ? kShort : 2, turn), epochs);
             });
         told.update(choice.metrics);
         if (!first) {
             const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
             turn.before.seconds += spent.count();
-            turn.begun += 1.0 / kShort;
         }
         return choice.use;
     }
@@ -244,6 +242,13 @@ class TransformerModel final : public Model {
             take_rows(network.click_moments, clicks, before);
             take_rows(network.asked_moments, asked, before);
         }
+    }
+
+    /// The turn of a short training that may take one in `of` parts of the time, and is told as a tenth of all.
+    static Turn apart(std::int64_t of, Turn& turn) {
+        const Turn own{.of = of, .begun = turn.begun, .shown = 1.0 / kShort};
+        turn.begun += own.shown;
+        return own;
     }
 
     ShortTraining short_training(const Run& run, const at::Tensor& content, const Moments& moments,
