@@ -30,6 +30,7 @@ extern "C" {
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
@@ -130,14 +131,21 @@ const char* find_start(const Job& job) {
     if (!version) return nullptr;
     const RoleScope scope = spi_enter();
     const auto rows =
-        run_sql("SELECT model_id FROM seqrec.models WHERE version::text = $1", {text_param(version)});
+        run_sql("SELECT model_id, owner FROM seqrec.models WHERE version::text = $1", {text_param(version)});
     const std::int64_t model_id = rows == 1 ? spi_bigint(0, 1) : 0;
+    const Oid owner = rows == 1 ? spi_oid(0, 2) : InvalidOid;
     spi_leave(scope);
     if (rows != 1)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("the model version to start from, %s, has been dropped", version),
                         errhint(job.refreshes ? "Call seqrec_refresh_items again."
                                               : "Call seqrec_train again with another init_from.")));
+    if (role_exists(owner) &&
+        !has_privs_of_role(job.owner, owner))  // it may be somebody else's since the call
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("the model version to start from, %s, does not belong to role \"%s\" any more",
+                               version, role_name(job.owner)),
+                        errhint("Start from a model of your own, or ask its owner to train.")));
     return snapshot_for_trainer(model_id, version);
 }
 

@@ -111,6 +111,25 @@ def giving_away_needs_both_roles():
     assert sql("SELECT DISTINCT owner FROM seqrec_models WHERE model = 'hers'") == "tr"
 
 
+def weights_given_away_are_not_trained_on():
+    """Whose the model to start from is counts when the training takes it, not only when it was asked for."""
+    make_table("before", owner="tr2")
+    train("before", "given", user="tr2")
+    wish = OPTIONS.replace("{", '{"init_from": "given", ')
+    told = script(f"""
+BEGIN;
+SET ROLE tr2;
+SELECT seqrec_train('before', model => 'taken', options => {wish}) AS job \\gset
+RESET ROLE;
+SELECT seqrec_set_owner('given', 'heir');
+COMMIT;
+SELECT :job;
+""")
+    job = told.split()[-1]
+    refused(f"CALL seqrec_wait({job})", "does not belong to role", "42501")
+    assert sql("SELECT count(*) FROM seqrec_models WHERE model = 'taken'") == "0"
+
+
 def an_owner_and_a_name_change_while_training():
     """A first training has no version yet: what is published has the owner and the table's name of now."""
     make_table("passing", owner="tr2")
@@ -402,7 +421,7 @@ if __name__ == "__main__":
     main(
         an_owner_is_a_role_and_not_a_name,
         a_dropped_owner_leaves_a_way_out,
-        giving_away_needs_both_roles,
+        giving_away_needs_both_roles, weights_given_away_are_not_trained_on,
         an_owner_and_a_name_change_while_training,
         an_owner_is_dropped_while_training,
         owners_travel_with_a_dump,
