@@ -31,6 +31,9 @@ constexpr OptionSpec kCommon[] = {
      "the same item right after itself within so many seconds counts once; null = each time"},
     {"split", Text, 0, 0, "\"leave_one_out\"", "leave_one_out|time",
      "what is held out to measure: the last two interactions of a user, or the last fifth of all by time"},
+    {"holdout_share", Real, 0, 1, "1", "",
+     "with split leave_one_out: of how many users the last interactions are held out; the others teach all "
+     "they did"},
     {"init_from", Text, 0, 0, "null", "",
      "model or version whose weights the training starts from, for a retraining on a grown table"},
     {"max_seconds", Real, 1, 31536000, "null", "",

@@ -4,15 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 
 #include "core/error.hpp"
 #include "core/kernels/encoder_kernels.hpp"
 #include "core/kinds/model_config.hpp"
-#include "core/kinds/packed_network.hpp"
+#include "core/kinds/packed_networks.hpp"
 #include "core/kinds/vector_math.hpp"
 #include "core/scan/dot_product.hpp"
 
@@ -106,12 +104,9 @@ void add_row(const float* row, float factor, float* to, std::size_t dim) {
 }
 
 /// Blocks whose rows are a prompt and clicks.
-NetworkWeights read_weights(const TensorSource& tensors, const Config& config) {
-    return read_network(tensors, "", config.sizes(), config.layers);
-}
-
-TensorSource tensors_of(const SafetensorsFile& file) {
-    return [&file](const std::string& name, const Shape& shape) { return file.get<float>(name, shape); };
+NetworksOfModel read_networks(const std::string& config_text, const TensorSource& tensors) {
+    const Config config(config_text);
+    return {config.sizes(), {read_network(tensors, "", config.sizes(), config.layers)}};
 }
 
 }  // namespace
@@ -138,10 +133,7 @@ struct P5Encoder::Impl {
     std::span<const float> items, lengths, users, positions, special, features, head, offset;
     AskerFeatures askers;
     std::vector<std::int32_t> token_of_row;
-    NetworkWeights weights;
-    PackedNetwork fast;
-    mutable std::once_flag exact_once{};
-    mutable std::optional<PackedNetwork> exact{};  // packed when first asked for: most processes never do
+    NetworksByPrecision networks;
 
     explicit Impl(const SafetensorsFile& model)
         : file(model),
@@ -159,19 +151,12 @@ struct P5Encoder::Impl {
           offset(file.get<float>("probability.offset", {config.dim + 1})),
           askers(file, config.columns, row_count(), user_count()),
           token_of_row(prompt_tokens(config.columns, row_count())),
-          weights(read_weights(tensors_of(model), config)),
-          fast(model, fastest_encoder_kernels(false), sizes, weights) {}
+          networks(model, read_networks(model.meta("config"), tensors_of(model)),
+                   fastest_encoder_kernels(false), fastest_encoder_kernels(true)) {}
 
     std::int64_t item_count() const { return static_cast<std::int64_t>(items.size() / dim); }
     std::int64_t user_count() const { return static_cast<std::int64_t>(users.size() / dim); }
     std::int64_t row_count() const { return static_cast<std::int64_t>(features.size() / dim); }
-
-    const PackedNetwork& packed(Precision precision) const {
-        const EncoderKernels& wanted = fastest_encoder_kernels(true);
-        if (precision == Precision::Fast || &fast.kernels == &wanted) return fast;
-        std::call_once(exact_once, [&] { exact.emplace(file, wanted, sizes, weights); });
-        return *exact;
-    }
 
     /// The tokens before the clicks, one row each: none where nothing but a start would stand there, or nothing that pays after
     /// so many clicks. `known` is set when columns or a token of the user's own say something of the asker.
@@ -263,11 +248,11 @@ Encoded P5Encoder::encode(const EncoderInput& input, std::span<float> out, Preci
             throw Error(sqlstate::kInternal, "item index is out of range");
     bool known = !clicks.empty();
     const std::vector<float> prompt = impl_->prompt(input, std::ssize(clicks), known);
-    const PackedNetwork& packed = impl_->packed(precision);
+    const PackedNetworks& packed = impl_->networks.at(precision);
     const Workspace workspace(packed.kernels, impl_->sizes, prompt.size() / impl_->dim + clicks.size());
     impl_->embed(prompt, clicks, workspace);
     std::vector<float> state(impl_->dim);
-    packed.network().run(workspace, state);
+    packed.networks[0].run(workspace, state);
     const bool answered = impl_->answer(state, prompt.size() > impl_->dim, out);
     return {.known = answered && known, .offset = impl_->offset_of(out)};
 }
@@ -277,20 +262,6 @@ std::vector<std::string> P5Encoder::unknown_context(const json& context) const {
 }
 
 namespace {
-
-std::string packed_weights_name() { return packed_name(fastest_encoder_kernels(false)); }
-
-std::size_t packed_weights_size(const std::string& config_text, const TensorSource& tensors) {
-    const Config config(config_text);
-    return packed_size(fastest_encoder_kernels(false), config.sizes(), read_weights(tensors, config));
-}
-
-void pack_weights(const std::string& config_text, const TensorSource& tensors, std::span<std::byte> to) {
-    const Config config(config_text);
-    pack_network(fastest_encoder_kernels(false), config.sizes(), read_weights(tensors, config), to);
-}
-
-constexpr Packing kPacking = {packed_weights_name, packed_weights_size, pack_weights};
 
 std::unique_ptr<const Encoder> open_encoder(const SafetensorsFile& model) {
     return std::make_unique<const P5Encoder>(model);
@@ -309,6 +280,6 @@ constinit const Kind kP5 = {
     .shape = kShape,
     .check = check_options,
     .open = open_encoder,
-    .packing = &kPacking};
+    .packing = &kPackingOf<read_networks>};
 
 }  // namespace seqrec

@@ -4,15 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/error.hpp"
 #include "core/kernels/encoder_kernels.hpp"
 #include "core/kinds/model_config.hpp"
+#include "core/kinds/packed_networks.hpp"
 #include "core/kinds/transformer_context.hpp"
 #include "core/kinds/transformer_network.hpp"
 #include "core/kinds/vector_math.hpp"
@@ -44,6 +43,8 @@ constexpr OptionSpec kOptions[] = {
      "list of events, such as [\"dislike\"], whose items are never recommended to who had one; null = none"},
     {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
+    {"label_smoothing", Real, 0, 0.9, "0", "",
+     "share of each label that is spread over all items, so that the softmax is never too sure"},
     {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},
     {"batch_tokens", Integer, 16, 1048576, "null", "", "clicks in one step"},
     {"sampled_items", Integer, 0, 1048576, "null", "",
@@ -90,16 +91,24 @@ struct Config {
 
 NetworkSizes sizes_of(const Config& config) { return {config.dim, config.heads, config.max_len}; }
 
+std::string prefix_of(std::int64_t member) { return "member." + std::to_string(member) + "."; }
+
+NetworksOfModel read_networks(const std::string& config_text, const TensorSource& tensors) {
+    const Config config(config_text);
+    NetworksOfModel networks{sizes_of(config), {}};
+    for (std::int64_t m = 0; m < config.members; ++m)
+        networks.weights.push_back(read_network(tensors, prefix_of(m), networks.sizes, config.layers));
+    return networks;
+}
+
 /// One of the networks whose cosines are averaged: it reads and writes its own slice of all embeddings.
 struct Member {
     std::span<const float> position;
     std::span<const float> click_moments, asked_moments;  // empty for none
-    NetworkWeights weights;
 
     Member(const TensorSource& tensors, const Config& config, std::int64_t index) {
-        const std::string at = "member." + std::to_string(index) + ".";
+        const std::string at = prefix_of(index);
         position = tensors(at + "position.embedding", {config.max_len, config.dim});
-        weights = read_network(tensors, at, sizes_of(config), config.layers);
         if (config.moments == 0) return;
         click_moments = tensors(at + "context.in", {config.moments, config.dim});
         asked_moments = tensors(at + "context.out", {config.moments, config.dim});
@@ -111,57 +120,6 @@ std::vector<Member> read_members(const TensorSource& tensors, const Config& conf
     for (std::int64_t i = 0; i < config.members; ++i) members.emplace_back(tensors, config, i);
     return members;
 }
-
-TensorSource tensors_of(const SafetensorsFile& file) {
-    return [&file](const std::string& name, const Shape& shape) { return file.get<float>(name, shape); };
-}
-
-std::vector<Network> networks_of(std::span<const Member> members, const Config& config,
-                                 const EncoderKernels& kernels, PackedWeights packed) {
-    std::vector<Network> networks;
-    for (const Member& member : members)
-        networks.emplace_back(kernels, sizes_of(config), member.weights, packed);
-    return networks;
-}
-
-std::size_t packed_size(std::span<const Member> members, const Config& config,
-                        const EncoderKernels& kernels) {
-    PackedWeights measure;
-    for (const Member& member : members) Network(kernels, sizes_of(config), member.weights, measure);
-    return measure.used();
-}
-
-std::string packed_name(const EncoderKernels& kernels) {
-    return "encoder.packed." + std::string(kernels.name) + "." + std::to_string(kPackedLayout);
-}
-
-/// The networks of all members, over weights packed for one set of kernels: in the file, or in memory.
-struct Networks {
-    const EncoderKernels* kernels;
-    AlignedMemory memory{};
-    std::vector<Network> members{};
-
-    Networks(const SafetensorsFile& file, std::span<const Member> of, const Config& config,
-             const EncoderKernels& k)
-        : kernels(&k) {
-        const std::size_t size = packed_size(of, config, k);
-        if (const std::byte* ready = in_file(file, size)) {
-            members = networks_of(of, config, k, PackedWeights::reading(ready));
-        } else {
-            memory = AlignedMemory(size);
-            members = networks_of(of, config, k, PackedWeights::filling(memory.data()));
-        }
-    }
-
-    const std::byte* in_file(const SafetensorsFile& file, std::size_t size) const {
-        const std::string name = packed_name(*kernels);
-        if (!file.contains(name)) return nullptr;
-        const std::byte* bytes = file.tensor(name).bytes.data();
-        if (file.tensor(name).bytes.size() != size || reinterpret_cast<std::uintptr_t>(bytes) % 64 != 0)
-            corrupted_model(name + " has a wrong size or place");
-        return bytes;
-    }
-};
 
 /// What a context says of clicks and of the question.
 struct Said {
@@ -186,20 +144,15 @@ std::unique_ptr<const MomentContext> moments_of(const SafetensorsFile& file) {
 }  // namespace
 
 struct TransformerEncoder::Impl {
-    const SafetensorsFile& file;
     Config config;
     std::size_t dim, width;  // of a member; of all
     std::span<const float> items, users, lengths;
     std::vector<Member> members;
     std::unique_ptr<const MomentContext> moments;  // null for none
-    Networks fast;
-    const EncoderKernels& exact_kernels;
-    mutable std::once_flag exact_once{};
-    mutable std::optional<Networks> exact{};  // packed when first asked for: most processes never do
+    NetworksByPrecision networks;
 
-    Impl(const SafetensorsFile& file, const EncoderKernels& fast_kernels, const EncoderKernels& exact)
-        : file(file),
-          config(file.meta("config")),
+    Impl(const SafetensorsFile& file, const EncoderKernels& fast, const EncoderKernels& exact)
+        : config(file.meta("config")),
           dim(static_cast<std::size_t>(config.dim)),
           width(dim * static_cast<std::size_t>(config.members)),
           items(file.get<float>("item.embedding", {-1, config.members * config.dim})),
@@ -207,17 +160,10 @@ struct TransformerEncoder::Impl {
           lengths(file.get<float>("click.length", {item_count(), config.members})),
           members(read_members(tensors_of(file), config)),
           moments(moments_of(file)),
-          fast(file, members, config, fast_kernels),
-          exact_kernels(exact) {}
+          networks(file, read_networks(file.meta("config"), tensors_of(file)), fast, exact) {}
 
     std::int64_t item_count() const { return static_cast<std::int64_t>(items.size() / width); }
     std::int64_t user_count() const { return static_cast<std::int64_t>(users.size() / width); }
-
-    const Networks& networks(Precision precision) const {
-        if (precision == Precision::Fast || fast.kernels == &exact_kernels) return fast;
-        std::call_once(exact_once, [&] { exact.emplace(file, members, config, exact_kernels); });
-        return *exact;
-    }
 
     /// Item vectors at their own lengths times sqrt(dim), plus positions counted from the oldest click.
     void embed(std::size_t member, std::span<const std::int32_t> clicks, const Workspace& workspace) const {
@@ -241,15 +187,15 @@ struct TransformerEncoder::Impl {
 
     /// Adds each member's hidden state at the last click to its slice of `out`.
     void add_interest(std::span<const std::int32_t> clicks, const Said& said, std::span<float> out,
-                      const Networks& networks) const {
-        const Workspace workspace(*networks.kernels, sizes_of(config), clicks.size());
+                      const PackedNetworks& packed) const {
+        const Workspace workspace(packed.kernels, sizes_of(config), clicks.size());
         std::vector<float> state(dim);
         for (std::size_t m = 0; m < members.size(); ++m) {
             embed(m, clicks, workspace);
             for (std::size_t i = 0; i < std::min(said.clicks.size(), clicks.size()); ++i)
                 add_features(said.clicks[i], members[m].click_moments,
                              workspace.x + static_cast<std::ptrdiff_t>(i) * workspace.row, dim);
-            networks.members[m].run(workspace, state);
+            packed.networks[m].run(workspace, state);
             for (std::size_t d = 0; d < dim; ++d) out[m * dim + d] += state[d];
             add_features(said.question, members[m].asked_moments, out.data() + m * dim, dim);
         }
@@ -283,7 +229,7 @@ Encoded TransformerEncoder::encode(const EncoderInput& input, std::span<float> o
     if (user >= 0)
         std::copy_n(impl_->users.data() + static_cast<std::size_t>(user) * width, width, out.data());
     if (!clicks.empty())
-        impl_->add_interest(clicks, impl_->said(input, clicks.size()), out, impl_->networks(precision));
+        impl_->add_interest(clicks, impl_->said(input, clicks.size()), out, impl_->networks.at(precision));
     for (std::size_t m = 0; m < impl_->members.size(); ++m) normalise(out.subspan(m * dim, dim));
     return {.known = normalise(out)};
 }
@@ -293,24 +239,6 @@ std::vector<std::string> TransformerEncoder::unknown_context(const nlohmann::jso
 }
 
 namespace {
-
-std::string packed_weights_name() { return packed_name(fastest_encoder_kernels(false)); }
-
-std::size_t packed_weights_size(const std::string& config_text, const TensorSource& tensors) {
-    const Config config(config_text);
-    return packed_size(read_members(tensors, config), config, fastest_encoder_kernels(false));
-}
-
-void pack_weights(const std::string& config_text, const TensorSource& tensors, std::span<std::byte> to) {
-    const Config config(config_text);
-    const auto& kernels = fastest_encoder_kernels(false);
-    const std::vector<Member> members = read_members(tensors, config);
-    if (to.size() != packed_size(members, config, kernels))
-        throw Error(sqlstate::kInternal, "packed weights need another size");
-    networks_of(members, config, kernels, PackedWeights::filling(to.data()));
-}
-
-constexpr Packing kPacking = {packed_weights_name, packed_weights_size, pack_weights};
 
 std::unique_ptr<const Encoder> open_encoder(const SafetensorsFile& model) {
     return std::make_unique<const TransformerEncoder>(model);
@@ -342,6 +270,6 @@ constinit const Kind kTransformer = {
     .shape = kShape,
     .check = check_options,
     .open = open_encoder,
-    .packing = &kPacking};
+    .packing = &kPackingOf<read_networks>};
 
 }  // namespace seqrec

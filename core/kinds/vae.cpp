@@ -6,15 +6,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/error.hpp"
 #include "core/kinds/model_config.hpp"
-#include "core/kinds/packed_network.hpp"
+#include "core/kinds/packed_networks.hpp"
 #include "core/kinds/vector_math.hpp"
 #include "core/scan/dot_product.hpp"
 
@@ -83,8 +81,9 @@ struct Config {
     std::int64_t decoded() const { return attention ? 2 * latent : latent; }
 };
 
-NetworkWeights read_weights(const TensorSource& tensors, const Config& config) {
-    return read_network(tensors, "network.", config.sizes(), config.layers);
+NetworksOfModel read_networks(const std::string& config_text, const TensorSource& tensors) {
+    const Config config(config_text);
+    return {config.sizes(), {read_network(tensors, "network.", config.sizes(), config.layers)}};
 }
 
 /// tanh by a quotient of polynomials, to 4e-7: what a compiler turns into vectors, where std::tanh is a call.
@@ -113,15 +112,11 @@ struct VaeEncoder::Impl {
     std::size_t dim, latent;
     std::int64_t users;
     std::span<const float> items, lengths, position;
-    NetworkWeights weights;
     std::span<const float> mean, mean_bias, query, query_bias, key, score;
     std::span<const float> wide, wide_bias, narrow, skip, bias;
-    PackedNetwork fast;
-    const EncoderKernels& exact_kernels;
-    mutable std::once_flag exact_once{};
-    mutable std::optional<PackedNetwork> exact{};  // packed when first asked for: most processes never do
+    NetworksByPrecision networks;
 
-    Impl(const SafetensorsFile& model, const EncoderKernels& fast_kernels, const EncoderKernels& exact_k)
+    Impl(const SafetensorsFile& model, const EncoderKernels& fast, const EncoderKernels& exact)
         : file(model),
           config(model.meta("config")),
           dim(static_cast<std::size_t>(config.dim)),
@@ -130,15 +125,9 @@ struct VaeEncoder::Impl {
           items(file.get<float>("item.embedding", {-1, config.dim})),
           lengths(file.get<float>("click.length", {item_count(), 1})),
           position(file.get<float>("network.position.embedding", {config.max_len, config.dim})),
-          weights(read_weights(source(), config)),
-          fast(model, fast_kernels, config.sizes(), weights),
-          exact_kernels(exact_k) {
+          networks(model, read_networks(model.meta("config"), tensors_of(model)), fast, exact) {
         read_latent();
         read_decoder();
-    }
-
-    TensorSource source() const {
-        return [this](const std::string& name, const Shape& shape) { return file.get<float>(name, shape); };
     }
 
     std::int64_t count_users() const {
@@ -171,12 +160,6 @@ struct VaeEncoder::Impl {
 
     std::int64_t item_count() const { return static_cast<std::int64_t>(items.size() / dim); }
 
-    const PackedNetwork& network(Precision precision) const {
-        if (precision == Precision::Fast || &fast.kernels == &exact_kernels) return fast;
-        std::call_once(exact_once, [&] { exact.emplace(file, exact_kernels, config.sizes(), weights); });
-        return *exact;
-    }
-
     /// Item vectors at their own lengths times sqrt(dim), plus positions counted from the oldest click.
     void embed(std::span<const std::int32_t> clicks, const Workspace& workspace) const {
         const float scale = std::sqrt(static_cast<float>(dim));
@@ -191,14 +174,14 @@ struct VaeEncoder::Impl {
     }
 
     /// The states of the latest click, and with attention of all, [positions, dim].
-    std::vector<float> states(std::span<const std::int32_t> clicks, const PackedNetwork& packed) const {
+    std::vector<float> states(std::span<const std::int32_t> clicks, const PackedNetworks& packed) const {
         const Workspace workspace(packed.kernels, config.sizes(), clicks.size());
         embed(clicks, workspace);
         std::vector<float> all(config.attention ? clicks.size() * dim : dim);
         if (config.attention)
-            packed.network().run_all(workspace, all);
+            packed.networks[0].run_all(workspace, all);
         else
-            packed.network().run(workspace, all);
+            packed.networks[0].run(workspace, all);
         return all;
     }
 
@@ -238,7 +221,7 @@ struct VaeEncoder::Impl {
     }
 
     void answer(std::span<const std::int32_t> clicks, std::span<float> out, Precision precision) const {
-        const std::vector<float> all = states(clicks, network(precision));
+        const std::vector<float> all = states(clicks, networks.at(precision));
         std::vector<float> means(static_cast<std::size_t>(config.decoded()));
         add_mean(std::span(all).last(dim), std::span(means).first(latent));
         if (config.attention) add_mean(attend(all), std::span(means).last(latent));
@@ -271,20 +254,6 @@ Encoded VaeEncoder::encode(const EncoderInput& input, std::span<float> out, Prec
 
 namespace {
 
-std::string packed_weights_name() { return packed_name(fastest_encoder_kernels(false)); }
-
-std::size_t packed_weights_size(const std::string& config_text, const TensorSource& tensors) {
-    const Config config(config_text);
-    return packed_size(fastest_encoder_kernels(false), config.sizes(), read_weights(tensors, config));
-}
-
-void pack_weights(const std::string& config_text, const TensorSource& tensors, std::span<std::byte> to) {
-    const Config config(config_text);
-    pack_network(fastest_encoder_kernels(false), config.sizes(), read_weights(tensors, config), to);
-}
-
-constexpr Packing kPacking = {packed_weights_name, packed_weights_size, pack_weights};
-
 std::unique_ptr<const Encoder> open_encoder(const SafetensorsFile& model) {
     return std::make_unique<const VaeEncoder>(model);
 }
@@ -302,6 +271,6 @@ constinit const Kind kVae = {.name = "vae",
                              .shape = kShape,
                              .check = check_width,
                              .open = open_encoder,
-                             .packing = &kPacking};
+                             .packing = &kPackingOf<read_networks>};
 
 }  // namespace seqrec

@@ -3,9 +3,19 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/measure/drawn_users.hpp"
 #include "core/measure/model_evaluation.hpp"
 
 namespace seqrec {
+namespace {
+
+/// 1 where a config, which may have been edited, tells none.
+double number_of(const nlohmann::json& config, const char* name) {
+    const nlohmann::json value = config.value(name, nlohmann::json());
+    return value.is_number() ? value.get<double>() : 1;
+}
+
+}  // namespace
 
 ToldRows::ToldRows(const TableRows& rows)
     : rows_(rows),
@@ -16,6 +26,8 @@ ToldRows::ToldRows(const TableRows& rows)
     const nlohmann::json split = config.value("split", nlohmann::json());
     if (split == "random") keeps_out_ = false;  // which rows it kept out nobody can tell
     by_time_ = split == "time";
+    holdout_share_ = number_of(config, "holdout_share");
+    seed_ = static_cast<std::uint64_t>(number_of(config, "seed"));
     if (!keeps_out_ || !by_time_ || seen_until_.empty()) return;
     std::vector<double> times = rows.log().all_times();
     std::erase_if(times, [latest = std::ranges::max(seen_until_)](double time) { return time > latest; });
@@ -47,6 +59,7 @@ bool ToldRows::contains(const Question& question) const {
     if (!(time <= until)) return false;
     if (!keeps_out_) return true;
     if (by_time_) return time <= learned_until_;
+    if (!is_drawn(user, seed_, holdout_share_)) return true;
     const std::int64_t known = known_events(question.user, until);
     return known < 3 || question.at < known - 2;
 }

@@ -122,6 +122,11 @@ def says_what_the_model_has_seen():
     assert figures["seen_by_model", 0] == 1 and "has been told" in said and "holdout" in said, said
     figures, said = evaluate("'kept', split => 'held_out', max_users => 50, baselines => false")
     assert figures["users", 0] == 50 and 0.9 < figures["seen_by_model", 0] < 1, figures
+    # Of whom nothing was held out, all is told.
+    metrics = train("films", "share", holdout="keep", holdout_share=0.3, repeats="first", epochs=1)
+    figures, said = evaluate("'share', baselines => false")
+    assert abs(figures["seen_by_model", 0] - (1 - metrics["users_evaluated"] / figures["users", 0])) < 1e-9, (figures, metrics)
+    assert 0.6 < figures["seen_by_model", 0] < 0.8 and "has been told" in said, (figures, said)
     # What comes after the training is news to it.
     sql("INSERT INTO films SELECT u, 1500 + u % 180, 2000000 FROM generate_series(1, 943) u")
     figures, said = evaluate("'told', baselines => false")

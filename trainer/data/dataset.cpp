@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/measure/drawn_users.hpp"
 #include "data/features.hpp"
 #include "random.hpp"
 
@@ -74,6 +75,7 @@ const char* name_of(Split split) { return kSplits[static_cast<std::size_t>(split
 DatasetOptions::DatasetOptions(const nlohmann::json& options)
     : repeats(options.at("repeats")), split(split_of(options.at("split"))), seed(options.at("seed")) {
     if (const auto& seconds = options.at("merge_seconds"); !seconds.is_null()) merge_seconds = seconds;
+    holdout_share = options.at("holdout_share");
     cold_share = options.value("cold_share", 0.0);
 }
 
@@ -257,7 +259,7 @@ void Dataset::ask_about(std::int32_t user, std::span<const double> times,
         std::vector<std::int32_t> asked;  // the latest last
         for (std::int32_t at = 0; at < length; ++at)
             if (is_asked(rows[static_cast<std::size_t>(at)])) asked.push_back(at);
-        if (asked.size() < 3) return;
+        if (asked.size() < 3 || !is_drawn(user, options_.seed, options_.holdout_share)) return;
         training = asked[asked.size() - 2];
         tested_from_.back() = asked.back();
         validation_.push_back({user, training});
@@ -330,7 +332,8 @@ nlohmann::json Dataset::config() const {
     return {{"repeats", keep_ ? "keep" : "first"},
             {"merge_seconds",
              options_.merge_seconds ? nlohmann::json(*options_.merge_seconds) : nlohmann::json()},
-            {"split", name_of(options_.split)}};
+            {"split", name_of(options_.split)},
+            {"holdout_share", options_.holdout_share}};
 }
 
 std::int64_t Dataset::training_interactions() const {

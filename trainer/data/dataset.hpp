@@ -32,17 +32,18 @@ struct Question {
 /// 按用户排序的问题所涉及的用户数。
 std::size_t users_of(const std::vector<Question>& questions);
 
-/// What is held out: each user's last two interactions, what happened last of all, or a fifth by chance.
-/// 留出的内容：每个用户的最后两次交互、全部中最晚发生的，或随机的五分之一。
+/// What is held out: the last two interactions of each user (or of some users, drawn), what happened last of all, or a fifth by chance.
+/// 留出的内容：每个用户（或抽取的部分用户）的最后两次交互、全部中最晚发生的，或随机的五分之一。
 enum class Split : std::uint8_t { LeaveOneOut, Time, Random };
 
-/// The options `repeats`, `merge_seconds`, `split` and `seed`: how the interactions of a file are read.
-/// 选项 repeats、merge_seconds、split 与 seed：如何读取文件中的交互。
+/// The options `repeats`, `merge_seconds`, `split`, `holdout_share` and `seed`: how the interactions of a file are read.
+/// 选项 repeats、merge_seconds、split、holdout_share 与 seed：如何读取文件中的交互。
 struct DatasetOptions {
     std::string repeats = "auto";  // or keep or first
     std::optional<double> merge_seconds;
     Split split = Split::LeaveOneOut;
-    std::uint64_t seed = 1;       // of the random split
+    std::uint64_t seed = 1;       // of the random split, and of who is measured
+    double holdout_share = 1;     // of the users, whose last interactions are held out
     bool sequences = true;        // whether some user has to have interacted twice
     bool knows_users = false;     // by more than what they did: who is not trained on is no stranger
     double cold_share = 0;        // of the items with content that are held out whole
@@ -80,7 +81,8 @@ class Dataset {
     std::optional<double> repeat_share() const { return repeat_share_; }
     Split split() const { return options_.split; }
     bool split_by_time() const { return options_.split == Split::Time; }
-    /// How the file was read, as a model's config tells it: `repeats`, `merge_seconds`, `split`.
+    double holdout_share() const { return options_.holdout_share; }
+    /// How the file was read, as a model's config tells it: `repeats`, `merge_seconds`, `split`, `holdout_share`.
     /// 读取方式，写入模型的 config。
     nlohmann::json config() const;
 

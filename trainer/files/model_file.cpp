@@ -24,6 +24,13 @@ std::map<std::string, std::string> metadata_of(const ModelDescription& descripti
     return metadata;
 }
 
+std::vector<float> popularity_of(const ModelDescription& description, const Dataset& data) {
+    std::vector<float> popularity = data.recent_counts();
+    for (std::size_t i = 0; i < description.more_popularity.size(); ++i)
+        popularity[i] += description.more_popularity[i];
+    return popularity;
+}
+
 }  // namespace
 
 void write_model(const std::string& path, const ModelDescription& description, const Weights& weights,
@@ -33,7 +40,7 @@ void write_model(const std::string& path, const ModelDescription& description, c
     tensors.push_back({"item.embedding", weights.item_rows()});
     tensors.push_back({"user.embedding", weights.user_rows()});
     tensors.push_back({"user.seen_until", tensor_of(data.seen_until(), at::kDouble)});
-    tensors.push_back({"item.popularity", tensor_of(data.recent_counts(), at::kFloat)});
+    tensors.push_back({"item.popularity", tensor_of(popularity_of(description, data), at::kFloat)});
     std::vector<std::int32_t> seen = data.seen_items();
     tensors.push_back({"user.seen.offsets", tensor_of(data.offsets(), at::kLong)});
     tensors.push_back({"user.seen.items", at::from_blob(seen.data(), {static_cast<std::int64_t>(seen.size())},

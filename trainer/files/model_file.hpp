@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "core/kinds/kind.hpp"
 #include "data/dataset.hpp"
@@ -16,6 +17,9 @@ namespace seqrec::trainer {
 struct ModelDescription {
     const Kind& kind;
     nlohmann::json config, metrics;
+    /// What is added to each item's popularity because the data no longer tell of it; empty for nothing.
+    /// 数据中已不再体现、需加到各物品热度上的部分；没有则为空。
+    std::vector<float> more_popularity{};
 };
 
 /// Writes a model file (docs/architecture.md): the weights, and of `data` how often each item occurs, which

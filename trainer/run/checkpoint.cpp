@@ -15,6 +15,15 @@ std::string job_of(const SafetensorsFile& file) {
     return found == file.metadata().end() ? "" : found->second;
 }
 
+SafetensorsFile open(const std::string& path) {
+    SafetensorsFile file = SafetensorsFile::open(path);
+    if (file.meta("format") != kFormat)
+        throw Error(sqlstate::kDataCorrupted,
+                    "the checkpoint is not valid: its format is " + file.meta("format"),
+                    "Give the job up with seqrec_cancel and start again with seqrec_train.");
+    return file;
+}
+
 }  // namespace
 
 bool Checkpoint::exists() const { return !path_.empty() && ::access(path_.c_str(), F_OK) == 0; }
@@ -32,12 +41,15 @@ void Checkpoint::write(const nlohmann::json& state, const nlohmann::json& settin
     cost_ = written_ - begin;
 }
 
+std::optional<nlohmann::json> Checkpoint::settings() const {
+    if (!exists()) return std::nullopt;
+    const SafetensorsFile file = open(path_);
+    if (job_of(file) != job_) return std::nullopt;
+    return nlohmann::json::parse(file.meta("settings"));
+}
+
 std::optional<Checkpoint::Stored> Checkpoint::read(const nlohmann::json& settings) const {
-    SafetensorsFile file = SafetensorsFile::open(path_);
-    if (file.meta("format") != kFormat)
-        throw Error(sqlstate::kDataCorrupted,
-                    "the checkpoint is not valid: its format is " + file.meta("format"),
-                    "Give the job up with seqrec_cancel and start again with seqrec_train.");
+    SafetensorsFile file = open(path_);
     if (job_of(file) != job_) return std::nullopt;  // before its settings, which are then others
     if (file.meta("settings") != settings.dump())
         throw Error(sqlstate::kInvalidParameter, "the checkpoint belongs to a training with other settings",

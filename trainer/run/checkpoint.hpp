@@ -35,6 +35,9 @@ class Checkpoint {
     /// other settings, XX001 when it is damaged.
     /// 已存的状态；属于其他任务则为空。若属于其他设置的训练则抛出 Error 22023，损坏则 XX001。
     std::optional<Stored> read(const nlohmann::json& settings) const;
+    /// The settings of what is stored; nothing where nothing is, or another job's. Error XX001 when it is damaged.
+    /// 已存状态的设置；没有或属于其他任务则为空，损坏时抛出 Error XX001。
+    std::optional<nlohmann::json> settings() const;
 
   private:
     using Clock = std::chrono::steady_clock;

@@ -83,6 +83,11 @@ double EarlierModel::told_until() const {
 std::int64_t EarlierModel::known_items() const { return known(items); }
 std::int64_t EarlierModel::known_users() const { return known(users); }
 
+double EarlierModel::gone() const {
+    const auto all = static_cast<double>(file.tensor("user.embedding").shape.at(0));
+    return all > 0 ? 1 - static_cast<double>(known_users()) / all : 0;
+}
+
 void take_rows(const at::Tensor& fresh, const at::Tensor& earlier, const std::vector<std::int32_t>& rows) {
     const std::int64_t width = fresh.size(1);
     if (earlier.dim() != 2 || earlier.size(1) != width)

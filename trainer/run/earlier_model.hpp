@@ -24,6 +24,8 @@ struct EarlierModel {
     double told_until() const;
     std::int64_t known_items() const;
     std::int64_t known_users() const;
+    /// The share of its users of whom the dataset no longer tells. 数据集中不再出现的用户占其用户的比例。
+    double gone() const;
 };
 
 /// Copies the rows that are known over those of `fresh`, [rows, width].

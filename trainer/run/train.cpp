@@ -24,6 +24,14 @@ namespace {
 
 using nlohmann::json;
 
+std::string measured_users(const Dataset& data) {
+    const std::string all =
+        "leave-one-out: each user's last item is the test, the one before the validation; users with ";
+    if (data.holdout_share() >= 1) return all;
+    return all.substr(0, all.size() - 11) + "a random " + std::to_string(data.holdout_share()) +
+           " of the users with ";
+}
+
 std::string protocol(const Dataset& data) {
     const std::string split =
         data.split() == Split::Random ? "at random: of all interactions a tenth is the test, another the "
@@ -35,8 +43,8 @@ std::string protocol(const Dataset& data) {
             ? "by time: of all interactions the last tenth is the test, the tenth before the validation, "
               "nothing later than the training part is trained on; every interaction of the two that is not "
               "its user's first, or an even sample of them where they times items pass 2e10; "
-            : "leave-one-out: each user's last item is the test, the one before the validation; users with "
-              "three or more items, or an even sample of them where users times items passes 2e10; ";
+            : measured_users(data) +
+                  "three or more items, or an even sample of them where users times items passes 2e10; ";
     return split +
            (data.keeps_repeats() ? "repeated items of a user are kept; all items ranked; "
                                  : "repeated items of a user reduced to the first; all items ranked "
@@ -146,6 +154,12 @@ json config_of(const std::optional<EarlierModel>& earlier) {
     return earlier ? json::parse(earlier->file.meta("config")) : json();
 }
 
+/// A chain of updates is measured by the training that it began with, not by the update before.
+void keep_reference(json& config, const json& earlier) {
+    const char* name = "trained_epochs";
+    if (earlier.contains(name)) config[name] = std::max(config.value(name, 0), earlier.value(name, 0));
+}
+
 /// The options with those of all kinds decided.
 json decided(json options) {
     json& threads = options.at("threads");
@@ -181,6 +195,19 @@ std::optional<ModelIndex> add_index(const json& options, const Kind& kind, const
     trained.config["lists"] = index.items.lists();
     trained.config["probes"] = index.probes.count;
     return index;
+}
+
+constexpr double kPast = 0.5;  // what a click counts of which the table no longer tells
+
+/// What the earlier model's items were liked by those who are gone from the table.
+std::vector<float> popularity_that_is_gone(const std::optional<EarlierModel>& earlier) {
+    if (!earlier || earlier->gone() == 0) return {};
+    const auto before = earlier->file.get<float>("item.popularity", {-1});
+    std::vector<float> gone(earlier->items.size());
+    for (std::size_t i = 0; i < gone.size(); ++i)
+        if (const std::int32_t row = earlier->items[i]; row >= 0 && row < std::ssize(before))
+            gone[i] = static_cast<float>(kPast * earlier->gone()) * before[static_cast<std::size_t>(row)];
+    return gone;
 }
 
 ItemContent read_content(const Job& job, const Kind& kind, const Dataset& data,
@@ -240,13 +267,14 @@ void train(const Job& job, Reporter& reporter) {
     trained.metrics["items_without_interactions"] = std::ranges::count(data.counts(Part::All), 0);
     trained.metrics.update(compare(job, data, *trained.measured, shifts, workers, reporter));
     trained.config.update(data.config());
+    if (earlier) keep_reference(trained.config, config_of(earlier));
     if (content.exists()) trained.config["content"] = content.config();
     if (kind.kind->needs.text) trained.config["cold_share"] = options.value("cold_share", 0.0);
     if (!shifts.empty()) trained.config["repeat_shifts"] = shifts;
     const auto index = add_index(options, *kind.kind, data, trained, workers, reporter);
     reporter.progress({{"phase", "writing"}});
-    write_model(job.model, {*kind.kind, trained.config, trained.metrics}, *trained.served, data,
-                index ? &index->items : nullptr, kept_of(content, data));
+    write_model(job.model, {*kind.kind, trained.config, trained.metrics, popularity_that_is_gone(earlier)},
+                *trained.served, data, index ? &index->items : nullptr, kept_of(content, data));
     reporter.event("done", {{"metrics", trained.metrics}, {"config", trained.config}});
 }
 

@@ -115,16 +115,12 @@ BertConfig read_bert_config(ModelFolder& folder) {
 Pooling read_pooling(ModelFolder& folder) {
     const json modules = folder.json_if_there(kModules);
     if (modules.is_array()) return from_modules(folder, modules);
-    Pooling pooling;
-    if (folder.has("1_Pooling/config.json")) {
-        take_pooling(folder, "1_Pooling/config.json", pooling);
-        pooling.notice = "the language model has no modules.json: its vectors are made of unit length";
-    } else {
-        pooling.notice =
-            "the language model says nothing of its pooling (modules.json, 1_Pooling/config.json): the mean "
-            "of its tokens, of "
-            "unit length, is taken";
-    }
+    if (!folder.has("1_Pooling/config.json"))
+        return {.notice =
+                    "the language model says nothing of its pooling (modules.json, 1_Pooling/config.json): "
+                    "the mean of its tokens, of unit length, is taken"};
+    Pooling pooling{.notice = "the language model has no modules.json: its vectors are made of unit length"};
+    take_pooling(folder, "1_Pooling/config.json", pooling);
     return pooling;
 }
 

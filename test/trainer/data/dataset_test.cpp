@@ -1,6 +1,8 @@
 // What the trainer makes of a dataset file.
 #include "data/dataset.hpp"
 
+#include "core/measure/drawn_users.hpp"
+
 #include <algorithm>
 
 #include "kinds/shared/batches.hpp"
@@ -90,8 +92,8 @@ TEST(Batches, KeepNewLabelsAndSomeOfTheOld) {
     Random random(1);
     const std::vector<Window> windows = cut_windows(trainer::Sequences(data, Part::All, nullptr), 20, random);
     std::int64_t old_kept = 0, old_labels = 0, new_kept = 0, new_labels = 0;
-    for (const Window& window : windows)
-        (window.user % 2 ? old_labels : new_labels) += window.end - window.begin;
+    for (std::int64_t u = 0; u < data.users(); ++u)
+        (u % 2 ? old_labels : new_labels) += static_cast<std::int64_t>(data.sequence(u).size()) - 1;
     for (const Window& window : windows)
         for (const Packed& packed :
              pack_shards(trainer::Sequences(data, Part::All, nullptr), std::span(&window, 1), 1, 0, random)) {
@@ -101,7 +103,30 @@ TEST(Batches, KeepNewLabelsAndSomeOfTheOld) {
             (window.user % 2 ? old_kept : new_kept) += static_cast<std::int64_t>(packed.labels.size());
         }
     EXPECT_EQ(new_kept, new_labels);
-    EXPECT_NEAR(static_cast<double>(old_kept) / static_cast<double>(old_labels), 0.25, 0.03);
+    EXPECT_NEAR(static_cast<double>(old_kept) / static_cast<double>(old_labels), 0.25, 0.05);
+}
+
+/// What of the others is held out by leave-one-out is trained on.
+TEST(Dataset, AsksOnlyAShareOfTheUsers) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", testing::walks(1000, 50, 10), 50);
+    const auto read = [&](double share, std::uint64_t seed) {
+        DatasetOptions options = testing::with_repeats("keep");
+        options.holdout_share = share;
+        options.seed = seed;
+        return Dataset(folder / "dataset", options);
+    };
+    const Dataset all = read(1, 1), some = read(0.2, 1), others = read(0.2, 2), none = read(0, 1);
+    EXPECT_EQ(all.questions(HeldOut::Test).size(), 1000U);
+    EXPECT_NEAR(static_cast<double>(some.questions(HeldOut::Test).size()), 200, 40);
+    EXPECT_NE(some.questions(HeldOut::Test), others.questions(HeldOut::Test));
+    EXPECT_EQ(some.questions(HeldOut::Test), read(0.2, 1).questions(HeldOut::Test));
+    EXPECT_EQ(none.training_interactions(), none.interactions());
+    EXPECT_EQ(some.training_interactions(),
+              some.interactions() - 2 * static_cast<std::int64_t>(some.questions(HeldOut::Test).size()));
+    for (const Question& question : some.questions(HeldOut::Validation))
+        EXPECT_TRUE(is_drawn(question.user, 1, 0.2));
+    EXPECT_EQ(some.config().at("holdout_share"), 0.2);
 }
 
 /// The model file has them, the held-out items included.

@@ -55,6 +55,21 @@ TEST(ModelFile, HoldsRowsUsersAndWhatTheKindAdds) {
     EXPECT_EQ(written.values<double>("user.seen_until"), (std::vector<double>{2, 3}));
 }
 
+/// What an update's table no longer tells is not forgotten at once.
+TEST(ModelFile, AddsWhatTheDataNoLongerTellOfPopularity) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", kSequences, 3);
+    const Dataset data(folder / "dataset", testing::with_repeats("first"));
+    const FewWeights weights(at::arange(6, at::kFloat).reshape({3, 2}), at::ones({2, 2}));
+    write_model(folder / "model", {kTransformer, json::object(), json::object(), {0.5, 7, 0}}, weights, data,
+                nullptr);
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    const auto popularity = file.get<float>("item.popularity", {3});
+    const std::vector<float> alone = data.recent_counts();
+    EXPECT_EQ(std::vector<float>(popularity.begin(), popularity.end()),
+              (std::vector<float>{alone[0] + 0.5F, alone[1] + 7, alone[2]}));
+}
+
 /// The latest interaction decides the order where repeats are not kept; else each stands where it happened.
 TEST(ModelFile, HoldsWhatUsersHaveSeen) {
     const Written once("first"), each("keep");

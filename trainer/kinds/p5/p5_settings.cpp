@@ -44,7 +44,7 @@ P5Settings::P5Settings(const nlohmann::json& options, const Dataset& data, const
       layers(value_or(options, "layers", choose_layers(data))),
       heads(options.at("heads")),
       max_len(value_or(options, "max_len", choose_max_len(data, 200))),
-      epochs(value_or(options, "epochs", choose_epochs(earlier))),
+      epochs(value_or(options, "epochs", choose_epochs(data, earlier))),
       batch_tokens(value_or(options, "batch_tokens", choose_batch(data))),
       sampled_items(value_or(options, "sampled_items", choose_sample(data))),
       seed(options.at("seed")),

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "kinds/shared/batches.hpp"
 #include "kinds/shared/loss.hpp"
 
 namespace seqrec::trainer {
@@ -12,8 +13,6 @@ namespace {
 using at::Tensor;
 using Indexes = std::vector<std::int32_t>;
 
-constexpr double kOldLabels =
-    0.25;  // share of first items that are learned again where an earlier model knows them
 constexpr std::int64_t kBeginning = 10;  // clicks after which a prompt has little left to say
 constexpr int kFirst = 10;       // times that the first item counts there: nobody but the prompt can tell it
 constexpr double kHidden = 0.2;  // share of the clicks of a sequence of which some are hidden
@@ -93,7 +92,7 @@ class SequenceReader {
         for (std::int64_t t = from; t < end_; ++t) label += has_label(t, label) ? 1 : 0;
     }
     bool learns_first() {
-        return !is_partial() || input_.sequences.known(user_) == 0 || random_.uniform() < kOldLabels;
+        return !is_partial() || input_.sequences.known(user_) == 0 || random_.uniform() < kOldShare;
     }
     bool is_partial() const { return std::ssize(shard_.labels) < shard_.tokens(); }
     bool has_label(std::int64_t token, std::size_t label) const {

@@ -22,7 +22,8 @@ std::vector<Window> cut_windows(const Sequences& data, std::int64_t max_len, Ran
         if (inputs > limit)
             end = 1 + static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(limit)));
         while (begin < inputs) {
-            windows.push_back({static_cast<std::int32_t>(u), begin, end});
+            if (end >= data.known(u) || random.uniform() < kOldShare)
+                windows.push_back({static_cast<std::int32_t>(u), begin, end});
             begin = end;
             end = std::min(inputs, begin + limit);
         }
@@ -48,15 +49,15 @@ std::vector<std::size_t> cut_steps(const std::vector<Window>& windows, std::int6
 
 namespace {
 
-constexpr double kOldLabels = 0.25;  // share of labels known to the model that a training starts from
-
-/// The labels of a window that was just appended: those not known before, and a share of the others.
+/// The labels of a window that was just appended: those not known before, and a share of the others; all of a window in
+/// which nothing is new, which was drawn whole.
 void keep_labels(Packed& shard, const Window& window, std::span<const std::int32_t>::iterator first,
                  std::span<const std::int64_t> places, std::int64_t known, Random& random) {
     const std::int32_t length = window.end - window.begin;
     const auto position = static_cast<std::int32_t>(shard.tokens()) - length;
+    const std::int64_t thinned = window.end < known ? 0 : known;
     for (std::int32_t i = 0; i < length; ++i) {
-        if (window.begin + i + 1 < known && random.uniform() >= kOldLabels) continue;
+        if (window.begin + i + 1 < thinned && random.uniform() >= kOldShare) continue;
         shard.trained.push_back(position + i);
         shard.labels.push_back(first[i + 1]);
         shard.label_places.push_back(places[static_cast<std::size_t>(window.begin + i + 1)]);

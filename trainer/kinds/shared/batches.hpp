@@ -40,17 +40,24 @@ struct Window {
     std::int32_t user, begin, end;
 };
 
+/// Of what an earlier model has learned already so much is trained on in a pass, drawn anew each time: what is new has to be
+/// learned, the rest not forgotten.
+/// 每轮只重新抽取先前模型已学内容的这一比例：新的需要学习，旧的只需不忘。
+inline constexpr double kOldShare = 0.25;
+
 /// Cuts every training history into windows of at most max_len inputs that cover each label once. The first
-/// cut of a long history is drawn anew each epoch, so that a label is seen with contexts of many lengths.
+/// cut of a long history is drawn anew each epoch, so that a label is seen with contexts of many lengths. Of the windows that
+/// an earlier model has learned whole only kOldShare are given.
 /// 将每个训练历史切成至多 max_len 的窗口，每个标签恰好覆盖一次；长历史的首个切点每轮随机。
+/// 先前模型已完整学过的窗口只给出 kOldShare 的比例。
 std::vector<Window> cut_windows(const Sequences& data, std::int64_t max_len, Random& random);
 
 /// Groups shuffled windows into steps of about batch_tokens inputs: the end index of each step.
 std::vector<std::size_t> cut_steps(const std::vector<Window>& windows, std::int64_t batch_tokens);
 
-/// Spreads the windows of one step over shards of nearly equal work. Of labels that an earlier model has
-/// learned only some are kept, drawn anew each time: what is new has to be learned, the rest not forgotten.
-/// 将一步的窗口分摊到工作量相近的分片。先前模型已学过的标签每次只随机保留一部分：新的需要学习，旧的只需不忘。
+/// Spreads the windows of one step over shards of nearly equal work. Beside new labels only kOldShare of those that an
+/// earlier model has learned are kept.
+/// 将一步的窗口分摊到工作量相近的分片。与新标签同窗口的已学标签只保留 kOldShare 的比例。
 std::vector<Packed> pack_shards(const Sequences& data, std::span<const Window> windows, int shards,
                                 double user_dropout, Random& random);
 

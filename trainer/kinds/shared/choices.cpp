@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "kernels/step_kernels.hpp"
+#include "kinds/shared/batches.hpp"
 
 namespace seqrec::trainer {
 
@@ -36,9 +37,25 @@ std::int64_t choose_batch(const Dataset& data) {
     return std::clamp<std::int64_t>(data.interactions() / 60, 512, 6400);
 }
 
-std::int64_t choose_epochs(const nlohmann::json& earlier) {
+namespace {
+
+/// What of the training part one pass reads on the mean: all of who has something new, kOldShare of the others.
+double pass_share(const Dataset& data) {
+    double read = 0, all = 1e-9;
+    for (std::int64_t u = 0; u < data.users(); ++u) {
+        const auto length = static_cast<double>(data.training(u).size());
+        all += length;
+        read += static_cast<double>(data.known(u)) < length ? length : kOldShare * length;
+    }
+    return std::max(read / all, kOldShare);
+}
+
+}  // namespace
+
+std::int64_t choose_epochs(const Dataset& data, const nlohmann::json& earlier) {
     if (earlier.is_null()) return 200;
-    return std::max<std::int64_t>(4, earlier.value("trained_epochs", std::int64_t{20}) / 5);
+    const double fifth = earlier.value("trained_epochs", 20.0) / 5;
+    return static_cast<std::int64_t>(std::max({4.0, fifth, std::min(10.0, fifth / pass_share(data))}));
 }
 
 bool choose_bfloat16(const std::string& precision) {

@@ -28,9 +28,10 @@ double choose_seconds(const Dataset& data);
 /// Sixty steps an epoch, each of 512 to 6,400 clicks: small data need many steps more than smooth ones.
 /// 每轮六十步，每步 512 至 6,400 次点击：小数据更需要步数而非平滑。
 std::int64_t choose_batch(const Dataset& data);
-/// Validation ends a fresh training; one that starts from a trained model needs a fraction of what that took.
-/// 全新训练由验证结束；从已训练模型开始的只需其一小部分轮数。
-std::int64_t choose_epochs(const nlohmann::json& earlier);
+/// Validation ends a fresh training; one that starts from a trained model gets about a fifth of the arithmetic that took: in so
+/// many passes more, up to ten, as they are shorter where little is new (cut_windows).
+/// 全新训练由验证结束；从已训练模型开始的约用其五分之一的运算：新内容少则每轮更短（cut_windows），轮数相应增加，至多十轮。
+std::int64_t choose_epochs(const Dataset& data, const nlohmann::json& earlier);
 /// bfloat16 where the CPU multiplies it faster, unless told otherwise. Error 0A000 where it is asked for and not there.
 /// CPU 支持时使用 bfloat16，除非另有指定；要求而不可用时抛出 Error 0A000。
 bool choose_bfloat16(const std::string& precision);

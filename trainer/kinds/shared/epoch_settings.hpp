@@ -19,7 +19,8 @@ struct EpochSettings {
     double average = 0.999;  ///< decay of the moving average of the weights
     double max_seconds;      ///< from the beginning of the first turn
     double cool_down;  ///< share of the training in which the learning rate falls; 0 for none, 1 for all
-    bool refit;        ///< whether fit_all() does anything
+    double users_share = 1;  ///< how many of the users, drawn, a pass reads
+    bool refit;              ///< whether fit_all() does anything
     /// All options as used: a checkpoint of others is none of this training's.
     /// 实际使用的全部选项：选项不同的检查点不属于此次训练。
     nlohmann::json options = nlohmann::json::object();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/measure/drawn_users.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
 
@@ -59,16 +60,28 @@ void Epochs::run() {
         if (checkpoint_.is_due()) save();
     }
     now_.finished = true;
+    tell_of_time();
     if (turn_.of > 1 && checkpoint_.is_wanted()) save();
     if (validation_questions_.empty()) return;
     now_.best_ndcg = learner_.refine(
         now_.best_ndcg, [this](const Weights& weights) { return rank(weights)["ndcg@10"].get<double>(); });
 }
 
+/// The best epoch was the last, and the last was not chosen.
+void Epochs::tell_of_time() const {
+    const bool is_short = out_of_time() && now_.best_epoch > 0 && now_.best_epoch == now_.epoch;
+    if (turn_.shown > 0 || turn_.number + 1 < turn_.of || validation_questions_.empty() || !is_short) return;
+    run_.reporter.warning("the ranking still improved when the time was over, in epoch " +
+                          std::to_string(now_.epoch) + "; a larger max_seconds than " +
+                          std::to_string(std::llround(settings_.max_seconds)) + " may give a better model");
+}
+
 void Epochs::run_epoch() {
     ++now_.epoch;
     const Sequences sequences(data_, part_, shuffles_ ? &random_ : nullptr);
-    const std::vector<Window> windows = cut_windows(sequences, settings_.max_len, random_);
+    std::vector<Window> windows = cut_windows(sequences, settings_.max_len, random_);
+    std::erase_if(windows,
+                  [&](const Window& window) { return !is_drawn(window.user, 0, settings_.users_share); });
     const std::vector<std::size_t> ends = cut_steps(windows, settings_.batch);
     const std::span<const Window> all(windows);
     double total = 0;

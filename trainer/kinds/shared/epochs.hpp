@@ -87,6 +87,7 @@ class Epochs {
 
   private:
     bool is_over() const { return now_.epoch - now_.begun >= now_.planned_epochs; }
+    void tell_of_time() const;
     void run_epoch();
     double run_step(const Sequences& sequences, std::span<const Window> windows);
     void validate();

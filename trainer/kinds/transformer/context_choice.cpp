@@ -13,7 +13,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kFew = 300;            // questions that tell nothing
-constexpr std::int64_t kShortEpochs = 10;    // enough to tell; the learning rate falls at their end
 constexpr double kClearly = 2, kHardly = 1;  // standard errors
 
 using Gains = std::vector<double>;  // NDCG@10 of each question
@@ -57,7 +56,7 @@ bool is_better(const Gains& a, const Gains& b, double errors) {
 }
 
 ContextUse as_wished(const std::string& wish, const ContextUse& offered) {
-    const ContextUse use{wish == "time" || wish == "all", wish == "columns" || wish == "all"};
+    const ContextUse use = use_named(wish);
     if (use.time && !offered.time)
         refuse(wish, "the times of the ratings are not those of a clock",
                "Times are dates, timestamps or seconds since 1970, of the years 1973 to 2100.");

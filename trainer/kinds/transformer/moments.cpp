@@ -85,6 +85,10 @@ const char* ContextUse::name() const {
     return columns ? "columns" : "none";
 }
 
+ContextUse use_named(const std::string& name) {
+    return {name == "time" || name == "all", name == "columns" || name == "all"};
+}
+
 bool is_clock(const Dataset& data) {
     const std::span<const double> times = times_of(data);
     const auto in_range =

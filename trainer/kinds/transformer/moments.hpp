@@ -27,6 +27,8 @@ struct ContextUse {
     bool operator==(const ContextUse&) const = default;
 };
 
+ContextUse use_named(const std::string& name);
+
 /// What a dataset has: time where it is a clock, columns where one tells interactions apart.
 /// 数据集所具有的：时间列为真实时钟时有 time；有能区分交互的列时有 columns。
 ContextUse context_of(const Dataset& data);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "kernels/step_kernels.hpp"
 
@@ -88,8 +89,11 @@ class Teller {
 
 }  // namespace
 
-Rehearsal::Rehearsal(const Members& earlier, const EarlierItems& items, const Dataset& data,
-                     double temperature, std::int64_t positions, std::uint64_t seed, Workers& workers) {
+Rehearsal::Rehearsal(const Members& earlier, EarlierItems earlier_items, const Dataset& data,
+                     double temperature, double share, std::int64_t positions, std::uint64_t seed,
+                     Workers& workers)
+    : told_(std::move(earlier_items)), share_(share) {
+    const EarlierItems& items = told_;
     Random random(seed);
     choose_lengths(data, static_cast<std::size_t>(earlier[0].network.position.size(0)), positions, random);
     items_.resize(static_cast<std::size_t>(offsets_.back()));
@@ -172,9 +176,9 @@ void Rehearsal::append(Packed& shard, std::int64_t sequence, Random& random) con
     shard.label_places.resize(shard.labels.size(), -1);
 }
 
-void Rehearsal::extend(std::vector<Packed>& shards, double share, Random& random) const {
+void Rehearsal::extend(std::vector<Packed>& shards, Random& random) const {
     for (Packed& shard : shards) {
-        const double wanted = (1 + share) * static_cast<double>(shard.labels.size());
+        const double wanted = (1 + share_) * static_cast<double>(shard.labels.size());
         while (static_cast<double>(shard.labels.size()) < wanted)
             append(shard, static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(sequences()))),
                    random);

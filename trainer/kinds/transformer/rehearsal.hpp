@@ -25,11 +25,15 @@ struct EarlierItems {
 class Rehearsal {
   public:
     /// About `positions` clicks with labels, in sequences as long as those of `data`. `earlier` has its items by the dataset's
-    /// indexes. The same for the same seed, whatever the number of workers.
-    /// 约 positions 个带标签的位置，序列长度与 data 相仿；相同的种子结果相同，与线程数无关。
-    Rehearsal(const Members& earlier, const EarlierItems& items, const Dataset& data, double temperature,
-              std::int64_t positions, std::uint64_t seed, Workers& workers);
+    /// indexes; `share`: labels for each that a step has of its own. The same for the same seed, whatever the number of workers.
+    /// 约 positions 个带标签的位置，序列长度与 data 相仿；share 为每步自身每个标签所配的个数；相同的种子结果相同，与线程数无关。
+    Rehearsal(const Members& earlier, EarlierItems items, const Dataset& data, double temperature,
+              double share, std::int64_t positions, std::uint64_t seed, Workers& workers);
 
+    double share() const { return share_; }
+    /// The items that are said again, ascending.
+    /// 被重述的物品，升序。
+    std::span<const std::int32_t> said() const { return told_.known; }
     std::int64_t positions() const { return static_cast<std::int64_t>(items_.size()); }
     std::int64_t sequences() const { return static_cast<std::int64_t>(offsets_.size()) - 1; }
     /// The clicks of a sequence, and what was drawn to follow the click at a position of all sequences.
@@ -37,9 +41,9 @@ class Rehearsal {
     std::span<const std::int32_t> of(std::int64_t sequence) const;
     std::span<const std::int32_t> drawn(std::int64_t position) const;
 
-    /// Adds sequences to the shards of a step, `share` labels for each that is there.
-    /// 向一步的各分片加入序列：每个已有标签加入 share 个。
-    void extend(std::vector<Packed>& shards, double share, Random& random) const;
+    /// Adds sequences to the shards of a step, share() labels for each that is there.
+    /// 向一步的各分片加入序列：每个已有标签加入 share() 个。
+    void extend(std::vector<Packed>& shards, Random& random) const;
 
     static constexpr std::int64_t kDrawn = 8;  ///< items that could follow a click
 
@@ -47,6 +51,8 @@ class Rehearsal {
     void choose_lengths(const Dataset& data, std::size_t most, std::int64_t positions, Random& random);
     void append(Packed& shard, std::int64_t sequence, Random& random) const;
 
+    EarlierItems told_;
+    double share_;
     std::vector<std::int64_t> offsets_{0};
     std::vector<std::int32_t> items_, drawn_;
 };

@@ -58,7 +58,8 @@ TransformerLearner::TransformerLearner(const Dataset& data, const Settings& sett
 
 void TransformerLearner::look_at(Part part) {
     label_share_ = proportions(label_counts(data_, part, weights_));
-    content_ = content_of(content_.rows, data_, part, said_);
+    content_ = content_of(content_.rows, data_, part,
+                          rehearsal_ ? rehearsal_->said() : std::span<const std::int32_t>());
 }
 
 Effort TransformerLearner::effort(const std::vector<Question>& validation) const {
@@ -79,7 +80,7 @@ Effort TransformerLearner::effort(const std::vector<Question>& validation) const
 
 Outcome TransformerLearner::gradients(const Lesson& lesson) {
     std::vector<Packed>& shards = lesson.shards;
-    if (rehearsal_) rehearsal_->extend(shards, rehearsed_, lesson.random);
+    if (rehearsal_) rehearsal_->extend(shards, lesson.random);
     Outcome outcome;
     double weight = 0;
     for (Packed& shard : shards) {

@@ -23,13 +23,9 @@ class TransformerLearner final : public Learner {
     TransformerLearner(const Dataset& data, const Settings& settings, at::Tensor content, Member start,
                        Workers& workers, const Moments& moments = kNoMoments);
 
-    /// Steps say again what an earlier model knows of the items `said`, `share` labels for each of their own.
-    /// 各步重述早先模型对物品 said 所知：自身每个标签配 share 个。
-    void rehearse(const Rehearsal& rehearsal, double share, std::vector<std::int32_t> said) {
-        rehearsal_ = &rehearsal;
-        rehearsed_ = share;
-        said_ = std::move(said);
-    }
+    /// Steps say again what an earlier model knows; `rehearsal` must outlive the learner.
+    /// 各步重述早先模型所知；rehearsal 须比本对象存活更久。
+    void rehearse(const Rehearsal& rehearsal) { rehearsal_ = &rehearsal; }
 
     const Member& best() const { return best_; }
     /// Of each item among the labels now trained on; what a sampled softmax is corrected with.
@@ -72,9 +68,7 @@ class TransformerLearner final : public Learner {
     std::vector<float> label_share_;
     Content content_;
     const Rehearsal* rehearsal_ = nullptr;  // of an earlier model; null for none
-    double rehearsed_ = 0;
-    std::vector<std::int32_t> said_;
-    std::vector<ShardOutput> outputs_;  // of the lesson that is not applied yet
+    std::vector<ShardOutput> outputs_;      // of the lesson that is not applied yet
 
     Member candidate_, best_;
     at::Tensor best_users_;  // before refine() scaled them

@@ -28,7 +28,7 @@ VaeSettings::VaeSettings(const json& options, const Dataset& data, const json& e
       heads(options.at("heads")),
       max_len(value_or(options, "max_len", choose_max_len(data, 200))),
       next_items(value_or(options, "next_items", std::int64_t{options.at("loss") == "mse" ? 4 : 1})),
-      epochs(value_or(options, "epochs", choose_epochs(earlier))),
+      epochs(value_or(options, "epochs", choose_epochs(data, earlier))),
       batch_tokens(value_or(options, "batch_tokens", choose_batch(data))),
       sampled_items(value_or(options, "sampled_items", std::int64_t{data.items() > kAllItems ? 4096 : 0})),
       seed(options.at("seed")),

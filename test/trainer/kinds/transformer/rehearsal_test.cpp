@@ -11,7 +11,7 @@ namespace seqrec::trainer {
 namespace {
 
 constexpr std::int64_t kItems = 6;
-constexpr double kTemperature = 0.5;
+constexpr double kTemperature = 0.5, kShare = 2;
 
 /// A network that was not trained, which prefers some items to others all the same, and knows all but item 2.
 struct Told {
@@ -29,7 +29,7 @@ struct Told {
     }
 
     Rehearsal rehearse(std::int64_t positions = 400) {
-        return {earlier, items, shop.data, kTemperature, positions, 7, workers};
+        return {earlier, items, shop.data, kTemperature, kShare, positions, 7, workers};
     }
 };
 
@@ -112,7 +112,7 @@ TEST(Rehearsal, AddsItsShareToStepsWithAndWithoutOldLabels) {
     shards[1].labels = {4};
     shards[1].trained = {2};
     Random random(1);
-    rehearsal.extend(shards, 2, random);  // the third has nothing to learn
+    rehearsal.extend(shards, random);  // the third has nothing to learn
     EXPECT_TRUE(shards[0].trained.empty());
     EXPECT_EQ(static_cast<std::int64_t>(shards[0].labels.size()), shards[0].tokens());
     EXPECT_GE(shards[0].labels.size(), 9U);

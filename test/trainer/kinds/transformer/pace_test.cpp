@@ -1,0 +1,72 @@
+// How many networks fit into a time, and who is asked.
+#include "kinds/transformer/pace.hpp"
+
+#include <gtest/gtest.h>
+
+#include "shop.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using nlohmann::json;
+
+TEST(Pace, GivesEachNetworkEpochsEnough) {
+    // A million labels, a hundred thousand a second: 10 s a pass, some 190 s a network.
+    const auto members = [](double seconds) { return members_that_fit(3, {1e5, 1e6}, seconds); };
+    EXPECT_EQ(members(20), 1);  // at least one, however starved
+    EXPECT_EQ(members(190), 1);
+    EXPECT_EQ(members(380), 2);
+    EXPECT_EQ(members(570), 3);
+    EXPECT_EQ(members(10000), 3);
+    std::int64_t before = 1;
+    for (double seconds = 1; seconds < 1000; seconds *= 1.1) {
+        EXPECT_GE(members(seconds), before);
+        before = members(seconds);
+    }
+}
+
+struct Paced {
+    testing::Shop shop;
+    Workers workers{1};
+    Turn turn;
+    std::string said;
+
+    explicit Paced(int users) : shop(testing::walks(users, 60, 40), 60) {}
+
+    std::pair<Settings, json> keep(const json& options, const Open& open) {
+        Settings settings(testing::small_options(options), shop.data, nullptr);
+        ::testing::internal::CaptureStdout();
+        Reporter reporter;
+        const Run run{shop.data, workers, reporter};
+        turn = {};
+        Pace pace(run, settings, open, Random(1), turn);
+        pace.settle_members(turn);
+        said = ::testing::internal::GetCapturedStdout();
+        return {settings, pace.metrics()};
+    }
+};
+
+TEST(Pace, LeavesLittleDataAndGivenOptionsAlone) {
+    Paced little(100), much(4000);
+    const json options = {{"members", 3}, {"max_seconds", 1}};
+    EXPECT_TRUE(little.keep(options, {true, true}).second.empty());
+    EXPECT_EQ(little.turn.before.seconds, 0);
+    EXPECT_EQ(much.keep(options, {}).first.members, 3);
+}
+
+TEST(Pace, TrainsFewerNetworksWhereTheTimeIsShortAndSaysSo) {
+    Paced paced(4000);
+    const auto [hurried, told] = paced.keep({{"members", 3}, {"max_seconds", 1}}, {true, false});
+    EXPECT_EQ(hurried.members, 1);
+    EXPECT_EQ(told.at("pace").at("members"), 1);
+    EXPECT_EQ(told.at("pace").at("members_wanted"), 3);
+    EXPECT_GT(told.at("pace").at("labels_per_s"), 0);
+    EXPECT_NE(paced.said.find("1 of 3 networks"), std::string::npos) << paced.said;
+    EXPECT_GT(paced.turn.before.seconds, 0);
+    const auto [patient, all] = paced.keep({{"members", 3}, {"max_seconds", 1e6}}, {true, false});
+    EXPECT_EQ(patient.members, 3);
+    EXPECT_EQ(paced.said.find("networks"), std::string::npos) << paced.said;
+}
+
+}  // namespace
+}  // namespace seqrec::trainer

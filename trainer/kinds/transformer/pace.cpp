@@ -1,0 +1,136 @@
+#include "kinds/transformer/pace.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "kinds/transformer/transformer_learner.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr double kEnough = 15;    // epochs: more gain a network a hundredth, another network gains three
+constexpr double kBeside = 1.25;  // validations, and the final fit over everything
+constexpr double kFewLabels = 50000;     // a pass over which is a matter of a second or two
+constexpr std::int64_t kSample = 4096;   // items that are drawn where all are too many
+constexpr std::int64_t kManyItems = 2 * kSample;  // else a sample saves nothing
+constexpr double kTimedShare = 0.005;             // of the time that there is
+constexpr int kSteps = 3;                         // that are timed at least
+
+double since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+double labels_of_a_pass(const Dataset& data) {
+    double labels = 0;
+    for (std::int64_t u = 0; u < data.users(); ++u)
+        labels += std::max<double>(0, static_cast<double>(data.training(u).size()) - 1);
+    return labels;
+}
+
+/// Of one network, after the first step.
+double labels_per_second(const Run& run, const Settings& settings, Random random) {
+    Member start{Transformer(settings, run.data.items(), random),
+                 at::zeros({run.data.users(), settings.dim})};
+    TransformerLearner learner(run.data, settings, {}, std::move(start), run.workers);
+    learner.look_at(Part::Training);
+    const EpochSettings course = settings.course();
+    Schedule schedule(course);
+    const Sequences sequences(run.data, Part::Training, nullptr);
+    const std::vector<Window> windows = cut_windows(sequences, settings.max_len, random);
+    std::size_t done = 0;
+    std::int64_t step = 0, labels = 0;
+    Clock::time_point begin = Clock::now();
+    for (const std::size_t end : cut_steps(windows, settings.batch_tokens)) {
+        const auto some = std::span(windows).subspan(done, end - done);
+        std::vector<Packed> shards =
+            pack_shards(sequences, some, course.shards, settings.user_dropout, random);
+        labels += learner.gradients({sequences, some, shards, random, 1, step, 0}).labels;
+        learner.apply(schedule.next(1), schedule.step());
+        done = end;
+        if (step++ == 0) std::tie(begin, labels) = std::pair(Clock::now(), std::int64_t{0});
+        if (step > kSteps && since(begin) > kTimedShare * settings.max_seconds) break;
+    }
+    return static_cast<double>(labels) / std::max(since(begin), 1e-9);
+}
+
+}  // namespace
+
+double Speed::networks_in(double seconds) const {
+    return seconds * labels_per_second / (kEnough * kBeside * labels);
+}
+
+std::int64_t members_that_fit(std::int64_t wanted, const Speed& speed, double seconds) {
+    return static_cast<std::int64_t>(
+        std::clamp(speed.networks_in(seconds), 1.0, static_cast<double>(wanted)));
+}
+
+Pace::Pace(const Run& run, Settings& settings, const Open& open, const Random& random, Turn& turn)
+    : run_(run), settings_(settings), open_(open) {
+    if (labels_of_a_pass(run.data) < kFewLabels) return;
+    const Clock::time_point begin = Clock::now();
+    speed_ = timed(settings, random);
+    told_["labels_per_s"] = std::lround(speed_.labels_per_second);
+    const bool can_draw = open.sampled_items && settings.sampled_items == 0 && run.data.items() >= kManyItems;
+    if (can_draw) choose_sample(random, left(turn));
+    told_["sampled_items"] = settings.sampled_items;
+    turn.before.seconds += since(begin);
+}
+
+Speed Pace::timed(const Settings& settings, const Random& random) const {
+    return {labels_per_second(run_, settings, random), labels_of_a_pass(run_.data)};
+}
+
+void Pace::choose_sample(const Random& random, double seconds) {
+    const auto members = [&](const Speed& speed) {
+        return members_that_fit(settings_.members, speed, seconds);
+    };
+    if (speed_.networks_in(seconds) >= static_cast<double>(settings_.members)) return;
+    Settings drawing = settings_;
+    drawing.sampled_items = kSample;
+    const Speed drawn = timed(drawing, random);
+    told_["sampled_labels_per_s"] = std::lround(drawn.labels_per_second);
+    const bool starved = speed_.networks_in(seconds) < 1 && drawn.labels_per_second > speed_.labels_per_second;
+    if (members(drawn) <= members(speed_) && !starved) return;
+    settings_.sampled_items = kSample;
+    speed_ = drawn;
+}
+
+double Pace::left(const Turn& turn) const {
+    return std::max(settings_.max_seconds - turn.before.seconds, 1.0);
+}
+
+double Pace::labels_in(double seconds) const {
+    return speed_.labels_per_second > 0 ? seconds * speed_.labels_per_second
+                                        : std::numeric_limits<double>::infinity();
+}
+
+void Pace::settle_members(const Turn& turn) {
+    if (told_.empty()) return;
+    const std::int64_t wanted = settings_.members;
+    const double networks = speed_.networks_in(left(turn));
+    if (open_.members) settings_.members = members_that_fit(wanted, speed_, left(turn));
+    told_["members"] = settings_.members;
+    told_["members_wanted"] = wanted;
+    told_["epochs_each"] = std::lround(kEnough * networks / static_cast<double>(settings_.members));
+    if (settings_.members == wanted) return;
+    const double needed = settings_.max_seconds - left(turn) + left(turn) * static_cast<double>(wanted) / networks;
+    run_.reporter.warning(std::to_string(settings_.members) + " of " + std::to_string(wanted) +
+                          " networks can be trained well in the " +
+                          std::to_string(std::lround(settings_.max_seconds)) + " s there are; a max_seconds of " +
+                          std::to_string(std::lround(std::ceil(needed / 10) * 10)) +
+                          " would do for all of them here, or say members yourself");
+}
+
+json Pace::metrics() const { return told_.empty() ? json::object() : json{{"pace", told_}}; }
+
+}  // namespace seqrec::trainer
