@@ -124,38 +124,96 @@ double gain(const Case& one, const Steps& steps, float unit) {
     return rank < 10 ? 1 / std::log2(static_cast<double>(rank) + 2) : 0;
 }
 
-/// One age after the other takes the step that is best as the others are, until none changes.
-Steps best_steps(const std::vector<Case>& cases, float unit) {
-    Steps steps;
-    steps.fill(kNothing);
-    const auto total = [&](const Steps& tried) {
-        double sum = 0;
-        for (const Case& one : cases) sum += gain(one, tried, unit);
-        return sum;
-    };
-    double best = total(steps);
+constexpr double kClearly = 2;  // standard errors: what a few questions say of a step may be chance
+
+/// How the questions rank with some steps, and whether others rank them clearly better.
+class Trial {
+  public:
+    Trial(const std::vector<Case>& cases, float unit, const Steps& steps)
+        : cases_(cases), unit_(unit), steps_(steps), gains_(gains(steps)) {}
+
+    const Steps& steps() const { return steps_; }
+    /// Takes the best of some steps, where it is clearly better than those at hand; whether it did.
+    bool take(const std::vector<Steps>& tried) {
+        double most = 0;
+        const Steps* best = nullptr;
+        for (const Steps& steps : tried)
+            if (const double more = clear_gain(gains(steps)); more > most) {
+                most = more;
+                best = &steps;
+            }
+        if (best) *this = Trial(cases_, unit_, *best);
+        return best != nullptr;
+    }
+    Trial& operator=(const Trial& other) {
+        steps_ = other.steps_;
+        gains_ = other.gains_;
+        return *this;
+    }
+    Trial(const Trial&) = default;
+
+  private:
+    std::vector<float> gains(const Steps& steps) const {
+        std::vector<float> all;
+        all.reserve(cases_.size());
+        for (const Case& one : cases_) all.push_back(static_cast<float>(gain(one, steps, unit_)));
+        return all;
+    }
+    /// By how much the sum is higher; 0 where it is not higher by kClearly.
+    double clear_gain(const std::vector<float>& other) const {
+        double sum = 0, squares = 0;
+        for (std::size_t i = 0; i < other.size(); ++i) {
+            const double more = static_cast<double>(other[i]) - static_cast<double>(gains_[i]);
+            sum += more;
+            squares += more * more;
+        }
+        return sum > kClearly * std::sqrt(squares) ? sum : 0;
+    }
+
+    const std::vector<Case>& cases_;
+    float unit_;
+    Steps steps_;
+    std::vector<float> gains_;
+};
+
+/// First one step for all ages, then one age after the other by itself as the others are, until none changes.
+Steps best_steps(const std::vector<Case>& cases, float unit, const Steps& before) {
+    Trial trial(cases, unit, before);
+    std::vector<Steps> tried(kSteps.size());
+    for (std::size_t step = 0; step < kSteps.size(); ++step) tried[step].fill(step);
+    trial.take(tried);
     bool changed = true;
     for (int sweep = 0; changed && sweep < kSweeps; ++sweep) {
         changed = false;
-        for (std::size_t age = 0; age < steps.size(); ++age)
+        for (std::size_t age = 0; age < before.size(); ++age) {
             for (std::size_t step = 0; step < kSteps.size(); ++step) {
-                Steps tried = steps;
-                tried[age] = step;
-                if (const double sum = total(tried); sum > best) {
-                    best = sum;
-                    steps = tried;
-                    changed = true;
-                }
+                tried[step] = trial.steps();
+                tried[step][age] = step;
             }
+            changed |= trial.take(tried);
+        }
     }
+    return trial.steps();
+}
+
+/// The steps that are nearest to shifts of before.
+Steps nearest_steps(const Shifts& before, float unit) {
+    Steps steps;
+    steps.fill(kNothing);
+    for (std::size_t age = 0; age < std::min(before.size(), steps.size()); ++age)
+        for (std::size_t step = 0; step < kSteps.size(); ++step)
+            if (std::abs(unit * kSteps[step] - before[age]) <
+                std::abs(unit * kSteps[steps[age]] - before[age]))
+                steps[age] = step;
     return steps;
 }
 
 }  // namespace
 
 Shifts fit_shifts(const Dataset& data, const std::vector<Question>& questions, const Weights& weights,
-                  Workers& workers, const std::function<void(double)>& poll) {
-    if (!data.keeps_repeats() || questions.empty()) return {};
+                  Workers& workers, const std::function<void(double)>& poll, const Shifts& before) {
+    if (!data.keeps_repeats()) return {};
+    if (questions.empty()) return before;
     const at::NoGradGuard no_gradients;
     const auto count = static_cast<std::int64_t>(questions.size());
     const Tensor rows = weights.item_rows();
@@ -177,7 +235,8 @@ Shifts fit_shifts(const Dataset& data, const std::vector<Question>& questions, c
         }
     });
     Shifts shifts;
-    for (const std::size_t step : best_steps(cases, unit)) shifts.push_back(unit * kSteps[step]);
+    for (const std::size_t step : best_steps(cases, unit, nearest_steps(before, unit)))
+        shifts.push_back(unit * kSteps[step]);
     return shifts;
 }
 

@@ -57,10 +57,13 @@ std::size_t test_limit(const Dataset& data) {
     return std::max<std::size_t>(20'000'000'000 / static_cast<std::size_t>(data.items()), 10000);
 }
 
-Shifts choose_shifts(const Dataset& data, const Weights& best, Workers& workers, Reporter& reporter) {
-    return fit_shifts(data, few_questions(data, HeldOut::Validation), best, workers, [&](double share) {
+Shifts choose_shifts(const Dataset& data, const Weights& best, const json& earlier, Workers& workers,
+                     Reporter& reporter) {
+    const auto poll = [&](double share) {
         reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
-    });
+    };
+    const Shifts before = earlier.is_object() ? earlier.value("repeat_shifts", Shifts{}) : Shifts{};
+    return fit_shifts(data, few_questions(data, HeldOut::Validation), best, workers, poll, before);
 }
 
 /// Test metrics of the model and of the baselines.
@@ -258,8 +261,9 @@ void train(const Job& job, Reporter& reporter) {
     Trained trained =
         model->train({data, workers, reporter, job.checkpoint, content.exists() ? &content : nullptr});
     const bool tells_probabilities = kind.kind->form.link == Link::Sigmoid;  // which shifts would make wrong
-    const Shifts shifts =
-        tells_probabilities ? Shifts{} : choose_shifts(data, *trained.measured, workers, reporter);
+    const Shifts shifts = tells_probabilities
+                              ? Shifts{}
+                              : choose_shifts(data, *trained.measured, config_of(earlier), workers, reporter);
     trained.metrics.update(evaluate(data, *trained.measured, shifts, workers, reporter));
     trained.metrics.update(cold_metrics(data, *trained.measured, shifts, workers, [&](double share) {
         reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});

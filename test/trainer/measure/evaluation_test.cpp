@@ -96,6 +96,23 @@ TEST(Shifts, BringForwardWhatIsTakenAgain) {
     EXPECT_LT(rank(data, shifts).ranks.front(), 2);
 }
 
+/// A few questions tell nothing: what an earlier model found stays, or nothing is added.
+TEST(Shifts, FollowNoChance) {
+    const TempFolder folder;
+    testing::write_dataset(folder / "dataset", {{0, 1, 2, 0, 1, 2, 0, 1}, {4, 2, 0, 4, 2, 0, 4, 2, 0}},
+                           kItems);
+    const Dataset data(folder / "dataset", testing::with_repeats("keep"));
+    Workers workers(1);
+    const auto fit = [&](const Shifts& before) {
+        return fit_shifts(
+            data, data.questions(HeldOut::Validation), Pointer(), workers, [](double) {}, before);
+    };
+    EXPECT_EQ(fit({}), Shifts(kAges, 0.0F));
+    const Shifts before = fit(Shifts(kAges, -0.9F));
+    EXPECT_LT(before[0], -0.2F);
+    EXPECT_EQ(before, Shifts(kAges, before[0]));
+}
+
 TEST(Shifts, AreNoneWhereRepeatsAreReduced) {
     const TempFolder folder;
     testing::write_dataset(folder / "dataset", {{0, 1, 2, 3}}, kItems);

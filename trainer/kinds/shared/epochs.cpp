@@ -40,7 +40,7 @@ Epochs::Epochs(const Run& run, EpochSettings settings, Learner& learner, Random 
       random_(random),
       turn_(turn),
       checkpoint_(checkpoint_path(run, turn), run.data.job()),
-      schedule_(settings_),
+      schedule_(settings_, run.data.builds_on_a_model() ? Schedule::kTrained : Schedule::kFresh),
       shuffles_(is_order_arbitrary(run.data)),
       validation_questions_(few_questions(run.data, HeldOut::Validation)),
       validation_interval_(validation_interval(learner.effort(validation_questions_))) {

@@ -9,7 +9,6 @@ namespace {
 using at::Tensor;
 
 constexpr float kBeta1 = 0.9f, kBeta2 = 0.98f, kEpsilon = 1e-8f;
-constexpr std::int64_t kWarmUp = 100;     // steps until the learning rate is reached
 constexpr std::int64_t kPiece = 1 << 15;  // weights that one thread updates at a time
 
 const kernels::Table& k() { return kernels::table(); }
@@ -19,7 +18,7 @@ const kernels::Table& k() { return kernels::table(); }
 kernels::AdamStep Schedule::next(double share) {
     ++step_;
     const auto t = static_cast<double>(step_);
-    const double warm = std::min(1.0, t / kWarmUp) * share;
+    const double warm = std::min(1.0, t / static_cast<double>(warm_up_)) * share;
     const double keep = std::min(average_, (1 + t) / (10 + t));
     return {.learning_rate = static_cast<float>(learning_rate_ * warm),
             .beta1 = kBeta1,

@@ -16,12 +16,18 @@ namespace seqrec::trainer {
 /// 单步优化所用的数值。
 class Schedule {
   public:
+    /// Steps until the learning rate is reached: of fresh weights, and of weights that are trained already, of which an update
+    /// makes a few dozen steps.
+    /// 达到学习率所需的步数：全新权重，以及已训练过的权重（一次更新只有几十步）。
+    static constexpr std::int64_t kFresh = 100, kTrained = 20;
+
     /// Of anything that has learning_rate, weight_decay and average.
     template <typename Settings>
-    explicit Schedule(const Settings& settings)
+    explicit Schedule(const Settings& settings, std::int64_t warm_up = kFresh)
         : learning_rate_(settings.learning_rate),
           weight_decay_(settings.weight_decay),
-          average_(settings.average) {}
+          average_(settings.average),
+          warm_up_(warm_up) {}
     /// Moves to the next step, at `share` of the peak learning rate once the warm-up is over.
     kernels::AdamStep next(double share);
     std::int64_t step() const { return step_; }
@@ -30,7 +36,7 @@ class Schedule {
 
   private:
     double learning_rate_, weight_decay_, average_;
-    std::int64_t step_ = 0;
+    std::int64_t warm_up_, step_ = 0;
 };
 
 /// AdamW (Loshchilov and Hutter 2019) of dense tensors, with an exponential moving average of the weights.

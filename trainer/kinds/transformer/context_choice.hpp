@@ -12,7 +12,7 @@ namespace seqrec::trainer {
 
 /// Passes of a short training: enough to tell, and the learning rate falls at their end.
 /// 短训练的轮数：足以说明问题，学习率在末尾下降。
-inline constexpr std::int64_t kShortEpochs = 6;
+inline constexpr std::int64_t kShortEpochs = 10;
 
 /// What a short training gave.
 /// 一次短训练的结果。

@@ -18,17 +18,15 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr double kEnough = 15;    // epochs: more gain a network a hundredth, another network gains three
-constexpr double kBeside = 1.25;  // validations, and the final fit over everything
-constexpr double kFewLabels = 50000;     // a pass over which is a matter of a second or two
-constexpr std::int64_t kSample = 4096;   // items that are drawn where all are too many
+constexpr double kEnough = 15;        // epochs: more gain a network a hundredth, another network gains three
+constexpr double kBeside = 1.25;      // validations, and the final fit over everything
+constexpr double kFewLabels = 50000;  // a pass over which is a matter of a second or two
+constexpr std::int64_t kSample = 4096;            // items that are drawn where all are too many
 constexpr std::int64_t kManyItems = 2 * kSample;  // else a sample saves nothing
 constexpr double kTimedShare = 0.005;             // of the time that there is
 constexpr int kSteps = 3;                         // that are timed at least
 
-double since(Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-}
+double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 double labels_of_a_pass(const Dataset& data) {
     double labels = 0;
@@ -99,7 +97,8 @@ void Pace::choose_sample(const Random& random, double seconds) {
     drawing.sampled_items = kSample;
     const Speed drawn = timed(drawing, random);
     told_["sampled_labels_per_s"] = std::lround(drawn.labels_per_second);
-    const bool starved = speed_.networks_in(seconds) < 1 && drawn.labels_per_second > speed_.labels_per_second;
+    const bool starved =
+        speed_.networks_in(seconds) < 1 && drawn.labels_per_second > speed_.labels_per_second;
     if (members(drawn) <= members(speed_) && !starved) return;
     settings_.sampled_items = kSample;
     speed_ = drawn;
@@ -123,12 +122,13 @@ void Pace::settle_members(const Turn& turn) {
     told_["members_wanted"] = wanted;
     told_["epochs_each"] = std::lround(kEnough * networks / static_cast<double>(settings_.members));
     if (settings_.members == wanted) return;
-    const double needed = settings_.max_seconds - left(turn) + left(turn) * static_cast<double>(wanted) / networks;
-    run_.reporter.warning(std::to_string(settings_.members) + " of " + std::to_string(wanted) +
-                          " networks can be trained well in the " +
-                          std::to_string(std::lround(settings_.max_seconds)) + " s there are; a max_seconds of " +
-                          std::to_string(std::lround(std::ceil(needed / 10) * 10)) +
-                          " would do for all of them here, or say members yourself");
+    const double needed =
+        settings_.max_seconds - left(turn) + left(turn) * static_cast<double>(wanted) / networks;
+    run_.reporter.warning(
+        std::to_string(settings_.members) + " of " + std::to_string(wanted) +
+        " networks can be trained well in the " + std::to_string(std::lround(settings_.max_seconds)) +
+        " s there are; a max_seconds of " + std::to_string(std::lround(std::ceil(needed / 10) * 10)) +
+        " would do for all of them here, or say members yourself");
 }
 
 json Pace::metrics() const { return told_.empty() ? json::object() : json{{"pace", told_}}; }

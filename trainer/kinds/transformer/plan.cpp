@@ -38,13 +38,20 @@ Plan decide(const Run& run, Settings& settings, const Open& open, const Random& 
 }  // namespace
 
 json Plan::to_json() const {
-    return {{"members", members}, {"sampled_items", sampled_items}, {"trains_content", trains_content},
-            {"context", context.name()}, {"metrics", metrics}, {"seconds", seconds}, {"shown", shown}};
+    return {{"members", members},
+            {"sampled_items", sampled_items},
+            {"trains_content", trains_content},
+            {"context", context.name()},
+            {"metrics", metrics},
+            {"seconds", seconds},
+            {"shown", shown}};
 }
 
 Plan Plan::from_json(const json& plan) {
-    return {plan.at("members"), plan.at("sampled_items"), plan.at("trains_content"),
-            use_named(plan.at("context")), plan.at("metrics"), plan.at("seconds"), plan.at("shown")};
+    return {plan.at("members"),        plan.at("sampled_items"),
+            plan.at("trains_content"), use_named(plan.at("context")),
+            plan.at("metrics"),        plan.at("seconds"),
+            plan.at("shown")};
 }
 
 Plan make_plan(const Run& run, Settings& settings, const Open& open, const Random& random,

@@ -6,13 +6,14 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "kernels/step_kernels.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
 
-constexpr double kRehearsed = 3;  // where nothing is left of what the earlier model was trained on
+constexpr double kRehearsed = 3;           // where nothing is left of what the earlier model was trained on
 constexpr double kMostRehearsed = 200000;  // clicks
 constexpr double kPairsASecond = 1e8;      // clicks by items that are drawn from, on one thread
 
@@ -30,6 +31,37 @@ void check_shape(const Members& earlier, const Settings& settings) {
 Tensor over(const Tensor& fresh, const Tensor& earlier, const std::vector<std::int32_t>& rows) {
     take_rows(fresh, earlier, rows);
     return fresh;
+}
+
+constexpr std::ptrdiff_t kBeside = 2;  // clicks away
+
+/// New items begin where those stand that people clicked beside them, so that a few passes over new rows are enough; one
+/// without such neighbours begins anywhere. `rows` [items, dim]; `before`: of each item its row in the earlier model, or -1.
+void begin_beside(const Tensor& rows, const std::vector<std::int32_t>& before, const Dataset& data) {
+    const std::int64_t dim = rows.size(1);
+    const Tensor sums = at::zeros_like(rows);
+    std::vector<std::int64_t> counts(before.size());
+    const auto is_new = [&](std::int32_t item) { return before[static_cast<std::size_t>(item)] < 0; };
+    for (std::int64_t u = 0; u < data.users(); ++u) {
+        const auto clicks = data.training(u);
+        for (std::ptrdiff_t i = 0; i < std::ssize(clicks); ++i) {
+            const std::int32_t item = clicks[static_cast<std::size_t>(i)];
+            if (!is_new(item) || data.is_held_out(item)) continue;
+            for (std::ptrdiff_t j = std::max<std::ptrdiff_t>(i - kBeside, 0);
+                 j < std::min(i + kBeside + 1, std::ssize(clicks)); ++j) {
+                const std::int32_t other = clicks[static_cast<std::size_t>(j)];
+                if (is_new(other)) continue;
+                kernels::table().axpy(rows.data_ptr<float>() + other * dim,
+                                      sums.data_ptr<float>() + item * dim, dim, 1);
+                ++counts[static_cast<std::size_t>(item)];
+            }
+        }
+    }
+    for (std::size_t i = 0; i < counts.size(); ++i)
+        if (counts[i] > 0)
+            kernels::table().axpy(sums.data_ptr<float>() + static_cast<std::int64_t>(i) * dim,
+                                  rows.data_ptr<float>() + static_cast<std::int64_t>(i) * dim, dim,
+                                  1 / static_cast<float>(counts[i]));
 }
 
 /// Whether an item of the earlier model stood by its content alone, so that nothing was learned of it.
@@ -60,6 +92,7 @@ Predecessor::Predecessor(const EarlierModel& earlier, const Settings& settings, 
     : settings_(settings),
       moments_(moment_names(earlier.file)),
       use_(use_of(earlier.file)),
+      rows_(earlier.items),
       gone_(earlier.gone()) {
     const TransformerWeights weights(earlier.file);
     check_shape(weights.members(), settings);
@@ -92,8 +125,7 @@ void Predecessor::remember(const EarlierModel& earlier, const Members& members) 
 }
 
 void Predecessor::check_content(const Tensor& content) const {
-    if (!has_content() ||
-        (content.defined() && content.size(1) == start_[0].network.projection.size(1)))
+    if (!has_content() || (content.defined() && content.size(1) == start_[0].network.projection.size(1)))
         return;
     throw Error(sqlstate::kInvalidParameter,
                 "the model to start from knows its items by text or vectors, which are not given",
@@ -106,7 +138,9 @@ ContextUse Predecessor::context(const Dataset& data) const {
     return {use_.time && there.time, use_.columns && there.columns};
 }
 
-Members Predecessor::start(const Moments& moments) {
+Members Predecessor::start(const Dataset& data, const Moments& moments) {
+    if (!has_content())
+        for (const Member& member : start_) begin_beside(member.network.item, rows_, data);
     const std::vector<std::int32_t> rows = rows_among(moments_, moments.names());
     for (Member& member : start_) {
         Transformer& network = member.network;

@@ -34,10 +34,10 @@ class Predecessor {
     /// 它所了解、且数据仍具有的时刻信息。
     ContextUse context(const Dataset& data) const;
 
-    /// The networks to start with, one a member; may be asked once. What they know of moments goes on, the other rows of
-    /// `moments` begin by saying nothing.
-    /// 起始网络，每个成员一个，只能取一次；对时刻的了解得以延续，moments 的其余行从零开始。
-    Members start(const Moments& moments);
+    /// The networks to start with, one a member; may be asked once. New items without content begin where the items stand that were
+    /// clicked beside them. What they know of moments goes on, the other rows of `moments` begin by saying nothing.
+    /// 起始网络，每个成员一个，只能取一次。没有内容的新物品从与其相邻点击的物品处开始；对时刻的了解得以延续，moments 的其余行从零开始。
+    Members start(const Dataset& data, const Moments& moments);
     /// What it says again, and how often: as the options say, else the more the less the table tells of what it was trained on. What is
     /// still there is said again by the rows themselves. Nothing where nothing is to be said; its time counts, a tenth of what
     /// there is at most.
@@ -51,8 +51,9 @@ class Predecessor {
     Members start_;
     std::vector<std::string> moments_;  // names of rows
     ContextUse use_;
-    Members said_;        // as they were, for training changes start_ in place; empty where nothing is said again
-    EarlierItems items_;  // that those know
+    Members said_;  // as they were, for training changes start_ in place; empty where nothing is said again
+    EarlierItems items_;              // that those know
+    std::vector<std::int32_t> rows_;  // of each item, in the earlier model; -1 for new ones
     double gone_ = 0;
 };
 

@@ -43,7 +43,7 @@ class TransformerModel final : public Model {
         const Plan plan = make_plan(run, settings_, open_, random_, known, before_);
         const at::Tensor content = plan.trains_content ? known : at::Tensor();
         const Moments moments(run.data, plan.context);
-        Members start = before_ ? before_->start(moments) : fresh_start(run.data, content, moments);
+        Members start = before_ ? before_->start(run.data, moments) : fresh_start(run.data, content, moments);
         Turn turn{.of = plan.members, .begun = plan.shown};
         turn.before.seconds = plan.seconds;
         const std::optional<Rehearsal> rehearsal = before_ ? before_->rehearse(run, turn) : std::nullopt;

@@ -9,10 +9,10 @@
 namespace seqrec::trainer {
 namespace {
 
-constexpr double kTime = 0.05;       // of all that there is, for one
-constexpr std::int64_t kMost = 10;   // parts of the time that one may never pass, should the pace be wrong
-constexpr double kLabels = 150000;   // of a pass, below which a part of the users tells nothing of all
-constexpr double kShown = 0.1;       // of the whole, as told to who watches
+constexpr double kTime = 0.05;      // of all that there is, for one
+constexpr std::int64_t kMost = 10;  // parts of the time that one may never pass, should the pace be wrong
+constexpr double kLabels = 100000;  // of a pass, below which a part of the users tells nothing of all
+constexpr double kShown = 0.1;      // of the whole, as told to who watches
 
 /// Of the users, as many as there is time for; all where they are few.
 double share_of(const Run& run, const Settings& settings, const Pace& pace) {
@@ -46,10 +46,9 @@ bool Trials::trains_content(const at::Tensor& content) {
 ContextUse Trials::uses_context(const at::Tensor& content) {
     const bool tries = settings_.context_use == "auto" && context_of(run_.data).any();
     if (tries && !is_possible()) return {};
-    const ContextChoice choice =
-        choose_context(run_, settings_.context_use, [&](const Moments& moments, std::int64_t epochs) {
-            return train(content, moments, epochs);
-        });
+    const ContextChoice choice = choose_context(
+        run_, settings_.context_use,
+        [&](const Moments& moments, std::int64_t epochs) { return train(content, moments, epochs); });
     metrics_.update(choice.metrics);
     return choice.use;
 }
@@ -61,9 +60,8 @@ ShortTraining Trials::train(const at::Tensor& content, const Moments& moments, s
     Settings settings = settings_;
     settings.epochs = std::min(settings.epochs, most_epochs);
     Random random = random_;  // the same for all
-    Member start{
-        Transformer(settings, run_.data.items(), random, content.defined() ? content.size(1) : 0),
-        at::zeros({run_.data.users(), settings.dim})};
+    Member start{Transformer(settings, run_.data.items(), random, content.defined() ? content.size(1) : 0),
+                 at::zeros({run_.data.users(), settings.dim})};
     start.network.begin_moments(moments.rows());
     TransformerLearner learner(run_.data, settings, content, std::move(start), run_.workers, moments);
     const Run apart{run_.data, run_.workers, run_.reporter};  // no checkpoint
