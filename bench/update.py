@@ -103,7 +103,7 @@ def beside_joint(results):
     """Gaps and costs over the periods that were trained anew."""
     joint = results["joint"]
     for mode in (mode for mode in results if mode != "joint" and results[mode]):
-        pairs = [(results[mode][period], joint[period]) for period in joint if period in results[mode]]
+        pairs = [(run, joint[period]) for period, run in results[mode].items() if period in joint and run is not joint[period]]
         if not pairs:
             continue
         gap = statistics.mean(run["recall@20"] - anew["recall@20"] for run, anew in pairs)

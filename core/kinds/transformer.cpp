@@ -43,8 +43,6 @@ constexpr OptionSpec kOptions[] = {
      "list of events, such as [\"dislike\"], whose items are never recommended to who had one; null = none"},
     {"user_dropout", Real, 0, 1, "0.5", "", "share of sequences trained without their user embedding"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
-    {"label_smoothing", Real, 0, 0.9, "0", "",
-     "share of each label that is spread over all items, so that the softmax is never too sure"},
     {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},
     {"batch_tokens", Integer, 16, 1048576, "null", "", "clicks in one step"},
     {"sampled_items", Integer, 0, 1048576, "null", "",

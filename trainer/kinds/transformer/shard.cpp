@@ -124,15 +124,6 @@ Tensor mixed_rows(const ShardInput& input, const Transformer& model, const Index
     return model.rows(content.to(device), kept_rows(input, rows, seed).to(device), input.settings.bfloat16);
 }
 
-/// What spreading a share of each label over all items adds to softmax_loss() (Szegedy et al. 2016): the share times the
-/// label's logit less the mean of all. `hidden` [T, dim] and `items` [I, dim] as there.
-Tensor smoothing(const Tensor& hidden, const Tensor& items, const Indexes& labels,
-                 const std::vector<float>& counts, double factor) {
-    Tensor apart = hidden * (items.index_select(0, index_of(labels).to(items.device())) - items.mean(0));
-    if (!counts.empty()) apart = apart * at::tensor(counts).to(items.device()).unsqueeze(1);
-    return apart.sum(at::kDouble) * factor;
-}
-
 }  // namespace
 
 ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_weight) {
@@ -171,13 +162,9 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
     wanted = unit_rows(wanted);
     const Tensor ranked =
         candidates.empty() ? model.item : model.item.index_select(0, index_of(candidates).to(device));
-    const Tensor directions = unit_rows(ranked);
-    const double scale = 1 / settings.temperature;
-    Tensor loss = softmax_loss(wanted, directions, labels, sample ? sample->weights : std::vector<float>(),
-                               scale, label_weight, settings.bfloat16, batch->label_weights);
-    if (settings.label_smoothing > 0)
-        loss = loss + smoothing(wanted, directions, labels, batch->label_weights,
-                                settings.label_smoothing * scale * label_weight);
+    const Tensor loss =
+        softmax_loss(wanted, unit_rows(ranked), labels, sample ? sample->weights : std::vector<float>(),
+                     1 / settings.temperature, label_weight, settings.bfloat16, batch->label_weights);
 
     std::vector<Tensor> trained = Transformer(leaves).tensors();
     trained.push_back(user_rows);
