@@ -149,14 +149,13 @@ void tell_limits(const Evaluation& evaluation) {
     }
     if (evaluation.told == 0) return;
     postgres([&] {
-        ereport(
-            WARNING,
-            (errmsg("the model has been told " INT64_FORMAT " of the " INT64_FORMAT
-                    " rows that it is asked for",
-                    evaluation.told, evaluation.asked),
-             errdetail("Its figures flatter it."),
-             errhint("Train with options => '{\"holdout\": \"keep\"}', or give rows of users that it was not "
-                     "trained on, with split => 'held_out'.")));
+        ereport(WARNING, (errmsg("the model has been told " INT64_FORMAT " of the " INT64_FORMAT
+                                 " rows that it is asked for",
+                                 evaluation.told, evaluation.asked),
+                          errdetail("Its figures flatter it."),
+                          errhint("Train with options => '{\"holdout\": \"keep\"}' and holdout_share at 1, "
+                                  "or give rows of users that it was not "
+                                  "trained on, with split => 'held_out'.")));
     });
 }
 

@@ -213,7 +213,9 @@ Steps nearest_steps(const Shifts& before, float unit) {
 Shifts fit_shifts(const Dataset& data, const std::vector<Question>& questions, const Weights& weights,
                   Workers& workers, const std::function<void(double)>& poll, const Shifts& before) {
     if (!data.keeps_repeats()) return {};
-    if (questions.empty()) return before;
+    if (questions.empty())  // a config may have been edited
+        return std::ranges::all_of(before, [](float shift) { return std::isfinite(shift); }) ? before
+                                                                                             : Shifts();
     const at::NoGradGuard no_gradients;
     const auto count = static_cast<std::int64_t>(questions.size());
     const Tensor rows = weights.item_rows();

@@ -10,6 +10,7 @@
 #include "data/item_content.hpp"
 #include "files/model_file.hpp"
 #include "index/indexing.hpp"
+#include "kinds/shared/choices.hpp"
 #include "kinds/trainer_kind.hpp"
 #include "measure/baselines.hpp"
 #include "measure/cold_items.hpp"
@@ -116,6 +117,15 @@ std::vector<double> told_until(const EarlierModel& earlier, const Dataset& data)
     return until;
 }
 
+/// What is said of items that leave the model: nobody is to find out by missing them.
+std::string gone_items(const EarlierModel& earlier) {
+    const std::int64_t all = earlier.file.tensor("item.embedding").shape.at(0),
+                       gone = all - earlier.known_items();
+    if (gone <= 0) return {};
+    return "; " + std::to_string(gone) + " of its " + std::to_string(all) +
+           " items have no row here and leave the model (option keep_items)";
+}
+
 /// Users are evaluated only on what the earlier model does not know.
 void build_on(const EarlierModel& earlier, Dataset& data, Reporter& reporter) {
     const std::size_t before = users_of(data.questions(HeldOut::Test));
@@ -129,7 +139,8 @@ void build_on(const EarlierModel& earlier, Dataset& data, Reporter& reporter) {
                          std::to_string(earlier.known_users()) + " of " + std::to_string(data.users()) +
                          " users; " + std::to_string(after) + " of " + std::to_string(before) +
                          (data.split_by_time() ? " users have only new items to be evaluated on"
-                                               : " users have two new items to be evaluated on")}});
+                                               : " users have two new items to be evaluated on") +
+                         gone_items(earlier)}});
 }
 
 /// Repeats are left to the earlier model to decide where they are not asked for: the next night's data may
@@ -148,8 +159,11 @@ std::string nothing_held_out(const Dataset& data) {
     if (data.split_by_time())
         return "no user has interacted again in the last tenth of the time, so nothing could be held out: "
                "metrics are null";
+    if (data.holdout_share() == 0) return "holdout_share is 0, so nothing was held out: metrics are null";
     if (data.split() == Split::Random) return "no interaction could be held out at random: metrics are null";
-    return std::string("no user has three ") + (data.keeps_repeats() ? "interactions" : "different items") +
+    return std::string(data.holdout_share() < 1 ? "no user that was drawn (holdout_share) has three "
+                                                : "no user has three ") +
+           (data.keeps_repeats() ? "interactions" : "different items") +
            ", so nothing could be held out: metrics are null";
 }
 
@@ -160,7 +174,8 @@ json config_of(const std::optional<EarlierModel>& earlier) {
 /// A chain of updates is measured by the training that it began with, not by the update before.
 void keep_reference(json& config, const json& earlier) {
     const char* name = "trained_epochs";
-    if (earlier.contains(name)) config[name] = std::max(config.value(name, 0), earlier.value(name, 0));
+    if (earlier.contains(name))
+        config[name] = std::max(number_of(config, name, 0), number_of(earlier, name, 0));
 }
 
 /// The options with those of all kinds decided.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/error.hpp"
@@ -52,9 +53,16 @@ double pass_share(const Dataset& data) {
 
 }  // namespace
 
+std::int64_t number_of(const nlohmann::json& earlier, const char* name, std::int64_t otherwise) {
+    const auto found = earlier.find(name);
+    if (found == earlier.end() || !found->is_number_integer()) return otherwise;
+    const auto number = found->get<std::int64_t>();
+    return number >= 0 && number <= std::numeric_limits<std::int32_t>::max() ? number : otherwise;
+}
+
 std::int64_t choose_epochs(const Dataset& data, const nlohmann::json& earlier) {
     if (earlier.is_null()) return 200;
-    const double fifth = earlier.value("trained_epochs", 20.0) / 5;
+    const double fifth = static_cast<double>(number_of(earlier, "trained_epochs", 20)) / 5;
     return static_cast<std::int64_t>(std::max({4.0, fifth, std::min(10.0, fifth / pass_share(data))}));
 }
 

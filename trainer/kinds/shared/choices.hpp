@@ -40,6 +40,10 @@ bool choose_bfloat16(const std::string& precision);
 /// 代表由数据决定的 cold_shift；选项不会这样小。
 inline constexpr double kOpenShift = -2;
 
+/// A whole number of an earlier model's config, which may have been edited: `otherwise` where there is none from 0 to 2^31.
+/// 早先模型 config 中的整数（可能被手工改过）；没有 0 至 2^31 之间的整数时取 otherwise。
+std::int64_t number_of(const nlohmann::json& earlier, const char* name, std::int64_t otherwise);
+
 /// An option, or what stands for null.
 /// 选项的值；为 null 时取替代值。
 template <typename T>

@@ -24,8 +24,12 @@ std::int64_t choose_members(const Dataset& data) {
     return choose_layers(data) == 2 ? 3 : 2;
 }
 
-/// Past 50,000 items ranking each label among all of them costs more than it teaches.
-std::int64_t choose_sample(const Dataset& data) { return data.items() > 50000 ? 4096 : 0; }
+/// Past 50,000 items ranking each label among all of them costs more than it teaches. An update does as the training did that
+/// it starts from, which had the time to find out.
+std::int64_t choose_sample(const Dataset& data, const nlohmann::json& earlier) {
+    const std::int64_t own = data.items() > 50000 ? 4096 : 0;
+    return earlier.is_null() ? own : std::max(own, number_of(earlier, "sampled_items", own));
+}
 
 /// A GPU where libtorch finds one, unless told otherwise.
 std::string choose_device(const std::string& device) {
@@ -47,7 +51,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       max_len(value_or(options, "max_len", choose_max_len(data, 200))),
       epochs(value_or(options, "epochs", choose_epochs(data, earlier))),
       batch_tokens(value_or(options, "batch_tokens", choose_batch(data))),
-      sampled_items(value_or(options, "sampled_items", choose_sample(data))),
+      sampled_items(value_or(options, "sampled_items", choose_sample(data, earlier))),
       seed(options.at("seed")),
       threads(options.at("threads")),
       patience(options.at("patience")),

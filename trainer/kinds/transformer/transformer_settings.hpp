@@ -14,8 +14,7 @@ namespace seqrec::trainer {
 struct Settings {
     std::int64_t members, dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads,
         patience;
-    double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds,
-        cool_down;
+    double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
     double id_dropout, cold_shift;  // the latter kOpenShift: chosen on the validation items
     bool refit, bfloat16;
     std::string content_use;        // trained, fitted, or auto: a short training tells

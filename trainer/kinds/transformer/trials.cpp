@@ -12,7 +12,8 @@ namespace {
 constexpr double kTime = 0.05;      // of all that there is, for one
 constexpr std::int64_t kMost = 10;  // parts of the time that one may never pass, should the pace be wrong
 constexpr double kLabels = 100000;  // of a pass, below which a part of the users tells nothing of all
-constexpr double kShown = 0.1;      // of the whole, as told to who watches
+constexpr std::size_t kFewQuestions = 100;  // by which nothing is decided
+constexpr double kShown = 0.1;              // of the whole, as told to who watches
 
 /// Of the users, as many as there is time for; all where they are few.
 double share_of(const Run& run, const Settings& settings, const Pace& pace) {
@@ -28,8 +29,9 @@ Trials::Trials(const Run& run, const Settings& settings, const Pace& pace, const
     : run_(run), settings_(settings), random_(random), turn_(turn), share_(share_of(run, settings, pace)) {}
 
 bool Trials::is_possible() {
-    if (share_ == 0) metrics_["trials"] = "none";
-    return share_ > 0;
+    const bool possible = share_ > 0 && run_.data.questions(HeldOut::Validation).size() >= kFewQuestions;
+    if (!possible) metrics_["trials"] = "none";
+    return possible;
 }
 
 bool Trials::trains_content(const at::Tensor& content) {
