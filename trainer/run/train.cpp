@@ -25,12 +25,10 @@ namespace {
 
 using nlohmann::json;
 
+/// Of whom the last interactions are held out.
 std::string measured_users(const Dataset& data) {
-    const std::string all =
-        "leave-one-out: each user's last item is the test, the one before the validation; users with ";
-    if (data.holdout_share() >= 1) return all;
-    return all.substr(0, all.size() - 11) + "a random " + std::to_string(data.holdout_share()) +
-           " of the users with ";
+    return data.holdout_share() >= 1 ? "users"
+                                     : "a random " + json(data.holdout_share()).dump() + " of the users";
 }
 
 std::string protocol(const Dataset& data) {
@@ -44,8 +42,10 @@ std::string protocol(const Dataset& data) {
             ? "by time: of all interactions the last tenth is the test, the tenth before the validation, "
               "nothing later than the training part is trained on; every interaction of the two that is not "
               "its user's first, or an even sample of them where they times items pass 2e10; "
-            : measured_users(data) +
-                  "three or more items, or an even sample of them where users times items passes 2e10; ";
+            : "leave-one-out: each user's last item is the test, the one before the validation; " +
+                  measured_users(data) +
+                  " with three or more items, or an even sample of them where users times items passes "
+                  "2e10; ";
     return split +
            (data.keeps_repeats() ? "repeated items of a user are kept; all items ranked; "
                                  : "repeated items of a user reduced to the first; all items ranked "

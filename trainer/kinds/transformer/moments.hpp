@@ -27,6 +27,8 @@ struct ContextUse {
     bool operator==(const ContextUse&) const = default;
 };
 
+/// The parts of a name; none for another name.
+/// 由名称得到各部分；其他名称为无。
 ContextUse use_named(const std::string& name);
 
 /// What a dataset has: time where it is a clock, columns where one tells interactions apart.

@@ -18,9 +18,10 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr double kEnough = 15;        // epochs: more gain a network a hundredth, another network gains three
-constexpr double kBeside = 1.25;      // validations, and the final fit over everything
-constexpr double kFewLabels = 50000;  // a pass over which is a matter of a second or two
+constexpr double kEnough =
+    15;  // epochs: thirty in place of ten gain a network a hundredth (docs/ablations.md)
+constexpr double kBeside = 1.25;                  // validations, and the final fit over everything
+constexpr double kFewLabels = 50000;              // a pass over which is a matter of a second or two
 constexpr std::int64_t kSample = 4096;            // items that are drawn where all are too many
 constexpr std::int64_t kManyItems = 2 * kSample;  // else a sample saves nothing
 constexpr double kTimedShare = 0.005;             // of the time that there is
@@ -35,7 +36,7 @@ double labels_of_a_pass(const Dataset& data) {
     return labels;
 }
 
-/// Of one network, after the first step.
+/// Of one network, after the first step; 0 where a pass has no second.
 double labels_per_second(const Run& run, const Settings& settings, Random random) {
     Member start{Transformer(settings, run.data.items(), random),
                  at::zeros({run.data.users(), settings.dim})};
@@ -52,9 +53,11 @@ double labels_per_second(const Run& run, const Settings& settings, Random random
         const auto some = std::span(windows).subspan(done, end - done);
         std::vector<Packed> shards =
             pack_shards(sequences, some, course.shards, settings.user_dropout, random);
-        labels += learner.gradients({sequences, some, shards, random, 1, step, 0}).labels;
-        learner.apply(schedule.next(1), schedule.step());
+        const Outcome outcome = learner.gradients({sequences, some, shards, random, 1, step, 0});
         done = end;
+        if (outcome.labels == 0) continue;  // all of them weigh nothing
+        labels += outcome.labels;
+        learner.apply(schedule.next(1), schedule.step());
         if (step++ == 0) std::tie(begin, labels) = std::pair(Clock::now(), std::int64_t{0});
         if (step > kSteps && since(begin) > kTimedShare * settings.max_seconds) break;
     }
@@ -74,9 +77,10 @@ std::int64_t members_that_fit(std::int64_t wanted, const Speed& speed, double se
 
 Pace::Pace(const Run& run, Settings& settings, const Open& open, const Random& random, Turn& turn)
     : run_(run), settings_(settings), open_(open) {
-    if (labels_of_a_pass(run.data) < kFewLabels) return;
+    if (run.data.builds_on_a_model() || labels_of_a_pass(run.data) < kFewLabels) return;
     const Clock::time_point begin = Clock::now();
     speed_ = timed(settings, random);
+    if (speed_.labels_per_second == 0) return;
     told_["labels_per_s"] = std::lround(speed_.labels_per_second);
     const bool can_draw = open.sampled_items && settings.sampled_items == 0 && run.data.items() >= kManyItems;
     if (can_draw) choose_sample(random, left(turn));

@@ -28,8 +28,9 @@ struct Speed {
 /// wanted 个网络中取足以各自训练充分的个数，至少一个：多个训练不足的网络不如一个充分的。
 std::int64_t members_that_fit(std::int64_t wanted, const Speed& speed, double seconds);
 
-/// The speed of a training, by some of its steps; their time counts. Little data is never short of time: nothing is timed.
-/// 由若干步测得的训练速度，所用时间计入；数据很少时无需计时。
+/// The speed of a training, by some of its steps; their time counts. Little data is never short of time, and an update goes on as its
+/// model was trained: nothing is timed.
+/// 由若干步测得的训练速度，所用时间计入；数据很少或为更新时无需计时。
 class Pace {
   public:
     /// Settles `sampled_items` where it is open: a drawn sample of the items where that lets more networks finish.

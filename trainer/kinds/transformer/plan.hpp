@@ -10,6 +10,7 @@
 
 namespace seqrec::trainer {
 
+/// The choices that a training goes by from its first step to its last.
 /// 训练开始前的各项决定：读取什么、训练几个网络、每步 softmax 使用多少物品。
 struct Plan {
     std::int64_t members, sampled_items;

@@ -16,6 +16,7 @@
 
 namespace seqrec::trainer {
 
+/// The earlier model of a training, by the dataset's items and users.
 /// 训练所起始的早先模型：其网络对应到数据集的物品与用户，以及表中不再体现时它能重述的内容。
 class Predecessor {
   public:

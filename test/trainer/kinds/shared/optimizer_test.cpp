@@ -35,6 +35,8 @@ TEST(Schedule, WarmsUpOverAHundredSteps) {
     EXPECT_EQ(schedule.step(), 401);
     schedule.restart();
     EXPECT_FLOAT_EQ(schedule.next(1).learning_rate, 0.0001f);
+    Schedule trained(used, Schedule::kTrained);
+    EXPECT_FLOAT_EQ(trained.next(1).learning_rate, 0.0005f);
 }
 
 /// What makes up for moments that begin at zero, and an average that follows closely at first.

@@ -54,6 +54,22 @@ TEST(Pace, LeavesLittleDataAndGivenOptionsAlone) {
     EXPECT_EQ(much.keep(options, {}).first.members, 3);
 }
 
+/// A pass of one step has no speed, and labels that weigh nothing no gradient.
+TEST(Pace, TellsNothingWhereThereIsNoSecondStep) {
+    Paced paced(4000);
+    const auto [settings, told] =
+        paced.keep({{"members", 3}, {"max_seconds", 1}, {"batch_tokens", 1000000}}, {true, true});
+    EXPECT_EQ(settings.members, 3);
+    EXPECT_TRUE(told.empty());
+}
+
+TEST(Pace, AnUpdateIsNotTimed) {
+    Paced paced(4000);
+    paced.shop.data.know_until(std::vector<double>(4000, -1));
+    EXPECT_TRUE(paced.keep({{"members", 3}, {"max_seconds", 1}}, {}).second.empty());
+    EXPECT_EQ(paced.turn.before.seconds, 0);
+}
+
 TEST(Pace, TrainsFewerNetworksWhereTheTimeIsShortAndSaysSo) {
     Paced paced(4000);
     const auto [hurried, told] = paced.keep({{"members", 3}, {"max_seconds", 1}}, {true, false});

@@ -114,6 +114,25 @@ TEST(TransformerModel, AWarmStartKeepsKnownRowsAndGivesFreshOnes) {
     EXPECT_TRUE(same(now.network.position, old.network.position));
 }
 
+/// So that a pass or two over new rows are enough: its fresh row, and the mean of theirs.
+TEST(TransformerModel, NewItemsBeginBesideThoseClickedWithThem) {
+    const testing::Names names{{"a", "b", "c", "d", "new", "other"}, {"u", "v"}};
+    const WarmStart warm(names);
+    const auto row_of_new = [&](const Sequences& sequences) {
+        testing::write_dataset(warm.folder / "third", sequences, 6, "", names);
+        const EarlierModel earlier(warm.folder / "snapshot", warm.folder / "third");
+        return train(Dataset(warm.folder / "third"), still({{"seed", 2}}), &earlier)
+            .served()
+            .members()[0]
+            .network.item[4]
+            .clone();
+    };
+    const Tensor beside = row_of_new({{0, 1, 2, 3}, {2, 4, 3, 0, 1}});  // the last two are held out
+    const Tensor alone = row_of_new({{0, 1, 2, 3}, {5, 4, 0, 1}});
+    const Tensor& old = warm.before.served().members()[0].network.item;
+    EXPECT_LT(testing::relative_error(beside - alone, (old[2] + old[3]) / 2), 0.01);
+}
+
 TEST(TransformerModel, AnotherShapeIsRefused) {
     const WarmStart warm({{"a", "b"}, {"u"}});
     const Dataset data(warm.folder / "second");

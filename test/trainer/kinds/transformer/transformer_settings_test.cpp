@@ -89,6 +89,10 @@ TEST(Settings, AStartFromAModelIsShortAndGentle) {
     EXPECT_DOUBLE_EQ(settings.learning_rate, 0.002);
     EXPECT_DOUBLE_EQ(settings.cool_down, 1);
     EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), {{"trained_epochs", 5}}).epochs, 4);
+    // as its model was trained; an edited number is none
+    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), {{"sampled_items", 4096}}).sampled_items,
+              4096);
+    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), {{"sampled_items", "x"}}).sampled_items, 0);
     EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), json::object()).epochs, 4);  // as if twenty
 }
 
