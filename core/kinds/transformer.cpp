@@ -23,6 +23,9 @@ using enum OptionType;
 
 constexpr OptionSpec kOptions[] = {
     {"members", Integer, 1, 8, "null", "", "networks that are trained one after the other and averaged"},
+    {"students", Integer, 0, 8, "null", "",
+     "networks that learn from the mean of all members and are served in their place; 0 = the members are "
+     "served; null = one, where histories are short and there is time for it, unless it ranks worse"},
     {"dim", Integer, 8, 1024, "64", "", "width of the embeddings; a multiple of 8 and of heads"},
     {"layers", Integer, 1, 16, "null", "", "Transformer blocks"},
     {"heads", Integer, 1, 16, "1", "", "attention heads"},

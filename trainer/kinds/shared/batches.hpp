@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/sequences.hpp"
+#include "kinds/shared/soft_labels.hpp"
 #include "random.hpp"
 
 namespace seqrec::trainer {
@@ -23,6 +24,7 @@ struct Packed {
     /// 各输入与各标签在全部序列中的位置，无人交互过者为 -1；无人需要时为空。
     std::vector<std::int64_t> places, label_places;
     std::vector<float> label_weights;   // what each label counts; empty: all the same
+    SoftLabels soft;                    // of each label; `shares` of 0 where nothing is said
     std::vector<std::int32_t> trained;  // positions that have a label, when not all have: labels go with them
     std::uint32_t seed = 0;             // of this batch's dropout masks
 

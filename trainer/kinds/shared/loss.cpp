@@ -132,13 +132,28 @@ class Bfloat16Products {
     std::vector<float> items_by_column_, items_by_row_, exponentials_, logits_, chunk_, pairs_, packed_;
 };
 
-/// The labels of some positions, and what each counts; null: all the same.
+/// The labels of some positions, and what each counts; null: all the same. Beside them soft ones.
 struct Labels {
     const std::int32_t* items;
     const float* weights;
+    std::int64_t each = 0;  // soft labels of a position
+    const std::int32_t* others = nullptr;
+    const float* shares = nullptr;
 
     float weight(std::int64_t r) const { return weights ? weights[r] : 1; }
-    Labels from(std::int64_t begin) const { return {items + begin, weights ? weights + begin : nullptr}; }
+    Labels from(std::int64_t begin) const {
+        return {items + begin, weights ? weights + begin : nullptr, each, others + begin * each,
+                shares + begin * each};
+    }
+    /// Calls body(item, share) for everything that is to follow position r, its label first.
+    template <typename Body>
+    void of(std::int64_t r, Body body) const {
+        float own = 1;
+        for (std::int64_t i = r * each; i < (r + 1) * each; ++i) own -= shares[i];
+        body(items[r], own);
+        for (std::int64_t i = r * each; i < (r + 1) * each; ++i)
+            if (shares[i] > 0) body(others[i], shares[i]);
+    }
 };
 
 /// One block of positions against all items.
@@ -195,23 +210,32 @@ class Block {
                                    sum_.data(), gradient_.data());
         });
         double loss = 0;
-        for (std::int64_t r = 0; r < rows; ++r) loss += labels.weight(r) * finish_label(labels.items[r], r);
+        for (std::int64_t r = 0; r < rows; ++r) loss += labels.weight(r) * finish_row(labels, r);
         return loss;
     }
 
-    /// Adds what only the label has to the row's sum and gradient: in a sample it counts 1, not its weight,
-    /// since it is in every sample. Returns the row's loss.
-    double finish_label(std::int32_t label, std::int64_t r) {
-        const float* item = items_ + label * shape_.dim;
-        const float logit = scale_ * k().dot(hidden_.data() + r * shape_.dim, item, shape_.dim);
-        const float excess = weights_ ? std::exp(logit - shift_[r]) * (weights_[label] - 1) : 0;
-        sum_[r] -= excess;
-        k().axpy(item, gradient_.data() + r * shape_.dim, shape_.dim, -excess - sum_[r]);
-        excess_[r] = excess;
-        return std::log(sum_[r]) + shift_[r] - logit;
+    float logit(std::int32_t item, std::int64_t r) const {
+        return scale_ * k().dot(hidden_.data() + r * shape_.dim, items_ + item * shape_.dim, shape_.dim);
     }
 
-    /// d loss / d logit = scale factor (exp / sum - [label]); what a row has in common goes to the narrow
+    /// Adds what only the label has to the row's sum: in a sample it counts 1, not its weight, since it is in every sample. Then
+    /// to its gradient what is to follow. Returns the row's loss.
+    double finish_row(const Labels& labels, std::int64_t r) {
+        const std::int32_t label = labels.items[r];
+        const float excess = weights_ ? std::exp(logit(label, r) - shift_[r]) * (weights_[label] - 1) : 0;
+        sum_[r] -= excess;
+        excess_[r] = excess;
+        float* gradient = gradient_.data() + r * shape_.dim;
+        k().axpy(items_ + label * shape_.dim, gradient, shape_.dim, -excess);
+        double wanted = 0;
+        labels.of(r, [&](std::int32_t item, float share) {
+            wanted += share * logit(item, r);
+            k().axpy(items_ + item * shape_.dim, gradient, shape_.dim, -sum_[r] * share);
+        });
+        return std::log(sum_[r]) + shift_[r] - wanted;
+    }
+
+    /// d loss / d logit = scale factor (exp / sum - [what is to follow]); what a row has in common goes to the narrow
     /// side of each product.
     void backward(Labels labels, std::int64_t rows, double factor, float* dhidden, float* ditems) {
         const std::int64_t dim = shape_.dim;
@@ -222,7 +246,10 @@ class Block {
                 h[d] *= common;
                 dhidden[r * dim + d] = common * gradient_[r * dim + d];
             }
-            k().axpy(h, ditems + labels.items[r] * dim, dim, -sum_[r] - excess_[r]);
+            k().axpy(h, ditems + labels.items[r] * dim, dim, -excess_[r]);
+            labels.of(r, [&](std::int32_t item, float share) {
+                k().axpy(h, ditems + item * dim, dim, -sum_[r] * share);
+            });
         }
         products_.set_scaled(hidden_.data());
         for_chunks([&](std::int64_t first, std::int64_t n) { products_.items_gradient(first, n, ditems); });
@@ -239,10 +266,12 @@ class Block {
 struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
     static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& items,
                           const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
-                          double scale, double factor, bool bfloat16, const std::vector<float>& counts) {
+                          double scale, double factor, bool bfloat16, const std::vector<float>& counts,
+                          const SoftLabels& soft) {
         Tensor dhidden = at::empty_like(hidden), ditems = at::zeros_like(items);
         const auto run = bfloat16 ? run_blocks<Bfloat16Products> : run_blocks<FloatProducts>;
-        const Labels all{labels.data(), counts.empty() ? nullptr : counts.data()};
+        const Labels all{labels.data(), counts.empty() ? nullptr : counts.data(), soft.each,
+                         soft.items.data(), soft.shares.data()};
         const double total = run(hidden, items, all, weights, scale, factor, dhidden, ditems);
         context->save_for_backward({dhidden, ditems});
         return at::scalar_tensor(total * factor, at::kDouble);
@@ -255,7 +284,7 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
             saved[0].mul_(gradient);
             saved[1].mul_(gradient);
         }
-        return {saved[0], saved[1], Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+        return {saved[0], saved[1], Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
     }
 
   private:
@@ -278,9 +307,10 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
 
 Tensor softmax_loss(const Tensor& hidden, const Tensor& items, const std::vector<std::int32_t>& labels,
                     const std::vector<float>& weights, double scale, double factor, bool bfloat16,
-                    const std::vector<float>& counts) {
-    if (!hidden.is_cpu()) return plain::softmax_loss(hidden, items, labels, weights, scale, factor, counts);
-    return SoftmaxLoss::apply(hidden, items, labels, weights, scale, factor, bfloat16, counts);
+                    const std::vector<float>& counts, const SoftLabels& soft) {
+    if (!hidden.is_cpu())
+        return plain::softmax_loss(hidden, items, labels, weights, scale, factor, counts, soft);
+    return SoftmaxLoss::apply(hidden, items, labels, weights, scale, factor, bfloat16, counts, soft);
 }
 
 }  // namespace seqrec::trainer

@@ -97,10 +97,15 @@ Tensor unit_rows(const Tensor& x) { return x / x.norm(2, 1, true).clamp_min(1e-1
 
 Tensor softmax_loss(const Tensor& hidden, const Tensor& items, const std::vector<std::int32_t>& labels,
                     const std::vector<float>& weights, double scale, double factor,
-                    const std::vector<float>& counts) {
+                    const std::vector<float>& counts, const SoftLabels& soft) {
     const Tensor logits = hidden.mm(items.t()) * scale;
     const Tensor label = index_on(labels, hidden).unsqueeze(1);
-    const Tensor picked = logits.gather(1, label);
+    Tensor picked = logits.gather(1, label);
+    if (soft.each > 0) {
+        const Tensor others = index_on(soft.items, hidden).reshape({-1, soft.each});
+        const Tensor shares = at::tensor(soft.shares).to(hidden).reshape({-1, soft.each});
+        picked = picked * (1 - shares.sum(1, true)) + (logits.gather(1, others) * shares).sum(1, true);
+    }
     Tensor counted = logits;
     if (!weights.empty()) {  // the label itself counts 1
         const Tensor extra = at::tensor(weights).log().to(logits).unsqueeze(0).expand_as(logits);

@@ -4,6 +4,7 @@
 
 #include "kinds/shared/batches.hpp"
 #include "kinds/shared/gather.hpp"
+#include "kinds/shared/soft_labels.hpp"
 #include "torch.hpp"
 
 namespace seqrec::trainer::plain {
@@ -21,7 +22,8 @@ at::Tensor add_rows(const at::Tensor& hidden, const at::Tensor& rows, const Batc
 at::Tensor unit_rows(const at::Tensor& x);
 at::Tensor softmax_loss(const at::Tensor& hidden, const at::Tensor& items,
                         const std::vector<std::int32_t>& labels, const std::vector<float>& weights,
-                        double scale, double factor, const std::vector<float>& counts = {});
+                        double scale, double factor, const std::vector<float>& counts = {},
+                        const SoftLabels& soft = {});
 /// As gather.hpp, of one table and without dropout.
 /// 同 gather.hpp，仅一张表且无 dropout。
 at::Tensor gather(const at::Tensor& table, const Terms& terms);

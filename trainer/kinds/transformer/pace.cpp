@@ -24,6 +24,7 @@ constexpr double kBeside = 1.25;                  // validations, and the final 
 constexpr double kFewLabels = 50000;              // a pass over which is a matter of a second or two
 constexpr std::int64_t kSample = 4096;            // items that are drawn where all are too many
 constexpr std::int64_t kManyItems = 2 * kSample;  // else a sample saves nothing
+constexpr std::int64_t kTeachers = 2;             // at least: one network has little to teach another
 constexpr double kTimedShare = 0.005;             // of the time that there is
 constexpr int kSteps = 3;                         // that are timed at least
 
@@ -117,21 +118,28 @@ double Pace::labels_in(double seconds) const {
                                         : std::numeric_limits<double>::infinity();
 }
 
-void Pace::settle_members(const Turn& turn) {
+void Pace::settle_networks(const Turn& turn) {
+    if (open_.students && settings_.sampled_items > 0) settings_.students = 0;
     if (told_.empty()) return;
-    const std::int64_t wanted = settings_.members;
+    const std::int64_t members = settings_.members, wanted = members + settings_.students;
     const double networks = speed_.networks_in(left(turn));
-    if (open_.members) settings_.members = members_that_fit(wanted, speed_, left(turn));
+    if (open_.members) {
+        const std::int64_t fit = members_that_fit(wanted, speed_, left(turn));
+        if (open_.students && fit <= kTeachers) settings_.students = 0;
+        settings_.members = std::clamp<std::int64_t>(fit - settings_.students, 1, members);
+    }
+    const std::int64_t trained = settings_.members + settings_.students;
     told_["members"] = settings_.members;
-    told_["members_wanted"] = wanted;
-    told_["epochs_each"] = std::lround(kEnough * networks / static_cast<double>(settings_.members));
-    if (settings_.members == wanted) return;
+    told_["members_wanted"] = members;
+    told_["students"] = settings_.students;
+    told_["epochs_each"] = std::lround(kEnough * networks / static_cast<double>(trained));
+    if (trained == wanted) return;
     const double needed =
         settings_.max_seconds - left(turn) + left(turn) * static_cast<double>(wanted) / networks;
     run_.reporter.warning(
-        std::to_string(settings_.members) + " of " + std::to_string(wanted) +
-        " networks can be trained well in the " + std::to_string(std::lround(settings_.max_seconds)) +
-        " s there are; a max_seconds of " + std::to_string(std::lround(std::ceil(needed / 10) * 10)) +
+        std::to_string(trained) + " of " + std::to_string(wanted) + " networks can be trained well in the " +
+        std::to_string(std::lround(settings_.max_seconds)) + " s there are; a max_seconds of " +
+        std::to_string(std::lround(std::ceil(needed / 10) * 10)) +
         " would do for all of them here, or say members yourself");
 }
 

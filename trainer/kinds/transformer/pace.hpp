@@ -11,7 +11,7 @@ namespace seqrec::trainer {
 /// What the options leave open.
 /// 选项未指定的内容。
 struct Open {
-    bool members = false, sampled_items = false;
+    bool members = false, students = false, sampled_items = false;
 };
 
 /// Labels a second of one network, and what a pass over the training part has.
@@ -40,9 +40,10 @@ class Pace {
     /// How many labels are learned in so many seconds; all there ever are where nothing was timed.
     /// 给定秒数内能学习的标签数；未计时则为无穷。
     double labels_in(double seconds) const;
-    /// Settles `members` where it is open, by the time that is left; a warning where there are fewer than the data ask for.
-    /// 按剩余时间确定未指定的 members；少于数据所需时给出警告。
-    void settle_members(const Turn& turn);
+    /// Settles `members` and `students` where they are open, by the time that is left; a warning where there are fewer networks than
+    /// the data ask for.
+    /// 按剩余时间确定未指定的 members 与 students；网络少于数据所需时给出警告。
+    void settle_networks(const Turn& turn);
     /// `pace`, where anything was timed.
     /// 计时后的 pace。
     nlohmann::json metrics() const;

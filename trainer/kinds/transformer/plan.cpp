@@ -18,17 +18,18 @@ std::optional<Plan> planned(const Run& run) {
 Plan decide(const Run& run, Settings& settings, const Open& open, const Random& random,
             const at::Tensor& content, const std::optional<Predecessor>& before) {
     Turn turn;
-    Plan plan{settings.members, settings.sampled_items};
+    Plan plan{settings.members, settings.students, settings.sampled_items};
     Pace pace(run, settings, open, random, turn);
     Trials trials(run, settings, pace, random, turn);
     plan.trains_content = before ? before->has_content() : trials.trains_content(content);
     const bool goes_on = before && settings.context_use == "auto";
     plan.context = goes_on ? before->context(run.data)
                            : trials.uses_context(plan.trains_content ? content : at::Tensor());
-    pace.settle_members(turn);
+    pace.settle_networks(turn);
     plan.metrics = trials.metrics();
     plan.metrics.update(pace.metrics());
     plan.members = settings.members;
+    plan.students = settings.students;
     plan.sampled_items = settings.sampled_items;
     plan.seconds = turn.before.seconds;
     plan.shown = turn.begun;
@@ -39,6 +40,7 @@ Plan decide(const Run& run, Settings& settings, const Open& open, const Random& 
 
 json Plan::to_json() const {
     return {{"members", members},
+            {"students", students},
             {"sampled_items", sampled_items},
             {"trains_content", trains_content},
             {"context", context.name()},
@@ -48,10 +50,14 @@ json Plan::to_json() const {
 }
 
 Plan Plan::from_json(const json& plan) {
-    return {plan.at("members"),        plan.at("sampled_items"),
-            plan.at("trains_content"), use_named(plan.at("context")),
-            plan.at("metrics"),        plan.at("seconds"),
-            plan.at("shown")};
+    return {.members = plan.at("members"),
+            .students = plan.at("students"),
+            .sampled_items = plan.at("sampled_items"),
+            .trains_content = plan.at("trains_content"),
+            .context = use_named(plan.at("context")),
+            .metrics = plan.at("metrics"),
+            .seconds = plan.at("seconds"),
+            .shown = plan.at("shown")};
 }
 
 Plan make_plan(const Run& run, Settings& settings, const Open& open, const Random& random,
@@ -59,6 +65,7 @@ Plan make_plan(const Run& run, Settings& settings, const Open& open, const Rando
     const std::optional<Plan> interrupted = planned(run);
     const Plan plan = interrupted ? *interrupted : decide(run, settings, open, random, content, before);
     settings.members = plan.members;
+    settings.students = plan.students;
     settings.sampled_items = plan.sampled_items;
     return plan;
 }

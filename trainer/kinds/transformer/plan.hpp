@@ -13,7 +13,7 @@ namespace seqrec::trainer {
 /// The choices that a training goes by from its first step to its last.
 /// 训练开始前的各项决定：读取什么、训练几个网络、每步 softmax 使用多少物品。
 struct Plan {
-    std::int64_t members, sampled_items;
+    std::int64_t members, students, sampled_items;
     bool trains_content = false;
     ContextUse context{};
     nlohmann::json metrics = nlohmann::json::object();  ///< what it was decided by
@@ -24,10 +24,10 @@ struct Plan {
 };
 
 /// As an earlier model has it, as the options have it, or as this machine and short trainings tell; an interrupted training as
-/// its checkpoint has it, for it could find otherwise and its checkpoints would be another training's. Sets `members` and
-/// `sampled_items` of `settings`.
+/// its checkpoint has it, for it could find otherwise and its checkpoints would be another training's. Sets `members`,
+/// `students` and `sampled_items` of `settings`.
 /// 依次按早先模型、选项，或由本机速度与短训练决定；中断的训练沿用其检查点，否则可能得出不同选择而检查点不再适用。
-/// 并设置 settings 的 members 与 sampled_items。
+/// 并设置 settings 的 members、students 与 sampled_items。
 Plan make_plan(const Run& run, Settings& settings, const Open& open, const Random& random,
                const at::Tensor& content, const std::optional<Predecessor>& before);
 

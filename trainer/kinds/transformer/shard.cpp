@@ -104,14 +104,20 @@ Tensor kept_rows(const ShardInput& input, const Indexes* rows, std::uint32_t see
     return keep;
 }
 
-/// The items that are candidates where all trained ones are, and the labels' places among them.
-Indexes trained_items(const Content& content, Indexes& labels) {
+/// The items that are candidates where all trained ones are, and the labels' places among them. A soft label that is none of
+/// them does not count.
+Indexes trained_items(const Content& content, Indexes& labels, SoftLabels& soft) {
     Indexes candidates, places(content.trained.size());
     for (std::size_t i = 0; i < content.trained.size(); ++i) {
         places[i] = static_cast<std::int32_t>(candidates.size());
         if (content.trained[i]) candidates.push_back(static_cast<std::int32_t>(i));
     }
     for (std::int32_t& label : labels) label = places[static_cast<std::size_t>(label)];
+    for (std::size_t i = 0; i < soft.items.size(); ++i) {
+        const auto item = static_cast<std::size_t>(soft.items[i]);
+        if (!content.trained[item]) soft.shares[i] = 0;
+        soft.items[i] = content.trained[item] ? places[item] : 0;
+    }
     return candidates;
 }
 
@@ -143,7 +149,7 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
     if (sample)
         candidates = sample->candidates;
     else if (input.content.exists())
-        candidates = trained_items(input.content, labels);
+        candidates = trained_items(input.content, labels, packed.soft);
     std::shared_ptr<const Terms> inputs, questions;
     if (input.moments) {
         inputs = input_terms(*input.moments, packed);
@@ -162,9 +168,9 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
     wanted = unit_rows(wanted);
     const Tensor ranked =
         candidates.empty() ? model.item : model.item.index_select(0, index_of(candidates).to(device));
-    const Tensor loss =
-        softmax_loss(wanted, unit_rows(ranked), labels, sample ? sample->weights : std::vector<float>(),
-                     1 / settings.temperature, label_weight, settings.bfloat16, batch->label_weights);
+    const Tensor loss = softmax_loss(
+        wanted, unit_rows(ranked), labels, sample ? sample->weights : std::vector<float>(),
+        1 / settings.temperature, label_weight, settings.bfloat16, batch->label_weights, batch->soft);
 
     std::vector<Tensor> trained = Transformer(leaves).tensors();
     trained.push_back(user_rows);

@@ -81,6 +81,8 @@ Effort TransformerLearner::effort(const std::vector<Question>& validation) const
 Outcome TransformerLearner::gradients(const Lesson& lesson) {
     std::vector<Packed>& shards = lesson.shards;
     if (rehearsal_) rehearsal_->extend(shards, lesson.random);
+    for (Packed& shard : shards)
+        if (teacher_) teacher_->soften(shard);
     Outcome outcome;
     double weight = 0;
     for (Packed& shard : shards) {

@@ -8,6 +8,7 @@
 #include "kinds/shared/optimizer.hpp"
 #include "kinds/transformer/rehearsal.hpp"
 #include "kinds/transformer/shard.hpp"
+#include "kinds/transformer/teacher.hpp"
 #include "kinds/transformer/transformer_weights.hpp"
 
 namespace seqrec::trainer {
@@ -26,6 +27,11 @@ class TransformerLearner final : public Learner {
     /// Steps say again what an earlier model knows; `rehearsal` must outlive the learner.
     /// 各步重述早先模型所知；rehearsal 须比本对象存活更久。
     void rehearse(const Rehearsal& rehearsal) { rehearsal_ = &rehearsal; }
+
+    /// A part of each label is learned from what networks that are trained already say, which takes all items as candidates;
+    /// `teacher` must outlive the learner.
+    /// 各标签的一部分向已训练好的网络学习，须以全部物品为候选；teacher 须比本对象存活更久。
+    void learn_from(const Teacher& teacher) { teacher_ = &teacher; }
 
     const Member& best() const { return best_; }
     /// Of each item among the labels now trained on; what a sampled softmax is corrected with.
@@ -68,6 +74,7 @@ class TransformerLearner final : public Learner {
     std::vector<float> label_share_;
     Content content_;
     const Rehearsal* rehearsal_ = nullptr;  // of an earlier model; null for none
+    const Teacher* teacher_ = nullptr;      // of earlier networks; null for none
     std::vector<ShardOutput> outputs_;      // of the lesson that is not applied yet
 
     Member candidate_, best_;

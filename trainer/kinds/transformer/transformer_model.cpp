@@ -10,7 +10,7 @@
 #include "kinds/transformer/new_items.hpp"
 #include "kinds/transformer/plan.hpp"
 #include "kinds/transformer/predecessor.hpp"
-#include "kinds/transformer/transformer_learner.hpp"
+#include "kinds/transformer/students.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -21,7 +21,7 @@ constexpr std::int64_t kEpochsOnNewRows = 10;  // which are few
 
 bool is_open(const json& options, const char* name) { return value_or(options, name, json()).is_null(); }
 
-/// Networks trained one after the other; each starts from its own weights and draws its own random numbers.
+/// Networks trained one after the other, and such as learn from them.
 class TransformerModel final : public Model {
   public:
     TransformerModel(const json& options, const Dataset& data, const json& earlier)
@@ -29,6 +29,7 @@ class TransformerModel final : public Model {
           random_(static_cast<std::uint64_t>(settings_.seed)),
           decides_epochs_(is_open(options, "epochs")),
           open_{earlier.is_null() && is_open(options, "members"),
+                earlier.is_null() && is_open(options, "students"),
                 earlier.is_null() && is_open(options, "sampled_items")} {}
 
     void start_from(const EarlierModel& earlier) override {
@@ -43,29 +44,28 @@ class TransformerModel final : public Model {
         const Plan plan = make_plan(run, settings_, open_, random_, known, before_);
         const at::Tensor content = plan.trains_content ? known : at::Tensor();
         const Moments moments(run.data, plan.context);
-        Members start = before_ ? before_->start(run.data, moments) : fresh_start(run.data, content, moments);
-        Turn turn{.of = plan.members, .begun = plan.shown};
+        Members start = before_ ? before_->start(run.data, moments)
+                                : fresh_start(run.data, content, moments, plan.members);
+        Turn turn{.of = plan.members + plan.students, .begun = plan.shown};
         turn.before.seconds = plan.seconds;
         const std::optional<Rehearsal> rehearsal = before_ ? before_->rehearse(run, turn) : std::nullopt;
         EpochSettings course = settings_.course();
         course.options["plan"] = plan.to_json();
-        json metrics;
-        Members measured, served;
-        for (; turn.number < turn.of; ++turn.number) {
-            TransformerLearner learner(run.data, settings_, content,
-                                       std::move(start[static_cast<std::size_t>(turn.number)]), run.workers,
-                                       moments);
-            if (rehearsal) learner.rehearse(*rehearsal);
-            Epochs epochs(run, course, learner, Random(random_.next()), turn);
-            epochs.run();
-            measured.push_back(learner.best());
-            epochs.fit_all();
-            served.push_back(learner.best());
-            turn.before = epochs.totals();
-            metrics = learner.metrics();
+        Lessons lessons{run, settings_, course, content, moments};
+        if (rehearsal) lessons.rehearsal = &*rehearsal;
+        Networks networks = train_each(lessons, std::move(start), turn, random_);
+        json config = settings_.to_json(), metrics = networks.metrics;
+        if (plan.students > 0) {
+            Graduation graduation = teach(
+                lessons, networks, fresh_start(run.data, content, moments, plan.students), turn, random_);
+            networks = std::move(graduation.served);
+            config["members"] = networks.served.size();
+            if (!graduation.students) config["students"] = 0;
+            metrics = networks.metrics;
+            metrics.update(graduation.metrics);
         }
-        json config = settings_.to_json();
-        config["trained_epochs"] = turn.before.epochs / settings_.members;
+        Members &measured = networks.measured, &served = networks.served;
+        config["trained_epochs"] = turn.before.epochs / turn.of;
         metrics.update(turn.before.to_json());
         metrics.update(plan.metrics);
         if (known.defined()) {
@@ -96,8 +96,9 @@ class TransformerModel final : public Model {
         return moments.tensors();
     }
 
-    Members fresh_start(const Dataset& data, const at::Tensor& content, const Moments& moments) {
-        Members start(static_cast<std::size_t>(settings_.members));
+    Members fresh_start(const Dataset& data, const at::Tensor& content, const Moments& moments,
+                        std::int64_t count) {
+        Members start(static_cast<std::size_t>(count));
         for (Member& member : start) {
             member.network =
                 Transformer(settings_, data.items(), random_, content.defined() ? content.size(1) : 0);

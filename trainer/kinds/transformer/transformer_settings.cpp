@@ -31,6 +31,14 @@ std::int64_t choose_sample(const Dataset& data, const nlohmann::json& earlier) {
     return earlier.is_null() ? own : std::max(own, number_of(earlier, "sampled_items", own));
 }
 
+/// One network that learned from several of two layers ranks as they do and costs a part; on long histories it ranks worse
+/// (docs/ablations.md). Who says how many members there are is served by them; an update goes on with what there is.
+std::int64_t choose_students(const Dataset& data, const nlohmann::json& options,
+                             const nlohmann::json& earlier, std::int64_t members, std::int64_t sampled) {
+    const bool open = value_or(options, "members", nlohmann::json()).is_null() && earlier.is_null();
+    return open && choose_layers(data) == 2 && members > 1 && sampled == 0 ? 1 : 0;
+}
+
 /// A GPU where libtorch finds one, unless told otherwise.
 std::string choose_device(const std::string& device) {
     const bool can = at::hasCUDA();
@@ -39,6 +47,15 @@ std::string choose_device(const std::string& device) {
             sqlstate::kFeatureNotSupported, "libtorch finds no GPU here",
             "Leave device at auto, or build the trainer against a libtorch with CUDA (LIBTORCH=...).");
     return can && device != "cpu" ? "cuda" : "cpu";
+}
+
+void check_students(std::int64_t students, std::int64_t sampled, const nlohmann::json& earlier) {
+    if (students > 0 && !earlier.is_null())
+        throw Error(sqlstate::kInvalidParameter, "students cannot be had with init_from",
+                    "An update goes on with the networks of the earlier model; leave students out.");
+    if (students > 0 && sampled > 0)
+        throw Error(sqlstate::kInvalidParameter, "students learn from all items, not from a sample",
+                    "Set sampled_items to 0, or leave students out.");
 }
 
 }  // namespace
@@ -52,6 +69,8 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       epochs(value_or(options, "epochs", choose_epochs(data, earlier))),
       batch_tokens(value_or(options, "batch_tokens", choose_batch(data))),
       sampled_items(value_or(options, "sampled_items", choose_sample(data, earlier))),
+      students(
+          value_or(options, "students", choose_students(data, options, earlier, members, sampled_items))),
       seed(options.at("seed")),
       threads(options.at("threads")),
       patience(options.at("patience")),
@@ -74,10 +93,12 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       keep_items(value_or(options, "keep_items", false)),
       device(choose_device(options.at("device"))) {
     if (device == "cuda") bfloat16 = false;
+    check_students(students, sampled_items, earlier);
 }
 
 nlohmann::json Settings::to_json() const {
     return {{"members", members},
+            {"students", students},
             {"dim", dim},
             {"layers", layers},
             {"heads", heads},

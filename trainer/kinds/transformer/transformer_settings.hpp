@@ -12,8 +12,8 @@ namespace seqrec::trainer {
 /// Options as used: `resolve_options` gives the fixed ones, the data decides those that are null.
 /// 实际使用的选项：固定值来自 resolve_options，为 null 的由数据决定。
 struct Settings {
-    std::int64_t members, dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, seed, threads,
-        patience;
+    std::int64_t members, dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, students, seed,
+        threads, patience;
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
     double id_dropout, cold_shift;  // the latter kOpenShift: chosen on the validation items
     bool refit, bfloat16;

@@ -5,6 +5,7 @@
 
 #include "kinds/shared/gradients.hpp"
 #include "kinds/shared/ops.hpp"
+#include "kinds/shared/plain_ops.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -156,6 +157,45 @@ TEST(Loss, IsThePlainFormulaWithBothGradients) {
             expect_near(gradients[0], plain.hidden);
             expect_near(gradients[1], plain.items);
         }
+}
+
+/// Soft labels are the weighted mean of the losses of their items, in both precisions and beside counts.
+TEST(Loss, OfSoftLabelsIsTheMeanOfTheirItems) {
+    Random random(5);
+    constexpr std::int64_t kTokens = 130, kItems = 200, kEach = 3;
+    const Tensor hidden = unit_rows(leaf({kTokens, 16}, 1).detach()).requires_grad_();
+    const Tensor items = unit_rows(leaf({kItems, 16}, 2).detach()).requires_grad_();
+    std::vector<std::vector<std::int32_t>> columns(1 + kEach);
+    std::vector<std::vector<float>> counts(1 + kEach);
+    SoftLabels soft{.each = kEach};
+    for (std::int64_t t = 0; t < kTokens; ++t) {
+        const float each = t % 2 ? 0 : 0.25f;  // nothing is said of some
+        for (auto& column : columns) column.push_back(static_cast<std::int32_t>(random.below(kItems)));
+        const auto weight = static_cast<float>(t % 3);
+        counts[0].push_back(weight * (1 - each * kEach));
+        for (std::size_t i = 1; i <= kEach; ++i) {
+            counts[i].push_back(weight * each);
+            soft.items.push_back(columns[i].back());
+            soft.shares.push_back(each);
+        }
+    }
+    std::vector<float> weights;
+    for (std::int64_t t = 0; t < kTokens; ++t) weights.push_back(static_cast<float>(t % 3));
+    Tensor wanted = at::zeros({}, at::kDouble);
+    for (std::size_t i = 0; i <= kEach; ++i)
+        wanted = wanted + softmax_loss(hidden, items, columns[i], {}, 12, 0.5, false, counts[i]);
+    const auto slopes = torch::autograd::grad({wanted}, {hidden, items});
+    for (const bool bfloat16 : {false, true}) {
+        if (bfloat16 && !kernels::table().bfloat16) continue;
+        const Tensor loss = softmax_loss(hidden, items, columns[0], {}, 12, 0.5, bfloat16, weights, soft);
+        const auto gradients = torch::autograd::grad({loss}, {hidden, items});
+        const double near = bfloat16 ? 2e-2 : 1e-5;
+        EXPECT_NEAR(loss.item<double>(), wanted.item<double>(), near * wanted.item<double>());
+        EXPECT_LT(testing::relative_error(gradients[0], slopes[0]), near);
+        EXPECT_LT(testing::relative_error(gradients[1], slopes[1]), near);
+        const Tensor plain = plain::softmax_loss(hidden, items, columns[0], {}, 12, 0.5, weights, soft);
+        EXPECT_NEAR(plain.item<double>(), wanted.item<double>(), 1e-4 * wanted.item<double>());
+    }
 }
 
 /// Bengio and Senecal: with weights of 1 / probability the sum over a sample has the sum over all items as

@@ -40,7 +40,7 @@ struct Paced {
         const Run run{shop.data, workers, reporter};
         turn = {};
         Pace pace(run, settings, open, Random(1), turn);
-        pace.settle_members(turn);
+        pace.settle_networks(turn);
         said = ::testing::internal::GetCapturedStdout();
         return {settings, pace.metrics()};
     }
@@ -49,7 +49,7 @@ struct Paced {
 TEST(Pace, LeavesLittleDataAndGivenOptionsAlone) {
     Paced little(100), much(4000);
     const json options = {{"members", 3}, {"max_seconds", 1}};
-    EXPECT_TRUE(little.keep(options, {true, true}).second.empty());
+    EXPECT_TRUE(little.keep(options, {true, true, true}).second.empty());
     EXPECT_EQ(little.turn.before.seconds, 0);
     EXPECT_EQ(much.keep(options, {}).first.members, 3);
 }
@@ -58,7 +58,7 @@ TEST(Pace, LeavesLittleDataAndGivenOptionsAlone) {
 TEST(Pace, TellsNothingWhereThereIsNoSecondStep) {
     Paced paced(4000);
     const auto [settings, told] =
-        paced.keep({{"members", 3}, {"max_seconds", 1}, {"batch_tokens", 1000000}}, {true, true});
+        paced.keep({{"members", 3}, {"max_seconds", 1}, {"batch_tokens", 1000000}}, {true, true, true});
     EXPECT_EQ(settings.members, 3);
     EXPECT_TRUE(told.empty());
 }
@@ -72,16 +72,30 @@ TEST(Pace, AnUpdateIsNotTimed) {
 
 TEST(Pace, TrainsFewerNetworksWhereTheTimeIsShortAndSaysSo) {
     Paced paced(4000);
-    const auto [hurried, told] = paced.keep({{"members", 3}, {"max_seconds", 1}}, {true, false});
+    const auto [hurried, told] = paced.keep({{"members", 3}, {"max_seconds", 1}}, {true, true, false});
     EXPECT_EQ(hurried.members, 1);
     EXPECT_EQ(told.at("pace").at("members"), 1);
     EXPECT_EQ(told.at("pace").at("members_wanted"), 3);
     EXPECT_GT(told.at("pace").at("labels_per_s"), 0);
     EXPECT_NE(paced.said.find("1 of 3 networks"), std::string::npos) << paced.said;
     EXPECT_GT(paced.turn.before.seconds, 0);
-    const auto [patient, all] = paced.keep({{"members", 3}, {"max_seconds", 1e6}}, {true, false});
+    const auto [patient, all] = paced.keep({{"members", 3}, {"max_seconds", 1e6}}, {true, true, false});
     EXPECT_EQ(patient.members, 3);
     EXPECT_EQ(paced.said.find("networks"), std::string::npos) << paced.said;
+}
+
+TEST(Pace, NobodyLearnsFromOneNetworkOrFromASample) {
+    Paced paced(4000);
+    const json given = {{"members", 3}, {"students", 1}, {"max_seconds", 1}};
+    EXPECT_EQ(paced.keep(given, {true, true, false}).first.students, 0);
+    EXPECT_NE(paced.said.find("1 of 4 networks"), std::string::npos) << paced.said;
+    json patient = given;
+    patient["max_seconds"] = 1e6;
+    const auto [all, told] = paced.keep(patient, {true, true, false});
+    EXPECT_EQ(all.members, 3);
+    EXPECT_EQ(all.students, 1);
+    EXPECT_EQ(told.at("pace").at("students"), 1);
+    EXPECT_EQ(paced.keep(given, {true, false, false}).first.students, 1);  // who asks for one has one
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct Planned {
         ::testing::internal::CaptureStdout();
         Reporter reporter;
         const Run run{shop.data, workers, reporter, folder / "checkpoint"};
-        const Plan plan = make_plan(run, settings, {true, true}, Random(1), {}, std::nullopt);
+        const Plan plan = make_plan(run, settings, {true, true, true}, Random(1), {}, std::nullopt);
         ::testing::internal::GetCapturedStdout();
         if (used) *used = settings;
         return plan;
@@ -39,14 +39,14 @@ TEST(Plan, FitsTheTime) {
 }
 
 TEST(Plan, IsReadAsItWasWritten) {
-    const Plan plan{3, 7, true, {true, false}, {{"pace", {{"labels_per_s", 5}}}}, 0.1, 0.3};
+    const Plan plan{3, 1, 7, true, {true, false}, {{"pace", {{"labels_per_s", 5}}}}, 0.1, 0.3};
     EXPECT_EQ(Plan::from_json(json::parse(plan.to_json().dump())).to_json(), plan.to_json());
 }
 
 /// By itself it would train one network: its checkpoint would be another training's.
 TEST(Plan, GoesOnAsTheCheckpointHasIt) {
     Planned planned;
-    const Plan before{2, 7, false, {}, {{"pace", {{"labels_per_s", 5}}}}, 0.1, 0.3};
+    const Plan before{2, 1, 7, false, {}, {{"pace", {{"labels_per_s", 5}}}}, 0.1, 0.3};
     Checkpoint(planned.folder / "checkpoint.0", planned.shop.data.job())
         .write(json::object(), {{"plan", before.to_json()}}, {{"x", at::ones({1})}});
     std::optional<Settings> used;
@@ -54,6 +54,7 @@ TEST(Plan, GoesOnAsTheCheckpointHasIt) {
     const Plan plan = planned.make({{"members", 3}, {"max_seconds", 1}}, &*used);
     EXPECT_EQ(plan.to_json(), before.to_json());
     EXPECT_EQ(used->members, 2);
+    EXPECT_EQ(used->students, 1);
     EXPECT_EQ(used->sampled_items, 7);
 }
 

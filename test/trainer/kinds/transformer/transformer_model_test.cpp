@@ -70,6 +70,18 @@ TEST(TransformerModel, SaysHowItWasTrained) {
     EXPECT_NE(trial.output.find("\"phase\":\"training\""), std::string::npos);
 }
 
+/// With so small a learning rate a student is as bad as its teachers, so that it may be either; what is said fits what is served.
+TEST(TransformerModel, SaysWhoIsServed) {
+    const Shop shop(testing::walks(30, kItems, 10), kItems);
+    const Trial trial = train(shop.data, still({{"members", 2}, {"students", 1}, {"epochs", 3}}));
+    const json& config = trial.trained.config;
+    EXPECT_EQ(config.at("members"), trial.served().members().size());
+    EXPECT_EQ(config.at("members"), config.at("students") == 1 ? 1 : 2);
+    EXPECT_EQ(config.at("trained_epochs"), 3);
+    EXPECT_EQ(trial.trained.metrics.at("epochs"), 9);  // of all three
+    EXPECT_EQ(trial.trained.metrics.at("teaching").at("teachers"), 2);
+}
+
 TEST(TransformerModel, MembersBeginFromRandomNumbersOfTheirOwn) {
     const Shop shop(testing::walks(30, kItems, 10), kItems);
     const Trial trial = train(shop.data, still({{"members", 2}}));

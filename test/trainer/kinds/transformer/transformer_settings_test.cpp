@@ -96,6 +96,22 @@ TEST(Settings, AStartFromAModelIsShortAndGentle) {
     EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), json::object()).epochs, 4);  // as if twenty
 }
 
+TEST(Settings, OneLearnsFromSeveralUnlessTheirNumberIsGiven) {
+    EXPECT_EQ(settings_for(histories(20, 10), 10).students, 1);
+    EXPECT_EQ(settings_for(histories(20, 10), 10, {{"members", 3}}).students, 0);
+    EXPECT_EQ(settings_for(histories(20, 10), 10, {{"members", 3}, {"students", 2}}).students, 2);
+    EXPECT_EQ(settings_for(histories(20, 10), 10, {{"sampled_items", 5}}).students, 0);
+    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), {{"trained_epochs", 5}}).students, 0);
+    EXPECT_EQ(error_of([] {
+                  settings_for(histories(20, 10), 10, {{"students", 1}, {"sampled_items", 5}});
+              }),
+              "22023");
+    EXPECT_EQ(error_of([] {
+                  settings_for(histories(20, 10), 10, {{"students", 1}}, {{"trained_epochs", 5}});
+              }),
+              "22023");
+}
+
 TEST(Settings, WhatIsGivenIsTaken) {
     const json given = {
         {"members", 1},   {"layers", 3},        {"max_len", 7},           {"dropout", 0.1},

@@ -1,0 +1,90 @@
+// What networks say of every place, and what a shard is told of it.
+#include "kinds/transformer/teacher.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "kinds/transformer/moments.hpp"
+#include "shop.hpp"
+
+namespace seqrec::trainer {
+namespace {
+
+using at::Tensor;
+
+constexpr std::int64_t kItems = 40, kMaxLen = 6;
+constexpr double kTemperature = 0.5;
+
+/// Networks that were not trained, which prefer some items to others all the same.
+struct Asked {
+    testing::Shop shop{testing::walks(20, kItems, 9), kItems};
+    Members members;
+    Moments none;
+
+    Asked() {
+        const Settings settings(testing::small_options({{"max_len", kMaxLen}}), shop.data, nullptr);
+        Random random(3);
+        for (int m = 0; m < 2; ++m) {
+            members.push_back({Transformer(settings, kItems, random), at::zeros({shop.data.users(), settings.dim})});
+            members.back().users.normal_();
+        }
+    }
+
+    Teacher ask(int threads = 1, const std::function<void()>& poll = [] {}) {
+        Workers workers(threads);
+        return {members, shop.data, none, kTemperature, workers, poll};
+    }
+};
+
+/// By the definition: the mean of cosines over the temperature, of a history no longer than max_len.
+TEST(Teacher, SaysTheLikeliestOfTheMeanOfCosines) {
+    Asked asked;
+    const Teacher teacher = asked.ask();
+    const TransformerWeights weights(asked.members);
+    const Tensor rows = weights.item_rows();
+    std::int64_t user = 0;
+    while (std::ssize(asked.shop.data.sequence(user)) <= kMaxLen) ++user;
+    const std::int64_t place = asked.shop.data.offsets()[static_cast<std::size_t>(user)] + kMaxLen;
+    const auto history = asked.shop.data.sequence(user).first(kMaxLen);
+    const Tensor scores =
+        rows.mv(weights.encode({history}, {static_cast<std::int32_t>(user)})[0]) / std::sqrt(2.0) / kTemperature;
+    const auto [top, at] = scores.topk(teacher.each());
+    const Tensor shares = top.softmax(0) * kTaughtShare;
+    for (std::int64_t i = 0; i < teacher.each(); ++i) {
+        const auto found = std::ranges::find(teacher.items(place), at[i].item<std::int64_t>());
+        ASSERT_NE(found, teacher.items(place).end()) << i;
+        const auto n = static_cast<std::size_t>(found - teacher.items(place).begin());
+        EXPECT_NEAR(teacher.shares(place)[n], shares[i].item<float>(), 1e-4) << i;
+    }
+}
+
+TEST(Teacher, OfEveryPlaceButTheFirstWhateverTheThreads) {
+    Asked asked;
+    std::atomic<int> polled = 0;
+    const Teacher one = asked.ask(1, [&] { ++polled; }), three = asked.ask(3);
+    EXPECT_GT(polled, 0);
+    for (std::int64_t u = 0; u < asked.shop.data.users(); ++u)
+        for (std::int64_t i = 0; i < std::ssize(asked.shop.data.sequence(u)); ++i) {
+            const std::int64_t place = asked.shop.data.offsets()[static_cast<std::size_t>(u)] + i;
+            const auto shares = one.shares(place);
+            EXPECT_NEAR(std::accumulate(shares.begin(), shares.end(), 0.0f), i == 0 ? 0 : kTaughtShare, 1e-5);
+            EXPECT_TRUE(std::ranges::equal(one.items(place), three.items(place)));
+        }
+}
+
+TEST(Teacher, TellsEachLabelOfItsPlaceAndNothingOfNobodys) {
+    Asked asked;
+    const Teacher teacher = asked.ask();
+    Packed shard;
+    shard.label_places = {5, -1, 2};
+    teacher.soften(shard);
+    const auto each = static_cast<std::size_t>(teacher.each());
+    ASSERT_EQ(shard.soft.shares.size(), 3 * each);
+    EXPECT_TRUE(std::equal(teacher.items(5).begin(), teacher.items(5).end(), shard.soft.items.begin()));
+    EXPECT_TRUE(std::equal(teacher.shares(2).begin(), teacher.shares(2).end(), shard.soft.shares.begin() + 2 * each));
+    for (std::size_t i = each; i < 2 * each; ++i) EXPECT_EQ(shard.soft.shares[i], 0);
+}
+
+}  // namespace
+}  // namespace seqrec::trainer

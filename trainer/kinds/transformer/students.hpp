@@ -1,0 +1,21 @@
+// Networks that learn from the mean of several, and are served in their place.
+#pragma once
+
+#include "kinds/transformer/networks.hpp"
+
+namespace seqrec::trainer {
+
+/// What is served after all: the students, or those that they learned from, where the students rank worse.
+/// 最终用于服务的网络：学生网络；若其排名更差，则为其所学的网络。
+struct Graduation {
+    Networks served;
+    bool students = false;
+    nlohmann::json metrics = nlohmann::json::object();  ///< `teaching`: NDCG@10 of both on the validation questions
+};
+
+/// Trains a student from each of `start` by what all `members` together say of every place, with half of their dropout: what
+/// others say is learned by heart less easily than labels (docs/ablations.md).
+/// 从 start 的每一份权重训练一个学生网络，学习全部 members 对每个位置的共同判断，dropout 减半。
+Graduation teach(const Lessons& lessons, const Networks& members, Members start, Turn& turn, Random& random);
+
+}  // namespace seqrec::trainer
