@@ -51,12 +51,15 @@ void name_rows(const QueryColumn& column, std::span<const std::string> values,
 /// Which columns are left unsaid this time.
 class Silence {
   public:
-    Silence(const Moments& moments, std::uint32_t seed)
+    /// `never`: everything is said.
+    Silence(const Moments& moments, std::uint32_t seed, bool never)
         : moments_(moments),
+          never_(never),
           random_(seed ^ 0xC07E87ULL),
           dropped_(static_cast<std::size_t>(moments.columns())) {}
 
     void draw(double all) {
+        if (never_) return;
         all_ = random_.uniform() < all;
         for (std::size_t c = 0; c < dropped_.size(); ++c) dropped_[c] = random_.uniform() < kDropped;
     }
@@ -72,6 +75,7 @@ class Silence {
 
   private:
     const Moments& moments_;
+    const bool never_;
     Random random_;
     std::vector<bool> dropped_;
     bool all_ = false;
@@ -201,9 +205,9 @@ std::vector<std::string> moment_names(const SafetensorsFile& file) try {
     corrupted_model(error.what());
 }
 
-std::shared_ptr<const Terms> input_terms(const Moments& moments, const Packed& batch) {
+std::shared_ptr<const Terms> input_terms(const Moments& moments, const Packed& batch, bool all_said) {
     auto terms = std::make_shared<Terms>();
-    Silence silence(moments, batch.seed);
+    Silence silence(moments, batch.seed, all_said);
     for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
         silence.draw(kSilentInputs);
         for (std::int64_t t = batch.offsets[s]; t < batch.offsets[s + 1]; ++t) {
@@ -214,9 +218,9 @@ std::shared_ptr<const Terms> input_terms(const Moments& moments, const Packed& b
     return terms;
 }
 
-std::shared_ptr<const Terms> question_terms(const Moments& moments, const Packed& batch) {
+std::shared_ptr<const Terms> question_terms(const Moments& moments, const Packed& batch, bool all_said) {
     auto terms = std::make_shared<Terms>();
-    Silence silence(moments, ~batch.seed);
+    Silence silence(moments, ~batch.seed, all_said);
     for (std::size_t i = 0; i < batch.labels.size(); ++i) {
         const std::size_t input = batch.trained.empty() ? i : static_cast<std::size_t>(batch.trained[i]);
         silence.draw(kSilentQuestions);

@@ -87,11 +87,12 @@ std::vector<std::string> moment_names(const SafetensorsFile& file);
 
 /// What a training says of the inputs of a batch, and of the questions that its labels answer. Much is left unsaid, at
 /// random by the batch's seed: of a sequence's inputs, or of a question, everything, else each column by itself. So
-/// what is not known when a question comes is a state that was trained.
+/// what is not known when a question comes is a state that was trained. `all_said`: nothing is left unsaid.
 /// 训练中对批次输入及其标签所对应问题的说明。按批次种子随机留白：整个序列的输入或整个问题，或单独某列。
-/// 因此提问时的“未知”也是训练过的状态。
-std::shared_ptr<const Terms> input_terms(const Moments& moments, const Packed& batch);
-std::shared_ptr<const Terms> question_terms(const Moments& moments, const Packed& batch);
+/// 因此提问时的“未知”也是训练过的状态。all_said 时不留白。
+std::shared_ptr<const Terms> input_terms(const Moments& moments, const Packed& batch, bool all_said = false);
+std::shared_ptr<const Terms> question_terms(const Moments& moments, const Packed& batch,
+                                            bool all_said = false);
 
 /// What each label counts, by place; empty where all count the same. Error 22000 when none counts.
 /// 每个标签的权重（按位置）；全部相同则为空。没有标签计入时抛出 Error 22000。

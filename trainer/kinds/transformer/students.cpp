@@ -52,9 +52,8 @@ Graduation teach(const Lessons& lessons, const Networks& members, Members start,
     Networks students = train_each(taught, std::move(start), turn, random);
     const double before = validated(lessons.run, members.measured);
     const double after = validated(lessons.run, students.measured);
-    json told = {{"teachers", members.measured.size()},
-                 {"teachers_ndcg@10", before},
-                 {"students_ndcg@10", after}};
+    json told = {
+        {"teachers", members.measured.size()}, {"teachers_ndcg@10", before}, {"students_ndcg@10", after}};
     const bool as_good = after >= kAsGood * before;
     return {as_good ? std::move(students) : members, as_good, {{"teaching", std::move(told)}}};
 }

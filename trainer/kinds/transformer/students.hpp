@@ -10,7 +10,8 @@ namespace seqrec::trainer {
 struct Graduation {
     Networks served;
     bool students = false;
-    nlohmann::json metrics = nlohmann::json::object();  ///< `teaching`: NDCG@10 of both on the validation questions
+    nlohmann::json metrics =
+        nlohmann::json::object();  ///< `teaching`: NDCG@10 of both on the validation questions
 };
 
 /// Trains a student from each of `start` by what all `members` together say of every place, with half of their dropout: what

@@ -12,7 +12,7 @@ namespace {
 
 using at::Tensor;
 
-constexpr std::int64_t kEach = 16;            // items of a place; twice as many teach no more (docs/ablations.md)
+constexpr std::int64_t kEach = 16;  // items of a place; twice as many teach no more (docs/ablations.md)
 constexpr std::int64_t kMostItems = 1 << 26;  // of all places: half a gigabyte
 constexpr std::int64_t kPositions = 64;       // held against all items at a time
 constexpr std::int64_t kTokens = 4096;        // encoded at a time
@@ -101,8 +101,7 @@ class Teacher::Asking {
             const Stretch& stretch = stretches[s];
             for (std::int64_t at = stretch.first; at < stretch.end; at += kPositions)
                 score(stretch, at, std::min(kPositions, stretch.end - at),
-                      queries.data_ptr<float>() +
-                          (batch->offsets[s] + at - stretch.begin) * queries.size(1));
+                      queries.data_ptr<float>() + (batch->offsets[s] + at - stretch.begin) * queries.size(1));
         }
     }
 
@@ -123,8 +122,8 @@ class Teacher::Asking {
     Tensor queries_of(const Batch& batch) const {
         std::shared_ptr<const Terms> inputs, questions;
         if (moments_.exists()) {
-            inputs = input_terms(moments_, *batch);
-            questions = question_terms(moments_, *batch);
+            inputs = input_terms(moments_, *batch, true);
+            questions = question_terms(moments_, *batch, true);
         }
         std::vector<Tensor> slices;
         for (const Member& member : members_) {
@@ -139,8 +138,8 @@ class Teacher::Asking {
     /// The likeliest items after inputs [at, at + count) of a stretch.
     void score(const Stretch& stretch, std::int64_t at, std::int64_t count, const float* queries) {
         const std::int64_t items = rows_.size(0), wide = rows_.size(1);
-        k().gemm({count, items, wide, queries, wide, 1, rows_.data_ptr<float>(), 1, wide, scores_.data(), items,
-                  scale_});
+        k().gemm({count, items, wide, queries, wide, 1, rows_.data_ptr<float>(), 1, wide, scores_.data(),
+                  items, scale_});
         for (std::int64_t i = 0; i < count; ++i) {
             write(scores_.data() + i * items,
                   data_.offsets()[static_cast<std::size_t>(stretch.user)] + at + i + 1);
@@ -157,8 +156,7 @@ class Teacher::Asking {
         auto at = static_cast<std::size_t>(place * teacher_.each_);
         for (const auto& [score, item] : likeliest.found()) {
             teacher_.items_[at] = item;
-            teacher_.shares_[at++] =
-                kTaughtShare * std::exp(score - highest) / sum;
+            teacher_.shares_[at++] = kTaughtShare * std::exp(score - highest) / sum;
         }
     }
 

@@ -21,8 +21,8 @@ struct School {
     Random random{1};
 
     Settings settings(const json& given) {
-        json options = {{"dim", 16}, {"max_len", 12}, {"learning_rate", 0.02}, {"batch_tokens", 200},
-                        {"dropout", 0.2}};
+        json options = {
+            {"dim", 16}, {"max_len", 12}, {"learning_rate", 0.02}, {"batch_tokens", 200}, {"dropout", 0.2}};
         options.update(given);
         return {testing::small_options(options), shop.data, nullptr};
     }
@@ -39,8 +39,7 @@ struct School {
         const Run run{shop.data, workers, reporter};
         const Settings before = settings(of_members), after = settings(of_students);
         const EpochSettings first = before.course(), second = after.course();
-        const Networks members =
-            train_each({run, before, first, {}, none}, fresh(before, 2), turn, random);
+        const Networks members = train_each({run, before, first, {}, none}, fresh(before, 2), turn, random);
         Graduation done = teach({run, after, second, {}, none}, members, fresh(after, 1), turn, random);
         ::testing::internal::GetCapturedStdout();
         return done;

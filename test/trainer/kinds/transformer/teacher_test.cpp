@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "featured_shop.hpp"
 #include "kinds/transformer/moments.hpp"
 #include "shop.hpp"
 
@@ -26,12 +27,14 @@ struct Asked {
         const Settings settings(testing::small_options({{"max_len", kMaxLen}}), shop.data, nullptr);
         Random random(3);
         for (int m = 0; m < 2; ++m) {
-            members.push_back({Transformer(settings, kItems, random), at::zeros({shop.data.users(), settings.dim})});
+            members.push_back(
+                {Transformer(settings, kItems, random), at::zeros({shop.data.users(), settings.dim})});
             members.back().users.normal_();
         }
     }
 
-    Teacher ask(int threads = 1, const std::function<void()>& poll = [] {}) {
+    Teacher ask(
+        int threads = 1, const std::function<void()>& poll = [] {}) {
         Workers workers(threads);
         return {members, shop.data, none, kTemperature, workers, poll};
     }
@@ -47,8 +50,8 @@ TEST(Teacher, SaysTheLikeliestOfTheMeanOfCosines) {
     while (std::ssize(asked.shop.data.sequence(user)) <= kMaxLen) ++user;
     const std::int64_t place = asked.shop.data.offsets()[static_cast<std::size_t>(user)] + kMaxLen;
     const auto history = asked.shop.data.sequence(user).first(kMaxLen);
-    const Tensor scores =
-        rows.mv(weights.encode({history}, {static_cast<std::int32_t>(user)})[0]) / std::sqrt(2.0) / kTemperature;
+    const Tensor scores = rows.mv(weights.encode({history}, {static_cast<std::int32_t>(user)})[0]) /
+                          std::sqrt(2.0) / kTemperature;
     const auto [top, at] = scores.topk(teacher.each());
     const Tensor shares = top.softmax(0) * kTaughtShare;
     for (std::int64_t i = 0; i < teacher.each(); ++i) {
@@ -82,8 +85,31 @@ TEST(Teacher, TellsEachLabelOfItsPlaceAndNothingOfNobodys) {
     const auto each = static_cast<std::size_t>(teacher.each());
     ASSERT_EQ(shard.soft.shares.size(), 3 * each);
     EXPECT_TRUE(std::equal(teacher.items(5).begin(), teacher.items(5).end(), shard.soft.items.begin()));
-    EXPECT_TRUE(std::equal(teacher.shares(2).begin(), teacher.shares(2).end(), shard.soft.shares.begin() + 2 * each));
+    EXPECT_TRUE(
+        std::equal(teacher.shares(2).begin(), teacher.shares(2).end(), shard.soft.shares.begin() + 2 * each));
     for (std::size_t i = each; i < 2 * each; ++i) EXPECT_EQ(shard.soft.shares[i], 0);
+}
+
+/// Networks that know of moments are told those of the clicks and of the question.
+TEST(Teacher, IsAskedInTheMoment) {
+    testing::FeaturedData given{.sequences = {{0, 1, 2, 3}, {4, 5, 0, 1}}, .items = 6};
+    for (int i = 0; i < 8; ++i) given.times.push_back(1795651200 + 3600.0 * i * i);
+    const testing::FeaturedShop shop(given);
+    const Moments moments(shop.data, {true, false}), none(shop.data, {});
+    const Settings settings(testing::small_options({{"max_len", kMaxLen}}), shop.data, nullptr);
+    Random random(3);
+    Members members = {{Transformer(settings, 6, random), at::zeros({2, settings.dim})}};
+    members[0].network.begin_moments(moments.rows());
+    members[0].network.click_moments.normal_();
+    members[0].network.asked_moments.normal_();
+    Workers workers(1);
+    const auto ask = [&](const Moments& of) {
+        return Teacher(members, shop.data, of, kTemperature, workers, [] {});
+    };
+    const Teacher told = ask(moments), silent = ask(none);
+    EXPECT_EQ(told.each(), 6) << "no more than there are";
+    EXPECT_NEAR(std::accumulate(told.shares(3).begin(), told.shares(3).end(), 0.0f), kTaughtShare, 1e-5);
+    EXPECT_FALSE(std::ranges::equal(told.shares(3), silent.shares(3)));
 }
 
 }  // namespace
