@@ -193,14 +193,16 @@ bool appears(const std::string& path) {
 
 TEST(Job, GoesOnAfterAKillAsIfNothingHadHappened) {
     struct Case {
-        int sampled;
-        const char* checkpoint;  // of the first or of the second member
+        int sampled, students;
+        const char* checkpoint;  // of the first or of the second member, or of their student
     };
-    for (const auto& [sampled, checkpoint] : {Case{0, "checkpoint.0"}, Case{20, "checkpoint.1"}}) {
+    for (const auto& [sampled, students, checkpoint] :
+         {Case{0, 0, "checkpoint.0"}, Case{20, 0, "checkpoint.1"}, Case{0, 1, "checkpoint.2"}}) {
         const TempFolder whole, interrupted;
         const Sequences data = testing::walks(300, 60, 30);
-        const json options = {
-            {"dim", 16}, {"epochs", 60}, {"threads", 2}, {"sampled_items", sampled}, {"members", 2}};
+        const json options = {{"dim", 16},    {"epochs", 60},
+                              {"threads", 2}, {"sampled_items", sampled},
+                              {"members", 2}, {"students", students}};
         const auto expected = testing::train(whole, data, 60, options);
         testing::write_dataset(interrupted / "dataset", data, 60);
         const json job = {{"dataset", interrupted / "dataset"},
@@ -220,7 +222,7 @@ TEST(Job, GoesOnAfterAKillAsIfNothingHadHappened) {
                   std::string::npos);
         EXPECT_EQ(resumed.last("done").at("metrics").at("ndcg@10"),
                   expected.last("done").at("metrics").at("ndcg@10"));
-        EXPECT_TRUE(weights(interrupted) == weights(whole)) << "sampled " << sampled;
+        EXPECT_TRUE(weights(interrupted) == weights(whole)) << checkpoint << ", sampled " << sampled;
     }
 }
 
