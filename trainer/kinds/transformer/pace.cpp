@@ -24,7 +24,6 @@ constexpr double kBeside = 1.25;                  // validations, and the final 
 constexpr double kFewLabels = 50000;              // a pass over which is a matter of a second or two
 constexpr std::int64_t kSample = 4096;            // items that are drawn where all are too many
 constexpr std::int64_t kManyItems = 2 * kSample;  // else a sample saves nothing
-constexpr std::int64_t kTeachers = 2;             // at least: one network has little to teach another
 constexpr double kTimedShare = 0.005;             // of the time that there is
 constexpr int kSteps = 3;                         // that are timed at least
 
@@ -83,7 +82,8 @@ Pace::Pace(const Run& run, Settings& settings, const Open& open, const Random& r
     speed_ = timed(settings, random);
     if (speed_.labels_per_second == 0) return;
     told_["labels_per_s"] = std::lround(speed_.labels_per_second);
-    const bool can_draw = open.sampled_items && settings.sampled_items == 0 && run.data.items() >= kManyItems;
+    const bool may_draw = open.sampled_items && (open.students || settings.students == 0);
+    const bool can_draw = may_draw && settings.sampled_items == 0 && run.data.items() >= kManyItems;
     if (can_draw) choose_sample(random, left(turn));
     told_["sampled_items"] = settings.sampled_items;
     turn.before.seconds += since(begin);
@@ -119,15 +119,15 @@ double Pace::labels_in(double seconds) const {
 }
 
 void Pace::settle_networks(const Turn& turn) {
-    if (open_.students && settings_.sampled_items > 0) settings_.students = 0;
+    if (open_.students && settings_.students > 0 && !can_teach()) settings_.students = 0;
     if (told_.empty()) return;
     const std::int64_t members = settings_.members, wanted = members + settings_.students;
     const double networks = speed_.networks_in(left(turn));
-    if (open_.members) {
-        const std::int64_t fit = members_that_fit(wanted, speed_, left(turn));
-        if (open_.students && fit <= kTeachers) settings_.students = 0;
-        settings_.members = std::clamp<std::int64_t>(fit - settings_.students, 1, members);
-    }
+    const std::int64_t fit = members_that_fit(wanted, speed_, left(turn));
+    if (open_.students && fit < wanted) settings_.students = 0;
+    if (open_.members)
+        settings_.members = std::clamp<std::int64_t>(fit - settings_.students,
+                                                     std::min(settings_.students + 1, members), members);
     const std::int64_t trained = settings_.members + settings_.students;
     told_["members"] = settings_.members;
     told_["members_wanted"] = members;
@@ -137,10 +137,17 @@ void Pace::settle_networks(const Turn& turn) {
     const double needed =
         settings_.max_seconds - left(turn) + left(turn) * static_cast<double>(wanted) / networks;
     run_.reporter.warning(
-        std::to_string(trained) + " of " + std::to_string(wanted) + " networks can be trained well in the " +
-        std::to_string(std::lround(settings_.max_seconds)) + " s there are; a max_seconds of " +
-        std::to_string(std::lround(std::ceil(needed / 10) * 10)) +
+        std::to_string(std::min(fit, trained)) + " of " + std::to_string(wanted) +
+        " networks can be trained well in the " + std::to_string(std::lround(settings_.max_seconds)) +
+        " s there are; a max_seconds of " + std::to_string(std::lround(std::ceil(needed / 10) * 10)) +
         " would do for all of them here, or say members yourself");
+}
+
+/// Nobody learns from a sample of the items, or from what is said of places whose order is drawn anew each time; and where nothing
+/// is asked nobody knows whether it was learned.
+bool Pace::can_teach() const {
+    return settings_.sampled_items == 0 && !run_.data.questions(HeldOut::Validation).empty() &&
+           !is_order_arbitrary(run_.data);
 }
 
 json Pace::metrics() const { return told_.empty() ? json::object() : json{{"pace", told_}}; }

@@ -50,6 +50,7 @@ class Pace {
 
   private:
     Speed timed(const Settings& settings, const Random& random) const;
+    bool can_teach() const;
     void choose_sample(const Random& random, double seconds);
     double left(const Turn& turn) const;
 

@@ -51,7 +51,7 @@ json Plan::to_json() const {
 
 Plan Plan::from_json(const json& plan) {
     return {.members = plan.at("members"),
-            .students = plan.at("students"),
+            .students = plan.value("students", std::int64_t{0}),
             .sampled_items = plan.at("sampled_items"),
             .trains_content = plan.at("trains_content"),
             .context = use_named(plan.at("context")),

@@ -136,6 +136,9 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
     ShardOutput output;
     const Settings& settings = input.settings;
     const at::Device device(settings.device);
+    TORCH_CHECK(input.sampled == 0 || packed.soft.each == 0, "soft labels are of all items, not of a sample");
+    TORCH_CHECK(std::ssize(packed.soft.items) == std::ssize(packed.labels) * packed.soft.each,
+                "soft labels are of other labels");
     std::optional<Sample> sample;
     Transformer model = input.model;
     if (input.sampled > 0) {

@@ -14,6 +14,10 @@ struct Graduation {
         nlohmann::json::object();  ///< `teaching`: NDCG@10 of both on the validation questions
 };
 
+/// Whether students may take their teachers' place: at least 99 % of their NDCG@10, or nothing was validated (null).
+/// 学生网络是否可代替其教师：NDCG@10 至少为其 99 %，或没有验证问题（null）。
+bool ranks_as_well(const nlohmann::json& student, const nlohmann::json& teachers);
+
 /// Trains a student from each of `start` by what all `members` together say of every place, with half of their dropout: what
 /// others say is learned by heart less easily than labels (docs/ablations.md).
 /// 从 start 的每一份权重训练一个学生网络，学习全部 members 对每个位置的共同判断，dropout 减半。

@@ -45,11 +45,11 @@ struct Stretch {
     std::int64_t user, begin, first, end;
 };
 
-/// Stretches that overlap by half, so that every place but the first has half of max_len before it, or all there is.
+/// Of the training part, overlapping by half, so that every place but the first has half of max_len before it, or all there is.
 std::vector<Stretch> stretches_of(const Dataset& data, std::int64_t max_len) {
     std::vector<Stretch> stretches;
     for (std::int64_t u = 0; u < data.users(); ++u) {
-        const std::int64_t inputs = std::ssize(data.sequence(u)) - 1;
+        const std::int64_t inputs = std::ssize(data.training(u)) - 1;
         for (std::int64_t first = 0; first < inputs;) {
             const std::int64_t begin = std::max<std::int64_t>(0, first - max_len / 2);
             const std::int64_t end = std::min(inputs, begin + max_len);
@@ -83,12 +83,12 @@ std::int64_t items_of_a_place(std::int64_t places) {
 class Teacher::Asking {
   public:
     Asking(Teacher& teacher, const Members& members, const Dataset& data, const Moments& moments,
-           double temperature)
+           const Tensor& rows, double temperature)
         : teacher_(teacher),
           members_(members),
           data_(data),
           moments_(moments),
-          rows_(TransformerWeights(members).item_rows()),
+          rows_(rows),
           scale_(static_cast<float>(1 / (temperature * static_cast<double>(members.size())))),
           scores_(static_cast<std::size_t>(kPositions * data.items())) {}
 
@@ -140,10 +140,11 @@ class Teacher::Asking {
         const std::int64_t items = rows_.size(0), wide = rows_.size(1);
         k().gemm({count, items, wide, queries, wide, 1, rows_.data_ptr<float>(), 1, wide, scores_.data(),
                   items, scale_});
-        for (std::int64_t i = 0; i < count; ++i) {
-            write(scores_.data() + i * items,
-                  data_.offsets()[static_cast<std::size_t>(stretch.user)] + at + i + 1);
-        }
+        const auto sequence = data_.sequence(stretch.user);
+        for (std::int64_t i = 0; i < count; ++i)
+            if (!data_.is_held_out(sequence[static_cast<std::size_t>(at + i + 1)]))
+                write(scores_.data() + i * items,
+                      data_.offsets()[static_cast<std::size_t>(stretch.user)] + at + i + 1);
     }
 
     void write(const float* scores, std::int64_t place) {
@@ -170,18 +171,20 @@ class Teacher::Asking {
 };
 
 Teacher::Teacher(const Members& members, const Dataset& data, const Moments& moments, double temperature,
-                 Workers& workers, const std::function<void()>& poll)
+                 Workers& workers, const std::function<bool(double)>& goes_on)
     : each_(std::min(data.items(), items_of_a_place(data.interactions()))),
       items_(static_cast<std::size_t>(data.interactions() * each_)),
       shares_(items_.size()) {
     const std::vector<Stretch> stretches = stretches_of(data, members[0].network.position.size(0));
     const std::vector<std::size_t> ends = groups_of(stretches);
+    const Tensor rows = TransformerWeights(members).item_rows();
     std::atomic<std::size_t> next = 0;
     workers.run([&](int) {
-        Asking asking(*this, members, data, moments, temperature);
-        for (std::size_t group; (group = next.fetch_add(1)) < ends.size(); poll()) {
+        Asking asking(*this, members, data, moments, rows, temperature);
+        for (std::size_t group; (group = next.fetch_add(1)) < ends.size();) {
             const std::size_t begin = group == 0 ? 0 : ends[group - 1];
             asking.ask(std::span(stretches).subspan(begin, ends[group] - begin));
+            if (!goes_on(static_cast<double>(group + 1) / static_cast<double>(ends.size()))) return;
         }
     });
 }

@@ -17,10 +17,12 @@ inline constexpr float kTaughtShare = 0.9f;
 /// 内存：每个位置的每个物品 8 字节。
 class Teacher {
   public:
-    /// Asks `members` of every place, `poll` after each group of them (by any thread).
-    /// 就每个位置询问 members；每组之后（由任一线程）调用 poll。
+    /// Asks `members` of every place that they were trained on, as long as `goes_on`, which is told the share that was asked (by
+    /// any thread). Of places that were held out, or not reached, nothing is said: their labels count alone.
+    /// 就 members 训练过的每个位置询问它们，只要 goes_on（由任一线程调用，参数为已问比例）为真。
+    /// 对留出的或未及询问的位置不作说明：其标签单独计数。
     Teacher(const Members& members, const Dataset& data, const Moments& moments, double temperature,
-            Workers& workers, const std::function<void()>& poll);
+            Workers& workers, const std::function<bool(double)>& goes_on);
 
     std::int64_t each() const { return each_; }
     /// The likeliest items at a place, and their shares.

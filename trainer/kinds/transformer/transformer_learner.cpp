@@ -81,12 +81,11 @@ Effort TransformerLearner::effort(const std::vector<Question>& validation) const
 Outcome TransformerLearner::gradients(const Lesson& lesson) {
     std::vector<Packed>& shards = lesson.shards;
     if (rehearsal_) rehearsal_->extend(shards, lesson.random);
-    for (Packed& shard : shards)
-        if (teacher_) teacher_->soften(shard);
     Outcome outcome;
     double weight = 0;
     for (Packed& shard : shards) {
         weigh_labels(shard, weights_);
+        if (teacher_) teacher_->soften(shard);  // of the labels that are left
         outcome.labels += static_cast<std::int64_t>(shard.labels.size());
         for (const float one : shard.label_weights) weight += static_cast<double>(one);
     }

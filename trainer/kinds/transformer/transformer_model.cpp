@@ -55,18 +55,23 @@ class TransformerModel final : public Model {
         if (rehearsal) lessons.rehearsal = &*rehearsal;
         Networks networks = train_each(lessons, std::move(start), turn, random_);
         json config = settings_.to_json(), metrics = networks.metrics;
+        Totals of_served = turn.before;
         if (plan.students > 0) {
             Graduation graduation = teach(
                 lessons, networks, fresh_start(run.data, content, moments, plan.students), turn, random_);
             networks = std::move(graduation.served);
             config["members"] = networks.served.size();
-            if (!graduation.students) config["students"] = 0;
+            if (graduation.students)
+                of_served = turn.before;
+            else
+                config["students"] = 0;
             metrics = networks.metrics;
             metrics.update(graduation.metrics);
         }
         Members &measured = networks.measured, &served = networks.served;
         config["trained_epochs"] = turn.before.epochs / turn.of;
         metrics.update(turn.before.to_json());
+        metrics["best_epoch"] = of_served.best_epoch;  // beside `epochs` of all
         metrics.update(plan.metrics);
         if (known.defined()) {
             const auto said = rehearsal ? rehearsal->said() : std::span<const std::int32_t>();

@@ -95,7 +95,19 @@ TEST(Pace, NobodyLearnsFromOneNetworkOrFromASample) {
     EXPECT_EQ(all.members, 3);
     EXPECT_EQ(all.students, 1);
     EXPECT_EQ(told.at("pace").at("students"), 1);
-    EXPECT_EQ(paced.keep(given, {true, false, false}).first.students, 1);  // who asks for one has one
+    const auto [given_one, of] =
+        paced.keep(given, {true, false, true});  // who asks for one has one, and two to learn from
+    EXPECT_EQ(given_one.students, 1);
+    EXPECT_EQ(given_one.members, 2);
+    EXPECT_EQ(given_one.sampled_items, 0) << "from a sample nobody learns";
+    const DatasetOptions nobody = [] {
+        DatasetOptions options;
+        options.holdout_share = 0;
+        return options;
+    }();
+    paced.shop.data = Dataset(paced.shop.folder / "dataset", nobody);
+    EXPECT_EQ(paced.keep(patient, {true, true, false}).first.students, 0)
+        << "nothing would tell whether it learned";
 }
 
 }  // namespace

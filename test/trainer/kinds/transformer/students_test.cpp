@@ -65,5 +65,12 @@ TEST(Students, AreNotServedWhereTheyRankWorse) {
     EXPECT_EQ(done.served.served.size(), 2U);
 }
 
+TEST(Students, MayBeAHundredthWorseAndNoMore) {
+    EXPECT_TRUE(ranks_as_well(0.0991, 0.1));
+    EXPECT_FALSE(ranks_as_well(0.0989, 0.1));
+    EXPECT_FALSE(ranks_as_well(0.0, 0.0)) << "nobody learned anything";
+    EXPECT_TRUE(ranks_as_well(json(), json())) << "nobody can tell";
+}
+
 }  // namespace
 }  // namespace seqrec::trainer

@@ -110,6 +110,10 @@ TEST(Settings, OneLearnsFromSeveralUnlessTheirNumberIsGiven) {
                   settings_for(histories(20, 10), 10, {{"students", 1}}, {{"trained_epochs", 5}});
               }),
               "22023");
+    EXPECT_EQ(error_of([] {
+                  settings_for(histories(20, 10), 10, {{"students", 2}, {"members", 2}});
+              }),
+              "22023");
 }
 
 TEST(Settings, WhatIsGivenIsTaken) {
