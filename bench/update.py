@@ -30,7 +30,7 @@ from item_text import ROOT, load_rows, wait_for
 
 sys.path.insert(0, str(ROOT / "test" / "integration"))
 MODES = ("joint", "finetune", "update", "new_rows")
-TOLD = ("labels", "epochs", "best_epoch", "train_seconds", "items", "valid_ndcg@10", "distill", "distill_labels")
+TOLD = ("labels", "epochs", "best_epoch", "train_seconds", "items", "valid_ndcg@10", "distill_clicks")
 
 
 def read_periods(folder, count):
