@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/kinds/transformer.hpp"
+#include "featured_shop.hpp"
 #include "files/model_file.hpp"
 #include "kinds/shared/gradients.hpp"
 #include "kinds/transformer/transformer_weights.hpp"
@@ -80,6 +81,27 @@ TEST(TransformerModel, SaysWhoIsServed) {
     EXPECT_EQ(config.at("trained_epochs"), 3);
     EXPECT_EQ(trial.trained.metrics.at("epochs"), 9);  // of all three
     EXPECT_EQ(trial.trained.metrics.at("teaching").at("teachers"), 2);
+}
+
+/// Labels that weigh nothing are left out before others say what follows the rest.
+TEST(TransformerModel, StudentsLearnTheLabelsThatCount) {
+    testing::FeaturedData given{.sequences = testing::walks(200, kItems, 10, 4), .items = kItems};
+    std::size_t rows = 0;
+    for (const auto& sequence : given.sequences) rows += sequence.size();
+    for (std::size_t row = 0; row < rows; ++row) given.weights.push_back(static_cast<float>(row % 2));
+    const testing::FeaturedShop shop(given);
+    const json options = testing::small_options({{"members", 2},
+                                                 {"students", 1},
+                                                 {"epochs", 15},
+                                                 {"dim", 16},
+                                                 {"max_len", 10},
+                                                 {"learning_rate", 0.02},
+                                                 {"batch_tokens", 200},
+                                                 {"dropout", 0.1},
+                                                 {"holdout", "keep"}});
+    const json told = train(shop.data, options).trained.metrics.at("teaching");
+    EXPECT_GT(told.at("students_ndcg@10").get<double>(), 0.9 * told.at("teachers_ndcg@10").get<double>())
+        << told.dump();
 }
 
 TEST(TransformerModel, MembersBeginFromRandomNumbersOfTheirOwn) {
