@@ -131,6 +131,12 @@ json check_value(const OptionSpec& spec, const json& value) {
     return value;
 }
 
+void check_holdout(const json& options) {
+    if (options.at("split") == "time" && options.at("holdout_share") != 1)
+        refuse("holdout_share is of users, and split at time holds out what came last of all",
+               "Leave holdout_share out, or set split to leave_one_out.");
+}
+
 }  // namespace
 
 std::vector<OptionSpec> option_specs(std::string_view kind) {
@@ -169,6 +175,7 @@ json resolve_options(std::string_view kind, const json& given) {
         if (value.is_null()) continue;  // null asks for the default
         resolved[key] = check_value(spec, value);
     }
+    check_holdout(resolved);
     check_side_options(resolved);
     if (const auto check = find_kind(kind).check) check(resolved);
     return resolved;

@@ -257,9 +257,36 @@ void check_update(const nlohmann::json& options) {
                         "It says what becomes of the knowledge of the model that init_from names.");
 }
 
+/// As far as the options say it; the trainer asks again of what the data decide.
+void check_students_of(const nlohmann::json& options) {
+    const auto number = [&](const char* name, std::int64_t otherwise) {
+        return options.at(name).is_null() ? otherwise : options.at(name).get<std::int64_t>();
+    };
+    constexpr std::int64_t kMostMembers = 8;
+    check_students(number("students", 0), number("members", kMostMembers + 1), number("sampled_items", 0),
+                   !options.at("init_from").is_null());
+}
+
 void check_options(const nlohmann::json& options) {
     check_width(options);
+    check_students_of(options);
     check_update(options);
+}
+
+void check_students(std::int64_t students, std::int64_t members, std::int64_t sampled, bool updates) {
+    if (students == 0) return;
+    const auto refuse = [](const char* message, const char* hint) {
+        throw Error(sqlstate::kInvalidParameter, message, hint);
+    };
+    if (updates)
+        refuse("students cannot be had with init_from",
+               "An update goes on with the networks of the earlier model; leave students out.");
+    if (sampled > 0)
+        refuse("students learn from all items, not from a sample",
+               "Set sampled_items to 0, or leave students out.");
+    if (students >= members)
+        refuse("students must be fewer than the members they learn from",
+               "Raise members, or lower students: what is served is to cost less than they do.");
 }
 
 constinit const Kind kTransformer = {

@@ -10,6 +10,12 @@ namespace seqrec {
 
 struct EncoderKernels;
 
+/// Students learn from several networks, of all items, in the training that makes both: Error 22023 with a hint otherwise.
+/// `sampled`: items drawn for a step, 0 for all; `updates`: whether the training starts from a model.
+/// 学生网络在同一次训练中就全部物品向多个网络学习；否则抛出 Error 22023 并附提示。sampled 为每步抽取的物品数（0 为全部）；
+/// updates 表示训练是否从已有模型开始。
+void check_students(std::int64_t students, std::int64_t members, std::int64_t sampled, bool updates);
+
 extern const Kind kTransformer;
 
 /// One network or several whose cosines are averaged. Opening finds the networks' weights in the order in

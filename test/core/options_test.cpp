@@ -69,6 +69,19 @@ TEST(Options, WhatIsSaidOfAnEarlierModelNeedsOne) {
     EXPECT_EQ(resolve(R"({"distill": 0, "keep_items": false})").at("distill"), 0) << "nothing is asked for";
 }
 
+TEST(Options, AShareOfUsersIsNotHeldOutByTime) {
+    EXPECT_NE(refusal(R"({"split": "time", "holdout_share": 0.5})").find("holdout_share"), std::string::npos);
+    EXPECT_EQ(resolve(R"({"split": "time", "holdout_share": 1})").at("split"), "time");
+}
+
+TEST(Options, StudentsAreRefusedWhereTheyCannotLearn) {
+    for (const char* options : {R"({"students": 1, "init_from": "m"})",
+                                R"({"students": 1, "sampled_items": 9})", R"({"students": 2, "members": 2})"})
+        EXPECT_NE(refusal(options).find("tudents"), std::string::npos) << options;
+    EXPECT_EQ(resolve(R"({"students": 2, "members": 3})").at("students"), 2);
+    EXPECT_EQ(resolve(R"({"students": 0, "init_from": "m", "sampled_items": 9})").at("students"), 0);
+}
+
 TEST(Options, NamesAreUniqueAndMeaningsGiven) {
     std::set<std::string_view> names;
     for (const OptionSpec& spec : option_specs("transformer")) {

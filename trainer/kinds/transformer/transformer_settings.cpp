@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "core/kinds/transformer.hpp"
 #include "kinds/shared/choices.hpp"
 #include "torch.hpp"
 
@@ -49,19 +50,6 @@ std::string choose_device(const std::string& device) {
     return can && device != "cpu" ? "cuda" : "cpu";
 }
 
-void check_students(std::int64_t students, std::int64_t members, std::int64_t sampled,
-                    const nlohmann::json& earlier) {
-    if (students > 0 && !earlier.is_null())
-        throw Error(sqlstate::kInvalidParameter, "students cannot be had with init_from",
-                    "An update goes on with the networks of the earlier model; leave students out.");
-    if (students > 0 && students >= members)
-        throw Error(sqlstate::kInvalidParameter, "students must be fewer than the members they learn from",
-                    "Raise members, or lower students: what is served is to cost less than they do.");
-    if (students > 0 && sampled > 0)
-        throw Error(sqlstate::kInvalidParameter, "students learn from all items, not from a sample",
-                    "Set sampled_items to 0, or leave students out.");
-}
-
 }  // namespace
 
 Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier)
@@ -97,7 +85,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       keep_items(value_or(options, "keep_items", false)),
       device(choose_device(options.at("device"))) {
     if (device == "cuda") bfloat16 = false;
-    check_students(students, members, sampled_items, earlier);
+    check_students(students, members, sampled_items, !earlier.is_null());
 }
 
 nlohmann::json Settings::to_json() const {
