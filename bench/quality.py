@@ -1,6 +1,6 @@
 """Recommendation quality on real data, with the options as shipped. Standard library only.
 
-usage: quality.py [--data FOLDER] [--only NAME,...] [--options JSON] [--seeds N,...] [--trainer PATH]
+usage: quality.py [--data FOLDER] [--only NAME,...] [--options JSON] [--seeds N,...] [--kind KIND] [--trainer PATH]
        FOLDER holds the data sets of the project; NAME: ml-1m, amazon-beauty, ml-100k, online-retail.
 Prints one JSON object: for each data set and seed HR@10 and NDCG@10 on the test items (leave-one-out, full catalogue,
 items the user has seen not ranked) beside popularity, first-order Markov on the same users, the best published figures
@@ -31,13 +31,13 @@ def spread(values):
     return {"mean": statistics.mean(values), "standard_error": error}
 
 
-def measure(name, data, options, seeds):
+def measure(name, data, options, seeds, kind):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         convert(name, data / name, folder / "dataset")
         runs = []
         for seed in seeds:
-            metrics = training.train(folder, folder / "dataset", {**options, "seed": seed})
+            metrics = training.train(folder, folder / "dataset", {**options, "seed": seed}, kind=kind)
             runs.append({"seed": seed, **{key: metrics.get(key) for key in TOLD}})
             print(name, json.dumps(runs[-1]), file=sys.stderr, flush=True)
         hr, ndcg, minutes = GOALS[name]
@@ -56,13 +56,14 @@ def main():
     parser.add_argument("--only", default=",".join(GOALS))
     parser.add_argument("--options", type=json.loads, default={})
     parser.add_argument("--seeds", default="1")
+    parser.add_argument("--kind", default="transformer")
     parser.add_argument("--trainer", type=Path, default=training.TRAINER)
     args = parser.parse_args()
     training.TRAINER = args.trainer
-    report = {"benchmark": "quality", "options": args.options}
+    report = {"benchmark": "quality", "kind": args.kind, "options": args.options}
     for name in args.only.split(","):
         if (args.data / name).is_dir():
-            report[name] = measure(name, args.data, args.options, [int(seed) for seed in args.seeds.split(",")])
+            report[name] = measure(name, args.data, args.options, [int(seed) for seed in args.seeds.split(",")], args.kind)
         else:
             report[name] = {"left_out": "no data"}
     print(json.dumps(report, indent=1))

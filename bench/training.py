@@ -22,10 +22,10 @@ TRAINER = ROOT / "build" / "seqrec-trainer"  # --trainer asks for another
 ONE_EPOCH = {"members": 1, "epochs": 1, "holdout": "keep"}
 
 
-def train(folder, dataset, options, trainer=None):
+def train(folder, dataset, options, trainer=None, kind="transformer"):
     """Runs one job; returns the metrics of its `done` line and the trainer's largest resident memory in MiB."""
     job = folder / "job.json"
-    job.write_text(json.dumps({"dataset": str(dataset), "model": str(folder / "model"), "kind": "transformer",
+    job.write_text(json.dumps({"dataset": str(dataset), "model": str(folder / "model"), "kind": kind,
                                "options": options}))
     process = subprocess.Popen([trainer or TRAINER, "train", job], stdout=subprocess.PIPE, text=True)
     done = None
