@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -262,8 +263,8 @@ void check_students_of(const nlohmann::json& options) {
     const auto number = [&](const char* name, std::int64_t otherwise) {
         return options.at(name).is_null() ? otherwise : options.at(name).get<std::int64_t>();
     };
-    constexpr std::int64_t kMostMembers = 8;
-    check_students(number("students", 0), number("members", kMostMembers + 1), number("sampled_items", 0),
+    constexpr auto kUnknown = std::numeric_limits<std::int64_t>::max();
+    check_students(number("students", 0), number("members", kUnknown), number("sampled_items", 0),
                    !options.at("init_from").is_null());
 }
 

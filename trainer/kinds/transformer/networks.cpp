@@ -4,20 +4,21 @@
 
 namespace seqrec::trainer {
 
-Networks train_each(const Lessons& lessons, Members start, Turn& turn, Random& random) {
+Networks train_each(const Curriculum& curriculum, Members start, Turn& turn, Random& random) {
     Networks done;
     for (Member& member : start) {
-        TransformerLearner learner(lessons.run.data, lessons.settings, lessons.content, std::move(member),
-                                   lessons.run.workers, lessons.moments);
-        if (lessons.rehearsal) learner.rehearse(*lessons.rehearsal);
-        if (lessons.teacher) learner.learn_from(*lessons.teacher);
-        Epochs epochs(lessons.run, lessons.course, learner, Random(random.next()), turn);
+        TransformerLearner learner(curriculum.run.data, curriculum.settings, curriculum.content,
+                                   std::move(member), curriculum.run.workers, curriculum.moments);
+        if (curriculum.rehearsal) learner.rehearse(*curriculum.rehearsal);
+        if (curriculum.teacher) learner.learn_from(*curriculum.teacher);
+        Epochs epochs(curriculum.run, curriculum.course, learner, Random(random.next()), turn);
         epochs.run();
         done.measured.push_back(learner.best());
         epochs.fit_all();
         done.served.push_back(learner.best());
         done.metrics = learner.metrics();
         turn.before = epochs.totals();
+        done.metrics["best_epoch"] = turn.before.best_epoch;
         ++turn.number;
     }
     return done;

@@ -21,16 +21,16 @@ constexpr double kAsGood = 0.99;  // of the members' NDCG@10, at a fraction of w
 double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 /// Stops after its share of the time: what was not reached is learned by its labels alone.
-Teacher ask(const Lessons& lessons, const Members& members, Turn& turn) {
+Teacher ask(const Curriculum& curriculum, const Members& members, Turn& turn) {
     const Clock::time_point begin = Clock::now();
     const double done = static_cast<double>(turn.number) / static_cast<double>(turn.of);
     const double percent = 100 * (turn.begun + (1 - turn.begun) * done);
     const auto goes_on = [&](double share) {
-        lessons.run.reporter.progress({{"phase", "training"}, {"percent", percent}, {"asked", share}});
-        return since(begin) < kAsking * lessons.settings.max_seconds;
+        curriculum.run.reporter.progress({{"phase", "training"}, {"percent", percent}, {"asked", share}});
+        return since(begin) < kAsking * curriculum.settings.max_seconds;
     };
-    Teacher teacher(members, lessons.run.data, lessons.moments, lessons.settings.temperature,
-                    lessons.run.workers, goes_on);
+    Teacher teacher(members, curriculum.run.data, curriculum.moments, curriculum.settings.temperature,
+                    curriculum.run.workers, goes_on);
     turn.before.seconds += since(begin);
     return teacher;
 }
@@ -56,23 +56,26 @@ bool ranks_as_well(const json& student, const json& teachers) {
     return teachers > 0 && student.get<double>() >= kAsGood * teachers.get<double>();
 }
 
-Graduation teach(const Lessons& lessons, const Networks& members, Members start, Turn& turn, Random& random) {
-    const Teacher teacher = ask(lessons, members.measured, turn);
-    Settings settings = lessons.settings;
+Graduation teach(const Curriculum& curriculum, const Networks& members, Members start, Turn& turn,
+                 Random& random) {
+    const Teacher teacher = ask(curriculum, members.measured, turn);
+    Settings settings = curriculum.settings;
     settings.dropout *= kDropout;
-    Lessons taught{lessons.run, settings, lessons.course, lessons.content, lessons.moments};
+    Curriculum taught{curriculum.run, settings, curriculum.course, curriculum.content, curriculum.moments};
     taught.teacher = &teacher;
     Networks students = train_each(taught, std::move(start), turn, random);
-    const json before = validated(lessons.run, members.measured);
-    const json after = validated(lessons.run, students.measured);
+    const json before = validated(curriculum.run, members.measured);
+    const json after = validated(curriculum.run, students.measured);
     json told = {
         {"teachers", members.measured.size()}, {"teachers_ndcg@10", before}, {"students_ndcg@10", after}};
     const bool as_good = ranks_as_well(after, before);
     if (!as_good)
-        lessons.run.reporter.warning("what learned from the " + std::to_string(members.measured.size()) +
-                                     " members ranks worse than they do (metrics.teaching), so they are "
-                                     "served; with students 0 its time is theirs");
-    return {as_good ? std::move(students) : members, as_good, {{"teaching", std::move(told)}}};
+        curriculum.run.reporter.warning("what learned from the " + std::to_string(members.measured.size()) +
+                                        " members ranks worse than they do (metrics.teaching), so they are "
+                                        "served; with students 0 its time is theirs");
+    Networks served = as_good ? std::move(students) : members;
+    json config = {{"members", served.served.size()}, {"students", as_good ? served.served.size() : 0}};
+    return {std::move(served), std::move(config), {{"teaching", std::move(told)}}};
 }
 
 }  // namespace seqrec::trainer

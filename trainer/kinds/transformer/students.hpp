@@ -9,9 +9,9 @@ namespace seqrec::trainer {
 /// 最终用于服务的网络：学生网络；若其排名更差，则为其所学的网络。
 struct Graduation {
     Networks served;
-    bool students = false;
-    nlohmann::json metrics =
-        nlohmann::json::object();  ///< `teaching`: NDCG@10 of both on the validation questions
+    nlohmann::json
+        config;  ///< `members` and `students`: how many are served, and how many of them learned so
+    nlohmann::json metrics;  ///< `teaching`: NDCG@10 of both on the validation questions
 };
 
 /// Whether students may take their teachers' place: at least 99 % of their NDCG@10, or nothing was validated (null).
@@ -21,6 +21,7 @@ bool ranks_as_well(const nlohmann::json& student, const nlohmann::json& teachers
 /// Trains a student from each of `start` by what all `members` together say of every place, with half of their dropout: what
 /// others say is learned by heart less easily than labels (docs/ablations.md).
 /// 从 start 的每一份权重训练一个学生网络，学习全部 members 对每个位置的共同判断，dropout 减半。
-Graduation teach(const Lessons& lessons, const Networks& members, Members start, Turn& turn, Random& random);
+Graduation teach(const Curriculum& curriculum, const Networks& members, Members start, Turn& turn,
+                 Random& random);
 
 }  // namespace seqrec::trainer

@@ -12,8 +12,9 @@ namespace seqrec::trainer {
 /// 标签中向其他网络学习的份额（见 docs/ablations.md）。
 inline constexpr float kTaughtShare = 0.9f;
 
-/// Of each place the likeliest items of a softmax over the mean of the networks' cosines; what they count sums up to one. Memory: 8 bytes for each of `each` items of a place.
-/// 对每个位置：各网络余弦平均后 softmax 中最可能的物品，份额之和为一。
+/// Of each place the likeliest items of a softmax over the mean of the networks' cosines; what they count sums up to
+/// kTaughtShare. Memory: 8 bytes for each of `each` items of a place.
+/// 对每个位置：各网络余弦平均后 softmax 中最可能的物品，份额之和为 kTaughtShare。
 /// 内存：每个位置的每个物品 8 字节。
 class Teacher {
   public:

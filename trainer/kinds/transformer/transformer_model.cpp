@@ -51,27 +51,22 @@ class TransformerModel final : public Model {
         const std::optional<Rehearsal> rehearsal = before_ ? before_->rehearse(run, turn) : std::nullopt;
         EpochSettings course = settings_.course();
         course.options["plan"] = plan.to_json();
-        Lessons lessons{run, settings_, course, content, moments};
-        if (rehearsal) lessons.rehearsal = &*rehearsal;
-        Networks networks = train_each(lessons, std::move(start), turn, random_);
-        json config = settings_.to_json(), metrics = networks.metrics;
-        Totals of_served = turn.before;
+        Curriculum curriculum{run, settings_, course, content, moments};
+        if (rehearsal) curriculum.rehearsal = &*rehearsal;
+        Networks networks = train_each(curriculum, std::move(start), turn, random_);
+        json config = settings_.to_json(), teaching = json::object();
         if (plan.students > 0) {
             Graduation graduation = teach(
-                lessons, networks, fresh_start(run.data, content, moments, plan.students), turn, random_);
+                curriculum, networks, fresh_start(run.data, content, moments, plan.students), turn, random_);
             networks = std::move(graduation.served);
-            config["members"] = networks.served.size();
-            if (graduation.students)
-                of_served = turn.before;
-            else
-                config["students"] = 0;
-            metrics = networks.metrics;
-            metrics.update(graduation.metrics);
+            config.update(graduation.config);
+            teaching = std::move(graduation.metrics);
         }
         Members &measured = networks.measured, &served = networks.served;
         config["trained_epochs"] = turn.before.epochs / turn.of;
-        metrics.update(turn.before.to_json());
-        metrics["best_epoch"] = of_served.best_epoch;  // beside `epochs` of all
+        json metrics = turn.before.to_json();  // of all; what is served says its own
+        metrics.update(networks.metrics);
+        metrics.update(teaching);
         metrics.update(plan.metrics);
         if (known.defined()) {
             const auto said = rehearsal ? rehearsal->said() : std::span<const std::int32_t>();

@@ -34,10 +34,10 @@ std::int64_t choose_sample(const Dataset& data, const nlohmann::json& earlier) {
 
 /// One network that learned from several of two layers ranks as they do and costs a part; on long histories it ranks worse
 /// (docs/ablations.md). Who says how many members there are is served by them; an update goes on with what there is.
-std::int64_t choose_students(const Dataset& data, const nlohmann::json& options,
-                             const nlohmann::json& earlier, std::int64_t members, std::int64_t sampled) {
+std::int64_t choose_students(const nlohmann::json& options, const nlohmann::json& earlier,
+                             std::int64_t layers, std::int64_t members, std::int64_t sampled) {
     const bool open = value_or(options, "members", nlohmann::json()).is_null() && earlier.is_null();
-    return open && choose_layers(data) == 2 && members > 1 && sampled == 0 ? 1 : 0;
+    return open && layers <= 2 && members > 1 && sampled == 0 ? 1 : 0;
 }
 
 /// A GPU where libtorch finds one, unless told otherwise.
@@ -62,7 +62,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       batch_tokens(value_or(options, "batch_tokens", choose_batch(data))),
       sampled_items(value_or(options, "sampled_items", choose_sample(data, earlier))),
       students(
-          value_or(options, "students", choose_students(data, options, earlier, members, sampled_items))),
+          value_or(options, "students", choose_students(options, earlier, layers, members, sampled_items))),
       seed(options.at("seed")),
       threads(options.at("threads")),
       patience(options.at("patience")),

@@ -52,7 +52,7 @@ TEST(Students, AreServedWhereTheyRankAsWell) {
     const json& told = done.metrics.at("teaching");
     EXPECT_GT(told.at("students_ndcg@10"), 0.2);  // popularity has less
     EXPECT_EQ(told.at("teachers"), 2);
-    ASSERT_TRUE(done.students) << told.dump();
+    ASSERT_EQ(done.config.at("students"), 1) << told.dump();
     EXPECT_EQ(done.served.measured.size(), 1U);
     EXPECT_EQ(school.turn.number, 3);
     EXPECT_GT(school.turn.before.epochs, 8);
@@ -61,7 +61,8 @@ TEST(Students, AreServedWhereTheyRankAsWell) {
 TEST(Students, AreNotServedWhereTheyRankWorse) {
     School school;
     const Graduation done = school.run({{"epochs", 8}}, {{"epochs", 1}, {"learning_rate", 1e-8}});
-    EXPECT_FALSE(done.students) << done.metrics.dump();
+    EXPECT_EQ(done.config.at("students"), 0) << done.metrics.dump();
+    EXPECT_EQ(done.config.at("members"), 2);
     EXPECT_EQ(done.served.served.size(), 2U);
 }
 
