@@ -4,10 +4,12 @@ usage: datasets.py NAME DATA_FOLDER OUT      NAME: ml-1m, ml-100k, amazon-beauty
        datasets.py csv RATINGS.csv[.gz] OUT  user_id,item_id,timestamp, with a header
 """
 import array
+import bisect
 import csv
 import datetime
 import gzip
 import io
+import itertools
 import json
 import struct
 import sys
@@ -81,6 +83,58 @@ def write_walks(path, users, items, length, draw):
             item = (item + 1) % items if draw.random() < 0.67 else int(items * draw.random() ** 3)
     times = array.array("d", range(len(events)))
     return write_arrays(path, offsets, events, times, range(users), range(items))
+
+
+class Shop:
+    """A made-up shop in which people have a few kinds of things that they like, and things go together: what Amazon's
+    sets of ratings look like, histories of eight. Within a kind, and of kinds, few sell much (Zipf)."""
+
+    def __init__(self, items, draw):
+        self.draw = draw
+        self.kinds = [[] for _ in range(max(items // 40, 1))]
+        sizes = list(itertools.accumulate(1 / (kind + 5) for kind in range(len(self.kinds))))
+        self.kind_of = [self.place(sizes) for _ in range(items)]
+        for item, kind in enumerate(self.kind_of):
+            self.kinds[kind].append(item)
+        self.sales = [list(itertools.accumulate((place + 2) ** -0.9 for place in range(len(kind)))) for kind in self.kinds]
+        self.liked = list(itertools.accumulate(len(kind) ** 0.8 for kind in self.kinds))
+        beside = [self.any_kind() for _ in self.kinds]
+        self.after = [[self.of(kind if draw.random() < 0.6 else beside[kind]) for _ in range(4)] for kind in self.kind_of]
+
+    def place(self, cumulated):
+        return min(bisect.bisect(cumulated, self.draw.random() * cumulated[-1]), len(cumulated) - 1)
+
+    def any_kind(self):
+        return self.place(self.liked)  # one without items is never drawn: its share is 0
+
+    def of(self, kind):
+        return self.kinds[kind][self.place(self.sales[kind])]
+
+    def next(self, last, own):
+        chance = self.draw.random()
+        if chance < 0.18:
+            return self.draw.choice(self.after[last])
+        return self.of(self.kind_of[last] if chance < 0.5 else self.draw.choice(own) if chance < 0.82 else self.any_kind())
+
+    def history(self):
+        own = [self.any_kind() for _ in range(self.draw.randint(1, 3))]
+        length = 5
+        while length < 60 and self.draw.random() < 0.77:
+            length += 1
+        items = {}  # in order
+        last = self.of(self.draw.choice(own))
+        for _ in range(100 * length):
+            items[last] = None
+            if len(items) == length:
+                break
+            last = self.next(last, own)
+        return list(items)
+
+
+def write_shop(path, users, items, draw):
+    """A Shop's customers. `draw`: a random.Random."""
+    shop = Shop(items, draw)
+    return write_dataset(path, ((user, item, place) for user in range(users) for place, item in enumerate(shop.history())))
 
 
 def read_csv(path):

@@ -22,8 +22,9 @@ TRAINER = ROOT / "build" / "seqrec-trainer"  # --trainer asks for another
 ONE_EPOCH = {"members": 1, "epochs": 1, "holdout": "keep"}
 
 
-def train(folder, dataset, options, trainer=None, kind="transformer"):
-    """Runs one job; returns the metrics of its `done` line and the trainer's largest resident memory in MiB."""
+def train(folder, dataset, options, trainer=None, kind="transformer", watch=None):
+    """Runs one job; returns the metrics of its `done` line and the trainer's largest resident memory in MiB. `watch` is
+    called with each event."""
     job = folder / "job.json"
     job.write_text(json.dumps({"dataset": str(dataset), "model": str(folder / "model"), "kind": kind,
                                "options": options}))
@@ -31,6 +32,8 @@ def train(folder, dataset, options, trainer=None, kind="transformer"):
     done = None
     for line in process.stdout:
         event = json.loads(line)
+        if watch:
+            watch(event)
         if event["event"] == "error":
             raise RuntimeError(event["message"])
         done = event if event["event"] == "done" else done

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "kinds/transformer/company_weight.hpp"
+#include "kinds/transformer/teacher.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
 
@@ -20,19 +22,32 @@ constexpr double kAsGood = 0.99;  // of the members' NDCG@10, at a fraction of w
 
 double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
+/// What members and counts say together, and what `teaching` tells of that.
+struct Asked {
+    Teacher teacher;
+    json told;
+};
+
 /// Stops after its share of the time: what was not reached is learned by its labels alone.
-Teacher ask(const Curriculum& curriculum, const Members& members, Turn& turn) {
+Asked ask(const Curriculum& curriculum, const Members& members, Turn& turn) {
     const Clock::time_point begin = Clock::now();
+    const Run& run = curriculum.run;
+    const double temperature = curriculum.settings.temperature;
+    const Companions companions(run.data);
+    CompanyWeight company =
+        choose_company_weight(run.data, members, temperature, companions, run.workers, [&](double share) {
+            run.reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
+        });
     const double done = static_cast<double>(turn.number) / static_cast<double>(turn.of);
     const double percent = 100 * (turn.begun + (1 - turn.begun) * done);
     const auto goes_on = [&](double share) {
-        curriculum.run.reporter.progress({{"phase", "training"}, {"percent", percent}, {"asked", share}});
+        run.reporter.progress({{"phase", "training"}, {"percent", percent}, {"asked", share}});
         return since(begin) < kAsking * curriculum.settings.max_seconds;
     };
-    Teacher teacher(members, curriculum.run.data, curriculum.moments, curriculum.settings.temperature,
-                    curriculum.run.workers, goes_on);
+    Teacher teacher({members, &companions, company.weight}, run.data, curriculum.moments, temperature,
+                    run.workers, goes_on);
     turn.before.seconds += since(begin);
-    return teacher;
+    return {std::move(teacher), std::move(company.metrics)};
 }
 
 /// NDCG@10 on the validation questions, as Epochs has it; null where there are none.
@@ -58,16 +73,17 @@ bool ranks_as_well(const json& student, const json& teachers) {
 
 Graduation teach(const Curriculum& curriculum, const Networks& members, Members start, Turn& turn,
                  Random& random) {
-    const Teacher teacher = ask(curriculum, members.measured, turn);
+    const Asked asked = ask(curriculum, members.measured, turn);
     Settings settings = curriculum.settings;
     settings.dropout *= kDropout;
     Curriculum taught{curriculum.run, settings, curriculum.course, curriculum.content, curriculum.moments};
-    taught.teacher = &teacher;
+    taught.teacher = &asked.teacher;
     Networks students = train_each(taught, std::move(start), turn, random);
     const json before = validated(curriculum.run, members.measured);
     const json after = validated(curriculum.run, students.measured);
     json told = {
         {"teachers", members.measured.size()}, {"teachers_ndcg@10", before}, {"students_ndcg@10", after}};
+    told.update(asked.told);
     const bool as_good = ranks_as_well(after, before);
     if (!as_good)
         curriculum.run.reporter.warning("what learned from the " + std::to_string(members.measured.size()) +
