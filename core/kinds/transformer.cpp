@@ -27,6 +27,8 @@ constexpr OptionSpec kOptions[] = {
     {"students", Integer, 0, 8, "null", "",
      "networks that learn from the mean of all members and are served in their place; 0 = the members are "
      "served; null = one, where histories are short and there is time for it, unless it ranks worse"},
+    {"serving", Text, 0, 0, "\"best\"", "best|fast",
+     "what answers: as many networks as rank best, or one at a part of their cost"},
     {"dim", Integer, 8, 1024, "64", "", "width of the embeddings; a multiple of 8 and of heads"},
     {"layers", Integer, 1, 16, "null", "", "Transformer blocks"},
     {"heads", Integer, 1, 16, "1", "", "attention heads"},
@@ -268,8 +270,18 @@ void check_students_of(const nlohmann::json& options) {
                    !options.at("init_from").is_null());
 }
 
+/// How many networks answer is said once.
+void check_serving(const nlohmann::json& options) {
+    if (options.at("serving") != "fast") return;
+    for (const std::string name : {"members", "students", "init_from"})
+        if (!options.at(name).is_null())
+            throw Error(sqlstate::kInvalidParameter, "serving is \"fast\" and \"" + name + "\" is given",
+                        "One network is served then, however it is trained; leave one of the two out.");
+}
+
 void check_options(const nlohmann::json& options) {
     check_width(options);
+    check_serving(options);
     check_students_of(options);
     check_update(options);
 }

@@ -82,6 +82,15 @@ TEST(Options, StudentsAreRefusedWhereTheyCannotLearn) {
     EXPECT_EQ(resolve(R"({"students": 0, "init_from": "m", "sampled_items": 9})").at("students"), 0);
 }
 
+TEST(Options, OneNetworkToAnswerIsSaidOnce) {
+    for (const char* options :
+         {R"({"serving": "fast", "members": 2})", R"({"serving": "fast", "students": 1})",
+          R"({"serving": "fast", "init_from": "m"})"})
+        EXPECT_NE(refusal(options).find("serving"), std::string::npos) << options;
+    EXPECT_EQ(resolve(R"({"serving": "fast"})").at("serving"), "fast");
+    EXPECT_EQ(resolve(R"({"serving": "best", "members": 2})").at("members"), 2);
+}
+
 TEST(Options, NamesAreUniqueAndMeaningsGiven) {
     std::set<std::string_view> names;
     for (const OptionSpec& spec : option_specs("transformer")) {

@@ -120,7 +120,7 @@ double Pace::labels_in(double seconds) const {
 
 void Pace::settle_networks(const Turn& turn) {
     if (open_.students && settings_.students > 0 && !can_teach()) settings_.students = 0;
-    if (told_.empty()) return;
+    if (told_.empty()) return serve_one();
     const std::int64_t members = settings_.members, wanted = members + settings_.students;
     const double networks = speed_.networks_in(left(turn));
     const std::int64_t fit = members_that_fit(wanted, speed_, left(turn));
@@ -128,6 +128,7 @@ void Pace::settle_networks(const Turn& turn) {
     if (open_.members)
         settings_.members = std::clamp<std::int64_t>(fit - settings_.students,
                                                      std::min(settings_.students + 1, members), members);
+    serve_one();
     const std::int64_t trained = settings_.members + settings_.students;
     told_["members"] = settings_.members;
     told_["members_wanted"] = members;
@@ -141,6 +142,11 @@ void Pace::settle_networks(const Turn& turn) {
         " networks can be trained well in the " + std::to_string(std::lround(settings_.max_seconds)) +
         " s there are; a max_seconds of " + std::to_string(std::lround(std::ceil(needed / 10) * 10)) +
         " would do for all of them here, or say members yourself");
+}
+
+/// Where one is to answer and nobody learns from several, several are of no use.
+void Pace::serve_one() {
+    if (settings_.serves_one && settings_.students == 0) settings_.members = 1;
 }
 
 /// Nobody learns from a sample of the items, or from what is said of places whose order is drawn anew each time; and where nothing

@@ -51,6 +51,7 @@ class Pace {
   private:
     Speed timed(const Settings& settings, const Random& random) const;
     bool can_teach() const;
+    void serve_one();
     void choose_sample(const Random& random, double seconds);
     double left(const Turn& turn) const;
 

@@ -84,13 +84,13 @@ Graduation teach(const Curriculum& curriculum, const Networks& members, Members 
     json told = {
         {"teachers", members.measured.size()}, {"teachers_ndcg@10", before}, {"students_ndcg@10", after}};
     told.update(asked.told);
-    const bool as_good = ranks_as_well(after, before);
-    if (!as_good)
+    const bool as_good = ranks_as_well(after, before), takes_over = as_good || settings.serves_one;
+    if (!takes_over)
         curriculum.run.reporter.warning("what learned from the " + std::to_string(members.measured.size()) +
                                         " members ranks worse than they do (metrics.teaching), so they are "
                                         "served; with students 0 its time is theirs");
-    Networks served = as_good ? std::move(students) : members;
-    json config = {{"members", served.served.size()}, {"students", as_good ? served.served.size() : 0}};
+    Networks served = takes_over ? std::move(students) : members;
+    json config = {{"members", served.served.size()}, {"students", takes_over ? served.served.size() : 0}};
     return {std::move(served), std::move(config), {{"teaching", std::move(told)}}};
 }
 

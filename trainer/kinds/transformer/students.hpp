@@ -5,8 +5,8 @@
 
 namespace seqrec::trainer {
 
-/// What is served after all: the students, or those that they learned from, where the students rank worse.
-/// 最终用于服务的网络：学生网络；若其排名更差，则为其所学的网络。
+/// What is served after all: the students, or those that they learned from, where the students rank worse and `serving` is not fast.
+/// 最终用于服务的网络：学生网络；若其排名更差且 serving 不为 fast，则为其所学的网络。
 struct Graduation {
     Networks served;
     nlohmann::json

@@ -11,7 +11,11 @@
 namespace seqrec::trainer {
 namespace {
 
-std::int64_t choose_layers(const Dataset& data) { return length_share(data) < 0.5 ? 2 : 4; }
+std::int64_t choose_layers(const nlohmann::json& options, const Dataset& data) {
+    return value_or(options, "layers", std::int64_t{length_share(data) < 0.5 ? 2 : 4});
+}
+
+bool serves_one_of(const nlohmann::json& options) { return options.at("serving") == "fast"; }
 
 /// Half as much when weights are there already: more would undo what they have learned.
 double choose_learning_rate(const Dataset& data, const nlohmann::json& earlier) {
@@ -19,10 +23,11 @@ double choose_learning_rate(const Dataset& data, const nlohmann::json& earlier) 
 }
 
 /// Networks err differently, and their mean errs less: three of two layers, two of four. Where rows are many,
-/// one costs enough.
-std::int64_t choose_members(const Dataset& data) {
-    if (data.users() + data.items() > 200000) return 1;
-    return choose_layers(data) == 2 ? 3 : 2;
+/// one costs enough. Where one network is to answer they are worth their time if they can teach it.
+std::int64_t choose_members(const nlohmann::json& options, const Dataset& data) {
+    const bool is_deep = choose_layers(options, data) > 2;
+    if (data.users() + data.items() > 200000 || (is_deep && serves_one_of(options))) return 1;
+    return length_share(data) < 0.5 ? 3 : 2;
 }
 
 /// Past 50,000 items ranking each label among all of them costs more than it teaches. An update does as the training did that
@@ -53,9 +58,9 @@ std::string choose_device(const std::string& device) {
 }  // namespace
 
 Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier)
-    : members(value_or(options, "members", choose_members(data))),
+    : members(value_or(options, "members", choose_members(options, data))),
       dim(options.at("dim")),
-      layers(value_or(options, "layers", choose_layers(data))),
+      layers(choose_layers(options, data)),
       heads(options.at("heads")),
       max_len(value_or(options, "max_len", choose_max_len(data, 200))),
       epochs(value_or(options, "epochs", choose_epochs(data, earlier))),
@@ -78,6 +83,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
                           earlier.is_null() ? kOpenShift : earlier.value("cold_shift", kOpenShift))),
       refit(options.at("holdout") == "refit"),
       bfloat16(choose_bfloat16(options.at("precision"))),
+      serves_one(serves_one_of(options)),
       content_use(options.at("content_use")),
       context_use(options.at("context_use")),
       exclude_events(value_or(options, "exclude_events", nlohmann::json::array())),
@@ -91,6 +97,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
 nlohmann::json Settings::to_json() const {
     return {{"members", members},
             {"students", students},
+            {"serving", serves_one ? "fast" : "best"},
             {"dim", dim},
             {"layers", layers},
             {"heads", heads},

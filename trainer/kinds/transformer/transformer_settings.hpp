@@ -16,7 +16,7 @@ struct Settings {
         threads, patience;
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
     double id_dropout, cold_shift;  // the latter kOpenShift: chosen on the validation items
-    bool refit, bfloat16;
+    bool refit, bfloat16, serves_one;  // the last: `serving` is fast
     std::string content_use;        // trained, fitted, or auto: a short training tells
     std::string context_use;        // none, time, columns, all, or auto: a short training tells
     nlohmann::json exclude_events;  // list of names

@@ -110,5 +110,19 @@ TEST(Pace, NobodyLearnsFromOneNetworkOrFromASample) {
         << "nothing would tell whether it learned";
 }
 
+/// Without a student to answer for them several networks would all be asked.
+TEST(Pace, OneNetworkIsTrainedWhereOneIsToAnswerAndNoneCanBeTaught) {
+    Paced paced(4000), little(100);
+    const json fast = {{"members", 3}, {"students", 1}, {"serving", "fast"}};
+    json hurried = fast, patient = fast, drawn = fast;
+    hurried["max_seconds"] = 1;
+    patient["max_seconds"] = 1e6;
+    EXPECT_EQ(paced.keep(hurried, {true, true, false}).first.members, 1);
+    EXPECT_EQ(paced.keep(patient, {true, true, false}).first.members, 3);
+    EXPECT_EQ(little.keep(fast, {true, true, false}).first.members, 3);
+    drawn["students"] = 0;
+    EXPECT_EQ(little.keep(drawn, {true, true, false}).first.members, 1);
+}
+
 }  // namespace
 }  // namespace seqrec::trainer

@@ -66,6 +66,18 @@ TEST(Students, AreNotServedWhereTheyRankWorse) {
     EXPECT_EQ(done.served.served.size(), 2U);
 }
 
+/// Who wants one network to answer has one, and is told in the metrics what that costs.
+TEST(Students, AreServedAllTheSameWhereOneIsToAnswer) {
+    School school;
+    const Graduation done =
+        school.run({{"epochs", 8}}, {{"epochs", 1}, {"learning_rate", 1e-8}, {"serving", "fast"}});
+    EXPECT_EQ(done.config.at("students"), 1);
+    EXPECT_EQ(done.served.served.size(), 1U);
+    const json& told = done.metrics.at("teaching");
+    EXPECT_LT(told.at("students_ndcg@10"), told.at("teachers_ndcg@10"));
+    EXPECT_TRUE(told.contains("company")) << "counting was weighed too";
+}
+
 TEST(Students, MayBeAHundredthWorseAndNoMore) {
     EXPECT_TRUE(ranks_as_well(0.0991, 0.1));
     EXPECT_FALSE(ranks_as_well(0.0989, 0.1));

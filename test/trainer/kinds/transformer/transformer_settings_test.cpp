@@ -116,6 +116,18 @@ TEST(Settings, OneLearnsFromSeveralUnlessTheirNumberIsGiven) {
               "22023");
 }
 
+/// Where several can teach one they are trained for that; elsewhere all the time is its own.
+TEST(Settings, OneNetworkAnswersWhereThatIsAskedFor) {
+    const json fast = {{"serving", "fast"}};
+    const Settings shallow = settings_for(histories(20, 10), 10, fast);
+    EXPECT_EQ(shallow.members, 3);
+    EXPECT_EQ(shallow.students, 1);
+    EXPECT_TRUE(shallow.serves_one);
+    EXPECT_EQ(settings_for(histories(20, 100), 100).members, 2);
+    EXPECT_EQ(settings_for(histories(20, 100), 100, fast).members, 1);
+    EXPECT_EQ(settings_for(histories(20, 100), 100, fast).to_json().at("serving"), "fast");
+}
+
 TEST(Settings, WhatIsGivenIsTaken) {
     const json given = {
         {"members", 1},   {"layers", 3},        {"max_len", 7},           {"dropout", 0.1},
