@@ -76,7 +76,9 @@ ALTER TABLE seqrec.models ADD COLUMN score jsonb NOT NULL DEFAULT '{"link": "cos
 ALTER TABLE seqrec.jobs ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
 ALTER TABLE seqrec.event_keys ALTER COLUMN owner TYPE regrole USING pg_catalog.to_regrole(pg_catalog.quote_ident(owner));
-ALTER TABLE seqrec.jobs ADD COLUMN uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(), ADD COLUMN refreshes uuid;
+ALTER TABLE seqrec.jobs ADD COLUMN uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(), ADD COLUMN refreshes uuid,
+    ADD COLUMN member integer, ADD COLUMN members integer, ADD COLUMN stage text;
+ALTER TABLE seqrec.job_log ADD COLUMN member integer, ADD COLUMN members integer, ADD COLUMN stage text;
 ALTER TABLE seqrec.models ADD COLUMN pinned boolean NOT NULL DEFAULT false;
 
 CREATE TABLE seqrec.reason_templates (
@@ -770,19 +772,20 @@ SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, 
             WHEN o.own OR j.phase IS DISTINCT FROM 'exporting' THEN j.hint END AS hint,
        j.queued_at, j.started_at, j.finished_at,
        CASE WHEN s.state IN ('exporting', 'training', 'publishing') THEN j.eta END AS eta,
-       pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id, j.refreshes
+       pg_get_userbyid(j.owner) AS owner, CASE WHEN o.own THEN j.source END AS source, CASE WHEN o.own THEN j.options END AS options, j.model_id, j.refreshes,
+       j.member, j.members, j.stage
 FROM seqrec.jobs j, LATERAL (SELECT seqrec.visible_to_me(j.owner) AS own OFFSET 0) o,
      LATERAL (SELECT seqrec.current_state(j) AS state OFFSET 0) s
 WHERE o.own OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role('pg_monitor', 'USAGE');
 
-COMMENT ON VIEW @extschema@.seqrec_jobs IS 'jobs that the current user may see: trainings, and refreshes of the items of the version in refreshes';
+COMMENT ON VIEW @extschema@.seqrec_jobs IS 'jobs that the current user may see: trainings, and refreshes of the items of the version in refreshes; a training is at network member of members, or at a stage';
 
 CREATE VIEW @extschema@.seqrec_job_log WITH (security_barrier) AS
-SELECT l.job_id, l.at, l.epoch, l.step, l.loss, l.metrics
+SELECT l.job_id, l.at, l.epoch, l.step, l.loss, l.metrics, l.member, l.members, l.stage
 FROM seqrec.job_log l JOIN seqrec.jobs j USING (job_id)
 WHERE seqrec.visible_to_me(j.owner) OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role('pg_monitor', 'USAGE');
 
-COMMENT ON VIEW @extschema@.seqrec_job_log IS 'epochs of the training jobs that the current user may see';
+COMMENT ON VIEW @extschema@.seqrec_job_log IS 'epochs of the training jobs that the current user may see, each of network member of members, or of a stage';
 
 CREATE VIEW @extschema@.seqrec_models WITH (security_barrier) AS
 SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, m.pinned, pg_get_userbyid(m.owner) AS owner, m.created_at, m.metrics, m.dim,

@@ -21,7 +21,7 @@ FROM (SELECT * FROM seqrec_jobs
 constexpr Statement kJob = {"seqrec_job", R"sql(
 SELECT pg_catalog.row_to_json(j)::pg_catalog.text
 FROM (SELECT j.*, (SELECT coalesce(pg_catalog.json_agg(e ORDER BY e.epoch), '[]')
-                   FROM (SELECT epoch, at, step, loss, metrics FROM seqrec_job_log
+                   FROM (SELECT epoch, at, step, loss, metrics, member, members, stage FROM seqrec_job_log
                          WHERE job_id OPERATOR(pg_catalog.=) $1::bigint
                          ORDER BY epoch DESC LIMIT 10000) e) AS epochs
       FROM seqrec_jobs j WHERE j.job_id OPERATOR(pg_catalog.=) $1::bigint) j

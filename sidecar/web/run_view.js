@@ -13,6 +13,13 @@ export const isOver = (job) => OVER.includes(job.state);
 /** A refresh trains nothing while its trainer is at work. */
 const stateOf = (job) => job.refreshes && job.state === 'training' ? 'refreshing' : job.state;
 
+/** Which network is being trained, where there are several: the validation of each starts from nothing. */
+export function networkOf({member, members, stage}) {
+    const place = members > 1 && t('run.network.of', {member: number(member), members: number(members)});
+    const name = stage && (['trial', 'student'].includes(stage) ? t(`run.network.${stage}`) : stage);
+    return [name, place].filter(Boolean).join(' ');
+}
+
 export class RunView {
     constructor(job, {onToggle, onCancelled}) {
         this.job = job;
@@ -81,7 +88,8 @@ export class RunView {
             ? [['NDCG@10', metrics['ndcg@10'] !== undefined && number(metrics['ndcg@10'], 4)], ['HR@10', metrics['hr@10'] !== undefined && number(metrics['hr@10'], 4)],
                 [t('models.vs_popularity'), Number.isFinite(times) && `${number(times, 1)}×`],
                 [t('run.epochs'), job.epoch && number(job.epoch)], [t('run.loss'), job.loss !== null && number(job.loss, 3)]]
-            : [[t('run.phase'), job.state === 'queued' ? t('state.queued') : t(`phase.${job.phase === 'training' && job.refreshes ? 'loading' : job.phase ?? job.state}`)], [t('training.epoch'), job.epoch && number(job.epoch)], [t('run.loss'), job.loss && number(job.loss, 3)],
+            : [[t('run.phase'), job.state === 'queued' ? t('state.queued') : t(`phase.${job.phase === 'training' && job.refreshes ? 'loading' : job.phase ?? job.state}`)], [t('run.network'), networkOf(job)], [t('training.epoch'), job.epoch && number(job.epoch)],
+                [t('run.loss'), job.loss && number(job.loss, 3)],
                 [t('run.speed'), job.labels_per_s && t('run.per_second', {count: compact(job.labels_per_s)})],
                 [t('run.left'), left > 0 && duration(left < 10 ? Math.ceil(left) : left)]];
         const shown = facts.filter(([, value]) => value);

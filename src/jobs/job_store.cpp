@@ -275,30 +275,40 @@ void add_job_metrics(const JobKey& key, const char* metrics) {
 }
 
 void set_job_progress(const JobKey& key, const char* line) {
-    update_job(key,
-               "phase = coalesce($3::jsonb->>'phase', phase), "
-               "percent = coalesce(($3::jsonb->>'percent')::real, percent), "
-               "epoch = coalesce(($3::jsonb->>'epoch')::int, epoch), "
-               "loss = coalesce(($3::jsonb->>'loss')::float8, loss), "
-               "labels_per_s = coalesce(($3::jsonb->>'labels_per_s')::float8, labels_per_s), "
-               "eta = clock_timestamp() + ($3::jsonb->>'eta_seconds')::float8 * interval '1 second'",
-               text_param(line));
+    update_job(
+        key,
+        "phase = coalesce($3::jsonb->>'phase', phase), "
+        "percent = coalesce(($3::jsonb->>'percent')::real, percent), "
+        "epoch = coalesce(($3::jsonb->>'epoch')::int, epoch), "
+        // An epoch says whose it is, and may be nobody's.
+        "(member, members, stage) = (SELECT CASE WHEN l ? 'epoch' THEN (l->>'member')::int ELSE member END, "
+        "CASE WHEN l ? 'epoch' THEN (l->>'members')::int ELSE members END, "
+        "CASE WHEN l ? 'epoch' THEN l->>'stage' ELSE stage END FROM (SELECT $3::jsonb) AS line(l)), "
+        "loss = coalesce(($3::jsonb->>'loss')::float8, loss), "
+        "labels_per_s = coalesce(($3::jsonb->>'labels_per_s')::float8, labels_per_s), "
+        "eta = clock_timestamp() + ($3::jsonb->>'eta_seconds')::float8 * interval '1 second'",
+        text_param(line));
 }
 
 void log_job_epoch(const JobKey& key, const char* line) {
     update_job(key,
                "epoch = ($3::jsonb->>'epoch')::int, loss = ($3::jsonb->>'loss')::float8, "
+               "member = ($3::jsonb->>'member')::int, members = ($3::jsonb->>'members')::int, "
+               "stage = $3::jsonb->>'stage', "
                "metrics = metrics || jsonb_build_object('validation', coalesce($3::jsonb->'metrics', '{}'))",
                text_param(line));
     const RoleScope scope = spi_enter();
     run_sql(
         R"sql(
-INSERT INTO seqrec.job_log (job_id, epoch, step, loss, metrics)
+INSERT INTO seqrec.job_log (job_id, epoch, step, loss, metrics, member, members, stage)
 SELECT $1, (l->>'epoch')::int, (l->>'step')::bigint, (l->>'loss')::float8,
-       coalesce(l->'metrics', '{}') || (l - '{event,epoch,step,loss,metrics,seconds}'::text[]) -- numbers of the kind's own
+       coalesce(l->'metrics', '{}') || -- and numbers of the kind's own
+           (l - '{event,epoch,step,loss,metrics,seconds,member,members,stage}'::text[]),
+       (l->>'member')::int, (l->>'members')::int, l->>'stage'
 FROM (SELECT $2::jsonb) AS line(l)
 ON CONFLICT (job_id, epoch) DO UPDATE SET at = excluded.at, step = excluded.step,
-       loss = excluded.loss, metrics = excluded.metrics
+       loss = excluded.loss, metrics = excluded.metrics, member = excluded.member,
+       members = excluded.members, stage = excluded.stage
 )sql",
         {bigint_param(key.id), text_param(line)});
     spi_leave(scope);

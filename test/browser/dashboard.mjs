@@ -93,7 +93,7 @@ async function trains_with_the_keyboard_alone() {
     await tabTo(page, '.start-form summary');
     await page.keyboard.press('Enter');
     await tabTo(page, 'textarea[name=options]');
-    await page.keyboard.type('{"dim": 16, "max_len": 20, "epochs": 12}');
+    await page.keyboard.type('{"dim": 16, "max_len": 20, "epochs": 6, "members": 2}');
     await tabTo(page, '.start-form button[type=submit]');
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor();
@@ -109,15 +109,17 @@ async function trains_with_the_keyboard_alone() {
 async function assertTrains(page) {
     const run = page.locator('.run').first();
     await page.locator('.run:first-child progress:visible').waitFor();
-    const seen = new Set();
+    const seen = new Set(), networks = new Set();
     while (await run.getAttribute('data-state') !== 'done') {
         assert.doesNotMatch(await run.getAttribute('data-state'), /failed|cancelled|interrupted/);
         seen.add(await run.locator('progress').evaluate((bar) => bar.value));
+        networks.add(await run.evaluate((item) => [...item.querySelectorAll('dt')].find((term) => term.textContent === 'Network')?.nextSibling.textContent));
         await page.waitForTimeout(50);
     }
     const values = [...seen];
     assert.ok(values.filter((value) => value > 0 && value < 100).length >= 3, `the bar stood at ${values}`);
     assert.deepEqual(values, [...values].sort((a, b) => a - b), 'the bar went back');
+    assert.deepEqual([...networks].filter(Boolean), ['1 of 2', '2 of 2']);
     await run.locator('dt', {hasText: 'NDCG@10'}).waitFor();
     for (const name of [/^Loss\. #\d+ default: from/, /^NDCG@10\. #\d+ default: from/]) await assertDrawn(page.getByRole('img', {name}));
 }

@@ -102,11 +102,11 @@ def trains_and_shows_the_job():
     wait_done(number)
     shown = job(number)
     expect(set(shown), set("job_id model kind state phase percent epoch loss labels_per_s eta queued_at started_at finished_at error sqlstate "
-                           "detail hint warnings metrics owner source options model_id refreshes epochs".split()))
+                           "detail hint warnings metrics owner source options model_id refreshes member members stage epochs".split()))
     expect((shown["job_id"], shown["model"], shown["owner"]), (number, "default", "shop_trainer"))
     expect([shown[name] for name in ("source", "detail", "options")], [None] * 3, "the owner's own")
     assert shown["queued_at"].endswith("+00:00") and "T" in shown["queued_at"], shown["queued_at"]
-    expect(set(shown["epochs"][0]), {"epoch", "at", "step", "loss", "metrics"})
+    expect(set(shown["epochs"][0]), {"epoch", "at", "step", "loss", "metrics", "member", "members", "stage"})
     expect([event for event, _, _ in events][-1], "end")
     jobs = [data for event, data, _ in events if event == "job"]
     expect(jobs[-1]["state"], "done")

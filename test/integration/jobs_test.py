@@ -73,6 +73,20 @@ def train_and_wait():
     assert sql("SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1','i2'], 10)") == "10"
 
 
+def told_whose_an_epoch_is():
+    """A validation starts from nothing again with each network, so it says which one that is."""
+    number = train(options="""'{"epochs": 2, "dim": 16, "max_len": 20, "members": 2, "students": 1}'""")
+    sql(f"CALL seqrec_wait({number})")
+    told = sql(f"SELECT string_agg(concat_ws(' ', epoch, stage, member, members), ', ' ORDER BY epoch) FROM seqrec_job_log WHERE job_id = {number}")
+    assert told == "1 1 2, 2 1 2, 3 2 2, 4 2 2, 5 student 1 1, 6 student 1 1", told
+    assert job(number, "concat_ws(' ', stage, member, members)") == "student 1 1", "of the last"
+    assert "stage" not in sql(f"SELECT string_agg(metrics::text, ' ') FROM seqrec_job_log WHERE job_id = {number}")
+    number = int(sql("""SELECT seqrec_train('ratings', model => 'stages', kind => 'p5', options => '{"epochs": 1, "dim": 16, "layers": 1, "max_len": 12}')"""))
+    sql(f"CALL seqrec_wait({number})")
+    stages = sql(f"SELECT string_agg(concat_ws(' ', stage, member, members), ', ' ORDER BY epoch) FROM seqrec_job_log WHERE job_id = {number}")
+    assert stages.split(", ")[0] == "pretrain" and "tune" in stages.split(", "), stages
+
+
 def trainer_killed():
     number = train(options=LONG)
     pid = trainer_pid(number)
@@ -357,6 +371,7 @@ if __name__ == "__main__":
     make_ratings()
     main(
         train_and_wait,
+        told_whose_an_epoch_is,
         trainer_killed,
         trainer_crashes,
         cancelled,

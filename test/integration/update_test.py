@@ -42,7 +42,7 @@ COLUMNS_OF_OLD = {
     "users": "*",
     "jobs": f"job_id, model, kind, pg_get_userbyid(owner), {NAMES}, options, state, phase, percent, epoch, loss, labels_per_s, eta, metrics, "
     "warnings, error, sqlstate, detail, hint, model_id, queued_at, started_at, finished_at",
-    "job_log": "*",
+    "job_log": "job_id, at, epoch, step, loss, metrics",
     "event_keys": "pg_get_userbyid(owner), key, at",
 }
 TRAINERS = ("alice", "Shop Trainer", "gone")

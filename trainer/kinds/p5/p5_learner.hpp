@@ -42,7 +42,6 @@ class P5Learner final : public Learner {
     /// prompted.
     /// 在最后一个阶段之后：若去掉用户自己的词元能使验证物品排名更好，则去掉；并决定在多长的历史之内使用其余提示。
     double refine(double ndcg, const Rank& rank) override;
-    nlohmann::json numbers() override { return {{"stage", name_of(stage_)}}; }
     std::vector<NamedTensor> tensors() override;
     std::vector<NamedTensor> best_tensors() override;
 

@@ -52,6 +52,7 @@ class P5Model final : public Model {
         for (const Stage stage : settings_.stages) {
             const bool last = turn.number + 1 == turn.of;
             turn.share = share_of(stage, last);
+            turn.stage = name_of(stage);
             P5Learner learner(run.data, settings_, stage, stage == Stage::Pretrain ? unknown : known, state,
                               run.workers);
             Epochs epochs(run, settings_.course(stage), learner, Random(random_.next()), turn);

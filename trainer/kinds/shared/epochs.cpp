@@ -32,6 +32,13 @@ double rate(double done, double seconds) { return done / std::max(seconds, 1e-9)
 
 }  // namespace
 
+nlohmann::json Turn::place(std::int64_t epoch) const {
+    nlohmann::json place = {{"epoch", before.epochs + epoch}};
+    if (members > 0) place.update({{"member", member}, {"members", members}});
+    if (!stage.empty()) place["stage"] = stage;
+    return place;
+}
+
 Epochs::Epochs(const Run& run, EpochSettings settings, Learner& learner, Random random, Turn turn)
     : run_(run),
       data_(run.data),
@@ -70,7 +77,7 @@ void Epochs::run() {
 /// The best epoch was the last, and the last was not chosen.
 void Epochs::tell_of_time() const {
     const bool is_short = out_of_time() && now_.best_epoch > 0 && now_.best_epoch == now_.epoch;
-    if (turn_.shown > 0 || turn_.number + 1 < turn_.of || validation_questions_.empty() || !is_short) return;
+    if (turn_.is_trial() || turn_.number + 1 < turn_.of || validation_questions_.empty() || !is_short) return;
     run_.reporter.warning("the ranking still improved when the time was over, in epoch " +
                           std::to_string(now_.epoch) + "; a larger max_seconds than " +
                           std::to_string(std::llround(settings_.max_seconds)) + " may give a better model");
@@ -139,8 +146,9 @@ void Epochs::validate() {
 
 nlohmann::json Epochs::rank(const Weights& weights) {
     const auto poll = [&](double share) {
-        run_.reporter.progress(
-            {{"phase", "evaluating"}, {"evaluated", share}, {"epoch", turn_.before.epochs + now_.epoch}});
+        nlohmann::json told = turn_.place(now_.epoch);
+        told.update({{"phase", "evaluating"}, {"evaluated", share}});
+        run_.reporter.progress(std::move(told));
     };
     // Where repeats are kept they are ranked as they will be: else what stands first is what was clicked just now.
     const Shifts shifts = fit_shifts(data_, validation_questions_, weights, run_.workers, poll);
@@ -225,22 +233,24 @@ void Epochs::report(double loss) {
     const double of_turns =
         turn_.share > 0 ? turn_.share * share_done()
                         : (static_cast<double>(turn_.number) + share_done()) / static_cast<double>(turn_.of);
-    const double of_all = turn_.shown > 0 ? turn_.shown * share_done() : (1 - turn_.begun) * of_turns;
+    const double of_all = turn_.is_trial() ? turn_.shown * share_done() : (1 - turn_.begun) * of_turns;
     const double done = reported_ = std::max(reported_, turn_.begun + of_all);
     const double spent = turn_.before.seconds + seconds();
-    run_.reporter.progress({{"phase", "training"},
-                            {"percent", 100 * done},
-                            {"epoch", turn_.before.epochs + now_.epoch},
-                            {"step", schedule_.step()},
-                            {"loss", loss},
-                            {"labels_per_s", rate(static_cast<double>(now_.labels), now_.step_seconds)},
-                            {"eta_seconds", rate(spent * (1 - done), done)}});
+    nlohmann::json told = turn_.place(now_.epoch);
+    told.update({{"phase", "training"},
+                 {"percent", 100 * done},
+                 {"step", schedule_.step()},
+                 {"loss", loss},
+                 {"labels_per_s", rate(static_cast<double>(now_.labels), now_.step_seconds)},
+                 {"eta_seconds", rate(spent * (1 - done), done)}});
+    run_.reporter.progress(std::move(told));
 }
 
 void Epochs::report_validation(const nlohmann::json& metrics) {
+    if (turn_.is_trial()) return;  // the first epochs of what is kept have the same numbers
     nlohmann::json told = learner_.numbers();
-    told.update({{"epoch", turn_.before.epochs + now_.epoch},
-                 {"step", schedule_.step()},
+    told.update(turn_.place(now_.epoch));
+    told.update({{"step", schedule_.step()},
                  {"loss", now_.epoch_loss},
                  {"metrics", {{"hr@10", metrics["hr@10"]}, {"ndcg@10", metrics["ndcg@10"]}}},
                  {"seconds", turn_.before.seconds + seconds()}});

@@ -40,6 +40,15 @@ struct Turn {
     /// time says.
     /// 告知观看者的占比，用于与时间不符之时（由轮数结束的短训练）；0 表示按时间。
     double shown = 0;
+    // What who watches is told of it, since a validation starts from nothing again with each.
+    std::int64_t member = 0,
+                 members = 0;  ///< which of how many networks that are served together; 0: not one of several
+    std::string stage{};       ///< what is trained where that is no such network, or one of another sort
+
+    bool is_trial() const { return shown > 0; }
+    /// `epoch`, counted from the first of the first turn, and what else tells where in the whole training it is.
+    /// 自首次训练起计的轮次，以及说明其在整个训练中位置的字段。
+    nlohmann::json place(std::int64_t epoch) const;
 };
 
 /// How far a training has come: all of its state that is no tensor.

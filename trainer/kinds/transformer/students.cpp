@@ -78,6 +78,7 @@ Graduation teach(const Curriculum& curriculum, const Networks& members, Members 
     settings.dropout *= kDropout;
     Curriculum taught{curriculum.run, settings, curriculum.course, curriculum.content, curriculum.moments};
     taught.teacher = &asked.teacher;
+    turn.stage = "student";
     Networks students = train_each(taught, std::move(start), turn, random);
     const json before = validated(curriculum.run, members.measured);
     const json after = validated(curriculum.run, students.measured);

@@ -67,7 +67,7 @@ ShortTraining Trials::train(const at::Tensor& content, const Moments& moments, s
     start.network.begin_moments(moments.rows());
     TransformerLearner learner(run_.data, settings, content, std::move(start), run_.workers, moments);
     const Run apart{run_.data, run_.workers, run_.reporter};  // no checkpoint
-    const Turn turn{.of = kMost, .begun = turn_.begun, .shown = kShown};
+    const Turn turn{.of = kMost, .begun = turn_.begun, .shown = kShown, .stage = "trial"};
     EpochSettings course = settings.course();
     course.users_share = share_;
     Epochs epochs(apart, course, learner, Random(random.next()), turn);

@@ -247,6 +247,31 @@ TEST(Epochs, TellsTheNumbersOfTheLearnerAndOfTheTurnsBefore) {
     EXPECT_FALSE(totals.to_json().contains("gflops")) << "it counted none";
 }
 
+TEST(Epochs, TellsWhoseTheEpochIs) {
+    Trial trial;
+    FakeLearner alone(better_each_time), second(better_each_time);
+    trial.train(alone, settings(2));
+    for (const char* name : {"member", "members", "stage"})
+        EXPECT_FALSE(trial.last("epoch").contains(name)) << name << " of a training of one network";
+    trial.train(second, settings(2), "",
+                {.number = 1, .of = 3, .member = 2, .members = 3, .stage = "student"});
+    for (const json& event : trial.events) {
+        EXPECT_EQ(event.at("member"), 2) << event.dump();
+        EXPECT_EQ(event.at("members"), 3) << event.dump();
+        EXPECT_EQ(event.at("stage"), "student") << event.dump();
+    }
+    EXPECT_TRUE(trial.last("epoch").is_object());
+}
+
+/// The epochs of what is kept have the same numbers.
+TEST(Epochs, ATrialTellsOfItsProgressAlone) {
+    Trial trial;
+    FakeLearner learner(better_each_time);
+    trial.train(learner, settings(2), "", {.of = 10, .shown = 0.1, .stage = "trial"});
+    EXPECT_TRUE(trial.last("epoch").is_null());
+    EXPECT_EQ(trial.last("progress").at("stage"), "trial");
+}
+
 TEST(Epochs, WhatIsRefinedCounts) {
     Trial trial;
     FakeLearner learner([](std::int64_t, bool) { return 8; });

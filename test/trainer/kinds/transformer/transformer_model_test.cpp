@@ -83,6 +83,19 @@ TEST(TransformerModel, SaysWhoIsServed) {
     EXPECT_EQ(trial.trained.metrics.at("teaching").at("teachers"), 2);
 }
 
+TEST(TransformerModel, TellsWhichNetworkAnEpochIsOf) {
+    const Shop shop(testing::walks(30, kItems, 10), kItems);
+    const Trial trial = train(shop.data, still({{"members", 2}, {"students", 1}, {"epochs", 2}}));
+    std::vector<std::string> told;
+    for (const json& event : testing::read_events(trial.output)) {
+        if (event.at("event") != "epoch") continue;
+        const std::string who = event.value("stage", "network") + " " + event.at("member").dump() + " of " +
+                                event.at("members").dump();
+        if (told.empty() || told.back() != who) told.push_back(who);
+    }
+    EXPECT_EQ(told, (std::vector<std::string>{"network 1 of 2", "network 2 of 2", "student 1 of 1"}));
+}
+
 /// Labels that weigh nothing are left out before others say what follows the rest.
 TEST(TransformerModel, StudentsLearnTheLabelsThatCount) {
     testing::FeaturedData given{.sequences = testing::walks(200, kItems, 10, 4), .items = kItems};
