@@ -23,11 +23,20 @@ include $(PGXS)
 # --- the extension: PostgreSQL's own flags and linker line, products in build/ ---
 OBJECTS = $(patsubst src/%.cpp,build/extension/%.o,$(wildcard src/*.cpp src/*/*.cpp))
 EXTENSION_CPPFLAGS = $(CPPFLAGS) -I. -Isrc -MMD -MP
-EXTENSION_CXXFLAGS = $(CXXFLAGS) $(CFLAGS_SL) -std=c++20 -O2 -Wall -Wextra -Wno-register
+EXTENSION_CXXFLAGS = $(CXXFLAGS) $(CFLAGS_SL) -std=c++20 -O2 -g1 -Wall -Wextra -Wno-register
 
-build/extension/%.o: src/%.cpp
+# Headers that most files read are read once; ccache can't keep what was compiled so, and saves more.
+PRECOMPILED = $(if $(findstring ccache,$(CXX)),,build/extension/precompiled.hpp)
+
+build/extension/precompiled.hpp: core/precompiled.hpp
 	@mkdir -p $(@D)
-	$(CXX) $(EXTENSION_CXXFLAGS) -isystem $(shell $(PG_CONFIG) --includedir-server) $(EXTENSION_CPPFLAGS) -c $< -o $@
+	$(CXX) $(EXTENSION_CXXFLAGS) $(EXTENSION_CPPFLAGS) -x c++-header $< -o $@.gch
+	echo '#include "core/precompiled.hpp"' >$@
+
+build/extension/%.o: src/%.cpp $(PRECOMPILED)
+	@mkdir -p $(@D)
+	@echo 'Building CXX object $@'
+	$(CXX) $(EXTENSION_CXXFLAGS) -isystem $(shell $(PG_CONFIG) --includedir-server) $(PRECOMPILED:%=-include %) $(EXTENSION_CPPFLAGS) -c $< -o $@
 
 build/seqrec.so: $(OBJECTS) build/libseqrec_core.a src/exports.map
 	$(CXX) -shared -o $@ $(OBJECTS) build/libseqrec_core.a $(LDFLAGS) $(LDFLAGS_SL) \
@@ -54,7 +63,7 @@ build/cmake/CMakeCache.txt:
 # CMake decides what is out of date, so it is always asked.
 $(CMAKE_TARGETS): cmake-build ;
 cmake-build: build/cmake/CMakeCache.txt
-	cmake --build build/cmake --parallel $(or $(JOBS),2) --target seqrec_core seqrec-trainer seqrec-http
+	cmake --build build/cmake --parallel $(or $(JOBS),2) --target programs
 
 everything: all build/fixture/seqrec.so
 	cmake --build build/cmake --parallel $(or $(JOBS),2)
