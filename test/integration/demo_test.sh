@@ -3,23 +3,8 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0
-failed=0
-
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >"$work/output" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok      $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED  $name"
-        cat "$work/output"
-    fi
-}
+# shellcheck source=test/integration/checks.sh
+source "$root/test/integration/checks.sh"
 
 reads_as() { # expected rows, file
     diff <(printf '%b' "$1") <("$root/demo/read_ratings.py" "$2" 2>/dev/null)
@@ -58,8 +43,8 @@ demo_to_the_end() {
     chmod 711 "$work"
     chmod 777 "$work/tmp"
     if ! { TMPDIR=$work/tmp "$root/demo/run" --once --ratings "$work/walks.dat" \
-        --options '{"epochs": 2, "dim": 16}' >"$work/demo" 2>&1 &&
-        grep -q '^epoch   2   loss' "$work/demo" && grep -q 'this model' "$work/demo" &&
+        --options '{"epochs": 2, "dim": 16, "members": 2}' >"$work/demo" 2>&1 &&
+        grep -q '^epoch   2   network 1 of 2   loss' "$work/demo" && grep -q '^epoch   4   network 2 of 2   loss' "$work/demo" && grep -q 'this model' "$work/demo" &&
         grep -q '"recommended_item_ids":\["i' "$work/demo"; }; then
         cat "$work/demo"
         return 1
@@ -84,5 +69,4 @@ the_shop_is_the_same_everywhere() {
 }
 check "the shop is the same on every machine" the_shop_is_the_same_everywhere
 
-echo "$passed passed, $failed failed"
-((failed == 0))
+finish
