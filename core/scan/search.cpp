@@ -14,8 +14,14 @@ namespace seqrec {
 namespace {
 
 constexpr std::size_t kBlockGroups = 16;           // scored by one call of a kernel
-constexpr std::size_t kTogether = 4;               // searches in one call of a kernel
+constexpr std::size_t kMostTogether = 4;           // searches in one call of a kernel
 constexpr std::size_t kMostCandidates = 1u << 18;  // 2 MiB
+
+/// The kernel of this CPU.
+const CodeKernel& kernel() {
+    static const CodeKernel& fastest = code_kernels().front();
+    return fastest;
+}
 
 /// The masks of four groups as one number, the first group's lowest: nearly all are empty.
 constexpr std::size_t kGroupsOfWord = 4;
@@ -44,25 +50,25 @@ Search::Search(const Codes& codes, std::span<const float> query, const ItemFilte
 /// of as many items as there were before meets about k.
 void Search::scan(std::span<Search> searches, std::size_t first, std::size_t count) {
     if (searches.empty()) return;
+    const std::size_t together = std::min(kernel().together, kMostTogether);
     for (std::size_t at = first, groups; at < first + count; at += groups) {
         groups =
             std::clamp<std::size_t>(searches.front().scanned_, 1, std::min(kBlockGroups, first + count - at));
-        for (std::size_t i = 0; i < searches.size(); i += kTogether)
-            scan_block(searches.subspan(i, std::min(kTogether, searches.size() - i)), at, groups);
+        for (std::size_t i = 0; i < searches.size(); i += together)
+            scan_block(searches.subspan(i, std::min(together, searches.size() - i)), at, groups);
     }
 }
 
 void Search::scan_block(std::span<Search> searches, std::size_t first, std::size_t groups) {
-    static const CodeKernel kernel = code_kernels().front();
-    std::array<std::array<float, kBlockGroups * kGroupRows>, kTogether> upper;
-    std::array<std::array<std::uint16_t, kBlockGroups>, kTogether> mask{};
-    std::array<Scoring, kTogether> scorings;
+    std::array<std::array<float, kBlockGroups * kGroupRows>, kMostTogether> upper;
+    std::array<std::array<std::uint16_t, kBlockGroups>, kMostTogether> mask{};
+    std::array<Scoring, kMostTogether> scorings;
     for (std::size_t i = 0; i < searches.size(); ++i)
         scorings[i] = {&searches[i].coded_, searches[i].bound_, upper[i].data(), mask[i].data()};
     const Codes& codes = searches.front().codes_;
     const std::size_t slot = first * kGroupRows;
-    kernel.run(codes.values.data() + slot * codes.depth, codes.scale.data() + slot, groups,
-               std::span(scorings).first(searches.size()));
+    kernel().run(codes.values.data() + slot * codes.depth, codes.scale.data() + slot, groups,
+                 std::span(scorings).first(searches.size()));
     for (Search& search : searches) search.scanned_ += groups;
     for (std::size_t i = 0; i < searches.size(); ++i)
         for (std::size_t g = 0; g < groups; g += kGroupsOfWord)

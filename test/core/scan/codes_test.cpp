@@ -22,12 +22,12 @@ TEST(Codes, BoundsHoldWithEveryKernel) {
         Catalogue catalogue(1000, dim, static_cast<unsigned>(dim));
         const Codes codes = catalogue.codes();
         const auto query = catalogue.query();
-        const CodeQuery coded(query, codes);
         std::vector<float> exact(1000);
         Items all(1000);
         std::iota(all.begin(), all.end(), 0);
         catalogue.rows().score(all, query, exact);
         for (const CodeKernel& kernel : code_kernels()) {
+            const CodeQuery coded(query, codes, kernel.limits);
             std::vector<float> upper(codes.scale.size());
             std::vector<std::uint16_t> mask(codes.groups());
             const Scoring to{&coded, 0.25f, upper.data(), mask.data()};
@@ -76,11 +76,11 @@ TEST(Codes, BoundsHoldForRowsOfAnyLength) {
             auto query = catalogue.query();
             for (float& x : query) x *= length;
             const Codes codes = catalogue.codes();
-            const CodeQuery coded(query, codes);
-            std::vector<float> upper(codes.scale.size());
-            std::vector<std::uint16_t> mask(codes.groups());
-            const Scoring scoring{&coded, 0, upper.data(), mask.data()};
             for (const CodeKernel& kernel : code_kernels()) {
+                const CodeQuery coded(query, codes, kernel.limits);
+                std::vector<float> upper(codes.scale.size());
+                std::vector<std::uint16_t> mask(codes.groups());
+                const Scoring scoring{&coded, 0, upper.data(), mask.data()};
                 kernel.run(codes.values.data(), codes.scale.data(), codes.groups(), std::span(&scoring, 1));
                 for (std::int32_t i = 0; i < 320; ++i) {
                     float score = 0;
@@ -94,10 +94,15 @@ TEST(Codes, BoundsHoldForRowsOfAnyLength) {
         }
 }
 
-TEST(Codes, KernelsAgree) {
-    Catalogue catalogue(1000, 100, 11);
-    const Codes codes = catalogue.codes();
-    const CodeQuery coded(catalogue.query(), codes);
+/// The limits that every kernel keeps to.
+SumLimits narrowest() {
+    SumLimits limits = code_kernels().front().limits;
+    for (const CodeKernel& kernel : code_kernels())
+        limits = {std::min(limits.pair, kernel.limits.pair), std::min(limits.eight, kernel.limits.eight)};
+    return limits;
+}
+
+void expect_agreement(const Codes& codes, const CodeQuery& coded) {
     std::vector<std::vector<float>> results;
     for (const CodeKernel& kernel : code_kernels()) {
         std::vector<float>& upper = results.emplace_back(codes.scale.size());
@@ -109,6 +114,62 @@ TEST(Codes, KernelsAgree) {
     }
 }
 
+TEST(Codes, KernelsAgree) {
+    for (const std::size_t dim : {1, 5, 16, 18, 64, 100}) {
+        Catalogue catalogue(1000, dim, 11);
+        const Codes codes = catalogue.codes();
+        expect_agreement(codes, CodeQuery(catalogue.query(), codes, narrowest()));
+    }
+}
+
+/// Bytes at their limits, whatever the query is like: sums that overflow would be far off. Bytes of 0 are of damaged files
+/// alone.
+TEST(Codes, NoSumOverflows) {
+    constexpr std::size_t kDim = 64;
+    std::vector<std::vector<float>> queries{std::vector<float>(kDim, 1.0f), std::vector<float>(kDim, -1.0f),
+                                            std::vector<float>(kDim), std::vector<float>(kDim)};
+    queries[2][17] = -1;
+    for (std::size_t j = 0; j < kDim; ++j) queries[3][j] = j % 4 < 2 ? 1.0f : -0.01f;
+    for (unsigned seed = 0; seed < 20; ++seed) queries.push_back(Catalogue(16, kDim, seed).query());
+    for (const auto& query : queries) {
+        std::vector<std::uint8_t> values(3 * kGroupRows * kDim, 255);
+        std::fill_n(values.begin(), kGroupRows * kDim, std::uint8_t{0});
+        for (std::size_t j = 0; j < kDim;
+             ++j)  // the third group: all that adds to the sum, and all that takes from it
+            for (std::size_t row = 0; row < kGroupRows; ++row)
+                values[2 * kGroupRows * kDim + j / 4 * 64 + row * 4 + j % 4] =
+                    (query[j] > 0) == (row % 2 == 0) ? 255 : 0;
+        const std::vector<float> scale(3 * kGroupRows, 1e-3f);
+        const std::vector<std::int32_t> item(scale.size());
+        const Codes codes{values, scale, item, kDim, 1};
+        expect_agreement(codes, CodeQuery(query, codes, narrowest()));
+    }
+}
+
+/// A query's bytes keep to the limits and use them.
+TEST(Codes, QueriesKeepToLimits) {
+    Catalogue catalogue(16, 100, 5);
+    const Codes codes = catalogue.codes();
+    for (const SumLimits limits : {SumLimits{128, 255}, SumLimits{60, 1000}, SumLimits{1000, 90}}) {
+        const CodeQuery coded(catalogue.query(), codes, limits);
+        const auto* bytes = reinterpret_cast<const std::int8_t*>(coded.chunks.data());
+        int pair = 0, eight = 0;
+        for (std::size_t first = 0; first < codes.depth; first += 16)
+            for (const std::size_t lane : {0, 2}) {
+                int sum = 0;
+                for (std::size_t at = first + lane; at < std::min(first + 16, codes.depth); at += 4) {
+                    const int two = std::abs(bytes[at]) + std::abs(bytes[at + 1]);
+                    pair = std::max(pair, two);
+                    sum += two;
+                }
+                eight = std::max(eight, sum);
+            }
+        EXPECT_LE(pair, limits.pair);
+        EXPECT_LE(eight, limits.eight);
+        EXPECT_TRUE(pair >= limits.pair - 2 || eight >= limits.eight - 8) << pair << " " << eight;
+    }
+}
+
 /// Queries that are scored together get what each gets alone, whatever their number and that of the groups.
 TEST(Codes, TogetherOrAloneIsTheSame) {
     for (const std::size_t dim : {8, 100})
@@ -116,7 +177,7 @@ TEST(Codes, TogetherOrAloneIsTheSame) {
             Catalogue catalogue(items, dim, 12);
             const Codes codes = catalogue.codes();
             std::vector<CodeQuery> queries;
-            for (int i = 0; i < 11; ++i) queries.emplace_back(catalogue.query(), codes);
+            for (int i = 0; i < 11; ++i) queries.emplace_back(catalogue.query(), codes, narrowest());
             for (const CodeKernel& kernel : code_kernels()) expect_same_together(kernel, codes, queries);
         }
 }
