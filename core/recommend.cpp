@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kBatch = 64;              // askers that are answered together
 constexpr std::size_t kBatchBytes = 16 * 1024;  // codes that stay in the first-level cache meanwhile
 constexpr std::size_t kScanBytes = 256 * 1024;  // codes scanned between two polls, for one asker
-constexpr std::size_t kRowsOfScan = 64;         // a row read on its own costs as much as so many of a scan
+constexpr std::size_t kRowsOfBatch = 64;        // a row read for one asker, in rows of a scan for several
 
 /// Looks ids up; of unknown ones the positions go to `unknown`.
 std::vector<std::int32_t> known_items(const Snapshot& snapshot, Ids ids, const Poll& poll,
@@ -33,15 +33,6 @@ std::vector<std::int32_t> known_items(const Snapshot& snapshot, Ids ids, const P
             if (known[i] < 0) unknown->push_back(static_cast<std::uint32_t>(i));
     std::erase(known, -1);
     return known;
-}
-
-/// The items of a set, sorted, each once; `items` are the same in any order.
-std::vector<std::int32_t> sorted_set(std::vector<std::int32_t> items, const ItemSet& set,
-                                     std::int64_t catalogue) {
-    if (static_cast<std::int64_t>(items.size()) > catalogue / 64) return set.sorted();
-    std::sort(items.begin(), items.end());
-    items.erase(std::unique(items.begin(), items.end()), items.end());
-    return items;
 }
 
 /// Of an item clicked twice the last click stays. Sorting twice needs no memory for each item there is.
@@ -237,17 +228,15 @@ Recommender::Recommender(const Snapshot& snapshot, const Request& request, const
       least_score_(std::max(request.min_score, least_score_of(request.min_probability))),
       sought_(request.diversity > 0 ? candidates_of_diverse(request.k, snapshot.items().size()) : request.k),
       excluded_(known_items(snapshot, request.exclude, poll)) {
-    if (!request.candidates) return;
-    candidates_ = known_items(snapshot, *request.candidates, poll);
-    allowed_ = ItemSet(snapshot.items().size(), candidates_);
-    candidates_ = sorted_set(std::move(candidates_), allowed_, snapshot.items().size());
+    if (request.candidates) own_ = Candidates(snapshot.items(), *request.candidates, poll);
+    candidates_ = request.allowed ? request.allowed : request.candidates ? &own_ : nullptr;
 }
 
 ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
     hidden.insert(hidden.end(), excluded_.begin(), excluded_.end());
     ItemFilter filter(snapshot_.items().size());
     filter.exclude(hidden);
-    if (request_.candidates) filter.allow_only(allowed_);
+    if (candidates_) filter.allow_only(candidates_->set());
     return filter;
 }
 
@@ -382,7 +371,11 @@ void Recommender::add_shifted(const Prepared& asker, std::vector<ScoredItem>& it
 
 std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepared* const> askers) const {
     std::vector<std::vector<ScoredItem>> results;
-    if (short_list() || request_.exact || uses_index()) {
+    if (scores_candidates(askers.size())) {
+        for (const Prepared* asker : askers)
+            results.push_back(top_k_of(candidates_->items(), snapshot_.rows(), asker->query.vector,
+                                       asker->filter, wanted(asker->query), poll_));
+    } else if (request_.exact || uses_index()) {
         for (const Prepared* asker : askers) results.push_back(nearest_alone(*asker));
     } else {
         std::vector<Search> searches;
@@ -405,9 +398,6 @@ std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepar
 }
 
 std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const {
-    if (short_list())
-        return top_k_of(candidates_, snapshot_.rows(), asker.query.vector, asker.filter, wanted(asker.query),
-                        poll_);
     if (request_.exact) return exact(asker);
     Search search(snapshot_.codes(), asker.query.vector, asker.filter, wanted(asker.query));
     const Lists& lists = snapshot_.lists();
@@ -423,9 +413,10 @@ std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const 
 /// By direction, where scores go by length, too: rows that the codes do not have.
 std::vector<ScoredItem> Recommender::nearest_directions(const Prepared& asker) const {
     const Rows& rows = snapshot_.directions();
-    auto found = short_list() ? top_k_of(candidates_, rows, asker.query.vector, asker.filter,
-                                         wanted(asker.query), poll_)
-                              : top_k(rows, asker.query.vector, asker.filter, wanted(asker.query), poll_);
+    auto found = scores_candidates(1)
+                     ? top_k_of(candidates_->items(), rows, asker.query.vector, asker.filter,
+                                wanted(asker.query), poll_)
+                     : top_k(rows, asker.query.vector, asker.filter, wanted(asker.query), poll_);
     return found;
 }
 
@@ -441,12 +432,14 @@ Wanted Recommender::wanted(const Query& query) const {
     return {sought_, least_score_ - query.offset - slack};
 }
 
-bool Recommender::short_list() const {
-    return request_.candidates && candidates_.size() * kRowsOfScan < snapshot_.rows().unit.size();
+/// Whether few enough items are allowed to score them one by one. Several askers share a scan, but no row.
+bool Recommender::scores_candidates(std::size_t askers) const {
+    if (!candidates_ || !candidates_->few()) return false;
+    return askers == 1 || candidates_->size() * kRowsOfBatch < snapshot_.rows().unit.size();
 }
 
 /// A list of candidates is never answered by a part of the items.
-bool Recommender::uses_index() const { return snapshot_.lists().size() > 1 && !request_.candidates; }
+bool Recommender::uses_index() const { return snapshot_.lists().size() > 1 && !candidates_; }
 
 std::string_view source_name(Source source) {
     switch (source) {

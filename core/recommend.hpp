@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/candidates.hpp"
 #include "core/files/snapshot.hpp"
 #include "core/scan/top_k.hpp"
 
@@ -38,9 +39,10 @@ struct Asker {
 /// What is wanted, the same for all askers of a batch.
 /// 想要什么；同一批请求共用。
 struct Request {
-    std::int64_t k;                   ///< how many items, >= 1
-    Ids exclude{};                    ///< ids that must not be returned; unknown ones don't matter
-    std::optional<Ids> candidates{};  ///< when given, no other items are returned
+    std::int64_t k;                       ///< how many items, >= 1
+    Ids exclude{};                        ///< ids that must not be returned; unknown ones don't matter
+    std::optional<Ids> candidates{};      ///< when given, no other items are returned
+    const Candidates* allowed = nullptr;  ///< the same, looked up before; must outlive what answers
     /// Whether items clicked, and those the user had when the model was trained, are left out; not given: as
     /// the model was trained, that is unless it keeps repeats.
     /// 是否排除点击过的与训练时已有的物品；未给出则与训练时一致（保留重复的模型不排除）。
@@ -122,6 +124,8 @@ class Recommender {
     /// Looks up the request's ids; snapshot, request and poll must outlive it.
     /// 查找请求中的 id；snapshot、request 与 poll 须长于本对象。
     Recommender(const Snapshot& snapshot, const Request& request, const Poll& poll);
+    Recommender(const Recommender&) = delete;
+    Recommender& operator=(const Recommender&) = delete;
 
     /// One answer for each asker. The item matrix is read once for a block of askers.
     /// 为每个请求者各给一个回答；一批请求者只读一遍物品矩阵。
@@ -152,7 +156,7 @@ class Recommender {
     std::vector<ScoredItem> nearest_alone(const Prepared& asker) const;
     std::vector<ScoredItem> nearest_directions(const Prepared& asker) const;
     std::vector<ScoredItem> exact(const Prepared& asker) const;
-    bool short_list() const;
+    bool scores_candidates(std::size_t askers) const;
     bool uses_index() const;
     Wanted wanted(const Query& query) const;
 
@@ -161,8 +165,9 @@ class Recommender {
     const Poll& poll_;
     float least_score_;    // min_score and min_probability, whichever asks for more
     std::int64_t sought_;  // items: k, or the candidates of a diverse choice
-    std::vector<std::int32_t> excluded_, candidates_;
-    ItemSet allowed_;
+    std::vector<std::int32_t> excluded_;
+    Candidates own_;
+    const Candidates* candidates_ = nullptr;  // null: all items
 };
 
 /// Answers one asker.

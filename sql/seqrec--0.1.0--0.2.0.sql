@@ -277,6 +277,20 @@ CREATE CAST (int8 AS seqrec.id) WITH INOUT AS IMPLICIT;
 CREATE CAST (numeric AS seqrec.id) WITH INOUT AS IMPLICIT;
 CREATE CAST (uuid AS seqrec.id) WITH INOUT AS IMPLICIT;
 CREATE CAST (seqrec.id AS text) WITHOUT FUNCTION AS ASSIGNMENT;
+-- Arrays of whole numbers at once, which is ten times as fast. STABLE, so that the planner makes no texts of a constant: functions
+-- that take many ids read the numbers themselves (seqrec.rows_from_k leaves the cast out).
+CREATE FUNCTION seqrec.ids_of_bigint(bigint[]) RETURNS seqrec.id[]
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_ids_of_numbers';
+COMMENT ON FUNCTION seqrec.ids_of_bigint(bigint[]) IS 'the texts of whole numbers';
+CREATE CAST (bigint[] AS seqrec.id[]) WITH FUNCTION seqrec.ids_of_bigint(bigint[]) AS IMPLICIT;
+CREATE FUNCTION seqrec.ids_of_integer(integer[]) RETURNS seqrec.id[]
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_ids_of_numbers';
+COMMENT ON FUNCTION seqrec.ids_of_integer(integer[]) IS 'the texts of whole numbers';
+CREATE CAST (integer[] AS seqrec.id[]) WITH FUNCTION seqrec.ids_of_integer(integer[]) AS IMPLICIT;
+CREATE FUNCTION seqrec.ids_of_smallint(smallint[]) RETURNS seqrec.id[]
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'seqrec_ids_of_numbers';
+COMMENT ON FUNCTION seqrec.ids_of_smallint(smallint[]) IS 'the texts of whole numbers';
+CREATE CAST (smallint[] AS seqrec.id[]) WITH FUNCTION seqrec.ids_of_smallint(smallint[]) AS IMPLICIT;
 
 -- A cast to seqrec.id, one from a dump too, goes with the type and with the extension, without CASCADE.
 
@@ -319,7 +333,7 @@ COMMENT ON PROCEDURE @extschema@.seqrec_wait IS
 'returns when a job is done; raises the job''s own error when it failed';
 
 COMMENT ON FUNCTION seqrec.rows_from_k IS
-'tells the planner how many rows a function that takes k returns';
+'tells the planner how many rows a function that takes k returns, and that arrays of whole numbers need not become texts for it';
 
 CREATE FUNCTION @extschema@.seqrec_recommend(
     user_id seqrec.id,

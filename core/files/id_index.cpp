@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -88,6 +89,22 @@ std::uint64_t id_hash(const IdHashKey& key, std::string_view id) {
     return state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
 }
 
+std::optional<std::int64_t> number_of_id(std::string_view id) {
+    if (id.empty() || id.size() > 18 || (id[0] == '0' && id.size() > 1)) return std::nullopt;
+    std::int64_t number = 0;
+    for (const char digit : id) {
+        if (digit < '0' || digit > '9') return std::nullopt;
+        number = number * 10 + (digit - '0');
+    }
+    return number;
+}
+
+IdNumbers IdNumbers::between(std::int64_t numbers, std::int64_t least, std::int64_t most) {
+    constexpr std::int64_t kMostEntries = 4;  // a number: 16 bytes, where the rest of an id takes some 30
+    if (numbers <= 0 || least < 0 || most < least || (most - least) / kMostEntries >= numbers) return {};
+    return {least, most - least + 1};
+}
+
 IdIndex::IdIndex(const SafetensorsFile& file, std::string_view prefix) {
     const std::string name(prefix);
     offsets_ = file.get<std::int64_t>(name + ".id.offsets", {-1});
@@ -96,19 +113,63 @@ IdIndex::IdIndex(const SafetensorsFile& file, std::string_view prefix) {
     if (offsets_.empty()) corrupted("no offsets");
     check_table(offsets_.size() - 1, table_.size());
     size_ = static_cast<std::int64_t>(offsets_.size()) - 1;
+    if (file.contains(name + ".id.number")) {
+        numbers_ = file.get<std::int32_t>(name + ".id.number", {-1});
+        first_number_ = file.get<std::int64_t>(name + ".id.number.first", {1})[0];
+    }
     const auto version = file.metadata().find("version");
     key_ = IdHashKey::of_version(version == file.metadata().end() ? "" : version->second);
 }
 
-std::int32_t IdIndex::find(std::string_view id) const {
+std::int32_t IdIndex::find_text(std::string_view id) const {
     if (size_ == 0) return -1;
     return static_cast<std::int32_t>(
                table_[find_slot(offsets_, bytes_, table_, first_slot(table_, key_, id), id)]) -
            1;
 }
 
+/// Of a file with numbers: whatever is not in the table is no id.
+std::int32_t IdIndex::find_number(std::int64_t number) const {
+    const std::uint64_t at = static_cast<std::uint64_t>(number) - static_cast<std::uint64_t>(first_number_);
+    if (at >= numbers_.size()) return -1;
+    const std::int32_t index = numbers_[at];
+    if (index < -1 || index >= size_) corrupted("the table of numbers names an id that is not there");
+    return index;
+}
+
+std::int32_t IdIndex::find(std::string_view id) const {
+    if (!numbers_.empty())
+        if (const auto number = number_of_id(id)) return find_number(*number);
+    return find_text(id);
+}
+
 void IdIndex::find_all(std::span<const std::string_view> ids, std::span<std::int32_t> found) const {
-    constexpr std::size_t kAtOnce = 16;
+    if (numbers_.empty()) return find_texts(ids, found);
+    std::ranges::transform(ids, found.begin(), [this](std::string_view id) { return find(id); });
+}
+
+/// Other numbers have other texts, which are looked up.
+void IdIndex::find_all(std::span<const std::int64_t> numbers, std::span<std::int32_t> found) const {
+    constexpr std::size_t kAtOnce = 64, kDigits = 20;
+    for (std::size_t at = 0; at < numbers.size(); at += kAtOnce) {
+        const auto some = numbers.subspan(at, std::min(kAtOnce, numbers.size() - at));
+        const auto to = found.subspan(at, some.size());
+        if (!numbers_.empty() && std::ranges::none_of(some, [](std::int64_t n) { return n < 0; })) {
+            std::ranges::transform(some, to.begin(), [this](std::int64_t n) { return find_number(n); });
+            continue;
+        }
+        std::array<char, kAtOnce * kDigits> digits;
+        std::array<std::string_view, kAtOnce> texts;
+        for (std::size_t i = 0; i < some.size(); ++i) {
+            char* text = digits.data() + i * kDigits;
+            texts[i] = {text, std::to_chars(text, text + kDigits, some[i]).ptr};
+        }
+        find_all(std::span<const std::string_view>(texts).first(some.size()), to);
+    }
+}
+
+void IdIndex::find_texts(std::span<const std::string_view> ids, std::span<std::int32_t> found) const {
+    constexpr std::size_t kAtOnce = 64;
     std::array<std::size_t, kAtOnce> slots;
     for (std::size_t at = 0; at < ids.size(); at += kAtOnce) {
         const std::size_t count = std::min(kAtOnce, ids.size() - at);
@@ -162,6 +223,19 @@ void IdIndex::build(std::span<const std::int64_t> offsets, std::span<const std::
         std::uint32_t& entry = table[find_slot(offsets, bytes, table, first_slot(table, key, id), id)];
         if (entry != 0) corrupted("duplicate id \"" + std::string(id) + "\"");
         entry = static_cast<std::uint32_t>(i + 1);
+    }
+}
+
+void IdIndex::build_numbers(std::span<const std::int64_t> offsets, std::span<const std::uint8_t> bytes,
+                            std::int64_t first, std::span<std::int32_t> numbers) {
+    std::ranges::fill(numbers, -1);
+    for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
+        const std::string_view id = id_at(offsets, bytes, i);
+        const auto number = number_of_id(id);
+        if (!number) continue;
+        const std::uint64_t at = static_cast<std::uint64_t>(*number) - static_cast<std::uint64_t>(first);
+        if (at >= numbers.size()) corrupted("id \"" + std::string(id) + "\" is outside the declared numbers");
+        numbers[at] = static_cast<std::int32_t>(i);
     }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -25,10 +26,25 @@ struct IdHashKey {
 /// id 字节的 SipHash-1-3。它是文件格式的一部分，永不改变。
 std::uint64_t id_hash(const IdHashKey& key, std::string_view id);
 
+/// The number whose decimal text an id is: no sign, no zero before other digits, at most 18 digits.
+/// id 作为十进制文本所表示的数：无符号、无前导零、至多 18 位。
+std::optional<std::int64_t> number_of_id(std::string_view id);
+
+/// Ids that are numbers lie in a table by their value, where a search is one look: `first` has the first entry. None where
+/// there are no such ids, or too few between the least and the largest.
+/// 数字 id 按数值直接查表，一次访问即得：首项对应 first。没有数字 id，或其间隔过稀时为空。
+struct IdNumbers {
+    std::int64_t first = 0, count = 0;
+
+    /// For ids of which `numbers` are numbers, from `least` to `most`.
+    static IdNumbers between(std::int64_t numbers, std::int64_t least, std::int64_t most);
+};
+
 /// A read-only index over three tensors: `PREFIX.id.offsets` (I64 [n+1]), `PREFIX.id.bytes` (U8) and
 /// `PREFIX.id.hash` (U32, a power of two: an open-addressing table of index + 1, 0 = empty). An id's search
 /// starts at slot `id_hash & (slots - 1)` and goes on to the next slot; the key is the one of the file's
-/// metadata `version`.
+/// metadata `version`. A file may have two more, `PREFIX.id.number` (I32, an index or -1) and `PREFIX.id.number.first` (I64
+/// [1]): IdNumbers, of all ids that are numbers.
 /// 建立在三个张量之上的只读索引：偏移、字节与开放寻址哈希表（下标 + 1，0 表示空）。
 /// 从槽 id_hash & (槽数 - 1) 开始线性探测，密钥由文件元数据 version 导出。
 class IdIndex {
@@ -48,6 +64,9 @@ class IdIndex {
     /// find() of each id, several at a time: memory is asked for all of them before it is read for the first.
     /// 对每个 id 执行 find()，成批预取内存。
     void find_all(std::span<const std::string_view> ids, std::span<std::int32_t> found) const;
+    /// find() of the decimal text of each number.
+    /// 对每个数的十进制文本执行 find()。
+    void find_all(std::span<const std::int64_t> numbers, std::span<std::int32_t> found) const;
     /// The id at an index; Error (data corrupted) outside [0, size) or when its offsets leave the file.
     /// 下标处的 id；下标不在 [0, size) 内或偏移越界时抛出 Error（数据损坏）。
     std::string_view id(std::int32_t index) const;
@@ -65,12 +84,23 @@ class IdIndex {
     /// 最长探测步数；正常文件远小于此值。
     static constexpr int kMaxProbes = 4096;
 
+    /// Fills what IdNumbers wants, given beforehand: `numbers[n - first]` is the index of n's text, or -1. Error (data
+    /// corrupted) when an id is a number outside.
+    /// 填充 IdNumbers 的表；有数字 id 不在范围内时抛出 Error（数据损坏）。
+    static void build_numbers(std::span<const std::int64_t> offsets, std::span<const std::uint8_t> bytes,
+                              std::int64_t first, std::span<std::int32_t> numbers);
+
   private:
+    std::int32_t find_number(std::int64_t number) const;
+    std::int32_t find_text(std::string_view id) const;
+    void find_texts(std::span<const std::string_view> ids, std::span<std::int32_t> found) const;
     void prefetch(std::span<const std::size_t> slots) const;
 
     std::span<const std::int64_t> offsets_;
     std::span<const std::uint8_t> bytes_;
     std::span<const std::uint32_t> table_;
+    std::span<const std::int32_t> numbers_;  // empty: none
+    std::int64_t first_number_ = 0;
     std::int64_t size_ = 0;
     IdHashKey key_;
 };

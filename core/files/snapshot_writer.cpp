@@ -48,6 +48,7 @@ struct Coverage {
 struct Side {
     std::string prefix;
     std::int64_t count, dim, id_bytes;
+    IdNumbers numbers;
     std::int64_t next = 0;
     std::span<std::int64_t> offsets{};
     std::span<std::uint8_t> bytes{};
@@ -58,6 +59,9 @@ struct Side {
         file.declare<std::int64_t>(prefix + ".id.offsets", {count + 1});
         file.declare<std::uint8_t>(prefix + ".id.bytes", {id_bytes});
         file.declare<std::uint32_t>(prefix + ".id.hash", {IdIndex::table_size(count)});
+        if (numbers.count == 0) return;
+        file.declare<std::int32_t>(prefix + ".id.number", {numbers.count});
+        file.declare<std::int64_t>(prefix + ".id.number.first", {1});
     }
 
     void map(SafetensorsWriter& file) {
@@ -89,6 +93,9 @@ struct Side {
         if (offsets[static_cast<std::size_t>(count)] != id_bytes)
             invalid(prefix + " ids are shorter than declared");
         IdIndex::build(offsets, bytes, file.data<std::uint32_t>(prefix + ".id.hash"), key, poll);
+        if (numbers.count == 0) return;
+        file.data<std::int64_t>(prefix + ".id.number.first")[0] = numbers.first;
+        IdIndex::build_numbers(offsets, bytes, numbers.first, file.data<std::int32_t>(prefix + ".id.number"));
     }
 };
 
@@ -235,7 +242,8 @@ void check(const SnapshotWriter::Size& size) {
     if (size.users < 0 || size.users > kMaxRows) invalid("number of users out of range");
     if (size.lists < 0 || size.lists > size.items) invalid("number of lists out of range");
     if (size.dim < 1 || size.dim > kMaxRows || size.user_dim < 0 || size.user_dim > kMaxRows ||
-        size.item_id_bytes < 0 || size.user_id_bytes < 0 || size.seen_items < 0)
+        size.item_numbers.first < 0 || size.item_numbers.count < 0 || size.item_id_bytes < 0 ||
+        size.user_id_bytes < 0 || size.seen_items < 0)
         invalid("size out of range");
 }
 
@@ -299,8 +307,8 @@ struct SnapshotWriter::Impl {
 SnapshotWriter::SnapshotWriter(const Size& size, const Description& description) {
     const auto& [kind, score, config, version] = description;
     check(size);
-    impl_ = std::make_unique<Impl>(Impl{{"item", size.items, size.dim, size.item_id_bytes},
-                                        {"user", size.users, size.user_dim, size.user_id_bytes},
+    impl_ = std::make_unique<Impl>(Impl{{"item", size.items, size.dim, size.item_id_bytes, size.item_numbers},
+                                        {"user", size.users, size.user_dim, size.user_id_bytes, {}},
                                         {size.users, size.items, size.seen_items},
                                         {size.items, size.dim, size.lists},
                                         {kind_of_model(kind).packing, config},

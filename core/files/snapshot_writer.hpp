@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/files/id_index.hpp"
 #include "core/files/safetensors.hpp"
 #include "core/poll.hpp"
 
@@ -29,6 +30,7 @@ class SnapshotWriter {
         std::int64_t item_id_bytes, user_id_bytes;  // total length of the ids
         std::int64_t seen_items;                    // total length of the users' lists
         std::int64_t lists = 0;                     // of the index; 0 = no index
+        IdNumbers item_numbers{};                   // of the items' ids; none need be given
     };
 
     /// What the file says it is: `score` and `config` are JSON, `version` the model's uuid.

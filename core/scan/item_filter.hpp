@@ -24,6 +24,11 @@ class ItemSet {
     bool contains(std::int32_t item) const {
         return words_[static_cast<std::size_t>(item) / 64] >> (item % 64) & 1;
     }
+    std::size_t size() const {
+        std::size_t size = 0;
+        for (const std::uint64_t word : words_) size += static_cast<std::size_t>(std::popcount(word));
+        return size;
+    }
     /// In order, each once.
     /// 按序列出，各一次。
     std::vector<std::int32_t> sorted() const {

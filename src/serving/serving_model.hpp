@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "core/candidate_lists.hpp"
 #include "core/files/snapshot.hpp"
 
 #include "pg/boundary.hpp"
@@ -30,6 +31,7 @@ struct ServingModel {
     std::optional<FileState> found;  // what was there when it was opened
     TimestampTz checked = 0;         // start of the statement that last looked whether it still is
     History* history = nullptr;      // prepared by history.cpp
+    CandidateLists candidates;       // of this version's items
 
     std::uint64_t generation = 0;           // of the activations it was looked up after
     std::uint32_t only_in_transaction = 0;  // not 0: the answer holds for this local transaction only

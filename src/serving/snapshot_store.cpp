@@ -48,10 +48,14 @@ SELECT m.kind, m.config, m.dim::bigint, i.rows, i.bytes, u.rows, u.bytes, u.seen
        i.rows <> m.n_items OR u.rows <> m.n_users
            OR NOT EXISTS (SELECT FROM seqrec.weights w WHERE w.model_id = m.model_id),
        m.score,
-       coalesce((SELECT cardinality(embedding) FROM seqrec.users u WHERE u.model_id = m.model_id LIMIT 1), 0)::bigint
+       coalesce((SELECT cardinality(embedding) FROM seqrec.users u WHERE u.model_id = m.model_id LIMIT 1), 0)::bigint,
+       i.numbers, coalesce(i.least, 0), coalesce(i.most, 0)
 FROM seqrec.models m,
-     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes
-              FROM seqrec.items WHERE model_id = m.model_id) i,
+     LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(item_id)), 0)::bigint AS bytes,
+                     count(number) AS numbers, min(number) AS least, max(number) AS most
+              FROM (SELECT item_id, CASE WHEN octet_length(item_id) BETWEEN 1 AND 18 AND translate(item_id, '0123456789', '') = ''
+                                         THEN item_id::bigint END AS number
+                    FROM seqrec.items WHERE model_id = m.model_id) n) i,
      LATERAL (SELECT count(*) AS rows, coalesce(sum(octet_length(user_id)), 0)::bigint AS bytes,
                      coalesce(sum(cardinality(seen)), 0)::bigint AS seen
               FROM seqrec.users WHERE model_id = m.model_id) u
@@ -72,14 +76,16 @@ WHERE m.model_id = $1
     return {.kind = spi_text(0, 1),
             .score = spi_text(0, 11),
             .config = spi_text(0, 2),
-            .size = {.items = spi_bigint(0, 4),
-                     .users = spi_bigint(0, 6),
-                     .dim = spi_bigint(0, 3),
-                     .user_dim = spi_bigint(0, 12),
-                     .item_id_bytes = spi_bigint(0, 5),
-                     .user_id_bytes = spi_bigint(0, 7),
-                     .seen_items = spi_bigint(0, 8),
-                     .lists = spi_bigint(0, 9)}};
+            .size = {
+                .items = spi_bigint(0, 4),
+                .users = spi_bigint(0, 6),
+                .dim = spi_bigint(0, 3),
+                .user_dim = spi_bigint(0, 12),
+                .item_id_bytes = spi_bigint(0, 5),
+                .user_id_bytes = spi_bigint(0, 7),
+                .seen_items = spi_bigint(0, 8),
+                .lists = spi_bigint(0, 9),
+                .item_numbers = IdNumbers::between(spi_bigint(0, 13), spi_bigint(0, 14), spi_bigint(0, 15))}};
 }
 
 ParamListInfo model_parameter(std::int64_t model_id) {

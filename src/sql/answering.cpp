@@ -6,6 +6,7 @@
 
 #include "serving/history.hpp"
 #include "sql/context.hpp"
+#include "sql/number_ids.hpp"
 #include "tables/id_text.hpp"
 
 namespace seqrec {
@@ -21,6 +22,36 @@ void require_probabilities(const Wish& wish, const ServingModel& model) {
                      "are logits: seqrec_kinds() says \"link\": \"sigmoid\" of it.")));
 }
 
+/// Candidates as a wish has them, and what tells them from others.
+std::string_view bytes_of(const ArrayType* array) {
+    return {reinterpret_cast<const char*>(array) + VARHDRSZ, VARSIZE(array) - VARHDRSZ};
+}
+
+std::shared_ptr<const Candidates> looked_up(const Snapshot& snapshot, auto ids) {
+    return std::make_shared<const Candidates>(snapshot.items(), ids, work.poll);
+}
+
+void look_up_candidates(const ServingModel& model, const ArrayType* array) {
+    const Snapshot& snapshot = *model.snapshot;
+    if (holds_numbers(array) && numbers_are_ids(model.item_type)) {
+        const std::span<const std::int64_t> numbers = numbers_of(array);
+        return guarded([&] { work.candidates = looked_up(snapshot, numbers); });
+    }
+    IdArray ids = ids_of(array);
+    canonicalize(ids.view(), model.item_type);
+    const std::span<const std::string_view> texts = ids.view();
+    guarded([&] { work.candidates = looked_up(snapshot, texts); });
+}
+
+/// Fills work.candidates, from an earlier call's if they are the same.
+void find_candidates(ServingModel& model, const ArrayType* array) {
+    guarded([&] { work.candidates = array ? model.candidates.find(bytes_of(array)) : nullptr; });
+    if (!array || work.candidates) return;
+    look_up_candidates(model, array);
+    if (reading_needs_settings(model.item_type)) return;
+    guarded([&] { model.candidates.keep(bytes_of(array), work.candidates); });
+}
+
 }  // namespace
 
 Work work;
@@ -34,11 +65,12 @@ const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
     ServingModel& model = serving_model(wish.model.data(), wish.model.size());
     for (SqlAsker& asker : askers) canonicalize(asker, model);
     canonicalize(wish.exclude.view(), model.item_type);
-    canonicalize(wish.candidates.view(), model.item_type);
     require_probabilities(wish, model);
+    find_candidates(model, wish.candidates);
     guarded([&] {
         work.model = &model;
         work.request = wish.request();
+        work.request.allowed = work.candidates.get();
         work.answers.clear();
         work.recommender = std::make_unique<const Recommender>(*model.snapshot, work.request, work.poll);
     });

@@ -18,6 +18,7 @@ namespace seqrec {
 struct Work {
     ServingModel* model;
     Request request;
+    std::shared_ptr<const Candidates> candidates;  // null: all items
     Poll poll = check_for_interrupts;
     std::unique_ptr<const Recommender> recommender;
     std::vector<Answer> answers;

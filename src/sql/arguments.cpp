@@ -1,11 +1,13 @@
 #include "sql/arguments.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "pg/catalog.hpp"
 #include "pg/settings.hpp"
 #include "sql/context.hpp"
+#include "sql/number_ids.hpp"
 
 extern "C" {
 #include "utils/builtins.h"
@@ -18,26 +20,52 @@ std::string_view text_id(Datum value) {
     return {VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text)};
 }
 
-IdArray id_array(Datum argument, const char* name, int limit, Nulls nulls) {
-    ArrayType* array = DatumGetArrayTypeP(argument);
+namespace {
+
+/// Variables of PL/pgSQL come with what they would be flattened to, as long as nobody has changed them.
+const ArrayType* flat_array(Datum value) {
+    if (!VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(value))) return DatumGetArrayTypeP(value);
+    const auto* array = reinterpret_cast<const ExpandedArrayHeader*>(DatumGetEOHP(value));
+    return array->fvalue ? array->fvalue : DatumGetArrayTypeP(value);
+}
+
+std::span<std::string_view> text_elements(const ArrayType* array) {
+    Datum* values;
+    bool* is_null;
+    int count;
+    deconstruct_array(const_cast<ArrayType*>(array), ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &values,
+                      &is_null, &count);
+    auto* ids = static_cast<std::string_view*>(
+        palloc_extended(sizeof(std::string_view) * static_cast<Size>(count + 1), MCXT_ALLOC_HUGE));
+    for (int i = 0; i < count; ++i) ids[i] = is_null[i] ? std::string_view() : text_id(values[i]);
+    return {ids, static_cast<std::size_t>(count)};
+}
+
+}  // namespace
+
+const ArrayType* given_array(Datum argument, const char* name, int limit) {
+    const ArrayType* array = flat_array(argument);
     if (ARR_NDIM(array) > 1)
         ereport(ERROR,
                 (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("%s must be a one-dimensional array", name),
                  errhint("Give ids of items: ARRAY['a', 'b']; clicks are oldest first.")));
-    Datum* values;
-    bool* is_null;
-    int count;
-    deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &values, &is_null, &count);
+    const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
     if (count > limit)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many %s: %d", name, count),
                         errhint("At most %d may be given.", limit)));
-    IdArray result{static_cast<std::string_view*>(palloc_extended(
-                       sizeof(std::string_view) * static_cast<Size>(count + 1), MCXT_ALLOC_HUGE)),
-                   0};
-    for (int i = 0; i < count; ++i)
-        if (!is_null[i] || nulls == Nulls::Kept)
-            result.ids[result.count++] = is_null[i] ? std::string_view() : text_id(values[i]);
-    return result;
+    return array;
+}
+
+IdArray ids_of(const ArrayType* array, Nulls nulls) {
+    const std::span<std::string_view> ids = holds_numbers(array) ? number_texts(array) : text_elements(array);
+    const auto end = nulls == Nulls::Kept ? ids.end()
+                                          : std::remove_if(ids.begin(), ids.end(),
+                                                           [](std::string_view id) { return !id.data(); });
+    return {ids.data(), static_cast<int>(end - ids.begin())};
+}
+
+IdArray id_array(Datum argument, const char* name, int limit, Nulls nulls) {
+    return ids_of(given_array(argument, name, limit), nulls);
 }
 
 SqlAsker read_asker(FunctionCallInfo fcinfo, int context) {
@@ -103,9 +131,8 @@ float read_min_probability(FunctionCallInfo fcinfo, int number) {
     return least;
 }
 
-void read_candidates(FunctionCallInfo fcinfo, int number, Wish* wish) {
-    wish->candidates_given = !PG_ARGISNULL(number);
-    wish->candidates = read_ids(fcinfo, number, "candidates");
+const ArrayType* read_candidates(FunctionCallInfo fcinfo, int number) {
+    return PG_ARGISNULL(number) ? nullptr : given_array(PG_GETARG_DATUM(number), "candidates", kMostIds);
 }
 
 /// What both kinds of wishes begin with.
@@ -123,7 +150,7 @@ Wish read_wish(FunctionCallInfo fcinfo, int first) {
     if (PG_NARGS() < first + kWishes) report_old_extension();
     Wish wish = begin_wish(fcinfo, first);
     if (!PG_ARGISNULL(first + 3)) wish.exclude_seen = PG_GETARG_BOOL(first + 3);
-    read_candidates(fcinfo, first + 4, &wish);
+    wish.candidates = read_candidates(fcinfo, first + 4);
     wish.min_score = read_min_score(fcinfo, first + 5);
     wish.min_probability = read_min_probability(fcinfo, first + 6);
     wish.wants_probability = !PG_ARGISNULL(first + 6);
@@ -133,7 +160,7 @@ Wish read_wish(FunctionCallInfo fcinfo, int first) {
 
 Wish read_item_wish(FunctionCallInfo fcinfo, int first) {
     Wish wish = begin_wish(fcinfo, first);
-    read_candidates(fcinfo, first + 3, &wish);
+    wish.candidates = read_candidates(fcinfo, first + 3);
     wish.min_score = read_min_score(fcinfo, first + 4);
     return wish;
 }
@@ -141,7 +168,6 @@ Wish read_item_wish(FunctionCallInfo fcinfo, int first) {
 Request Wish::request() const {
     Request request{k};
     request.exclude = exclude.view();
-    if (candidates_given) request.candidates = candidates.view();
     request.exclude_seen = exclude_seen;
     request.min_score = min_score;
     request.min_probability = min_probability;

@@ -1,5 +1,5 @@
-// Ids out of SQL arguments, which are of the type seqrec.id (id_type.hpp) or text: the same bytes. PostgreSQL
-// code: may ereport.
+// Ids out of SQL arguments, which are of the type seqrec.id (id_type.hpp) or text, the same bytes, or arrays of whole numbers
+// (number_ids.hpp). PostgreSQL code: may ereport.
 #pragma once
 
 #include <cstdint>
@@ -33,10 +33,16 @@ struct IdArray {
 /// text 或 seqrec.id 的字节。
 std::string_view text_id(Datum value);
 enum class Nulls : std::uint8_t { LeftOut, Kept };
+/// A one-dimensional array of ids as it is given, detoasted; ERROR when there are more than `limit`.
+/// 原样给出的一维 id 数组（已解压）；超过 limit 个则报错。
+const ArrayType* given_array(Datum array, const char* name, int limit);
 /// The elements of a one-dimensional array; ERROR when there are more than `limit`. `name` is the argument's.
 /// A NULL among them is left out, or kept as a default string_view.
 /// 一维数组的元素；超过 limit 个则报错。NULL 元素被略去，或以默认 string_view 保留。
 IdArray id_array(Datum array, const char* name, int limit, Nulls nulls = Nulls::LeftOut);
+/// The elements of a given_array(), without NULLs.
+/// given_array() 的非 NULL 元素。
+IdArray ids_of(const ArrayType* array, Nulls nulls = Nulls::LeftOut);
 
 inline constexpr int kMostItems = 10000;    ///< k; a longer list is a ranking of the catalogue
 inline constexpr int kMostClicks = 100000;  ///< only the last max_len count
@@ -63,8 +69,8 @@ SqlAsker read_asker(FunctionCallInfo fcinfo, int context);
 struct Wish {
     int k;
     std::string_view model;
-    IdArray exclude, candidates;
-    bool candidates_given;
+    IdArray exclude;
+    const ArrayType* candidates;       // null: not given
     std::optional<bool> exclude_seen;  // NULL: as the model was trained
     float min_score, min_probability, diversity;
     bool wants_probability;  // whether min_probability was given

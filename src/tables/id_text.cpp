@@ -139,6 +139,23 @@ bool has_other_spellings(Oid type) {
     }
 }
 
+bool reading_needs_settings(Oid type) {
+    switch (type) {
+        case CASHOID:
+        case DATEOID:
+        case TIMEOID:
+        case TIMETZOID:
+        case TIMESTAMPOID:
+        case TIMESTAMPTZOID:
+        case INTERVALOID:
+            return true;
+        default:
+            return false;
+    }
+}
+
+bool numbers_are_ids(Oid type) { return is_integer(type) || !has_other_spellings(type); }
+
 void canonicalize(std::span<std::string_view> ids, Oid type) {
     if (!has_other_spellings(type)) return;
     if (type == BPCHAROID) {

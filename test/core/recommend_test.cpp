@@ -311,6 +311,39 @@ void expect_identical(const std::vector<ScoredItem>& actual, const std::vector<S
     }
 }
 
+/// Of few items and of many, for one asker and for several, in float32 and in bytes: those that were looked up before answer
+/// as those that are looked up now, and as a filter over all would.
+TEST_F(Recommend, CandidatesMayBeLookedUpBefore) {
+    const Snapshot snapshot = written();
+    const Poll poll;
+    const auto full = by_definition(snapshot, {4}, -1, 1000);
+    for (const std::int32_t count : {0, 1, 2, 3, 17, model_.items()}) {
+        Strings ids{"??"};
+        std::set<std::int32_t> allowed;
+        for (std::int32_t i = 0; i < count; ++i) allowed.insert(i * 7 % model_.items());
+        for (const std::int32_t item : allowed) ids.push_back(model_.item_id(item));
+        const std::vector<std::string_view> views(ids.begin(), ids.end());
+        std::vector<ScoredItem> wanted;
+        for (const ScoredItem& item : full)
+            if (allowed.contains(item.item) && wanted.size() < 5) wanted.push_back(item);
+        const Strings clicks = item_ids({4});
+        const std::vector<std::string_view> click(clicks.begin(), clicks.end());
+        const std::vector<Asker> askers(3, Asker{{}, click});
+        const Candidates before(snapshot.items(), std::span(views), poll);
+        for (const bool exact : {false, true}) {
+            Request request{5}, looked_up{5};
+            request.exact = looked_up.exact = exact;
+            request.candidates = views;
+            looked_up.allowed = &before;
+            const auto now = recommend(snapshot, askers[0], request, poll).items;
+            expect_same(now, wanted);
+            expect_identical(recommend(snapshot, askers[0], looked_up, poll).items, now);
+            for (const Answer& answer : Recommender(snapshot, looked_up, poll).answer(askers))
+                expect_identical(answer.items, now);
+        }
+    }
+}
+
 /// Many items, so that not all are candidates of a diverse choice.
 class DiverseAnswers : public Recommend {
   protected:

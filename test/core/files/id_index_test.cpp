@@ -21,6 +21,8 @@ struct Parts {
     std::vector<std::int64_t> offsets{0};
     std::vector<std::uint8_t> bytes;
     std::vector<std::uint32_t> table;
+    std::vector<std::int32_t> numbers;  // left out when empty
+    std::int64_t first_number = 0;
     std::string version = "00000000-0000-4000-8000-000000000000";
 
     explicit Parts(const std::vector<std::string>& ids) {
@@ -53,10 +55,18 @@ class IdIndexTest : public ::testing::Test {
         declare(writer, "item.id.offsets", parts.offsets);
         declare(writer, "item.id.bytes", parts.bytes);
         declare(writer, "item.id.hash", parts.table);
+        if (!parts.numbers.empty()) {
+            declare(writer, "item.id.number", parts.numbers);
+            writer.declare<std::int64_t>("item.id.number.first", {1});
+        }
         writer.create(folder_ / "index");
         fill(writer, "item.id.offsets", parts.offsets);
         fill(writer, "item.id.bytes", parts.bytes);
         fill(writer, "item.id.hash", parts.table);
+        if (!parts.numbers.empty()) {
+            fill(writer, "item.id.number", parts.numbers);
+            writer.data<std::int64_t>("item.id.number.first")[0] = parts.first_number;
+        }
         writer.commit();
         file_ = SafetensorsFile::open(folder_ / "index");
         index_ = IdIndex(file_, "item");
@@ -144,6 +154,88 @@ TEST_F(IdIndexTest, FindAllIsFindOfEach) {
         EXPECT_EQ(found_together(index, some), alone) << count;
     }
     EXPECT_EQ(found_together(IdIndex(), std::span(ids).first(3)), std::vector<std::int32_t>(3, -1));
+}
+
+TEST(IdNumbers, AreDecimalTextsAsTheyAreWritten) {
+    EXPECT_EQ(number_of_id("0"), 0);
+    EXPECT_EQ(number_of_id("1234567890"), 1234567890);
+    EXPECT_EQ(number_of_id("999999999999999999"), 999999999999999999);
+    for (const char* id : {"", "00", "007", "-1", "+1", "1.0", " 1", "1 ", "1a", "a1", "1000000000000000000"})
+        EXPECT_FALSE(number_of_id(id)) << id;
+}
+
+TEST(IdNumbers, LieBetweenTheLeastAndTheLargestUnlessTooFar) {
+    const auto count = [](auto... of) { return IdNumbers::between(of...).count; };
+    EXPECT_EQ(count(10, 5, 14), 10);
+    EXPECT_EQ(IdNumbers::between(10, 5, 14).first, 5);
+    EXPECT_EQ(count(10, 5, 44), 40);
+    EXPECT_EQ(count(10, 5, 45), 0);
+    EXPECT_EQ(count(1, 7, 7), 1);
+    EXPECT_EQ(count(0, 0, 0), 0);
+    EXPECT_EQ(count(3, -1, 1), 0);
+    EXPECT_EQ(count(2, 0, 999999999999999999), 0);
+}
+
+/// Four ids that are numbers, and others that only look like it.
+const std::vector<std::string> kMixed{"100", "sku", "103", "0100", "-100", "101", "109", "101.0"};
+
+TEST_F(IdIndexTest, FindsNumbersByTheirValueAndAllElseByItsText) {
+    Parts parts(kMixed);
+    parts.build();
+    parts.numbers.resize(10);
+    IdIndex::build_numbers(parts.offsets, parts.bytes, parts.first_number = 100, parts.numbers);
+    EXPECT_EQ(parts.numbers, (std::vector<std::int32_t>{0, 5, -1, 2, -1, -1, -1, -1, -1, 6}));
+    std::ranges::fill(parts.table, 0);  // would find nothing
+    const IdIndex& by_value = open(parts);
+    for (const std::int32_t i : {0, 2, 5, 6})
+        EXPECT_EQ(by_value.find(kMixed[static_cast<std::size_t>(i)]), i);
+    parts.build();
+    const IdIndex& index = open(parts);
+    for (std::int32_t i = 0; i < 8; ++i) EXPECT_EQ(index.find(kMixed[static_cast<std::size_t>(i)]), i);
+    for (const char* id : {"102", "99", "110", "1000000000000000100", "000", ""})
+        EXPECT_EQ(index.find(id), -1) << id;
+    const std::vector<std::int64_t> numbers{109, 99, 110, 101, INT64_MAX, 102, 100};
+    std::vector<std::int32_t> found(numbers.size());
+    index.find_all(numbers, found);
+    EXPECT_EQ(found, (std::vector<std::int32_t>{6, -1, -1, 5, -1, -1, 0}));
+}
+
+/// With a table and without, in long lists and short ones: the number's text decides.
+TEST_F(IdIndexTest, ANumberIsItsText) {
+    std::vector<std::int64_t> numbers{INT64_MIN, INT64_MAX, -100, 0};
+    for (std::int64_t i = 0; i < 300; ++i) numbers.push_back(i);
+    for (const bool table : {false, true}) {
+        Parts parts(kMixed);
+        parts.build();
+        if (table) {
+            parts.numbers.resize(10);
+            IdIndex::build_numbers(parts.offsets, parts.bytes, parts.first_number = 100, parts.numbers);
+        }
+        const IdIndex& index = open(parts);
+        for (const std::size_t count : {std::size_t{1}, std::size_t{3}, std::size_t{67}, numbers.size()}) {
+            std::vector<std::int32_t> found(count, -7);
+            index.find_all(std::span<const std::int64_t>(numbers).first(count), found);
+            for (std::size_t i = 0; i < count; ++i)
+                EXPECT_EQ(found[i], index.find(std::to_string(numbers[i]))) << numbers[i] << " " << table;
+        }
+        EXPECT_EQ(index.find("-100"), 4);
+    }
+}
+
+TEST_F(IdIndexTest, DamagedTablesOfNumbersAreRefused) {
+    Parts parts(kMixed);
+    parts.build();
+    for (const std::int32_t wrong : {8, -2, INT32_MAX, INT32_MIN}) {
+        parts.numbers.assign(10, wrong);
+        parts.first_number = 100;
+        const IdIndex& index = open(parts);
+        EXPECT_EQ(error_of([&] { index.find("105"); }), sqlstate::kDataCorrupted);
+    }
+    parts.numbers.assign(9, 0);
+    EXPECT_EQ(error_of([&] { IdIndex::build_numbers(parts.offsets, parts.bytes, 100, parts.numbers); }),
+              sqlstate::kDataCorrupted);  // 109 is outside
+    EXPECT_EQ(error_of([&] { IdIndex::build_numbers(parts.offsets, parts.bytes, 101, parts.numbers); }),
+              sqlstate::kDataCorrupted);
 }
 
 TEST_F(IdIndexTest, IdsAreBytes) {

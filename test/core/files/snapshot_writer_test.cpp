@@ -70,6 +70,28 @@ TEST_F(SnapshotWriterTest, WritesInAnyMixOfOrders) {
     EXPECT_EQ(IdIndex(file, "user").find("u"), 0);
 }
 
+/// Ids that are numbers get a table where there is room for it; one outside of what was declared is refused.
+TEST_F(SnapshotWriterTest, PutsNumbersInATable) {
+    const auto write = [&](const IdNumbers& numbers) {
+        SnapshotWriter writer({2, 1, 2, 2, 3, 1, 0, 0, numbers}, kPlain);
+        writer.weight("w", DType::F32, {2, 2});
+        writer.create(path_);
+        fill_weight(writer);
+        writer.item(0, "7", kTwo, 1, -1);
+        writer.item(1, "12", kTwo, 2, -1);
+        writer.user(0, "u", kTwo, 5, {});
+        writer.commit();
+        return SafetensorsFile::open(path_);
+    };
+    const SafetensorsFile file = write({5, 8});
+    EXPECT_EQ(file.get<std::int32_t>("item.id.number", {8})[7], 1);
+    EXPECT_EQ(IdIndex(file, "item").find("7"), 0);
+    EXPECT_EQ(IdIndex(file, "item").find("8"), -1);
+    EXPECT_FALSE(write({}).contains("item.id.number"));
+    EXPECT_EQ(error_of([&] { write({5, 7}); }), sqlstate::kDataCorrupted);
+    EXPECT_EQ(error_of([&] { write({-1, 20}); }), sqlstate::kDataCorrupted);
+}
+
 TEST_F(SnapshotWriterTest, RefusesIncompleteContent) {
     const auto commit_error = [&](auto fill) {
         return error_of([&] {

@@ -29,6 +29,12 @@ TEST(ItemFilter, FewItemsAreThoseGiven) {
     }
 }
 
+TEST(ItemFilter, ASetCountsItsItemsOnce) {
+    EXPECT_EQ(ItemSet().size(), 0u);
+    EXPECT_EQ(ItemSet(130, Items{1, 63, 128, 129, 1}).size(), 4u);
+    EXPECT_EQ(ItemSet(64, Items{0, 63}).size(), 2u);
+}
+
 TEST(ItemFilter, ExcludesAndAllows) {
     ItemFilter filter(130);
     EXPECT_TRUE(filter.admits(129));

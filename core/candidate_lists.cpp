@@ -1,0 +1,24 @@
+#include "core/candidate_lists.hpp"
+
+#include <algorithm>
+
+namespace seqrec {
+
+CandidateLists::List CandidateLists::find(std::string_view bytes) {
+    const auto found = std::ranges::find(entries_, bytes, &Entry::bytes);
+    if (found == entries_.end()) return nullptr;
+    std::rotate(entries_.begin(), found, found + 1);
+    return entries_.front().list;
+}
+
+void CandidateLists::keep(std::string_view bytes, List list) {
+    if (bytes.size() > kMostBytes) return;
+    std::size_t total = bytes.size(), kept = 0;
+    while (kept < std::min(entries_.size(), kMostLists - 1) &&
+           total + entries_[kept].bytes.size() <= kMostBytes)
+        total += entries_[kept++].bytes.size();
+    entries_.resize(kept);
+    entries_.insert(entries_.begin(), {std::string(bytes), std::move(list)});
+}
+
+}  // namespace seqrec
