@@ -8,7 +8,7 @@ ratio and the target. NAME, in this order:
   movielens    a call on a model of MovieLens-1M's shape (FOLDER/ml-1m), beside SELECT 1: 1, 20 and 200 clicks; seqrec_score a row
   connections  calls/s on that model at 16 and 64 connections against 2
   scan         a call on N (1,000,000) items against reading their eight-bit rows once
-  candidates   a call on those with lists of 10 to N allowed ids
+  candidates   a call on those with lists of 10 to N allowed ids, the same again and new ones
   joined       one call for 1 to 32 users on those, as seqrec-http asks it
   first_call   the first call of a new connection on those, and the memory it gains
   switch       100 calls/s while the active version of that model changes every second
@@ -283,23 +283,32 @@ def measure_scan(arguments):
 
 
 def measure_candidates(arguments):
-    """Lists of allowed ids, from a few to all, by the server's own clock."""
+    """Lists of allowed ids, from a few to all, by the server's own clock: one that the session has asked with before, and a new
+    one for each call; as the bigint that they are, and as text."""
     need_scan_questions(arguments)
     result = {}
     for count in (10, 1_000, 100_000, arguments.items):
-        text = sql(f"""DO $$
-            DECLARE question record; allowed bigint[]; start timestamptz; times float8[];
-            BEGIN
-              SELECT array_agg(item_id::bigint) INTO allowed FROM
-                (SELECT item_id FROM seqrec.items WHERE model_id = {active("default")} ORDER BY hashtext(item_id) LIMIT {count}) i;
-              FOR question IN SELECT * FROM scan_questions LIMIT {20 if count > 100_000 else 100} LOOP
-                start := clock_timestamp();
-                PERFORM * FROM seqrec_recommend(question.user_id, question.clicks, 10, 'default', candidates => allowed);
-                times := times || extract(epoch FROM clock_timestamp() - start)::float8;
-              END LOOP;
-              PERFORM set_config('bench.median', (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM unnest(times) t)::text, false);
-            END $$; SELECT current_setting('bench.median')""")
-        result[count] = {"inside_us": round(float(text) * 1e6)}
+        result[count] = {}
+        for kind in ("bigint", "text"):
+            text = sql(f"""DO $$
+                DECLARE question record; allowed {kind}[]; fresh {kind}[]; start timestamptz; again float8[]; first float8[];
+                BEGIN
+                  SELECT array_agg(item_id::{kind}) INTO allowed FROM
+                    (SELECT item_id FROM seqrec.items WHERE model_id = {active("default")} ORDER BY hashtext(item_id) LIMIT {count}) i;
+                  FOR question IN SELECT * FROM scan_questions LIMIT {20 if count > 100_000 else 100} LOOP
+                    start := clock_timestamp();
+                    PERFORM * FROM seqrec_recommend(question.user_id, question.clicks, 10, 'default', candidates => allowed);
+                    again := again || extract(epoch FROM clock_timestamp() - start)::float8;
+                    fresh := allowed || question.clicks[1 + question.number % 20]::{kind};
+                    start := clock_timestamp();
+                    PERFORM * FROM seqrec_recommend(question.user_id, question.clicks, 10, 'default', candidates => fresh);
+                    first := first || extract(epoch FROM clock_timestamp() - start)::float8;
+                  END LOOP;
+                  PERFORM set_config('bench.median', (SELECT string_agg(round(m * 1e6)::text, ' ' ORDER BY n) FROM unnest(
+                    ARRAY[(SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM unnest(again) t),
+                          (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM unnest(first) t)]) WITH ORDINALITY t(m, n)), false);
+                END $$; SELECT current_setting('bench.median')""")
+            result[count][kind] = dict(zip(("inside_us", "new_list_us"), map(int, text.split())))
     return {"items": arguments.items, "without_us": inside_us("scan_questions", "default"), "candidates": result}
 
 

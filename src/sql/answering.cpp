@@ -6,6 +6,7 @@
 
 #include "serving/history.hpp"
 #include "sql/context.hpp"
+#include "sql/known_arrays.hpp"
 #include "sql/number_ids.hpp"
 #include "tables/id_text.hpp"
 
@@ -43,13 +44,24 @@ void look_up_candidates(const ServingModel& model, const ArrayType* array) {
     guarded([&] { work.candidates = looked_up(snapshot, texts); });
 }
 
-/// Fills work.candidates, from an earlier call's if they are the same.
-void find_candidates(ServingModel& model, const ArrayType* array) {
-    guarded([&] { work.candidates = array ? model.candidates.find(bytes_of(array)) : nullptr; });
-    if (!array || work.candidates) return;
-    look_up_candidates(model, array);
-    if (reading_needs_settings(model.item_type)) return;
-    guarded([&] { model.candidates.keep(bytes_of(array), work.candidates); });
+/// The same, or those of an earlier call that had the same.
+void find_candidates(ServingModel& model, const Wish& wish) {
+    const ArrayType* array = wish.candidates;
+    if (reading_needs_settings(model.item_type)) return look_up_candidates(model, array);
+    guarded([&] { work.candidates = model.candidates.find(bytes_of(array)); });
+    if (!work.candidates) {
+        look_up_candidates(model, array);
+        guarded([&] { model.candidates.keep(bytes_of(array), work.candidates); });
+    }
+    remember_candidates(wish.given_candidates, model.model_id, work.candidates);
+}
+
+/// Fills work.candidates.
+void choose_candidates(ServingModel& model, const Wish& wish) {
+    guarded([&] {
+        work.candidates = wish.candidates ? known_candidates(wish.given_candidates, model.model_id) : nullptr;
+    });
+    if (wish.candidates && !work.candidates) find_candidates(model, wish);
 }
 
 }  // namespace
@@ -66,7 +78,7 @@ const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
     for (SqlAsker& asker : askers) canonicalize(asker, model);
     canonicalize(wish.exclude.view(), model.item_type);
     require_probabilities(wish, model);
-    find_candidates(model, wish.candidates);
+    choose_candidates(model, wish);
     guarded([&] {
         work.model = &model;
         work.request = wish.request();

@@ -7,6 +7,7 @@
 #include "pg/catalog.hpp"
 #include "pg/settings.hpp"
 #include "sql/context.hpp"
+#include "sql/known_arrays.hpp"
 #include "sql/number_ids.hpp"
 
 extern "C" {
@@ -21,13 +22,6 @@ std::string_view text_id(Datum value) {
 }
 
 namespace {
-
-/// Variables of PL/pgSQL come with what they would be flattened to, as long as nobody has changed them.
-const ArrayType* flat_array(Datum value) {
-    if (!VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(value))) return DatumGetArrayTypeP(value);
-    const auto* array = reinterpret_cast<const ExpandedArrayHeader*>(DatumGetEOHP(value));
-    return array->fvalue ? array->fvalue : DatumGetArrayTypeP(value);
-}
 
 std::span<std::string_view> text_elements(const ArrayType* array) {
     Datum* values;
@@ -131,8 +125,10 @@ float read_min_probability(FunctionCallInfo fcinfo, int number) {
     return least;
 }
 
-const ArrayType* read_candidates(FunctionCallInfo fcinfo, int number) {
-    return PG_ARGISNULL(number) ? nullptr : given_array(PG_GETARG_DATUM(number), "candidates", kMostIds);
+void read_candidates(FunctionCallInfo fcinfo, int number, Wish* wish) {
+    if (PG_ARGISNULL(number)) return;
+    wish->given_candidates = PG_GETARG_DATUM(number);
+    wish->candidates = given_array(wish->given_candidates, "candidates", kMostIds);
 }
 
 /// What both kinds of wishes begin with.
@@ -150,7 +146,7 @@ Wish read_wish(FunctionCallInfo fcinfo, int first) {
     if (PG_NARGS() < first + kWishes) report_old_extension();
     Wish wish = begin_wish(fcinfo, first);
     if (!PG_ARGISNULL(first + 3)) wish.exclude_seen = PG_GETARG_BOOL(first + 3);
-    wish.candidates = read_candidates(fcinfo, first + 4);
+    read_candidates(fcinfo, first + 4, &wish);
     wish.min_score = read_min_score(fcinfo, first + 5);
     wish.min_probability = read_min_probability(fcinfo, first + 6);
     wish.wants_probability = !PG_ARGISNULL(first + 6);
@@ -160,7 +156,7 @@ Wish read_wish(FunctionCallInfo fcinfo, int first) {
 
 Wish read_item_wish(FunctionCallInfo fcinfo, int first) {
     Wish wish = begin_wish(fcinfo, first);
-    wish.candidates = read_candidates(fcinfo, first + 3);
+    read_candidates(fcinfo, first + 3, &wish);
     wish.min_score = read_min_score(fcinfo, first + 4);
     return wish;
 }

@@ -71,6 +71,7 @@ struct Wish {
     std::string_view model;
     IdArray exclude;
     const ArrayType* candidates;       // null: not given
+    Datum given_candidates;            // the argument itself
     std::optional<bool> exclude_seen;  // NULL: as the model was trained
     float min_score, min_probability, diversity;
     bool wants_probability;  // whether min_probability was given
