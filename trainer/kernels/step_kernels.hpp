@@ -82,6 +82,32 @@ struct Additive {
     std::ptrdiff_t rows, n;
 };
 
+/// Some positions against all items: exp(scale items . hidden - shift) * weight, and what follows of it. All
+/// logits must be at most a few above their position's shift. Exponentials below 2^-125 become that.
+/// 一些位置对全部物品：exp(scale items . hidden - shift) * weight 及其后续计算；logit 不得明显大于该位置的 shift。
+struct SoftmaxBlock {
+    const float* items;               // [count, dim]
+    std::ptrdiff_t count, dim, rows;  // rows: positions, a multiple of kPackMultiple
+    const float* hidden;              // [rows, dim], transposed and packed by pack_b
+    float scale;
+    const float* shift;   // [rows]
+    const float* weight;  // [count]; null: all 1
+    float* sum;           // [rows], added to
+    float* exponentials;  // room for count * rows; in an order of the kernels' own
+    float* gradient;      // exponentials * items, packed as `hidden`, added to
+};
+
+/// The softmax's passes with their products in one, for CPUs of few and small caches.
+/// 将 softmax 的各遍与其矩阵乘法合并，适用于缓存较小的 CPU。
+struct Softmax {
+    /// Writes or adds to everything that SoftmaxBlock has no const for.
+    void (*forward)(const SoftmaxBlock&);
+    /// ditems [count, dim] += exponentials, transposed, * scaled [rows, dim], which pack_b has packed as it lies.
+    void (*backward)(const SoftmaxBlock&, const float* scaled, float* ditems);
+    /// What pack_b made of a transposed [n, depth] back to [n, depth].
+    void (*unpack)(const float* packed, std::ptrdiff_t n, std::ptrdiff_t depth, float* to);
+};
+
 struct Table {
     const char* name;
     void (*gemm)(const Gemm&);
@@ -139,6 +165,7 @@ struct Table {
                  std::ptrdiff_t n, const AdamStep& step);
     const Bfloat16* bfloat16;  // null where the CPU has no instruction for it
     Text text;
+    const Softmax* softmax;  // null where chunks go through single products
 };
 
 /// The fastest table that this CPU runs; SEQREC_ISA may ask for a slower one (core/kernels/instructions.hpp).

@@ -87,7 +87,13 @@ struct Product {
 
 TEST_P(StepKernels, ProductsOfAnySizeAndOrder) {
     for (const auto& [m, n, depth] :
-         {std::array{1, 1, 1}, {3, 5, 7}, {33, 31, 65}, {7, 130, 300}, {100, 17, 513}})
+         {std::array{1, 1, 1},
+          {3, 5, 7},
+          {33, 31, 65},
+          {7, 130, 300},
+          {100, 17, 513},
+          {203, 70, 263},  // several blocks of rows, the last one of part of a tile
+          {98, 530, 34}})  // of columns, the last one of part of a panel
         for (const bool a_across : {false, true})
             for (const bool b_across : {false, true})
                 for (const bool accumulate : {false, true}) {
@@ -110,6 +116,98 @@ TEST_P(StepKernels, APackedMatrixMultipliesAsItLies) {
     gemm.packed_b = packed.data();
     k().gemm(gemm);
     expect_near(product.c, wanted, 1e-3);
+}
+
+/// Rows of A so far apart that they would evict each other.
+TEST_P(StepKernels, ProductsOfAPartOfWideRows) {
+    constexpr std::ptrdiff_t kRows = 15, kApart = 1100, kDepth = 40, kColumns = 96;
+    const Floats a = numbers(kRows * kApart, 1), b = numbers(kDepth * kColumns, 2);
+    Floats c(kRows * kColumns);
+    Doubles wanted = zeros(kRows * kColumns);
+    for (std::ptrdiff_t i = 0; i < kRows; ++i)
+        for (std::ptrdiff_t d = 0; d < kDepth; ++d)
+            for (std::ptrdiff_t j = 0; j < kColumns; ++j)
+                wanted[i * kColumns + j] += static_cast<double>(a[i * kApart + 7 + d]) * b[d * kColumns + j];
+    k().gemm({kRows, kColumns, kDepth, a.data() + 7, kApart, 1, b.data(), kColumns, 1, c.data(), kColumns});
+    expect_near(c, wanted, 1e-3);
+}
+
+/// A block of the softmax, its parts as plain loops make them.
+struct PlainSoftmax {
+    std::ptrdiff_t count, dim, rows;
+    Floats items = numbers(count * dim, 1), hidden = numbers(rows * dim, 2), shift = numbers(rows, 3),
+           weight = numbers(count, 4), scaled = numbers(rows * dim, 5);
+    float scale = 0.5f / std::sqrt(static_cast<float>(dim));
+    Doubles exponentials = zeros(count * rows), sum = zeros(rows), gradient = zeros(rows * dim),
+            ditems = zeros(count * dim);
+
+    void run(bool weighted) {
+        for (std::ptrdiff_t i = 0; i < count; ++i)
+            for (std::ptrdiff_t r = 0; r < rows; ++r) {
+                double dot = 0;
+                for (std::ptrdiff_t d = 0; d < dim; ++d)
+                    dot += static_cast<double>(items[i * dim + d]) * hidden[r * dim + d];
+                const double value = std::exp(scale * dot - shift[r]) * (weighted ? weight[i] : 1);
+                sum[r] += value;
+                for (std::ptrdiff_t d = 0; d < dim; ++d) {
+                    gradient[r * dim + d] += value * items[i * dim + d];
+                    ditems[i * dim + d] += value * scaled[r * dim + d];
+                }
+            }
+    }
+};
+
+TEST_P(StepKernels, PassesOfTheSoftmaxWithTheirProducts) {
+    if (!k().softmax) GTEST_SKIP() << "no such passes in this table";
+    for (const auto& [count, dim, rows] :
+         {std::array{1, 1, 32}, {7, 13, 32}, {131, 64, 64}, {100, 50, 192}, {19, 300, 32}})
+        for (const bool weighted : {false, true}) {
+            SCOPED_TRACE(std::to_string(count) + " items, " + std::to_string(dim) + " dimensions");
+            PlainSoftmax plain{count, dim, rows};
+            for (float& weight : plain.weight) weight = std::abs(weight) + 0.1f;
+            plain.run(weighted);
+            Floats packed(plain.hidden.size()), sum(rows), exponentials(count * rows), gradient(rows * dim),
+                unpacked(gradient.size()), ditems(count * dim),
+                scaled(rows * ((dim + kPackMultiple - 1) / kPackMultiple * kPackMultiple));
+            k().pack_b({.n = rows, .k = dim, .b = plain.hidden.data(), .b_row = 1, .b_column = dim},
+                       packed.data());
+            const SoftmaxBlock block{plain.items.data(),
+                                     count,
+                                     dim,
+                                     rows,
+                                     packed.data(),
+                                     plain.scale,
+                                     plain.shift.data(),
+                                     weighted ? plain.weight.data() : nullptr,
+                                     sum.data(),
+                                     exponentials.data(),
+                                     gradient.data()};
+            k().softmax->forward(block);
+            k().softmax->unpack(gradient.data(), rows, dim, unpacked.data());
+            k().pack_b({.n = dim, .k = rows, .b = plain.scaled.data(), .b_row = dim, .b_column = 1},
+                       scaled.data());
+            k().softmax->backward(block, scaled.data(), ditems.data());
+            const double most = *std::ranges::max_element(plain.sum);
+            expect_near(sum, plain.sum, 1e-5 * most);
+            expect_near(unpacked, plain.gradient, 1e-5 * most);
+            expect_near(ditems, plain.ditems, 2e-5 * most * static_cast<double>(rows) / 32);
+        }
+}
+
+/// What is too small for a float becomes the least exponential, and not a number stays none.
+TEST_P(StepKernels, ExponentialsOfTheSoftmaxAtTheirEnds) {
+    if (!k().softmax) GTEST_SKIP() << "no such passes in this table";
+    constexpr std::ptrdiff_t kRows = 32;
+    const Floats item{1}, hidden(kRows, 1.0f);
+    Floats shift(kRows, 1.0f), packed(kRows), sum(kRows), exponentials(kRows), gradient(kRows);
+    shift[1] = 500;
+    shift[2] = std::numeric_limits<float>::quiet_NaN();
+    k().pack_b({.n = kRows, .k = 1, .b = hidden.data(), .b_row = 1, .b_column = 1}, packed.data());
+    k().softmax->forward({item.data(), 1, 1, kRows, packed.data(), 1, shift.data(), nullptr, sum.data(),
+                          exponentials.data(), gradient.data()});
+    EXPECT_EQ(sum[0], 1);
+    EXPECT_EQ(sum[1], std::ldexp(1.0f, -125));
+    EXPECT_TRUE(std::isnan(sum[2]));
 }
 
 TEST_P(StepKernels, SumsAndMultiplesOfRows) {

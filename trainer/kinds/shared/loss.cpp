@@ -25,7 +25,8 @@ std::vector<float> floats(std::int64_t count) { return std::vector<float>(static
 /// Positions of a block: as many as keep its logits in cache, in whole panels of the matrix product.
 std::int64_t block_rows(std::int64_t items) {
     const std::int64_t fit = kBlockBytes / static_cast<std::int64_t>(sizeof(float)) / items;
-    return std::clamp<std::int64_t>(fit / kernels::kPackMultiple, 1, 4) * kernels::kPackMultiple;
+    const std::int64_t most = k().softmax ? 6 : 4;
+    return std::clamp<std::int64_t>(fit / kernels::kPackMultiple, 1, most) * kernels::kPackMultiple;
 }
 
 /// What the products of a block are made of: `items` [count, dim] against `rows` positions. Logits lie
@@ -35,16 +36,115 @@ struct Shape {
     std::int64_t count, dim, rows;
 };
 
-/// The three products of a chunk of items [first, first + n) in float32.
-class FloatProducts {
+/// Calls body(first, n) for every chunk of items.
+template <typename Body>
+void for_chunks(const Shape& shape, Body body) {
+    for (std::int64_t first = 0; first < shape.count; first += kItems)
+        body(first, std::min(kItems, shape.count - first));
+}
+
+/// What exponentials() has of each item and position, and adds to.
+struct Sums {
+    const float* shift;   // [rows]
+    const float* weight;  // [count]; null: all 1
+    float* sum;           // [rows]
+    float* gradient;      // [rows, dim]
+};
+
+/// Passes over all items by the three products of a chunk of them [first, first + n): logits, exponentials with
+/// their product, and the items' gradient.
+template <typename Chunks>
+class ChunkPasses {
   public:
-    FloatProducts(const float* items, Shape shape)
+    ChunkPasses(const float* items, Shape shape) : shape_(shape), chunks_(items, shape) {}
+
+    /// Takes the hidden states [rows, dim] that are multiplied.
+    void set_hidden(const float* hidden) { chunks_.set_hidden(hidden); }
+    /// top = max(top, scale * items . hidden) of each position
+    void maxima(float scale, float* top) {
+        for_chunks(shape_, [&](std::int64_t first, std::int64_t n) {
+            k().column_maxima(chunks_.logits(first, n, scale), top, n, shape_.rows);
+        });
+    }
+    /// exp(scale * items . hidden - shift) * weight, kept; their sums are added to `sum`, and their product with
+    /// the items to `gradient`.
+    void exponentials(float scale, Sums sums) {
+        for_chunks(shape_, [&](std::int64_t first, std::int64_t n) {
+            chunks_.logits(first, n, scale);
+            chunks_.exponentials(first, n, sums.shift, sums.weight ? sums.weight + first : nullptr, sums.sum,
+                                 sums.gradient);
+        });
+    }
+    /// ditems += exponentials * scaled [rows, dim]
+    void items_gradient(const float* scaled, float* ditems) {
+        chunks_.set_scaled(scaled);
+        for_chunks(shape_,
+                   [&](std::int64_t first, std::int64_t n) { chunks_.items_gradient(first, n, ditems); });
+    }
+
+  private:
+    Shape shape_;
+    Chunks chunks_;
+};
+
+/// As ChunkPasses, by kernels that do a pass with its products.
+class FusedPasses {
+  public:
+    FusedPasses(const float* items, Shape shape)
+        : items_(items),
+          shape_(shape),
+          exponentials_(floats(shape.count * shape.rows)),
+          packed_(floats(shape.rows * shape.dim)),
+          gradient_(floats(shape.rows * shape.dim)),
+          scaled_(floats(shape.rows * whole_panels(shape.dim))),
+          result_(floats(shape.rows * shape.dim)) {}
+
+    void set_hidden(const float* hidden) {
+        k().pack_b({.n = shape_.rows, .k = shape_.dim, .b = hidden, .b_row = 1, .b_column = shape_.dim},
+                   packed_.data());
+    }
+    void maxima(float scale, float* top) {
+        for_chunks(shape_, [&](std::int64_t first, std::int64_t n) {
+            k().gemm({n, shape_.rows, shape_.dim, items_ + first * shape_.dim, shape_.dim, 1, nullptr, 0, 0,
+                      exponentials_.data(), shape_.rows, scale, false, packed_.data()});
+            k().column_maxima(exponentials_.data(), top, n, shape_.rows);
+        });
+    }
+    void exponentials(float scale, Sums sums) {
+        std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+        k().softmax->forward(block(scale, sums));
+        k().softmax->unpack(gradient_.data(), shape_.rows, shape_.dim, result_.data());
+        k().axpy(result_.data(), sums.gradient, shape_.rows * shape_.dim, 1);
+    }
+    void items_gradient(const float* scaled, float* ditems) {
+        k().pack_b({.n = shape_.dim, .k = shape_.rows, .b = scaled, .b_row = shape_.dim, .b_column = 1},
+                   scaled_.data());
+        k().softmax->backward(block(1, {}), scaled_.data(), ditems);
+    }
+
+  private:
+    static std::int64_t whole_panels(std::int64_t n) {
+        return (n + kernels::kPackMultiple - 1) / kernels::kPackMultiple * kernels::kPackMultiple;
+    }
+    kernels::SoftmaxBlock block(float scale, Sums sums) {
+        return {items_,     shape_.count, shape_.dim, shape_.rows,          packed_.data(),  scale,
+                sums.shift, sums.weight,  sums.sum,   exponentials_.data(), gradient_.data()};
+    }
+
+    const float* items_;
+    Shape shape_;
+    std::vector<float> exponentials_, packed_, gradient_, scaled_, result_;
+};
+
+/// The products of chunks in float32.
+class FloatChunks {
+  public:
+    FloatChunks(const float* items, Shape shape)
         : items_(items),
           shape_(shape),
           exponentials_(floats(shape.count * shape.rows)),
           packed_(floats(shape.rows * shape.dim)) {}
 
-    /// Takes the hidden states [rows, dim] that logits() multiplies.
     void set_hidden(const float* hidden) {
         k().pack_b({.n = shape_.rows, .k = shape_.dim, .b = hidden, .b_row = 1, .b_column = shape_.dim},
                    packed_.data());
@@ -55,8 +155,6 @@ class FloatProducts {
                   chunk(first), shape_.rows, scale, false, packed_.data()});
         return chunk(first);
     }
-    /// exp(logits - shift) * weight, kept; the sums of its columns are added to `sum`, and its product with
-    /// the items to `gradient` [rows, dim].
     void exponentials(std::int64_t first, std::int64_t n, const float* shift, const float* weight, float* sum,
                       float* gradient) {
         k().exp_column_sums(chunk(first), shift, weight, sum, n, shape_.rows);
@@ -80,9 +178,9 @@ class FloatProducts {
 };
 
 /// The same with every factor rounded to bfloat16; sums stay float32.
-class Bfloat16Products {
+class Bfloat16Chunks {
   public:
-    Bfloat16Products(const float* items, Shape shape)
+    Bfloat16Chunks(const float* items, Shape shape)
         : shape_(shape),
           items_by_column_(floats(shape.count * half(shape.dim))),
           items_by_row_(floats(half(shape.count) * shape.dim)),
@@ -157,7 +255,7 @@ struct Labels {
 };
 
 /// One block of positions against all items.
-template <typename Products>
+template <typename Passes>
 class Block {
   public:
     Block(const Tensor& items, const std::vector<float>& weights, std::int64_t rows, double scale)
@@ -165,7 +263,7 @@ class Block {
           weights_(weights.empty() ? nullptr : weights.data()),
           shape_{items.size(0), items.size(1), rows},
           scale_(static_cast<float>(scale)),
-          products_(items_, shape_),
+          passes_(items_, shape_),
           hidden_(floats(rows * shape_.dim)),
           gradient_(floats(rows * shape_.dim)),
           shift_(floats(rows)),
@@ -177,7 +275,7 @@ class Block {
                float* ditems) {
         std::fill(hidden_.begin(), hidden_.end(), 0.0f);
         std::copy_n(hidden, rows * shape_.dim, hidden_.begin());
-        products_.set_hidden(hidden_.data());
+        passes_.set_hidden(hidden_.data());
         find_shift();
         const double loss = forward(labels, rows);
         backward(labels, rows, factor, dhidden, ditems);
@@ -185,30 +283,16 @@ class Block {
     }
 
   private:
-    /// Calls body(first, n) for every chunk of items.
-    template <typename Body>
-    void for_chunks(Body body) {
-        for (std::int64_t first = 0; first < shape_.count; first += kItems)
-            body(first, std::min(kItems, shape_.count - first));
-    }
-
     void find_shift() {
         std::fill(shift_.begin(), shift_.end(), scale_ > kKnownShift ? -3e38f : scale_);
-        if (scale_ <= kKnownShift) return;
-        for_chunks([&](std::int64_t first, std::int64_t n) {
-            k().column_maxima(products_.logits(first, n, scale_), shift_.data(), n, shape_.rows);
-        });
+        if (scale_ > kKnownShift) passes_.maxima(scale_, shift_.data());
     }
 
     /// Exponentials and their sums; dhidden's part that needs no sum is gathered on the way.
     double forward(Labels labels, std::int64_t rows) {
         std::fill(gradient_.begin(), gradient_.end(), 0.0f);
         std::fill(sum_.begin(), sum_.end(), 0.0f);
-        for_chunks([&](std::int64_t first, std::int64_t n) {
-            products_.logits(first, n, scale_);
-            products_.exponentials(first, n, shift_.data(), weights_ ? weights_ + first : nullptr,
-                                   sum_.data(), gradient_.data());
-        });
+        passes_.exponentials(scale_, {shift_.data(), weights_, sum_.data(), gradient_.data()});
         double loss = 0;
         for (std::int64_t r = 0; r < rows; ++r) loss += labels.weight(r) * finish_row(labels, r);
         return loss;
@@ -251,15 +335,14 @@ class Block {
                 k().axpy(h, ditems + item * dim, dim, -sum_[r] * share);
             });
         }
-        products_.set_scaled(hidden_.data());
-        for_chunks([&](std::int64_t first, std::int64_t n) { products_.items_gradient(first, n, ditems); });
+        passes_.items_gradient(hidden_.data(), ditems);
     }
 
     const float* items_;
     const float* weights_;  // of the items in the sum; null: all 1
     Shape shape_;
     float scale_;
-    Products products_;
+    Passes passes_;
     std::vector<float> hidden_, gradient_, shift_, sum_, excess_;
 };
 
@@ -269,7 +352,9 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
                           double scale, double factor, bool bfloat16, const std::vector<float>& counts,
                           const SoftLabels& soft) {
         Tensor dhidden = at::empty_like(hidden), ditems = at::zeros_like(items);
-        const auto run = bfloat16 ? run_blocks<Bfloat16Products> : run_blocks<FloatProducts>;
+        const auto run = bfloat16      ? run_blocks<ChunkPasses<Bfloat16Chunks>>
+                         : k().softmax ? run_blocks<FusedPasses>
+                                       : run_blocks<ChunkPasses<FloatChunks>>;
         const Labels all{labels.data(), counts.empty() ? nullptr : counts.data(), soft.each,
                          soft.items.data(), soft.shares.data()};
         const double total = run(hidden, items, all, weights, scale, factor, dhidden, ditems);
@@ -288,12 +373,12 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
     }
 
   private:
-    template <typename Products>
+    template <typename Passes>
     static double run_blocks(const Tensor& hidden, const Tensor& items, Labels labels,
                              const std::vector<float>& weights, double scale, double factor,
                              const Tensor& dhidden, const Tensor& ditems) {
         const std::int64_t tokens = hidden.size(0), dim = hidden.size(1), most = block_rows(items.size(0));
-        Block<Products> block(items, weights, most, scale);
+        Block<Passes> block(items, weights, most, scale);
         double total = 0;
         for (std::int64_t begin = 0; begin < tokens; begin += most)
             total += block.run(hidden.data_ptr<float>() + begin * dim, labels.from(begin),
