@@ -85,7 +85,7 @@ sanitize: build/sanitize/CMakeCache.txt
 		build/sanitize/seqrec-trainer-tests --gtest_brief=1 --gtest_filter='$(SANITIZED_TRAINER)'
 
 # --- the fuzzers, in build/fuzz ---
-KERNELS = portable $(if $(filter x86_64,$(shell uname -m)),avx2 avx512 avx512bf16)
+KERNELS = portable $(if $(filter x86_64,$(shell uname -m)),avx2 avx2int16 avx512 avx512bf16)
 CORE_SOURCES = $(wildcard core/*.cpp core/files/*.cpp core/scan/*.cpp core/kinds/*.cpp) $(KERNELS:%=core/kernels/%.cpp) \
 	core/kernels/encoder_kernels.cpp core/kernels/instructions.cpp
 FUZZED = $(patsubst %.cpp,build/fuzz/%.o,$(CORE_SOURCES) test/fuzz/snapshot_fuzz.cpp)
@@ -93,7 +93,7 @@ FUZZ_FLAGS = -std=c++20 -O1 -g1 -I. -Wno-psabi \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_SECONDS ?= 60
 
-%/kernels/avx2.o: INSTRUCTIONS = -mavx2 -mfma
+%/kernels/avx2.o %/kernels/avx2int16.o: INSTRUCTIONS = -mavx2 -mfma
 %/kernels/avx512.o %/kernels/avx512bf16.o: INSTRUCTIONS = -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl
 %/kernels/avx512bf16.o: INSTRUCTIONS += -mavx512bf16
 

@@ -106,11 +106,13 @@ double large_product_rate(const EncoderKernels& kernels, Budget budget) {
     constexpr std::ptrdiff_t kRows = 240, kSide = 512;
     const std::vector<float> weights(kSide * kSide, 0.5f), bias(kSide);
     const AlignedMemory packed(static_cast<std::size_t>(kernels.packed_size(kSide, kSide)));
+    const AlignedMemory scratch(static_cast<std::size_t>(kernels.product_scratch(kRows, kSide)));
     const AlignedMemory x(kRows * kSide * sizeof(float)), y(kRows * kSide * sizeof(float));
     kernels.pack(weights.data(), kSide, kSide, 1, packed.data());
     std::fill_n(x.floats(), kRows * kSide, 0.0f);
     const double time = least_time(budget, [&] {
-        kernels.product({x.data(), kSide, kRows, kSide, packed.data(), bias.data(), kSide, y.data(), kSide});
+        kernels.product({x.data(), kSide, kRows, kSide, packed.data(), bias.data(), kSide, y.data(), kSide,
+                         scratch.data()});
     });
     return 2.0 * kRows * kSide * kSide / time / 1e3;
 }

@@ -14,6 +14,7 @@ std::vector<const EncoderKernels*> runnable_kernels() {
     const Instructions& use = instructions();
     if (use.bfloat16) kernels.push_back(&avx512bf16_encoder_kernels());
     if (use.avx512) kernels.push_back(&avx512_encoder_kernels());
+    if (use.avx2) kernels.push_back(&avx2int16_encoder_kernels());
     if (use.avx2) kernels.push_back(&avx2_encoder_kernels());
 #endif
     kernels.push_back(&portable_encoder_kernels());
@@ -28,7 +29,7 @@ std::span<const EncoderKernels* const> encoder_kernels() {
 }
 
 const EncoderKernels& fastest_encoder_kernels(bool exact) {
-    const auto fits = [&](const EncoderKernels* k) { return !exact || k->value_size == sizeof(float); };
+    const auto fits = [&](const EncoderKernels* k) { return !exact || k->exact; };
     const auto kernels = encoder_kernels();
     return **std::find_if(kernels.begin(), kernels.end(), fits);
 }

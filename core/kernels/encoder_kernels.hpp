@@ -3,7 +3,7 @@
 // Products of a whole network take their right side packed: panels of as many columns as a tile of registers
 // is wide, each in the order in which the tile reads it. Their left side are "values": float, or bfloat16
 // where the CPU multiplies pairs of those (AVX512-BF16). Sums, layer norms and the softmax are float32
-// always.
+// always, but for the sums of whole numbers into which avx2int16 turns both sides of a product.
 //
 // Rows of values and of float results start a multiple of kRowStep elements apart, because tiles write whole
 // panels; what lies beyond a row's columns is written as zeros.
@@ -31,6 +31,7 @@ struct Product {
     std::ptrdiff_t columns;
     void* y;
     std::ptrdiff_t y_row;
+    void* scratch;  // product_scratch(rows, depth) bytes
 };
 
 /// Layer normalisation of each row (Ba, Kiros, Hinton 2016), epsilon 1e-5.
@@ -65,14 +66,16 @@ inline constexpr std::ptrdiff_t kDistancePadding = 64;
 /// bytes.
 /// 一种指令集的全部内核；存储由调用方提供，按 64 字节对齐。
 struct EncoderKernels {
-    const char* name;           // "avx512bf16", "avx512", "avx2", "portable"
+    const char* name;           // "avx512bf16", "avx512", "avx2int16", "avx2", "portable"
     std::ptrdiff_t value_size;  // bytes: 4 for float, 2 for bfloat16
+    bool exact;                 // multiplies in float32
 
     /// Bytes of a packed matrix, and packing one from `columns` rows of `depth` floats, as linear layers
     /// store their weights, all multiplied by `scale`.
     std::ptrdiff_t (*packed_size)(std::ptrdiff_t columns, std::ptrdiff_t depth);
     void (*pack)(const float* weight, std::ptrdiff_t columns, std::ptrdiff_t depth, float scale, void* to);
 
+    std::ptrdiff_t (*product_scratch)(std::ptrdiff_t rows, std::ptrdiff_t depth);
     void (*product)(const Product& p);       // y: values
     void (*product_gelu)(const Product& p);  // y: values, after the tanh form of GELU
     void (*product_add)(const Product& p);   // y: floats, what is there already is added
@@ -91,12 +94,13 @@ struct EncoderKernels {
 /// 当前 CPU 可运行的内核，最快的在前；最后一个总是 "portable"。
 std::span<const EncoderKernels* const> encoder_kernels();
 
-/// The fastest of them; with `exact`, of those whose values are floats.
+/// The fastest of them; with `exact`, of those that multiply in float32.
 /// 最快的内核；exact 时限 float32 内核。
 const EncoderKernels& fastest_encoder_kernels(bool exact);
 
 const EncoderKernels& portable_encoder_kernels();
 const EncoderKernels& avx2_encoder_kernels();
+const EncoderKernels& avx2int16_encoder_kernels();
 const EncoderKernels& avx512_encoder_kernels();
 const EncoderKernels& avx512bf16_encoder_kernels();
 

@@ -78,7 +78,8 @@ Workspace::Workspace(const EncoderKernels& kernels, const NetworkSizes& sizes, s
         {&key_value, both},
         {&attended, values},
         {&wide, length * wide_row * kernels.value_size},
-        {&attention, kernels.attention_scratch(length, sizes.dim / sizes.heads)}};
+        {&attention, kernels.attention_scratch(length, sizes.dim / sizes.heads)},
+        {&product, kernels.product_scratch(length, 4 * sizes.dim)}};
     std::ptrdiff_t bytes = 0;
     for (const auto& part : parts) bytes += part.second;
     memory_ = AlignedMemory(static_cast<std::size_t>(bytes));
@@ -208,9 +209,9 @@ Network::Network(const EncoderKernels& kernels, const NetworkSizes& sizes, const
     norm_ = packer.norm(weights.norm_weight, weights.norm_bias);
 }
 
-Product Network::product(const Linear& linear, const void* x, std::ptrdiff_t x_row, std::ptrdiff_t rows,
-                         void* y, std::ptrdiff_t y_row) {
-    return {x, x_row, rows, linear.in, linear.weight, linear.bias, linear.out, y, y_row};
+Product Network::product(const Linear& linear, const Workspace& at, const void* x, std::ptrdiff_t x_row,
+                         std::ptrdiff_t rows, void* y, std::ptrdiff_t y_row) {
+    return {x, x_row, rows, linear.in, linear.weight, linear.bias, linear.out, y, y_row, at.product};
 }
 
 void Network::run(const Workspace& at, std::span<float> out) const {
@@ -239,22 +240,22 @@ void Network::run_block(const Block& block, const Workspace& at, std::ptrdiff_t 
     float* x = at.x + (at.length - queries) * at.row;
     kernels_->norm({at.x, at.row, at.length, dim_, block.norm1.weight, block.norm1.bias, at.normed, at.row});
     attend(block, at, queries);
-    kernels_->product_add(product(block.out, at.attended, at.row, queries, x, at.row));
+    kernels_->product_add(product(block.out, at, at.attended, at.row, queries, x, at.row));
     kernels_->norm({x, at.row, queries, dim_, block.norm2.weight, block.norm2.bias, at.normed, at.row});
-    kernels_->product_gelu(product(block.wide, at.normed, at.row, queries, at.wide, at.wide_row));
-    kernels_->product_add(product(block.narrow, at.wide, at.wide_row, queries, x, at.row));
+    kernels_->product_gelu(product(block.wide, at, at.normed, at.row, queries, at.wide, at.wide_row));
+    kernels_->product_add(product(block.narrow, at, at.wide, at.wide_row, queries, x, at.row));
 }
 
 void Network::attend(const Block& block, const Workspace& at, std::ptrdiff_t queries) const {
     const std::byte* last = at.normed + (at.length - queries) * at.row * kernels_->value_size;
-    kernels_->product(product(block.query, last, at.row, queries, at.query, at.row));
+    kernels_->product(product(block.query, at, last, at.row, queries, at.query, at.row));
     const std::byte *keys = at.normed, *values = at.normed;
     std::ptrdiff_t key_row = at.row;
     if (block.key_value.out > 0) {
         key_row = row_of(block.key_value.out);
         keys = at.key_value;
         values = keys + dim_ * kernels_->value_size;
-        kernels_->product(product(block.key_value, at.normed, at.row, at.length, at.key_value, key_row));
+        kernels_->product(product(block.key_value, at, at.normed, at.row, at.length, at.key_value, key_row));
     }
     kernels_->attention({at.query, at.row, keys, values, key_row, queries, at.length, heads_, dim_ / heads_,
                          block.distances + max_len_ - 1, distance_row_, at.attended, at.row, at.attention});

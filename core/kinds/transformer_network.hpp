@@ -113,7 +113,7 @@ class Workspace {
 
     std::ptrdiff_t length, row, wide_row;  // positions; distances between rows, of dim and of 4 dim
     float* x;                              // the residual stream, [length, row]
-    std::byte *normed, *query, *key_value, *attended, *wide, *attention;
+    std::byte *normed, *query, *key_value, *attended, *wide, *attention, *product;
 
   private:
     AlignedMemory memory_;
@@ -153,8 +153,8 @@ class Network {
     };
     struct Packer;
 
-    static Product product(const Linear& linear, const void* x, std::ptrdiff_t x_row, std::ptrdiff_t rows,
-                           void* y, std::ptrdiff_t y_row);
+    static Product product(const Linear& linear, const Workspace& workspace, const void* x,
+                           std::ptrdiff_t x_row, std::ptrdiff_t rows, void* y, std::ptrdiff_t y_row);
     void run_block(const Block& block, const Workspace& workspace, std::ptrdiff_t queries) const;
     void finish(const Workspace& workspace, std::ptrdiff_t position, std::span<float> out) const;
     void attend(const Block& block, const Workspace& workspace, std::ptrdiff_t queries) const;

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -68,7 +69,24 @@ class EncoderKernelsTest : public ::testing::TestWithParam<const EncoderKernels*
     const EncoderKernels& k() const { return *GetParam(); }
     std::ptrdiff_t size() const { return k().value_size; }
     /// What a result that is kept as a value may differ by, relative to its size.
-    double rounding() const { return size() == 4 ? 1e-5 : 1.0 / 128; }
+    double rounding() const { return k().exact ? 1e-5 : size() == 4 ? 1.0 / 1024 : 1.0 / 128; }
+    /// The same of a result that is kept as a float.
+    double rounding_of_floats() const { return size() == 4 ? rounding() : 1e-5; }
+
+    /// x weightᵀ + 0 of one row.
+    std::vector<float> product_of(const std::vector<float>& x, const std::vector<float>& weight) const {
+        const auto depth = static_cast<std::ptrdiff_t>(x.size());
+        const auto columns = static_cast<std::ptrdiff_t>(weight.size()) / depth;
+        const Matrix left = values_of(x, depth, size()), bias(1, columns + 64, 4), y(1, columns + 64, 4);
+        const AlignedMemory packed(static_cast<std::size_t>(k().packed_size(columns, depth))),
+            scratch(static_cast<std::size_t>(k().product_scratch(1, depth)));
+        k().pack(weight.data(), columns, depth, 1, packed.data());
+        k().product_add({left.data(), left.row(), 1, depth, packed.data(),
+                         static_cast<const float*>(bias.data()), columns, y.data(), y.row(), scratch.data()});
+        std::vector<float> result;
+        for (std::ptrdiff_t c = 0; c < columns; ++c) result.push_back(y.at(0, c));
+        return result;
+    }
 };
 
 struct ProductCase {
@@ -81,7 +99,8 @@ TEST_P(EncoderKernelsTest, ProductsWithABias) {
         const auto x = numbers(rows * depth, 1), weight = numbers(columns * depth, 2),
                    plain_bias = numbers(columns, 3);
         const Matrix left = values_of(x, depth, size());
-        const AlignedMemory packed(static_cast<std::size_t>(k().packed_size(columns, depth)));
+        const AlignedMemory packed(static_cast<std::size_t>(k().packed_size(columns, depth))),
+            scratch(static_cast<std::size_t>(k().product_scratch(rows, depth)));
         k().pack(weight.data(), columns, depth, 0.5f, packed.data());
         Matrix bias(1, columns + 64, 4), y(rows, columns + 64, size()), gelu(rows, columns + 64, size()),
             added(rows, columns + 64, 4);
@@ -89,9 +108,10 @@ TEST_P(EncoderKernelsTest, ProductsWithABias) {
         for (std::ptrdiff_t r = 0; r < rows; ++r)
             for (std::ptrdiff_t c = 0; c < columns; ++c) added.set(r, c, 0.25f);
         const auto product = [&](const Matrix& to) {
-            return Product{left.data(), left.row(),    rows,
-                           depth,       packed.data(), static_cast<const float*>(bias.data()),
-                           columns,     to.data(),     to.row()};
+            return Product{left.data(),   left.row(),    rows,
+                           depth,         packed.data(), static_cast<const float*>(bias.data()),
+                           columns,       to.data(),     to.row(),
+                           scratch.data()};
         };
         k().product(product(y));
         k().product_gelu(product(gelu));
@@ -108,9 +128,43 @@ TEST_P(EncoderKernelsTest, ProductsWithABias) {
                 const double room = rounding() * (1 + std::abs(wanted));
                 ASSERT_NEAR(y.at(r, c), wanted, room) << r << ", " << c;
                 ASSERT_NEAR(gelu.at(r, c), active, room) << r << ", " << c;
-                ASSERT_NEAR(added.at(r, c), wanted + 0.25, 1e-5 * static_cast<double>(depth))
+                ASSERT_NEAR(added.at(r, c), wanted + 0.25, rounding_of_floats() * static_cast<double>(depth))
                     << r << ", " << c;
             }
+    }
+}
+
+/// Rows and columns in one direction have the largest product there is of their lengths: no sum may leave its numbers.
+TEST_P(EncoderKernelsTest, ProductsOfParallelRows) {
+    for (const std::ptrdiff_t depth : {1, 2, 16, 64, 250, 1024})
+        for (const float size : {1e-4f, 1.0f, 256.0f, 4096.0f}) {
+            const std::vector<float> same(static_cast<std::size_t>(depth), size);
+            std::vector<float> alone(static_cast<std::size_t>(depth));
+            alone.back() = -size;
+            const double square = static_cast<double>(size) * size,
+                         full = square * static_cast<double>(depth);
+            EXPECT_NEAR(product_of(same, same).front(), full, full / 1024) << depth;
+            EXPECT_NEAR(product_of(alone, alone).front(), square, square / 1024) << depth;
+            EXPECT_NEAR(product_of(alone, same).front(), -square, square / 1024) << depth;
+        }
+}
+
+/// Columns may be of any size beside each other, and of none.
+TEST_P(EncoderKernelsTest, ProductsOfColumnsOfAnyLength) {
+    const std::vector<float> products =
+        product_of({0.5f, 0.25f}, {1, 1, 1024, 1024, 0, 0, 0x1p-20f, -0x1p-20f, -3, 1});
+    const std::vector<float> wanted = {0.75f, 768, 0, 0x1p-22f, -1.25f};
+    for (std::size_t c = 0; c < wanted.size(); ++c)
+        EXPECT_NEAR(products[c], wanted[c], std::abs(wanted[c]) / 1024) << c;
+}
+
+/// What damaged bytes hold must be seen behind all products.
+TEST_P(EncoderKernelsTest, WhatIsNoNumberStaysNone) {
+    constexpr float kNone = std::numeric_limits<float>::quiet_NaN(),
+                    kEndless = std::numeric_limits<float>::infinity();
+    for (const float bad : {kNone, kEndless}) {
+        EXPECT_FALSE(std::isfinite(product_of({1, bad, 1}, {1, 1, 1}).front()));
+        EXPECT_FALSE(std::isfinite(product_of({1, 1, 1}, {1, 1, bad}).front()));
     }
 }
 
@@ -172,7 +226,9 @@ INSTANTIATE_TEST_SUITE_P(Sets, EncoderKernelsTest,
 TEST(EncoderKernelSets, EndWithThePortableOne) {
     EXPECT_STREQ(encoder_kernels().back()->name, "portable");
     EXPECT_EQ(&fastest_encoder_kernels(false), encoder_kernels().front());
-    EXPECT_EQ(fastest_encoder_kernels(true).value_size, static_cast<std::ptrdiff_t>(sizeof(float)));
+    EXPECT_TRUE(fastest_encoder_kernels(true).exact);
+    for (const EncoderKernels* kernels : encoder_kernels())
+        EXPECT_TRUE(!kernels->exact || kernels->value_size == 4) << kernels->name;
 }
 
 }  // namespace

@@ -47,6 +47,7 @@ TEST(PackedWeights, LayoutIsTheOneThatFilesAreMarkedWith) {
     const std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> known = {
         {"portable", {11261004368662052515U, 11402145314763784155U}},
         {"avx2", {2589621114128225263U, 8759812585339218971U}},
+        {"avx2int16", {11299697226546736432U, 13478434722285129096U}},
         {"avx512", {5435165544740327519U, 12276773626938049915U}},
         {"avx512bf16", {9748489623618811109U, 1078479788577392222U}}};
     for (const EncoderKernels* kernels : encoder_kernels()) {
