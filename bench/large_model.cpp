@@ -118,16 +118,11 @@ void run(const char* path, Reporter& reporter) {
     Members members;
     members.push_back(make_member(data, settings, workers));
     const TransformerWeights weights(std::move(members));
-    const at::Tensor rows = weights.item_rows();
     nlohmann::json config = settings.to_json(), metrics = nlohmann::json::object();
     config.update(data.config());
     config["members"] = 1;
-    std::optional<ModelIndex> index;
-    if (wants_index(options.at("index"), rows))
-        index = index_items(weights, rows, kTransformer.form, data, options.at("seed"), workers, reporter);
-    config["lists"] = index ? index->items.lists() : 0;
-    config["probes"] = index ? index->probes.count : 0;
-    if (index) metrics = index->metrics();
+    const std::optional<ModelIndex> index =
+        choose_index(options, weights, kTransformer.form, data, config, metrics, workers, reporter);
     write_model(job.at("model"), {kTransformer, config, metrics}, weights, data,
                 index ? &index->items : nullptr);
     reporter.event("done", {{"metrics", metrics}, {"config", config}});

@@ -24,7 +24,7 @@ constexpr OptionSpec kCommon[] = {
     {"holdout", Text, 0, 0, "\"refit\"", "refit|keep",
      "refit = train a little further on the held-out interactions before serving; keep = never"},
     {"index", Text, 0, 0, "\"auto\"", "auto|none|ivf",
-     "ivf = group items so that a search reads a few groups; auto = where reading all takes long"},
+     "ivf = group items so that a search reads a few groups; auto = where that pays"},
     {"repeats", Text, 0, 0, "\"auto\"", "auto|keep|first",
      "keep = an item that comes again counts each time; first = once; auto = keep where many come again"},
     {"merge_seconds", Real, 0, 31536000, "null", "",

@@ -1,6 +1,9 @@
 #include "index/indexing.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <numeric>
 
 namespace seqrec::trainer {
@@ -9,6 +12,7 @@ namespace {
 using at::Tensor;
 
 constexpr std::size_t kQueries = 1000;
+constexpr std::int64_t kLikeQueries = 500;
 constexpr std::size_t kFewUsers = 100;   // too few to tell a share of 99.5 %
 constexpr float kNoise = 0.5f;           // length of what is added to an item that stands for a user
 constexpr double kGroupingShare = 0.95;  // of the time, about
@@ -26,7 +30,7 @@ Queries user_queries(const Weights& served, const Dataset& data) {
 }
 
 /// Directions near items, for a model that knows too few users; 1 for the column of an item's bias, as a user's query has.
-Queries item_queries(const Tensor& rows, const ScoreForm& form, Random random) {
+Queries near_items(const Tensor& rows, const ScoreForm& form, Random random) {
     const Tensor items = rows / rows.norm(2, 1, true).clamp_min(1e-20);
     const std::int64_t width = items.size(1), count = kQueries;
     const float reach = kNoise * std::sqrt(3 / static_cast<float>(width));  // of a uniform distribution
@@ -39,6 +43,25 @@ Queries item_queries(const Tensor& rows, const ScoreForm& form, Random random) {
         for (std::int64_t d = 0; d < width; ++d)
             query[d] = item[d] + reach * static_cast<float>(2 * random.uniform() - 1);
         if (form.item_bias) query[width - 1] = 1;
+    }
+    return queries;
+}
+
+/// Evenly spread over all.
+std::vector<std::int32_t> some_items(std::int64_t items) {
+    std::vector<std::int32_t> some(
+        static_cast<std::size_t>(std::clamp<std::int64_t>(items, 2, kLikeQueries)));
+    for (std::size_t i = 0; i < some.size(); ++i)
+        some[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) * items / std::ssize(some));
+    return some;
+}
+
+/// Items that ask for like ones, themselves not among them.
+Queries like_queries(const Tensor& items, std::span<const std::int32_t> asked) {
+    Queries queries{at::empty({std::ssize(asked), items.size(1)}, at::kFloat), {}};
+    for (std::size_t q = 0; q < asked.size(); ++q) {
+        queries.vectors[static_cast<std::int64_t>(q)].copy_(items[asked[q]]);
+        queries.seen.push_back(asked.subspan(q, 1));
     }
     return queries;
 }
@@ -62,17 +85,50 @@ Tensor widened(const Tensor& queries, std::int64_t width) {
     return at::cat({queries, at::zeros({queries.size(0), width - queries.size(1)})}, 1);
 }
 
+/// A share with three digits.
+std::string percent(double share) {
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.3g %%", 100 * share);
+    return text.data();
+}
+
+/// In words, for who looks why a large model has an index or none.
+std::string reason(const ModelIndex& index, const std::string& wanted, bool kept) {
+    const std::string measured = "a search reads " + percent(index.cost()) +
+                                 " of what it reads without and finds " +
+                                 percent(index.probes.recall.front()) + " of the ten best";
+    return (kept ? "ivf: " : "none: ") + measured +
+           (wanted == "auto" ? "; auto takes the index from " + percent(kWantedRecall) + " at " +
+                                   percent(kWorthwhile) + " on"
+                             : "; asked for");
+}
+
 }  // namespace
 
+double ModelIndex::cost() const {
+    constexpr double kCentroidBytes = sizeof(float);
+    return probes.share +
+           kCentroidBytes * static_cast<double>(items.lists()) / static_cast<double>(items.list.size());
+}
+
+bool ModelIndex::pays() const {
+    return cost() <= kWorthwhile &&
+           std::ranges::all_of(probes.recall, [](double recall) { return recall >= kWantedRecall; });
+}
+
 nlohmann::json ModelIndex::metrics() const {
-    return {{"index_lists", items.lists()},
-            {"index_probes", probes.count},
-            {"index_recall@10", probes.recall},
-            {"index_share", probes.share}};
+    nlohmann::json metrics = {{"index_lists", items.lists()},
+                              {"index_probes", probes.count},
+                              {"index_recall@10", probes.recall.front()},
+                              {"index_share", probes.share},
+                              {"index_cost", cost()}};
+    if (probes.recall.size() > 1) metrics["index_similar_recall@10"] = probes.recall[1];
+    return metrics;
 }
 
 bool wants_index(const std::string& wanted, const Tensor& item_rows) {
-    return wanted == "ivf" || (wanted == "auto" && item_rows.numel() > 100'000'000);
+    return wanted == "ivf" ||
+           (wanted == "auto" && (item_rows.size(0) >= 300'000 || item_rows.numel() > 100'000'000));
 }
 
 ModelIndex index_items(const Weights& served, const Tensor& rows, const ScoreForm& form, const Dataset& data,
@@ -87,14 +143,32 @@ ModelIndex index_items(const Weights& served, const Tensor& rows, const ScoreFor
     ModelIndex index;
     index.items = group_items(items, choose_lists(items.size(0)), Random(random.next()), workers,
                               [&](double share) { report(kGroupingShare * share); });
-    Queries queries = data.users() < static_cast<std::int64_t>(kFewUsers)
-                          ? item_queries(rows, form, Random(random.next()))
-                          : user_queries(served, data);
-    queries.vectors = widened(queries.vectors, items.size(1));
+    std::vector<Queries> queries = {data.users() < static_cast<std::int64_t>(kFewUsers)
+                                        ? near_items(rows, form, Random(random.next()))
+                                        : user_queries(served, data)};
+    queries.front().vectors = widened(queries.front().vectors, items.size(1));
+    const std::vector<std::int32_t> asked = some_items(items.size(0));
+    if (form.link == Link::Cosine) queries.push_back(like_queries(items, asked));
     index.probes = choose_probes(index.items, items, queries, workers, [&](double share) {
         report(kGroupingShare + (1 - kGroupingShare) * share);
     });
     index.items.centroids = index.items.centroids.narrow(1, 0, rows.size(1)).contiguous();
+    return index;
+}
+
+std::optional<ModelIndex> choose_index(const nlohmann::json& options, const Weights& served,
+                                       const ScoreForm& form, const Dataset& data, nlohmann::json& config,
+                                       nlohmann::json& metrics, Workers& workers, Reporter& reporter) {
+    const Tensor rows = served.item_rows();
+    const std::string& wanted = options.at("index").get_ref<const std::string&>();
+    config.update({{"index", "none"}, {"lists", 0}, {"probes", 0}});
+    if (!wants_index(wanted, rows)) return std::nullopt;
+    ModelIndex index = index_items(served, rows, form, data, options.at("seed"), workers, reporter);
+    metrics.update(index.metrics());
+    const bool kept = wanted == "ivf" || index.pays();
+    metrics["index_choice"] = reason(index, wanted, kept);
+    if (!kept) return std::nullopt;
+    config.update({{"index", "ivf"}, {"lists", index.items.lists()}, {"probes", index.probes.count}});
     return index;
 }
 

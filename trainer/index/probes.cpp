@@ -13,7 +13,7 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kRecall = 0.995;
+constexpr double kRoom = 2;            // standard errors
 constexpr std::int64_t kQueries = 96;  // scored at a time
 constexpr std::int64_t kItems = 2048;  // by so many items
 constexpr float kExcluded = -1e30f;    // below every product
@@ -94,19 +94,44 @@ Needed needed_lists(const ListIndex& index, const Tensor& items, const Queries& 
 }
 
 /// Those of every other query, from the first or the second on.
-std::vector<std::int64_t> half(const Needed& needed, std::size_t from) {
-    std::vector<std::int64_t> all;
+Needed half(const Needed& needed, std::size_t from) {
+    Needed part;
     for (std::size_t q = from; q < needed.size(); q += 2)
-        all.insert(all.end(), needed[q].begin(), needed[q].end());
-    return all;
+        if (!needed[q].empty()) part.push_back(needed[q]);
+    return part;
 }
 
-/// The smallest number of lists that reaches the wanted share.
-std::int64_t quantile(std::vector<std::int64_t> needed) {
-    if (needed.empty()) return 1;
-    const auto at = static_cast<std::ptrdiff_t>(std::ceil(kRecall * static_cast<double>(needed.size()))) - 1;
-    std::nth_element(needed.begin(), needed.begin() + at, needed.end());
-    return needed[static_cast<std::size_t>(at)];
+/// What so many lists hold of the best of a query, and how sure its mean is.
+struct Recall {
+    double mean, error;
+};
+
+/// Queries count alike, which mostly have ten.
+Recall recall_within(const Needed& needed, std::int64_t lists) {
+    double sum = 0, squares = 0;
+    for (const auto& of_query : needed) {
+        const auto found = std::ranges::count_if(of_query, [&](auto each) { return each <= lists; });
+        const double share = static_cast<double>(found) / static_cast<double>(of_query.size());
+        sum += share;
+        squares += share * share;
+    }
+    const double n = static_cast<double>(std::max<std::size_t>(needed.size(), 1));
+    const double mean = needed.empty() ? 1 : sum / n;
+    return {mean, needed.empty() ? 0 : std::sqrt(std::max(squares / n - mean * mean, 0.0) / n)};
+}
+
+/// The smallest number of lists whose recall, less so many of its standard errors, is the wanted one.
+std::int64_t smallest(const Needed& needed, std::int64_t lists, double room) {
+    std::int64_t low = 1, high = lists;
+    while (low < high) {
+        const std::int64_t middle = (low + high) / 2;
+        const Recall recall = recall_within(needed, middle);
+        if (recall.mean - room * recall.error >= kWantedRecall)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
 }
 
 /// Items in the nearest `probes` lists of every other query, as a share of all.
@@ -130,16 +155,21 @@ double share_read(const ListIndex& index, const Tensor& vectors, std::int64_t pr
 
 }  // namespace
 
-Probes choose_probes(const ListIndex& index, const Tensor& items, const Queries& queries, Workers& workers,
-                     const std::function<void(double)>& poll) {
+Probes choose_probes(const ListIndex& index, const Tensor& items, std::span<const Queries> queries,
+                     Workers& workers, const std::function<void(double)>& poll) {
     const at::NoGradGuard no_gradients;
-    const Needed needed = needed_lists(index, items, queries, workers, poll);
-    Probes probes{quantile(half(needed, 0)), 0, 0};
-    const std::vector<std::int64_t> other = half(needed, 1);
-    const auto found =
-        std::count_if(other.begin(), other.end(), [&](std::int64_t lists) { return lists <= probes.count; });
-    probes.recall = other.empty() ? 1 : static_cast<double>(found) / static_cast<double>(other.size());
-    probes.share = share_read(index, queries.vectors, probes.count);
+    Probes probes{1, {}, 0};
+    std::vector<Needed> others;
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+        const Needed needed = needed_lists(index, items, queries[i], workers, [&](double share) {
+            poll((static_cast<double>(i) + share) / static_cast<double>(queries.size()));
+        });
+        others.push_back(half(needed, 1));
+        probes.count = std::max({probes.count, smallest(half(needed, 0), index.lists(), kRoom),
+                                 smallest(others.back(), index.lists(), 0)});
+    }
+    for (const Needed& other : others) probes.recall.push_back(recall_within(other, probes.count).mean);
+    probes.share = share_read(index, queries.front().vectors, probes.count);
     return probes;
 }
 

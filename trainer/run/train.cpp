@@ -199,22 +199,6 @@ json compare(const Job& job, const Dataset& data, const Weights& measured, const
     return json::object();
 }
 
-/// Adds the index to what is said of the model, when the options ask for one.
-std::optional<ModelIndex> add_index(const json& options, const Kind& kind, const Dataset& data,
-                                    Trained& trained, Workers& workers, Reporter& reporter) {
-    const at::Tensor rows = trained.served->item_rows();
-    const bool wanted = wants_index(options.at("index"), rows);
-    trained.config["index"] = wanted ? "ivf" : "none";
-    trained.config["lists"] = trained.config["probes"] = 0;
-    if (!wanted) return std::nullopt;
-    ModelIndex index =
-        index_items(*trained.served, rows, kind.form, data, options.at("seed"), workers, reporter);
-    trained.metrics.update(index.metrics());
-    trained.config["lists"] = index.items.lists();
-    trained.config["probes"] = index.probes.count;
-    return index;
-}
-
 constexpr double kPast = 0.5;  // what a click counts of which the table no longer tells
 
 /// What the earlier model's items were liked by those who are gone from the table.
@@ -290,7 +274,8 @@ void train(const Job& job, Reporter& reporter) {
     if (content.exists()) trained.config["content"] = content.config();
     if (kind.kind->needs.text) trained.config["cold_share"] = options.value("cold_share", 0.0);
     if (!shifts.empty()) trained.config["repeat_shifts"] = shifts;
-    const auto index = add_index(options, *kind.kind, data, trained, workers, reporter);
+    const auto index = choose_index(options, *trained.served, kind.kind->form, data, trained.config,
+                                    trained.metrics, workers, reporter);
     reporter.progress({{"phase", "writing"}});
     write_model(job.model, {*kind.kind, trained.config, trained.metrics, popularity_that_is_gone(earlier)},
                 *trained.served, data, index ? &index->items : nullptr, kept_of(content, data));
