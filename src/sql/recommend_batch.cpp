@@ -1,6 +1,7 @@
 // The SQL functions that recommend to many askers in one pass over the items.
 #include "sql/answering.hpp"
 #include "sql/context.hpp"
+#include "sql/many_processes.hpp"
 #include "sql/result_rows.hpp"
 
 extern "C" {
@@ -86,11 +87,12 @@ void put_batch_rows(ReturnSetInfo* info, std::size_t request, const SqlAsker& as
 }
 
 /// The rows of one user of the model.
-void put_user_rows(ReturnSetInfo* info, std::int32_t user, const Answer& answer) {
+void put_user_rows(void* state, std::int32_t user, std::span<const ScoredItem> items) {
+    auto* info = static_cast<ReturnSetInfo*>(state);
     const Snapshot& snapshot = *work.model->snapshot;
     const Datum id = indexed_id(snapshot.users(), user);
     int rank = 0;
-    for (const ScoredItem& item : answer.items) {
+    for (const ScoredItem& item : items) {
         Datum values[4] = {id, Int32GetDatum(++rank), indexed_id(snapshot.items(), item.item),
                            Float4GetDatum(item.score)};
         bool nulls[4] = {};
@@ -121,15 +123,7 @@ Datum seqrec_recommend_all(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     Wish wish = read_wish(fcinfo, 0);
     begin_answering(wish, {});
-    ReturnSetInfo* info = begin_rows(fcinfo);
-    const auto users = static_cast<std::int32_t>(work.model->snapshot->users().size());
-    for (std::int32_t at = 0, count; at < users; at += count) {
-        count = Min(64, users - at);
-        guarded([&] { work.answers = work.recommender->answer_users(at, count); });
-        put_each(work.answers, [&](std::size_t i, const Answer& answer) {
-            put_user_rows(info, at + static_cast<std::int32_t>(i), answer);
-        });
-    }
+    answer_all_users(fcinfo, put_user_rows, begin_rows(fcinfo));
     return (Datum)0;
 }
 }
