@@ -219,6 +219,8 @@ struct Recommender::Prepared {
     ItemFilter filter;
     std::vector<std::int32_t>
         shifted;  // items that the filter hides from the scan: their scores are their own
+    std::int64_t k;
+    std::int64_t sought;  // items: k, or the candidates of a diverse choice
 };
 
 Recommender::Recommender(const Snapshot& snapshot, const Request& request, const Poll& poll)
@@ -226,10 +228,13 @@ Recommender::Recommender(const Snapshot& snapshot, const Request& request, const
       request_(request),
       poll_(poll),
       least_score_(std::max(request.min_score, least_score_of(request.min_probability))),
-      sought_(request.diversity > 0 ? candidates_of_diverse(request.k, snapshot.items().size()) : request.k),
       excluded_(known_items(snapshot, request.exclude, poll)) {
     if (request.candidates) own_ = Candidates(snapshot.items(), *request.candidates, poll);
     candidates_ = request.allowed ? request.allowed : request.candidates ? &own_ : nullptr;
+}
+
+std::int64_t Recommender::sought(std::int64_t k) const {
+    return request_.diversity > 0 ? candidates_of_diverse(k, snapshot_.items().size()) : k;
 }
 
 ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
@@ -252,16 +257,17 @@ std::vector<std::int32_t> Recommender::had(std::span<const std::int32_t> clicks,
 }
 
 Recommender::Prepared Recommender::prepare(std::vector<std::int32_t> clicks, std::int32_t user,
-                                           const nlohmann::json* context,
+                                           std::int64_t k, const nlohmann::json* context,
                                            std::span<const std::int32_t> places) const {
     clicks = clicks_that_count(snapshot_, std::move(clicks));
     const std::vector<std::int32_t> hidden = had(clicks, user);
-    return prepare({clicks, user, context, places}, hidden);
+    return prepare({clicks, user, context, places}, hidden, k);
 }
 
-Recommender::Prepared Recommender::prepare(const EncoderInput& counted,
-                                           std::vector<std::int32_t> hidden) const {
-    Prepared prepared{{}, query_after(snapshot_, counted, request_.exact), filter_without(hidden), {}};
+Recommender::Prepared Recommender::prepare(const EncoderInput& counted, std::vector<std::int32_t> hidden,
+                                           std::int64_t k) const {
+    Prepared prepared{
+        {}, query_after(snapshot_, counted, request_.exact), filter_without(hidden), {}, k, sought(k)};
     for (const Shift& shift : prepared.query.shifts)
         if (prepared.filter.admits(shift.item)) prepared.shifted.push_back(shift.item);
     if (!prepared.shifted.empty()) {
@@ -284,7 +290,8 @@ std::vector<Answer> Recommender::answer(std::span<const Asker> askers) const {
             std::vector<std::uint32_t> unknown;
             const std::vector<std::int32_t> places = places_that_count(snapshot_, asker, poll_);
             block.push_back(prepare(known_items(snapshot_, asker.clicks, poll_, &unknown),
-                                    find_user(snapshot_, asker.user), asker.context, places));
+                                    find_user(snapshot_, asker.user), asker.k > 0 ? asker.k : request_.k,
+                                    asker.context, places));
             block.back().answer.unknown_clicks = std::move(unknown);
             if (asker.context)
                 block.back().answer.unknown_context = snapshot_.encoder().unknown_context(*asker.context);
@@ -302,7 +309,7 @@ std::vector<Answer> Recommender::answer_users(std::int32_t first, std::int32_t c
         for (const std::int32_t item : seen)
             if (item < 0 || item >= snapshot_.items().size())
                 throw Error(sqlstate::kDataCorrupted, "a user has seen an item that is not there");
-        block.push_back(prepare({seen.begin(), seen.end()}, user));
+        block.push_back(prepare({seen.begin(), seen.end()}, user, request_.k));
     }
     return answer_block(block);
 }
@@ -313,7 +320,7 @@ std::vector<Answer> Recommender::answer_next(std::span<const Place> places) cons
         if (poll_) poll_();
         std::vector<Prepared> block;
         for (const Place& place : places.subspan(at, std::min(kBatch, places.size() - at)))
-            block.push_back(prepare({place.clicks, place.user}, had(place.clicks, -1)));
+            block.push_back(prepare({place.clicks, place.user}, had(place.clicks, -1), request_.k));
         std::ranges::move(answer_block(block), std::back_inserter(answers));
     }
     return answers;
@@ -322,7 +329,8 @@ std::vector<Answer> Recommender::answer_next(std::span<const Place> places) cons
 std::vector<ScoredItem> Recommender::similar(std::string_view item) const {
     const std::int32_t at = snapshot_.items().find(item);
     if (at < 0) return {};
-    Prepared prepared{{}, {direction_of(snapshot_, at), true}, filter_without({at}), {}};
+    Prepared prepared{
+        {}, {direction_of(snapshot_, at), true}, filter_without({at}), {}, request_.k, sought(request_.k)};
     if (snapshot_.form().link != Link::Cosine) return nearest_directions(prepared);
     const Prepared* asker = &prepared;
     return std::move(nearest(std::span(&asker, 1)).front());
@@ -338,21 +346,21 @@ std::vector<Answer> Recommender::answer_block(std::span<Prepared> askers) const 
     for (Prepared& asker : askers) {
         Answer& answer = answers.emplace_back(std::move(asker.answer));
         answer.items = answer.source == Source::Popular
-                           ? popular(snapshot_, asker.filter, request_, sought_, poll_)
+                           ? popular(snapshot_, asker.filter, request_, asker.sought, poll_)
                            : std::move(found[next++]);
-        if (request_.diversity > 0) diversify(answer);
+        if (request_.diversity > 0) diversify(asker, answer);
     }
     return answers;
 }
 
 /// Of candidates the k of a diverse choice. How much more popular one is than another says little of who asks: there
 /// the order counts.
-void Recommender::diversify(Answer& answer) const {
+void Recommender::diversify(const Prepared& asker, Answer& answer) const {
     const std::vector<float> directions = directions_of(snapshot_, answer.items);
     const std::vector<float> relevance = answer.source == Source::Popular
                                              ? relevance_by_place(answer.items.size())
                                              : relevance_by_score(answer.items);
-    const auto k = static_cast<std::size_t>(std::max<std::int64_t>(request_.k, 0));
+    const auto k = static_cast<std::size_t>(std::max<std::int64_t>(asker.k, 0));
     std::vector<ScoredItem> chosen;
     for (const std::size_t at : choose_diverse({relevance, directions}, k, request_.diversity, poll_))
         chosen.push_back(answer.items[at]);
@@ -365,7 +373,7 @@ void Recommender::add_shifted(const Prepared& asker, std::vector<ScoredItem>& it
         if (const float score = scanned_score(snapshot_, asker.query, item); score >= least_score_)
             items.push_back({item, score});
     std::sort(items.begin(), items.end(), better);
-    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(sought_, 0));
+    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(asker.sought, 0));
     if (items.size() > most) items.resize(most);
 }
 
@@ -374,15 +382,14 @@ std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepar
     if (scores_candidates(askers.size())) {
         for (const Prepared* asker : askers)
             results.push_back(top_k_of(candidates_->items(), snapshot_.rows(), asker->query.vector,
-                                       asker->filter, wanted(asker->query), poll_));
+                                       asker->filter, wanted(*asker), poll_));
     } else if (request_.exact || uses_index()) {
         for (const Prepared* asker : askers) results.push_back(nearest_alone(*asker));
     } else {
         std::vector<Search> searches;
         searches.reserve(askers.size());
         for (const Prepared* asker : askers)
-            searches.emplace_back(snapshot_.codes(), asker->query.vector, asker->filter,
-                                  wanted(asker->query));
+            searches.emplace_back(snapshot_.codes(), asker->query.vector, asker->filter, wanted(*asker));
         scan_all(snapshot_.codes(), searches, askers.size() > 1 ? kBatchBytes : kScanBytes, poll_);
         for (std::size_t i = 0; i < askers.size(); ++i)
             results.push_back(searches[i].undecided() ? exact(*askers[i])
@@ -399,10 +406,10 @@ std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepar
 
 std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const {
     if (request_.exact) return exact(asker);
-    Search search(snapshot_.codes(), asker.query.vector, asker.filter, wanted(asker.query));
+    Search search(snapshot_.codes(), asker.query.vector, asker.filter, wanted(asker));
     const Lists& lists = snapshot_.lists();
-    const auto rows = sought_ + static_cast<std::int64_t>(asker.filter.excluded());
-    for (const std::int32_t list : lists.nearest(asker.query.vector, request_.probes, sought_, rows)) {
+    const auto rows = asker.sought + static_cast<std::int64_t>(asker.filter.excluded());
+    for (const std::int32_t list : lists.nearest(asker.query.vector, request_.probes, asker.sought, rows)) {
         if (poll_) poll_();
         const auto [first, count] = lists.groups(list);
         Search::scan(std::span(&search, 1), first, count);
@@ -413,23 +420,22 @@ std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const 
 /// By direction, where scores go by length, too: rows that the codes do not have.
 std::vector<ScoredItem> Recommender::nearest_directions(const Prepared& asker) const {
     const Rows& rows = snapshot_.directions();
-    auto found = scores_candidates(1)
-                     ? top_k_of(candidates_->items(), rows, asker.query.vector, asker.filter,
-                                wanted(asker.query), poll_)
-                     : top_k(rows, asker.query.vector, asker.filter, wanted(asker.query), poll_);
+    auto found = scores_candidates(1) ? top_k_of(candidates_->items(), rows, asker.query.vector, asker.filter,
+                                                 wanted(asker), poll_)
+                                      : top_k(rows, asker.query.vector, asker.filter, wanted(asker), poll_);
     return found;
 }
 
 std::vector<ScoredItem> Recommender::exact(const Prepared& asker) const {
-    return top_k(snapshot_.rows(), asker.query.vector, asker.filter, wanted(asker.query), poll_);
+    return top_k(snapshot_.rows(), asker.query.vector, asker.filter, wanted(asker), poll_);
 }
 
 /// Before the offset is added: what rounding may let through is left out after it.
-Wanted Recommender::wanted(const Query& query) const {
-    if (query.offset == 0) return {sought_, least_score_};
-    const float slack =
-        std::numeric_limits<float>::epsilon() * (std::abs(least_score_) + std::abs(query.offset));
-    return {sought_, least_score_ - query.offset - slack};
+Wanted Recommender::wanted(const Prepared& asker) const {
+    const float offset = asker.query.offset;
+    if (offset == 0) return {asker.sought, least_score_};
+    const float slack = std::numeric_limits<float>::epsilon() * (std::abs(least_score_) + std::abs(offset));
+    return {asker.sought, least_score_ - offset - slack};
 }
 
 /// Whether few enough items are allowed to score them one by one. Several askers share a scan, but no row.

@@ -34,6 +34,7 @@ struct Asker {
     std::string_view user;                    ///< an id, unknown is no error; a default string_view is nobody
     Ids clicks;                               ///< ids, oldest first; unknown ones are skipped and reported
     const nlohmann::json* context = nullptr;  ///< as EncoderInput has it; what is unknown is reported
+    std::int64_t k = 0;                       ///< how many items; 0: as many as the request says
 };
 
 /// What is wanted, the same for all askers of a batch.
@@ -145,12 +146,13 @@ class Recommender {
     struct Prepared;
     ItemFilter filter_without(std::vector<std::int32_t> hidden) const;
     std::vector<std::int32_t> had(std::span<const std::int32_t> clicks, std::int32_t user) const;
-    Prepared prepare(std::vector<std::int32_t> clicks, std::int32_t user,
+    Prepared prepare(std::vector<std::int32_t> clicks, std::int32_t user, std::int64_t k,
                      const nlohmann::json* context = nullptr,
                      std::span<const std::int32_t> places = {}) const;
-    Prepared prepare(const EncoderInput& counted, std::vector<std::int32_t> hidden) const;
+    Prepared prepare(const EncoderInput& counted, std::vector<std::int32_t> hidden, std::int64_t k) const;
     std::vector<Answer> answer_block(std::span<Prepared> askers) const;
-    void diversify(Answer& answer) const;
+    std::int64_t sought(std::int64_t k) const;
+    void diversify(const Prepared& asker, Answer& answer) const;
     void add_shifted(const Prepared& asker, std::vector<ScoredItem>& items) const;
     std::vector<std::vector<ScoredItem>> nearest(std::span<const Prepared* const> askers) const;
     std::vector<ScoredItem> nearest_alone(const Prepared& asker) const;
@@ -158,13 +160,12 @@ class Recommender {
     std::vector<ScoredItem> exact(const Prepared& asker) const;
     bool scores_candidates(std::size_t askers) const;
     bool uses_index() const;
-    Wanted wanted(const Query& query) const;
+    Wanted wanted(const Prepared& asker) const;
 
     const Snapshot& snapshot_;
     const Request& request_;
     const Poll& poll_;
-    float least_score_;    // min_score and min_probability, whichever asks for more
-    std::int64_t sought_;  // items: k, or the candidates of a diverse choice
+    float least_score_;  // min_score and min_probability, whichever asks for more
     std::vector<std::int32_t> excluded_;
     Candidates own_;
     const Candidates* candidates_ = nullptr;  // null: all items

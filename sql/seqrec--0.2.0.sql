@@ -478,11 +478,13 @@ CREATE FUNCTION seqrec.answers(
     min_score real DEFAULT NULL,
     min_probability real DEFAULT NULL,
     diversity real DEFAULT 0,
-    contexts jsonb[] DEFAULT NULL
+    contexts jsonb[] DEFAULT NULL,
+    ks integer[] DEFAULT NULL,
+    history_ms integer DEFAULT NULL
 ) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text, unknown_context text[], probabilities real[])
 LANGUAGE c STABLE PARALLEL SAFE ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
 COMMENT ON FUNCTION seqrec.answers IS
-'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items; contexts are one a user, or NULL; probabilities are NULL where scores are no logits';
+'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items; contexts are one a user, or NULL; probabilities are NULL where scores are no logits; ks: k of each user; history_ms: with several users, how long reading own rows may take in all: who is not read by then, and all after, get a row of NULLs and are to be asked for alone';
 
 CREATE FUNCTION @extschema@.seqrec_recommend_all(
     k integer DEFAULT 10,
@@ -494,9 +496,9 @@ CREATE FUNCTION @extschema@.seqrec_recommend_all(
     min_probability real DEFAULT NULL,
     diversity real DEFAULT 0
 ) RETURNS TABLE (user_id text, rank integer, item_id text, score real)
-LANGUAGE c STABLE PARALLEL SAFE ROWS 100000 COST 10000000 AS 'MODULE_PATHNAME';
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100000 COST 10000000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend_all IS
-'recommendations for every user of a model, from what each had when the model was trained; the filters and diversity are those of seqrec_recommend';
+'recommendations for every user of a model, from what each had when the model was trained; the filters and diversity are those of seqrec_recommend; users in the model''s order, each one''s items by rank; works in parallel, see max_parallel_workers_per_gather';
 
 CREATE FUNCTION @extschema@.seqrec_similar_items(
     item_id seqrec.id,

@@ -12,27 +12,29 @@
 namespace seqrec::sidecar {
 namespace {
 
+constexpr int kTells = 4;  // the column of the version, which every answer has
 constexpr Statement kRecommend = {"seqrec_answers", R"sql(
 SELECT item_ids, scores, source, unknown_items, version, problem, unknown_context, probabilities
-FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $4::int, $5::pg_catalog.text,
-                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real, $10::real, $11::real)
+FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], 10, $5::pg_catalog.text,
+                    $6::pg_catalog.text[], $7::boolean, $8::pg_catalog.text[], $9::real, $10::real, $11::real,
+                    ks => $4::int[], history_ms => $12::int)
 )sql",
-                                  3};
+                                  4, kTells};
 // For askers of whom at least one has a context: a statement of its own, so that the others pay nothing for it.
 constexpr Statement kRecommendContext = {"seqrec_answers_context", R"sql(
 SELECT item_ids, scores, source, unknown_items, version, problem, unknown_context, probabilities
-FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5::int, $6::pg_catalog.text,
+FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], 10, $6::pg_catalog.text,
                     $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real, $12::real,
-                    $4::pg_catalog.text[]::pg_catalog.jsonb[])
+                    $5::pg_catalog.text[]::pg_catalog.jsonb[], $4::int[], $13::int)
 )sql",
-                                         4};
+                                         5, kTells};
 // With the reasons for what one asker gets, in the same round trip.
 constexpr Statement kExplain = {"seqrec_answers_explained", R"sql(
 SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, a.problem, a.unknown_context, a.probabilities,
        e.because_of, e.contributions, e.sources, e.reasons
-FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5::int, $6::pg_catalog.text,
+FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], 10, $6::pg_catalog.text,
                     $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real, $12::real,
-                    $4::pg_catalog.text[]::pg_catalog.jsonb[]) a,
+                    $5::pg_catalog.text[]::pg_catalog.jsonb[], $4::int[]) a,
      LATERAL (SELECT pg_catalog.array_agg(r.because_of ORDER BY r.place) AS because_of,
                      pg_catalog.array_agg(r.contribution ORDER BY r.place) AS contributions,
                      pg_catalog.array_agg(r.source ORDER BY r.place) AS sources,
@@ -40,7 +42,7 @@ FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], $5:
               FROM seqrec_explain(($1::pg_catalog.text[])[1]::seqrec.id,
                                   (CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::pg_catalog.text[] END)::seqrec.id[],
                                   a.item_ids::seqrec.id[], $6::pg_catalog.text,
-                                  ($4::pg_catalog.text[])[1]::pg_catalog.jsonb, $13::pg_catalog.text,
+                                  ($5::pg_catalog.text[])[1]::pg_catalog.jsonb, $13::pg_catalog.text,
                                   pg_catalog.to_regclass($14::pg_catalog.text), $15::pg_catalog.name,
                                   $16::pg_catalog.name)
                    WITH ORDINALITY AS r (item_id, because_of, contribution, source, reason, place)) e
@@ -63,6 +65,10 @@ enum Column {
     kReasons
 };
 
+// Reading a user's own rows takes as long as the table makes it. Those who want theirs are joined with one another alone,
+// since this is a parameter, and read together for so many milliseconds in all: who is not read by then is asked for alone.
+constexpr char kHistoryTime[] = "50";
+
 constexpr char kNoHistory[] = "history-unavailable";
 constexpr std::string_view kGiveClicks = "Give recent_clicks ([] for none), or see docs/operations.md.";
 // The database's words are passed on where they name tables and roles; an error within a view may quote a
@@ -70,11 +76,12 @@ constexpr std::string_view kGiveClicks = "Give recent_clicks ([] for none), or s
 constexpr Rule kHistoryRules[] = {{"42", 422, kNoHistory, "", kGiveClicks},
                                   {"", 422, kNoHistory, "the user's own rows can't be read", kGiveClicks}};
 
-void add_askers(Query& query, std::span<const Asker> askers) {
+void add_askers(Query& query, std::span<const Asker> askers, int top_k) {
     std::vector<std::string> users, clicks;
-    std::vector<std::optional<std::int32_t>> counts;
+    std::vector<std::optional<std::int32_t>> counts, ks;
     for (const Asker& asker : askers) {
         users.push_back(asker.user_id);
+        ks.emplace_back(top_k);
         counts.emplace_back();
         if (!asker.recent_clicks) continue;
         counts.back() = static_cast<std::int32_t>(asker.recent_clicks->size());
@@ -83,6 +90,7 @@ void add_askers(Query& query, std::span<const Asker> askers) {
     query.parameters.push_back({encode_array(users), true});
     query.parameters.push_back({encode_array(counts), true});
     query.parameters.push_back({encode_array(clicks), true});
+    query.parameters.push_back({encode_array(ks), true});
 }
 
 void add_contexts(Query& query, std::span<const Asker> askers) {
@@ -93,7 +101,6 @@ void add_contexts(Query& query, std::span<const Asker> askers) {
 
 void add_wish(Query& query, const Wish& wish) {
     auto& parameters = query.parameters;
-    parameters.push_back({std::to_string(wish.top_k)});
     parameters.push_back({wish.model});
     parameters.push_back(wish.exclude.empty() ? Parameter{} : array_parameter(wish.exclude));
     parameters.push_back(
@@ -214,12 +221,14 @@ void append_about(std::string& json, const Rows& rows, const About& about) {
 Query recommend_query(const RecommendRequest& request, const TitleTable& titles) {
     const bool with_context = request.wish.explain || request.asker.context;
     Query query{request.wish.explain ? &kExplain : with_context ? &kRecommendContext : &kRecommend, {}};
-    add_askers(query, std::span(&request.asker, 1));
+    add_askers(query, std::span(&request.asker, 1), request.wish.top_k);
     if (with_context) add_contexts(query, std::span(&request.asker, 1));
     add_wish(query, request.wish);
-    if (request.wish.explain) add_words(query, request.language, titles);
-    // Reading a user's own rows takes as long as the table makes it: nobody else shall wait for that.
-    query.joinable = !request.wish.explain && request.asker.recent_clicks;
+    if (request.wish.explain)
+        add_words(query, request.language, titles);
+    else
+        query.parameters.push_back(request.asker.recent_clicks ? Parameter{} : Parameter{kHistoryTime});
+    query.joinable = !request.wish.explain;
     return query;
 }
 
@@ -227,9 +236,10 @@ Query batch_query(const BatchRequest& request) {
     const bool with_context =
         std::ranges::any_of(request.askers, [](const Asker& asker) { return asker.context.has_value(); });
     Query query{with_context ? &kRecommendContext : &kRecommend, {}};
-    add_askers(query, request.askers);
+    add_askers(query, request.askers, request.wish.top_k);
     if (with_context) add_contexts(query, request.askers);
     add_wish(query, request.wish);
+    query.parameters.emplace_back();  // who asks for many waits for all
     return query;
 }
 

@@ -253,21 +253,23 @@ void Pool::on_reply(const TicketPtr& ticket, Outcome outcome) {
     answer(*ticket, std::move(outcome), ticket->sent_at);
 }
 
-/// An error may be the fault of one of them, or of their being together: each shows alone.
+/// An error may be the fault of one of them, or of their being together: each shows alone. So does who was left out.
 void Pool::on_group_reply(const Ticket& group, Outcome outcome) {
     const auto* rows = std::get_if<Rows>(&outcome);
     const bool whole = rows && static_cast<std::size_t>(rows->size()) == group.members.size();
+    const int answered = group.query.statement->answered;
     for (std::size_t i = 0; i < group.members.size(); ++i) {
         const TicketPtr& member = group.members[i];
         if (!member->is_live()) continue;
-        if (whole) {
-            answer(*member, rows->row(static_cast<int>(i)), group.sent_at);
+        const int row = static_cast<int>(i);
+        if (whole && (answered < 0 || !rows->text(row, answered).empty())) {
+            answer(*member, rows->row(row), group.sent_at);
         } else {
             member->query.joinable = false;
             enqueue(member);
         }
     }
-    if (!whole) dispatch();
+    dispatch();
 }
 
 void Pool::answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at) {

@@ -1,6 +1,7 @@
 #include "serving/history.hpp"
 
 #include <charconv>
+#include <csignal>
 #include <limits>
 
 #include "pg/boundary.hpp"
@@ -29,6 +30,7 @@ extern "C" {
 #include "utils/plancache.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
+#include "utils/timeout.h"
 }
 
 namespace seqrec {
@@ -221,6 +223,29 @@ bool may_execute_history() {
 #endif
 }
 
+// --- a time limit ---
+
+volatile std::sig_atomic_t out_of_time = false;
+
+/// A signal's: the query is cancelled where it is, as by statement_timeout.
+void stop_reading() {
+    out_of_time = true;
+    InterruptPending = true;
+    QueryCancelPending = true;
+}
+
+TimeoutId reading_timer() {
+    static const TimeoutId timer = RegisterTimeout(USER_TIMEOUT, stop_reading);
+    return timer;
+}
+
+/// A cancel that comes too late to be met by the reading would hit what follows. One that a user sent in the same
+/// moment goes with it.
+void stop_timer(TimeoutId timer) {
+    disable_timeout(timer, false);
+    if (out_of_time) QueryCancelPending = false;
+}
+
 /// Errors that say nothing about the ratings: a cancel, a lack of memory, a lost race.
 bool concerns_everybody(int code) {
     const int category = ERRCODE_TO_CATEGORY(code);
@@ -311,13 +336,35 @@ void try_missing_clicks(SqlAsker& asker, std::string_view name) {
         RollbackAndReleaseCurrentSubTransaction();  // first: nobody else knows of the subtransaction
         MemoryContextSwitchTo(memory);
         CurrentResourceOwner = owner;
-        if (concerns_everybody(error->sqlerrcode)) ReThrowError(error);
+        if (concerns_everybody(error->sqlerrcode) && !out_of_time) ReThrowError(error);
         asker.problem = error;
         asker.clicks = {};
     }
     PG_END_TRY();
     MemoryContextSwitchTo(memory);
     CurrentResourceOwner = owner;
+}
+
+std::size_t try_missing_clicks_within(std::span<SqlAsker> askers, std::string_view name, int milliseconds) {
+    const TimeoutId timer = reading_timer();
+    std::size_t read = 0;
+    out_of_time = false;
+    if (!IsInParallelMode()) enable_timeout_after(timer, Max(milliseconds, 1));
+    PG_TRY();
+    {
+        // Whether the time was over in the middle of one or just after it, nobody can tell.
+        for (; read < askers.size(); ++read) {
+            try_missing_clicks(askers[read], name);
+            if (out_of_time) break;
+        }
+    }
+    PG_FINALLY();
+    {
+        stop_timer(timer);
+        out_of_time = false;
+    }
+    PG_END_TRY();
+    return read;
 }
 
 }  // namespace seqrec

@@ -33,6 +33,12 @@ void read_missing_clicks(SqlAsker& asker, std::string_view model);
 /// 同上，但读取错误记在请求者上（problem）而不抛出；并行查询中没有子事务，仍会抛出。
 void try_missing_clicks(SqlAsker& asker, std::string_view model);
 
+/// The same for several, for no longer than `milliseconds` in all: one whose rows take longer holds nobody up. How many
+/// are read, from the first on; the others are to be asked for again. In a parallel query all are, however long it takes.
+/// 同上，依次处理多个请求者，总时长不超过 milliseconds，因此慢者不会拖累其他人。返回自首个起已读取的数量，
+/// 其余须重新询问。并行查询中不限时，全部读取。
+std::size_t try_missing_clicks_within(std::span<SqlAsker> askers, std::string_view model, int milliseconds);
+
 /// Listens for changes of what a history's plan may run; called once when the library is loaded.
 /// 监听读取历史的计划可能运行的内容的变化；加载时调用一次。
 void watch_code();

@@ -110,7 +110,8 @@ void compute(std::span<const SqlAsker> askers) {
         for (const SqlAsker& asker : askers) {
             if (asker.context && asker.context != latest) contexts.push_back(*parse_context(asker.context));
             if (asker.context) latest = asker.context;
-            plain.push_back({asker.user, asker.clicks.view(), asker.context ? &contexts.back() : nullptr});
+            plain.push_back(
+                {asker.user, asker.clicks.view(), asker.context ? &contexts.back() : nullptr, asker.k});
         }
         work.answers = work.recommender->answer(plain);
     });

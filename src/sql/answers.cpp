@@ -1,7 +1,9 @@
 // seqrec.answers: what seqrec-http asks. Ids and scores go as arrays, since a row an item costs more than the
 // item.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "pg/catalog.hpp"
 #include "serving/history.hpp"
 #include "sql/answering.hpp"
 #include "sql/context.hpp"
@@ -23,6 +25,7 @@ namespace {
 }
 
 constexpr int kProblem = 5, kProbabilities = 7, kColumns = 8;
+constexpr int kContexts = 3 + kWishes, kKs = kContexts + 1, kHistoryTime = kKs + 1;  // arguments
 
 struct Counts {
     Datum* values;
@@ -30,11 +33,12 @@ struct Counts {
     int size;
 };
 
-Counts read_counts(FunctionCallInfo fcinfo, int number) {
-    if (PG_ARGISNULL(number)) counts_misfit();
-    ArrayType* array = PG_GETARG_ARRAYTYPE_P(number);
-    if (ARR_NDIM(array) > 1) counts_misfit();
+/// The numbers of an array; those of one with more dimensions are none for whom `size` is compared.
+Counts read_numbers(FunctionCallInfo fcinfo, int number) {
     Counts counts{};
+    if (PG_ARGISNULL(number)) return counts;
+    ArrayType* array = PG_GETARG_ARRAYTYPE_P(number);
+    if (ARR_NDIM(array) > 1) return {nullptr, nullptr, -1};
     deconstruct_array(array, INT4OID, sizeof(std::int32_t), true, TYPALIGN_INT, &counts.values,
                       &counts.is_null, &counts.size);
     return counts;
@@ -59,11 +63,31 @@ std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
     IdArray users{}, clicks{};
     if (!PG_ARGISNULL(0)) users = id_array(PG_GETARG_DATUM(0), "user_ids", kMostAskers, Nulls::Kept);
     if (!PG_ARGISNULL(2)) clicks = id_array(PG_GETARG_DATUM(2), "clicks", kMostIds, Nulls::Kept);
-    const Counts counts = read_counts(fcinfo, 1);
-    if (counts.size != users.count) counts_misfit();
+    const Counts counts = read_numbers(fcinfo, 1);
+    if (PG_ARGISNULL(1) || counts.size != users.count) counts_misfit();
     const std::span<SqlAsker> all = askers_of(users);
     share_clicks(counts, clicks, all);
     return all;
+}
+
+/// How many items each of them wants, who wants another number than the rest.
+void read_ks(FunctionCallInfo fcinfo, std::span<SqlAsker> askers) {
+    if (PG_NARGS() <= kHistoryTime) report_old_extension();
+    if (PG_ARGISNULL(kKs)) return;
+    const Counts ks = read_numbers(fcinfo, kKs);
+    if (ks.size != static_cast<int>(askers.size()))
+        ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+                        errmsg("ks must have one number, or NULL, for each user"), errhint("NULL means k.")));
+    for (std::size_t i = 0; i < askers.size(); ++i)
+        if (!ks.is_null[i]) askers[i].k = checked_k(DatumGetInt32(ks.values[i]));
+}
+
+/// Reads the histories that are wanted; how many askers may be answered, from the first on.
+std::size_t read_histories(FunctionCallInfo fcinfo, std::span<SqlAsker> askers, std::string_view model) {
+    if (!PG_ARGISNULL(kHistoryTime) && askers.size() > 1)
+        return try_missing_clicks_within(askers, model, PG_GETARG_INT32(kHistoryTime));
+    for (SqlAsker& asker : askers) try_missing_clicks(asker, model);
+    return askers.size();
 }
 
 Datum text_array(Datum* elements, std::size_t count) {
@@ -136,6 +160,14 @@ void put_problem(ReturnSetInfo* info, const SqlAsker& asker) {
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
+/// The row of an asker who is to be asked for again: without a version.
+void put_nothing(ReturnSetInfo* info) {
+    Datum values[kColumns] = {};
+    bool nulls[kColumns];
+    std::fill_n(nulls, kColumns, true);
+    tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+}
+
 void put_answer(ReturnSetInfo* info, const SqlAsker& asker, const Answer& answer) {
     if (asker.problem) return put_problem(info, asker);
     Datum values[kColumns] = {item_ids(answer),
@@ -162,12 +194,14 @@ Datum seqrec_answers(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::span<SqlAsker> askers = read_askers(fcinfo);
     Wish wish = read_wish(fcinfo, 3);
-    read_context_array(fcinfo, 3 + kWishes, askers);
-    for (SqlAsker& asker : askers) try_missing_clicks(asker, wish.model);
+    read_context_array(fcinfo, kContexts, askers);
+    read_ks(fcinfo, askers);
+    const std::size_t in_time = read_histories(fcinfo, askers, wish.model);
     open_for_answering(wish, askers);
     ReturnSetInfo* info = begin_rows(fcinfo);
-    answer_in_blocks(askers,
+    answer_in_blocks(askers.first(in_time),
                      [&](std::size_t i, const Answer& answer) { put_answer(info, askers[i], answer); });
+    for (std::size_t i = in_time; i < askers.size(); ++i) put_nothing(info);
     return (Datum)0;
 }
 }

@@ -72,15 +72,18 @@ SqlAsker read_asker(FunctionCallInfo fcinfo, int context) {
     return asker;
 }
 
-int read_k(FunctionCallInfo fcinfo, int number) {
-    if (PG_ARGISNULL(number))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("k must not be NULL"),
-                        errhint("Leave k out for its default, 10.")));
-    const int k = PG_GETARG_INT32(number);
+int checked_k(int k) {
     if (k < 1 || k > kMostItems)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("k is %d", k),
                         errhint("k is the number of items wanted, from 1 to %d.", kMostItems)));
     return k;
+}
+
+int read_k(FunctionCallInfo fcinfo, int number) {
+    if (PG_ARGISNULL(number))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("k must not be NULL"),
+                        errhint("Leave k out for its default, 10.")));
+    return checked_k(PG_GETARG_INT32(number));
 }
 
 float read_diversity(FunctionCallInfo fcinfo, int number) {

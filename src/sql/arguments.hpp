@@ -56,6 +56,7 @@ struct SqlAsker {
     bool clicks_given;
     Jsonb* context;      // an object (context.hpp), or null
     ErrorData* problem;  // why the history could not be read, see try_missing_clicks()
+    int k;               // how many items; 0: as many as the wish says
 
     bool wants_history() const { return !clicks_given && user.data(); }
 };
@@ -91,6 +92,9 @@ Wish read_wish(FunctionCallInfo fcinfo, int first);
 /// 依次读取五个参数：同上，但没有针对用户的 exclude_seen、min_probability 与 diversity。
 Wish read_item_wish(FunctionCallInfo fcinfo, int first);
 
+/// ERROR unless it is 1 to kMostItems.
+/// 检查 k 是否在 1 到 kMostItems 之间。
+int checked_k(int k);
 /// k from argument `number`; ERROR unless it is 1 to kMostItems.
 /// 读取并检查 k。
 int read_k(FunctionCallInfo fcinfo, int number);

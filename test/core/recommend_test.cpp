@@ -264,6 +264,32 @@ TEST_F(Recommend, ABatchAnswersAsSingleCallsDo) {
     }
 }
 
+/// To the bit: an answer must not depend on who else asked, and for how many.
+TEST_F(Recommend, EachOfABatchMayWantANumberOfItsOwn) {
+    const Snapshot snapshot = written();
+    const Strings clicks = item_ids({3, 8, 3});
+    const std::vector<std::string_view> views(clicks.begin(), clicks.end());
+    std::vector<Asker> askers;
+    for (int i = 0; i < 150; ++i) {
+        askers.push_back({model_.user_ids[static_cast<std::size_t>(i % 5)],
+                          Ids(views).first(static_cast<std::size_t>(i % 4))});
+        askers.back().k = i % 6;  // 0: the request's
+    }
+    const Poll poll;
+    for (const float diversity : {0.0f, 0.5f}) {
+        Request request{4};
+        request.diversity = diversity;
+        const std::vector<Answer> together = Recommender(snapshot, request, poll).answer(askers);
+        for (std::size_t i = 0; i < askers.size(); ++i) {
+            Asker asker = askers[i];
+            Request own = request;
+            if (asker.k > 0) own.k = std::exchange(asker.k, 0);
+            EXPECT_EQ(together[i].items.size(), static_cast<std::size_t>(own.k));
+            expect_same(together[i].items, recommend(snapshot, asker, own, poll).items);
+        }
+    }
+}
+
 TEST_F(Recommend, EveryUserFromWhatTheUserHasSeen) {
     const Snapshot snapshot = written();
     const Request request{5};

@@ -611,6 +611,43 @@ def an_error_that_concerns_everybody_leaves_no_subtransaction():
     session.close()
 
 
+def rows_that_take_long_hold_nobody_up():
+    """With several users reading own rows may take so long in all; who is not read by then is left out, and nothing is cancelled later."""
+    sql(
+        """CREATE TABLE mixed_rows AS SELECT * FROM ratings; CREATE VIEW mixed AS SELECT * FROM mixed_rows;
+           CREATE FUNCTION is_slow(who text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM pg_sleep(CASE WHEN who = 'u2' THEN 60 ELSE 0 END); RETURN true; END $$"""
+    )
+    done(train("mixed", "mixed"))
+    sql("CREATE OR REPLACE VIEW mixed AS SELECT m.* FROM mixed_rows m WHERE is_slow(user_id)")
+    session = Session()
+    alone = {user: session.run(f"SELECT item_ids, version FROM seqrec.answers('{{{user}}}', '{{NULL}}', '{{}}', 5, 'mixed');") for user in ("u1", "u3")}
+    for _ in range(3):
+        start = time.monotonic()
+        rows = session.run("SELECT item_ids, version FROM seqrec.answers('{u1,u2,u3}', '{NULL,NULL,NULL}', '{}', 5, 'mixed', history_ms => 1000);").split("\n")
+        assert rows == [alone["u1"], "|", "|"], rows
+        assert time.monotonic() - start < 20, "a slow one held the others up"
+        assert session.run("SELECT pg_sleep(0.2) IS NOT NULL;") == "t", "a cancel came late"
+    rows = session.run("SELECT item_ids, version FROM seqrec.answers('{u3,u1}', '{NULL,NULL}', '{}', 5, 'mixed', history_ms => 60000);").split("\n")
+    assert rows == [alone["u3"], alone["u1"]], rows
+    sql("CREATE OR REPLACE VIEW mixed AS SELECT (1 / 0)::text AS user_id, item_id, timestamp FROM mixed_rows")
+    assert session.run("SELECT problem LIKE '%22012%' FROM seqrec.answers('{u1,u3}', '{NULL,NULL}', '{}', 5, 'mixed', history_ms => 10000);") == "t\nt"
+    session.run("SET statement_timeout = '3s';")
+    sql("CREATE OR REPLACE VIEW mixed AS SELECT m.* FROM mixed_rows m WHERE is_slow(user_id)")
+    slow = "SELECT version IS NULL FROM seqrec.answers('{u2,u1}', '{NULL,NULL}', '{}', 5, 'mixed', history_ms => %d);"
+    assert "statement timeout" in session.run(slow % 60000)
+    assert session.run(slow % 200) == "t\nt"
+    session.close()
+
+
+def each_user_may_want_a_number_of_items():
+    ask = "SELECT cardinality(item_ids) FROM seqrec.answers('{u1,u2,u3}', '{1,0,NULL}', '{i1}', 4, 'mixed', ks => '%s')"
+    sql("CREATE OR REPLACE VIEW mixed AS SELECT * FROM mixed_rows")
+    assert sql(ask % "{7,NULL,1}").split() == ["7", "4", "1"]
+    refused(ask % "{7,1}", "2202E", "ks must have one number")
+    refused(ask % "{7,1,0}", "22023", "k is 0")
+    refused(ask % "{{7},{1},{2}}", "2202E")
+
+
 # --- events ---
 
 
@@ -664,5 +701,7 @@ if __name__ == "__main__":
         case_and_collation_make_ids_different,
         a_view_finds_what_it_names_in_both,
         an_error_that_concerns_everybody_leaves_no_subtransaction,
+        rows_that_take_long_hold_nobody_up,
+        each_user_may_want_a_number_of_items,
         events_are_inserted_as_a_plain_insert_would,
     )

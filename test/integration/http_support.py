@@ -45,7 +45,8 @@ BEGIN
     END CASE;
 END $$;
 CREATE FUNCTION seqrec.answers(user_ids text[], click_counts int[], clicks text[], k int, model text, exclude text[],
-                               exclude_seen boolean, candidates text[], min_score real, min_probability real, diversity real, contexts jsonb[] DEFAULT NULL)
+                               exclude_seen boolean, candidates text[], min_score real, min_probability real, diversity real, contexts jsonb[] DEFAULT NULL,
+                               ks int[] DEFAULT NULL, history_ms int DEFAULT NULL)
 RETURNS TABLE(item_ids text[], scores real[], source text, unknown_items text[], version text, problem text, unknown_context text[],
               probabilities real[]) LANGUAGE plpgsql AS $$
 DECLARE
@@ -56,6 +57,7 @@ BEGIN
         RAISE 'model "%" does not exist', model USING ERRCODE = '42704', HINT = 'See seqrec_models.';
     END IF;
     FOR i IN 1 .. cardinality(user_ids) LOOP
+        k := coalesce(ks[i], k);
         own := CASE WHEN click_counts[i] IS NOT NULL THEN clicks[at + 1 : at + click_counts[i]] END;
         at := at + coalesce(click_counts[i], 0);
         item_ids := stub_items(user_ids[i], own, k, model, cardinality(user_ids));
@@ -71,7 +73,7 @@ BEGIN
         probabilities := CASE WHEN user_ids[i] LIKE 'probable%' THEN scores END;
         unknown_context := ARRAY(SELECT c FROM jsonb_object_keys(contexts[i]) AS c WHERE c LIKE 'unknown%');
         source := CASE WHEN user_ids[i] LIKE 'nobody%' THEN 'popular' ELSE 'clicks' END;
-        version := 'f0478fd1-757c-4d65-9940-7e49e6e02e52';
+        version := CASE WHEN user_ids[i] <> 'late' OR cardinality(user_ids) = 1 THEN 'f0478fd1-757c-4d65-9940-7e49e6e02e52' END;
         problem := NULL;
         IF user_ids[i] LIKE 'lost%' THEN
             item_ids := '{}'; scores := '{}'; unknown_items := '{}'; source := 'unavailable';

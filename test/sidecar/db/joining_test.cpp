@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/recommendation.hpp"
+#include "db/arrays.hpp"
 
 namespace seqrec::sidecar {
 namespace {
@@ -56,9 +57,28 @@ TEST(Joining, LaysContextsEndToEnd) {
     EXPECT_FALSE(may_join(recommend_query(one), recommend_query(other)));
 }
 
+/// Each is asked for with its own number of items.
+TEST(Joining, TakesEveryTopK) {
+    const auto one = asked("u", Strings{"a"}, 10), other = asked("v", Strings{"b"}, 1000);
+    ASSERT_TRUE(may_join(recommend_query(one), recommend_query(other)));
+    const auto group = join(std::vector<TicketPtr>{ticket_of(one), ticket_of(other)});
+    const std::vector<std::optional<std::int32_t>> wanted = {10, 1000};
+    EXPECT_EQ(group->query.parameters[3].value, encode_array(wanted));
+}
+
+/// Those whose own rows are read are asked for together, within a time: who has none left is asked for alone.
+TEST(Joining, TakesThoseWithoutClicksTogether) {
+    const auto one = recommend_query(asked("u", std::nullopt)),
+               other = recommend_query(asked("v", std::nullopt, 5));
+    ASSERT_TRUE(may_join(one, other));
+    EXPECT_EQ(one.parameters.back().value, "50");
+    EXPECT_GE(one.statement->answered, 0);
+    BatchRequest batch{{{"u"}, {"v"}}, {}};
+    EXPECT_EQ(batch_query(batch).parameters.back().value, std::nullopt);  // one client's own
+}
+
 TEST(Joining, KeepsApartWhatDiffers) {
     const auto plain = recommend_query(asked("u", Strings{"a"}));
-    EXPECT_FALSE(may_join(plain, recommend_query(asked("u", Strings{"a"}, 11))));
     auto other = asked("u", Strings{"a"});
     other.wish.model = "second";
     EXPECT_FALSE(may_join(plain, recommend_query(other)));
@@ -83,7 +103,7 @@ TEST(Joining, KeepsApartWhatDiffers) {
     EXPECT_TRUE(may_join(plain, recommend_query(other)));
     other.wish.explain = true;
     EXPECT_FALSE(may_join(recommend_query(other), recommend_query(other)));
-    EXPECT_FALSE(may_join(plain, recommend_query(asked("v", std::nullopt))));
+    EXPECT_FALSE(may_join(plain, recommend_query(asked("v", std::nullopt))));  // it may take long
     BatchRequest batch{{{"u", Strings{"a"}}}, {}};
     batch.wish.model = "default";
     EXPECT_FALSE(may_join(plain, batch_query(batch)));
