@@ -1,15 +1,17 @@
 #!/usr/bin/python3
 """seqrec-http held against the plain service, the SQL call beneath it, a steady load, and a database that restarts.
 
-usage: bench/http_service.py [--part NAME,...] [--reference DIR] [--data FOLDER] [--items N] [--seconds S] [--gap-seconds S]
+usage: bench/http_service.py [--part NAME,...] [--reference DIR] [--data FOLDER] [--items N] [--seconds S] [--gap-seconds S] [--before PROGRAM]
 
 Sidecar, PostgreSQL (a private one; the extension must be installed) and load share this machine. Prints one JSON object.
 NAME, in this order:
   reference  requests/s at 1, 4, 16 and 64 connections on MovieLens-1M (FOLDER/ml-1m), for a model of the default shape and
              one of the plain service's own two layers, against that service's best (DIR holds its train.py and app.py)
   added      p50 at one connection against p50 of the same call over SQL, same questions
-  steady     1,000 requests/s for S seconds on N (1,000,000) items, started on time whatever the answers do; times count
+  steady     1,000 requests/s for S seconds on N (1,000,000) items, without an index and as the defaults are, started on time whatever the answers do; times count
              from when a request was due
+  mixes      requests/s at 16 connections of requests that differ (top_k, own rows, explain), against each asked alone
+             (SEQREC_BATCH=1) and against those of PROGRAM, another seqrec-http, in turns
   restart    500 connections for a minute, the database gone for G seconds in the middle: status codes, time to recover,
              memory and open files before and after
 Needs wrk and pgbench; `reference` needs PyTorch and Flask for Debian's Python.
@@ -195,15 +197,18 @@ async def steady_load(port, bodies, seconds):
 
 def measure_steady(arguments):
     serving.need_scan_questions(arguments)
-    if sql("SELECT count(*) FROM seqrec_models WHERE model = 'indexed'") == "0":
-        note("the same items with seqrec's index")
+    if sql("SELECT count(*) FROM seqrec_models WHERE model = 'shipped'") == "0":
+        note("the same items with the index that the defaults choose")
         serving.use_large_model()
-        serving.train("default_ratings", "indexed", serving.LARGE | {"index": "ivf"})
-    result = {"items": arguments.items, "rate": RATE, "target_p90_ms": 10}
+        start = time.monotonic()
+        serving.train("default_ratings", "shipped", {name: value for name, value in serving.LARGE.items() if name != "index"})
+        note(f"made in {time.monotonic() - start:.0f} s")
+    metrics = json.loads(sql(f"SELECT metrics FROM seqrec.models WHERE model_id = {serving.active('shipped')}"))
+    result = {"items": arguments.items, "rate": RATE, "target_p90_ms": 10, "shipped_index": metrics}
     with tempfile.TemporaryDirectory() as folder:
         bodies = questions_as_bodies("scan_questions", folder)
-        for model in ("default", "indexed"):
-            note(f"{RATE} requests/s, model {model}")
+        for model, what in (("default", "without an index"), ("shipped", "as the defaults are")):
+            note(f"{what}: {RATE} requests/s, model {model}")
             with Sidecar(model) as sidecar:
                 asyncio.run(steady_load(sidecar.port, bodies, 2))
                 answers, connections = asyncio.run(steady_load(sidecar.port, bodies, 2 * arguments.seconds))
@@ -211,6 +216,39 @@ def measure_steady(arguments):
             result[model] = {f"p{p}_ms": round(percentile(times, p / 100), 2) for p in (50, 90, 99)} | {
                 "max_ms": round(max(times), 2), "requests": len(answers), "connections": connections,
                 "errors": sum(status != 200 for _, status in answers)}
+    return result
+
+
+def measure_mixes(arguments):
+    """Requests that differ, at 16 connections: as they are joined, against each asked alone and against another program, in turns."""
+    serving.publish_large("mixed", 400_000, 20_000, 20_000)
+    sql("CREATE INDEX IF NOT EXISTS mixed_by_user ON mixed_ratings (user_id, timestamp)")
+    serving.make_questions("mixed_questions", "mixed", 20)
+    asked = rows_of("SELECT user_id, array_to_json(clicks::text[]) FROM mixed_questions")
+    clicks = {user: json.loads(ids) for user, ids in asked}
+    mixes = {
+        "one top_k": lambda n, user: {"recent_clicks": clicks[user], "top_k": 10},
+        "top_k 1 to 20": lambda n, user: {"recent_clicks": clicks[user], "top_k": 1 + n % 20},
+        "own rows": lambda n, user: {"top_k": 10},
+        "half own rows, top_k 1 to 20": lambda n, user: {"top_k": 1 + n % 20} | ({"recent_clicks": clicks[user]} if n % 2 else {}),
+        "a tenth explained": lambda n, user: {"recent_clicks": clicks[user], "top_k": 10} | ({"explain": True} if n % 10 == 0 else {}),
+    }
+    result = {"config": serving.config_of("mixed"), "connections": 16}
+    with Sidecar("mixed") as joined, Sidecar("mixed", SEQREC_BATCH="1") as alone, Sidecar("mixed", arguments.before) as before:
+        for name, fields in mixes.items():
+            note(name)
+            with tempfile.TemporaryDirectory() as folder:
+                os.chmod(folder, 0o755)
+                bodies = [json.dumps({"user_id": user} | fields(n, user)) for n, user in enumerate(list(clicks) * 7)]
+                (Path(folder) / "bodies.txt").write_text("\n".join(bodies) + "\n", encoding="utf-8")
+                script = write_plain_script(folder)
+                rates = {"joined": [], "alone": [], "before": []}
+                for _ in range(2 * serving.ROUNDS + 1):
+                    for which, server in (("joined", joined), ("alone", alone), ("before", before)):
+                        rates[which].append(wrk(server.port, 16, max(1, arguments.seconds // 2), script)["requests_per_s"])
+            result[name] = {"requests_per_s": {which: statistics.median(of) for which, of in rates.items()}} | {
+                f"to_{which}": round(statistics.median(a / b for a, b in zip(rates["joined"], rates[which])), 2)
+                for which in (("alone", "before") if arguments.before else ("alone",))}
     return result
 
 
@@ -297,7 +335,7 @@ def write_plain_script(folder):
     return script
 
 
-PARTS = {"reference": measure_reference, "added": measure_added, "steady": measure_steady, "restart": measure_restart}
+PARTS = {"reference": measure_reference, "added": measure_added, "steady": measure_steady, "mixes": measure_mixes, "restart": measure_restart}
 
 
 def main():
@@ -307,6 +345,7 @@ def main():
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--before", help="another seqrec-http, for the part mixes")
     parser.add_argument("--gap-seconds", type=int, default=5)
     arguments = parser.parse_args()
     if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):

@@ -13,7 +13,8 @@ ratio and the target. NAME, in this order:
   first_call   the first call of a new connection on those, and the memory it gains
   switch       100 calls/s while the active version of that model changes every second
   pgvector     a call on those against pgvector, exact and by HNSW (with its extension; --no-hnsw leaves the index out)
-  batch        100,000 users on 100,000 items (a tenth of N): one call for all against a call each
+  batch        100,000 users on 100,000 items (a tenth of N): one call for all, by one process and by two, against a call each
+               and against encoder and dot products alone on the same instruction set (named in `limit`)
   index        N (--index-items, 10,000,000) items with an index: a call, and its ten items against the exact ones
 Calls are prepared statements in warm backends, timed by pgbench as a whole, over the unix socket; `inside` is the same
 call in a loop of PL/pgSQL. Clicks lie as a shopper's do: mostly like one another.
@@ -468,18 +469,34 @@ def measure_batch(arguments):
     one_each = recommend_calls("batch_questions", "batch").run(seconds=arguments.seconds)[0]
     sql("""CREATE TABLE IF NOT EXISTS batch_request AS SELECT array_agg(user_id::text) AS users, jsonb_agg(clicks) AS clicks
            FROM (SELECT user_id, jsonb_agg(item_id ORDER BY timestamp) AS clicks FROM batch_ratings GROUP BY user_id) h""")
-    note("batch: all users in one call")
-    rates = {}
-    for name, statement in (
-        ("batch", "SELECT count(*) FROM batch_request q, seqrec_recommend_batch(q.users, q.clicks, 10, 'batch')"),
-        ("all", "SELECT count(*) FROM seqrec_recommend_all(10, 'batch')"),
-    ):
-        start = time.monotonic()
-        rows = int(sql(statement))
-        rates[name] = {"rows": rows, "users_per_s": round(users / (time.monotonic() - start))}
-    return {"users": users, "items": items, "config": config_of("batch"), "one_each": one_each, **rates,
-            "ratio_batch": round(rates["batch"]["users_per_s"] / one_each["calls_per_s"], 2),
-            "ratio_all": round(rates["all"]["users_per_s"] / one_each["calls_per_s"], 2), "target": 8}
+    note("batch: all users in one call, by one process and by two")
+    statements = {
+        "batch": ("SELECT count(*) FROM batch_request q, seqrec_recommend_batch(q.users, q.clicks, 10, 'batch')", 0),
+        "all": ("SELECT count(*) FROM seqrec_recommend_all(10, 'batch')", 0),
+        "all_by_two": ("SELECT count(*) FROM seqrec_recommend_all(10, 'batch')", 1),
+        "kept_by_two": ("CREATE TABLE kept AS SELECT * FROM seqrec_recommend_all(10, 'batch'); SELECT count(*) FROM kept; DROP TABLE kept", 1),
+    }
+    rates = {name: [] for name in statements}
+    limits = []
+    for _ in range(ROUNDS):  # in turns, so that all meet the same neighbours
+        limits.append(batch_limit("batch"))
+        for name, (statement, workers) in statements.items():
+            start = time.monotonic()
+            sql(f"SET max_parallel_workers_per_gather = {workers}; {statement}")
+            rates[name].append(round(users / (time.monotonic() - start)))
+    best = {name: max(measured) for name, measured in rates.items()}
+    limit = max(limits, key=lambda each: each["limit_users_per_s"])
+    return {"users": users, "items": items, "config": config_of("batch"), "one_each": one_each, "users_per_s": rates, "limit": limit,
+            "ratio_batch": round(best["batch"] / one_each["calls_per_s"], 2), "ratio_all": round(best["all"] / one_each["calls_per_s"], 2),
+            "batch_of_limit": round(best["batch"] / limit["limit_users_per_s"], 3),
+            "all_of_limit": round(best["all"] / limit["limit_users_per_s"], 3), "target_of_limit": 0.8,
+            "two_processes": round(statistics.median(two / one for two, one in zip(rates["all_by_two"], rates["all"])), 2), "target_two_processes": 1.8}
+
+
+def batch_limit(model):
+    """Encoder and products alone, on one thread, by the kernels that this CPU runs (or SEQREC_ISA says)."""
+    program = ROOT / "build" / "seqrec-batch-limit"
+    return json.loads(subprocess.run([program, snapshot_of(model), "5"], capture_output=True, text=True, check=True).stdout)
 
 
 def measure_index(arguments):
