@@ -22,7 +22,7 @@ from datasets import convert, write_shop
 
 LIMITS = {"ml-1m": 1200, "amazon-beauty": 600, "ml-100k": 120, "online-retail": 600}
 TOLD = ("hr@10", "ndcg@10", "valid_hr@10", "valid_ndcg@10", "markov_ndcg@10", "train_seconds", "labels_per_s", "pace",
-        "teaching", "company")
+        "teaching")
 
 
 def write(name, data, path):

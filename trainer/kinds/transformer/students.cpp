@@ -3,7 +3,6 @@
 #include <chrono>
 #include <utility>
 
-#include "kinds/transformer/company_weight.hpp"
 #include "kinds/transformer/teacher.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
@@ -22,32 +21,20 @@ constexpr double kAsGood = 0.99;  // of the members' NDCG@10, at a fraction of w
 
 double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-/// What members and counts say together, and what `teaching` tells of that.
-struct Asked {
-    Teacher teacher;
-    json told;
-};
-
 /// Stops after its share of the time: what was not reached is learned by its labels alone.
-Asked ask(const Curriculum& curriculum, const Members& members, Turn& turn) {
+Teacher ask(const Curriculum& curriculum, const Members& members, Turn& turn) {
     const Clock::time_point begin = Clock::now();
     const Run& run = curriculum.run;
     const double temperature = curriculum.settings.temperature;
-    const Companions companions(run.data);
-    CompanyWeight company =
-        choose_company_weight(run.data, members, temperature, companions, run.workers, [&](double share) {
-            run.reporter.progress({{"phase", "evaluating"}, {"evaluated", share}});
-        });
     const double done = static_cast<double>(turn.number) / static_cast<double>(turn.of);
     const double percent = 100 * (turn.begun + (1 - turn.begun) * done);
     const auto goes_on = [&](double share) {
         run.reporter.progress({{"phase", "training"}, {"percent", percent}, {"asked", share}});
         return since(begin) < kAsking * curriculum.settings.max_seconds;
     };
-    Teacher teacher({members, &companions, company.weight}, run.data, curriculum.moments, temperature,
-                    run.workers, goes_on);
+    Teacher teacher(members, run.data, curriculum.moments, temperature, run.workers, goes_on);
     turn.before.seconds += since(begin);
-    return {std::move(teacher), std::move(company.metrics)};
+    return teacher;
 }
 
 /// NDCG@10 on the validation questions, as Epochs has it; null where there are none.
@@ -73,18 +60,17 @@ bool ranks_as_well(const json& student, const json& teachers) {
 
 Graduation teach(const Curriculum& curriculum, const Networks& members, Members start, Turn& turn,
                  Random& random) {
-    const Asked asked = ask(curriculum, members.measured, turn);
+    const Teacher teacher = ask(curriculum, members.measured, turn);
     Settings settings = curriculum.settings;
     settings.dropout *= kDropout;
     Curriculum taught{curriculum.run, settings, curriculum.course, curriculum.content, curriculum.moments};
-    taught.teacher = &asked.teacher;
+    taught.teacher = &teacher;
     turn.stage = "student";
     Networks students = train_each(taught, std::move(start), turn, random);
     const json before = validated(curriculum.run, members.measured);
     const json after = validated(curriculum.run, students.measured);
     json told = {
         {"teachers", members.measured.size()}, {"teachers_ndcg@10", before}, {"students_ndcg@10", after}};
-    told.update(asked.told);
     const bool as_good = ranks_as_well(after, before), takes_over = as_good || settings.serves_one;
     if (!takes_over)
         curriculum.run.reporter.warning("what learned from the " + std::to_string(members.measured.size()) +

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <optional>
 
 #include "kernels/step_kernels.hpp"
 #include "kinds/transformer/moments.hpp"
@@ -83,18 +82,15 @@ std::int64_t items_of_a_place(std::int64_t places) {
 /// Asks for some stretches at a time.
 class Teacher::Asking {
   public:
-    Asking(Teacher& teacher, const Faculty& faculty, const Dataset& data, const Moments& moments,
+    Asking(Teacher& teacher, const Members& members, const Dataset& data, const Moments& moments,
            const Tensor& rows, double temperature)
         : teacher_(teacher),
-          members_(faculty.members),
+          members_(members),
           data_(data),
           moments_(moments),
           rows_(rows),
-          scale_(static_cast<float>(1 / (temperature * static_cast<double>(members_.size())))),
-          scores_(static_cast<std::size_t>(kPositions * data.items())),
-          company_weight_(faculty.company_weight) {
-        if (company_weight_ != 0) company_.emplace(*faculty.companions);
-    }
+          scale_(static_cast<float>(1 / (temperature * static_cast<double>(members.size())))),
+          scores_(static_cast<std::size_t>(kPositions * data.items())) {}
 
     void ask(std::span<const Stretch> stretches) {
         const at::NoGradGuard no_gradients;
@@ -145,20 +141,15 @@ class Teacher::Asking {
         k().gemm({count, items, wide, queries, wide, 1, rows_.data_ptr<float>(), 1, wide, scores_.data(),
                   items, scale_});
         const auto sequence = data_.sequence(stretch.user);
-        for (std::int64_t i = 0; i < count; ++i) {
-            const auto clicks = static_cast<std::size_t>(at + i + 1);
-            if (data_.is_held_out(sequence[clicks])) continue;
-            const std::span own(scores_.data() + i * items, static_cast<std::size_t>(items));
-            if (company_)
-                company_->add_to(own, company_weight_, static_cast<std::int32_t>(stretch.user),
-                                 sequence.first(clicks));
-            write(own, data_.offsets()[static_cast<std::size_t>(stretch.user)] + at + i + 1);
-        }
+        for (std::int64_t i = 0; i < count; ++i)
+            if (!data_.is_held_out(sequence[static_cast<std::size_t>(at + i + 1)]))
+                write(scores_.data() + i * items,
+                      data_.offsets()[static_cast<std::size_t>(stretch.user)] + at + i + 1);
     }
 
-    void write(std::span<const float> scores, std::int64_t place) {
+    void write(const float* scores, std::int64_t place) {
         Likeliest likeliest(static_cast<std::size_t>(teacher_.each_));
-        for (std::size_t item = 0; item < scores.size(); ++item)
+        for (std::int64_t item = 0; item < rows_.size(0); ++item)
             if (likeliest.wants(scores[item])) likeliest.add(scores[item], static_cast<std::int32_t>(item));
         float highest = -INFINITY, sum = 0;
         for (const auto& [score, item] : likeliest.found()) highest = std::max(highest, score);
@@ -177,21 +168,19 @@ class Teacher::Asking {
     const Tensor rows_;  // [items, members dim]
     const float scale_;
     std::vector<float> scores_;
-    const float company_weight_;
-    std::optional<Company> company_;
 };
 
-Teacher::Teacher(const Faculty& faculty, const Dataset& data, const Moments& moments, double temperature,
+Teacher::Teacher(const Members& members, const Dataset& data, const Moments& moments, double temperature,
                  Workers& workers, const std::function<bool(double)>& goes_on)
     : each_(std::min(data.items(), items_of_a_place(data.interactions()))),
       items_(static_cast<std::size_t>(data.interactions() * each_)),
       shares_(items_.size()) {
-    const std::vector<Stretch> stretches = stretches_of(data, faculty.members[0].network.position.size(0));
+    const std::vector<Stretch> stretches = stretches_of(data, members[0].network.position.size(0));
     const std::vector<std::size_t> ends = groups_of(stretches);
-    const Tensor rows = TransformerWeights(faculty.members).item_rows();
+    const Tensor rows = TransformerWeights(members).item_rows();
     std::atomic<std::size_t> next = 0;
     workers.run([&](int) {
-        Asking asking(*this, faculty, data, moments, rows, temperature);
+        Asking asking(*this, members, data, moments, rows, temperature);
         for (std::size_t group; (group = next.fetch_add(1)) < ends.size();) {
             const std::size_t begin = group == 0 ? 0 : ends[group - 1];
             asking.ask(std::span(stretches).subspan(begin, ends[group] - begin));

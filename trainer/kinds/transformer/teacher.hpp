@@ -3,7 +3,6 @@
 
 #include <functional>
 
-#include "kinds/transformer/companions.hpp"
 #include "kinds/transformer/transformer_weights.hpp"
 #include "run/workers.hpp"
 
@@ -13,25 +12,17 @@ namespace seqrec::trainer {
 /// 标签中向其他网络学习的份额（见 docs/ablations.md）。
 inline constexpr float kTaughtShare = 0.9f;
 
-/// Who teaches: networks, and beside them what counting says, which they do not know where data are few.
-/// 教师：若干网络，以及与之相加的统计结果（数据稀少时网络未必掌握）。
-struct Faculty {
-    const Members& members;
-    const Companions* companions = nullptr;
-    float company_weight = 0;  ///< 0: nobody counts
-};
-
-/// Of each place the likeliest items of a softmax over the mean of the networks' cosines, and company; what they count sums up to
+/// Of each place the likeliest items of a softmax over the mean of the networks' cosines; what they count sums up to
 /// kTaughtShare. Memory: 8 bytes for each of `each` items of a place.
-/// 对每个位置：各网络余弦平均（加上同伴分）后 softmax 中最可能的物品，份额之和为 kTaughtShare。
+/// 对每个位置：各网络余弦平均后 softmax 中最可能的物品，份额之和为 kTaughtShare。
 /// 内存：每个位置的每个物品 8 字节。
 class Teacher {
   public:
-    /// Asks the faculty of every place that they were trained on, as long as `goes_on`, which is told the share that was asked (by
+    /// Asks `members` of every place that they were trained on, as long as `goes_on`, which is told the share that was asked (by
     /// any thread). Of places that were held out, or not reached, nothing is said: their labels count alone.
-    /// 就各教师训练过的每个位置询问它们，只要 goes_on（由任一线程调用，参数为已问比例）为真。
+    /// 就 members 训练过的每个位置询问它们，只要 goes_on（由任一线程调用，参数为已问比例）为真。
     /// 对留出的或未及询问的位置不作说明：其标签单独计数。
-    Teacher(const Faculty& faculty, const Dataset& data, const Moments& moments, double temperature,
+    Teacher(const Members& members, const Dataset& data, const Moments& moments, double temperature,
             Workers& workers, const std::function<bool(double)>& goes_on);
 
     std::int64_t each() const { return each_; }

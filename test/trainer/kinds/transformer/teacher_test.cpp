@@ -36,7 +36,7 @@ struct Asked {
     Teacher ask(
         int threads = 1, const std::function<bool(double)>& goes_on = [](double) { return true; }) {
         Workers workers(threads);
-        return {{members}, shop.data, none, kTemperature, workers, goes_on};
+        return {members, shop.data, none, kTemperature, workers, goes_on};
     }
 };
 
@@ -115,7 +115,7 @@ TEST(Teacher, IsAskedInTheMoment) {
     members[0].network.asked_moments.normal_();
     Workers workers(1);
     const auto ask = [&](const Moments& of) {
-        return Teacher({members}, shop.data, of, kTemperature, workers, [](double) { return true; });
+        return Teacher(members, shop.data, of, kTemperature, workers, [](double) { return true; });
     };
     const Teacher told = ask(moments), silent = ask(none);
     EXPECT_EQ(told.each(), 6) << "no more than there are";
