@@ -3,7 +3,6 @@
 #include <chrono>
 #include <utility>
 
-#include "kinds/transformer/teacher.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
 
@@ -24,15 +23,14 @@ double since(Clock::time_point begin) { return std::chrono::duration<double>(Clo
 /// Stops after its share of the time: what was not reached is learned by its labels alone.
 Teacher ask(const Curriculum& curriculum, const Members& members, Turn& turn) {
     const Clock::time_point begin = Clock::now();
-    const Run& run = curriculum.run;
-    const double temperature = curriculum.settings.temperature;
     const double done = static_cast<double>(turn.number) / static_cast<double>(turn.of);
     const double percent = 100 * (turn.begun + (1 - turn.begun) * done);
     const auto goes_on = [&](double share) {
-        run.reporter.progress({{"phase", "training"}, {"percent", percent}, {"asked", share}});
+        curriculum.run.reporter.progress({{"phase", "training"}, {"percent", percent}, {"asked", share}});
         return since(begin) < kAsking * curriculum.settings.max_seconds;
     };
-    Teacher teacher(members, run.data, curriculum.moments, temperature, run.workers, goes_on);
+    Teacher teacher(members, curriculum.run.data, curriculum.moments, curriculum.settings.temperature,
+                    curriculum.run.workers, goes_on);
     turn.before.seconds += since(begin);
     return teacher;
 }
