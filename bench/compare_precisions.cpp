@@ -40,9 +40,10 @@ double cosine_of(const std::vector<float>& a, const std::vector<float>& b) {
 std::vector<std::int32_t> top_ten(const Snapshot& snapshot, Place place, bool exact) {
     Request request{.k = 10};
     request.exact = exact;
+    const Poll none;
+    const std::vector<Answer> answers = Recommender(snapshot, request, none).answer_next({&place, 1});
     std::vector<std::int32_t> items;
-    for (const ScoredItem& item : Recommender(snapshot, request, {}).answer_next({&place, 1}).front().items)
-        items.push_back(item.item);
+    for (const ScoredItem& item : answers.front().items) items.push_back(item.item);
     return items;
 }
 
