@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@ class CandidateLists {
 
   private:
     struct Entry {
+        std::uint64_t hash;  // so that others are told apart by one look each
         std::string bytes;
         List list;
     };

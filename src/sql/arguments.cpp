@@ -11,6 +11,7 @@
 #include "sql/number_ids.hpp"
 
 extern "C" {
+#include "access/tupmacs.h"
 #include "utils/builtins.h"
 }
 
@@ -23,15 +24,20 @@ std::string_view text_id(Datum value) {
 
 namespace {
 
+/// The elements as they lie one after the other; a default string_view for NULL.
 std::span<std::string_view> text_elements(const ArrayType* array) {
-    Datum* values;
-    bool* is_null;
-    int count;
-    deconstruct_array(const_cast<ArrayType*>(array), ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &values,
-                      &is_null, &count);
+    const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
     auto* ids = static_cast<std::string_view*>(
         palloc_extended(sizeof(std::string_view) * static_cast<Size>(count + 1), MCXT_ALLOC_HUGE));
-    for (int i = 0; i < count; ++i) ids[i] = is_null[i] ? std::string_view() : text_id(values[i]);
+    char* next = ARR_DATA_PTR(array);
+    const bits8* nulls = ARR_NULLBITMAP(array);
+    for (int i = 0; i < count; ++i) {
+        ids[i] = {};
+        if (nulls && !(nulls[i / 8] >> (i % 8) & 1)) continue;
+        next = reinterpret_cast<char*>(att_align_pointer(next, TYPALIGN_INT, -1, next));
+        ids[i] = text_id(PointerGetDatum(next));
+        next = att_addlength_pointer(next, -1, next);
+    }
     return {ids, static_cast<std::size_t>(count)};
 }
 

@@ -9,7 +9,7 @@ namespace {
 struct Known {
     const ArrayType* array;
     std::int64_t model_id;
-    std::weak_ptr<const Candidates> list;
+    std::shared_ptr<const Candidates> list;
 };
 std::vector<Known> known;
 
@@ -40,7 +40,7 @@ const ArrayType* flat_array(Datum value) {
 std::shared_ptr<const Candidates> known_candidates(Datum value, std::int64_t model_id) {
     const ExpandedArrayHeader* array = lasting_array(value);
     const auto found = array ? find(array->fvalue) : known.end();
-    return found != known.end() && found->model_id == model_id ? found->list.lock() : nullptr;
+    return found != known.end() && found->model_id == model_id ? found->list : nullptr;
 }
 
 void remember_candidates(Datum value, std::int64_t model_id, const std::shared_ptr<const Candidates>& list) {

@@ -22,12 +22,12 @@ namespace seqrec {
 /// 参数所含的扁平数组；可能时直接使用其自身内存。
 const ArrayType* flat_array(Datum value);
 
-/// The candidates that were remembered for the array of an argument and a model version; null when there are none any more.
-/// 为某参数的数组与模型版本记下的候选列表；已不存在则为空。
+/// The candidates that were remembered for the array of an argument and a model version; null when there are none.
+/// 为某参数的数组与模型版本记下的候选列表；没有则为空。
 std::shared_ptr<const Candidates> known_candidates(Datum value, std::int64_t model_id);
 
-/// Remembers them as long as they are kept elsewhere and the array lasts; nothing for arrays that may change unseen.
-/// 记下候选列表，直到数组消失或列表在别处被丢弃；可能悄然改变的数组不予记录。
+/// Remembers them as long as the array lasts; nothing for arrays that may change unseen.
+/// 记下候选列表，直到数组消失；可能悄然改变的数组不予记录。
 void remember_candidates(Datum value, std::int64_t model_id, const std::shared_ptr<const Candidates>& list);
 
 }  // namespace seqrec
