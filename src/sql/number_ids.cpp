@@ -46,12 +46,14 @@ void each_number(const ArrayType* array, Put put) {
         each<std::int16_t>(array, put);
 }
 
-bool is_number_array(Oid type) {
-    return type == INT8ARRAYOID || type == INT4ARRAYOID || type == INT2ARRAYOID;
+/// Arrays that are read as they are: of numbers, and of texts, which a cast would copy to write the name of another type into them.
+bool is_plain_array(Oid type) {
+    return type == INT8ARRAYOID || type == INT4ARRAYOID || type == INT2ARRAYOID || type == TEXTARRAYOID ||
+           type == VARCHARARRAYOID;
 }
 
-/// What is cast where `node` is a cast from an array of numbers, else null.
-Expr* number_array_under(Node* node) {
+/// What is cast where `node` is a cast from such an array, else null.
+Expr* plain_array_under(Node* node) {
     Expr* inner = nullptr;
     if (IsA(node, ArrayCoerceExpr)) inner = reinterpret_cast<ArrayCoerceExpr*>(node)->arg;
     if (IsA(node, FuncExpr)) {
@@ -59,7 +61,7 @@ Expr* number_array_under(Node* node) {
         if (call->funcformat != COERCE_EXPLICIT_CALL && list_length(call->args) == 1)
             inner = static_cast<Expr*>(linitial(call->args));
     }
-    return inner && is_number_array(exprType(reinterpret_cast<Node*>(inner))) ? inner : nullptr;
+    return inner && is_plain_array(exprType(reinterpret_cast<Node*>(inner))) ? inner : nullptr;
 }
 
 /// Writes a number as PostgreSQL keeps a text in an array; returns where the next one goes.
@@ -117,19 +119,19 @@ std::span<std::string_view> number_texts(const ArrayType* array) {
     return {texts, count_of(array)};
 }
 
-Node* without_number_casts(const SupportRequestSimplify* request) {
+Node* without_casts(const SupportRequestSimplify* request) {
     FuncExpr* call = nullptr;
     for (int i = 0; i < list_length(request->fcall->args); ++i) {
         auto* node = static_cast<Node*>(list_nth(request->fcall->args, i));
-        Expr* numbers = number_array_under(node);
-        if (!numbers) continue;
+        Expr* plain = plain_array_under(node);
+        if (!plain) continue;
         if (!call) {
             call = reinterpret_cast<FuncExpr*>(palloc(sizeof(FuncExpr)));
             *call = *request->fcall;
             call->args = list_copy(request->fcall->args);
         }
         lfirst(list_nth_cell(call->args, i)) =
-            makeRelabelType(numbers, exprType(node), -1, InvalidOid, COERCE_IMPLICIT_CAST);
+            makeRelabelType(plain, exprType(node), -1, InvalidOid, COERCE_IMPLICIT_CAST);
     }
     return reinterpret_cast<Node*>(call);
 }

@@ -28,8 +28,8 @@ std::span<const std::int64_t> numbers_of(const ArrayType* array);
 /// 每个元素的文本（palloc 内存）；NULL 为默认 string_view。
 std::span<std::string_view> number_texts(const ArrayType* array);
 
-/// A call without the casts from arrays of numbers to seqrec.id[], or null when it has none.
-/// 去掉整数数组到 seqrec.id[] 的转换后的调用；没有此类转换则为空。
-Node* without_number_casts(const SupportRequestSimplify* request);
+/// A call without the casts from arrays of numbers and texts to seqrec.id[], or null when it has none.
+/// 去掉整数或文本数组到 seqrec.id[] 的转换后的调用；没有此类转换则为空。
+Node* without_casts(const SupportRequestSimplify* request);
 
 }  // namespace seqrec

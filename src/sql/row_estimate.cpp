@@ -33,7 +33,7 @@ PG_FUNCTION_INFO_V1(seqrec_rows_from_k);
 Datum seqrec_rows_from_k(PG_FUNCTION_ARGS) {
     auto* request = reinterpret_cast<Node*>(PG_GETARG_POINTER(0));
     if (IsA(request, SupportRequestSimplify))
-        PG_RETURN_POINTER(seqrec::without_number_casts(reinterpret_cast<SupportRequestSimplify*>(request)));
+        PG_RETURN_POINTER(seqrec::without_casts(reinterpret_cast<SupportRequestSimplify*>(request)));
     if (!IsA(request, SupportRequestRows)) PG_RETURN_POINTER(nullptr);
     auto* rows = reinterpret_cast<SupportRequestRows*>(request);
     const int k = seqrec::known_k(rows);
