@@ -22,11 +22,23 @@ const kernels::Table& k() { return kernels::table(); }
 
 std::vector<float> floats(std::int64_t count) { return std::vector<float>(static_cast<std::size_t>(count)); }
 
+std::int64_t whole(std::int64_t n, std::int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
 /// Positions of a block: as many as keep its logits in cache, in whole panels of the matrix product.
 std::int64_t block_rows(std::int64_t items) {
     const std::int64_t fit = kBlockBytes / static_cast<std::int64_t>(sizeof(float)) / items;
     const std::int64_t most = k().softmax ? 6 : 4;
     return std::clamp<std::int64_t>(fit / kernels::kPackMultiple, 1, most) * kernels::kPackMultiple;
+}
+
+/// The same or somewhat fewer, so that little of the last block is empty.
+std::int64_t block_rows(std::int64_t items, std::int64_t tokens) {
+    const std::int64_t most = block_rows(items);
+    if (!k().softmax) return most;
+    std::int64_t best = most;
+    for (std::int64_t rows = most; rows > most / 2; rows -= kernels::kPackMultiple)
+        if (whole(tokens, rows) < whole(tokens, best)) best = rows;
+    return best;
 }
 
 /// What the products of a block are made of: `items` [count, dim] against `rows` positions. Logits lie
@@ -96,7 +108,7 @@ class FusedPasses {
           exponentials_(floats(shape.count * shape.rows)),
           packed_(floats(shape.rows * shape.dim)),
           gradient_(floats(shape.rows * shape.dim)),
-          scaled_(floats(shape.rows * whole_panels(shape.dim))),
+          scaled_(floats(shape.rows * whole(shape.dim, kernels::kPackMultiple))),
           result_(floats(shape.rows * shape.dim)) {}
 
     void set_hidden(const float* hidden) {
@@ -123,9 +135,6 @@ class FusedPasses {
     }
 
   private:
-    static std::int64_t whole_panels(std::int64_t n) {
-        return (n + kernels::kPackMultiple - 1) / kernels::kPackMultiple * kernels::kPackMultiple;
-    }
     kernels::SoftmaxBlock block(float scale, Sums sums) {
         return {items_,     shape_.count, shape_.dim, shape_.rows,          packed_.data(),  scale,
                 sums.shift, sums.weight,  sums.sum,   exponentials_.data(), gradient_.data()};
@@ -377,7 +386,8 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
     static double run_blocks(const Tensor& hidden, const Tensor& items, Labels labels,
                              const std::vector<float>& weights, double scale, double factor,
                              const Tensor& dhidden, const Tensor& ditems) {
-        const std::int64_t tokens = hidden.size(0), dim = hidden.size(1), most = block_rows(items.size(0));
+        const std::int64_t tokens = hidden.size(0), dim = hidden.size(1);
+        const std::int64_t most = block_rows(items.size(0), tokens);
         Block<Passes> block(items, weights, most, scale);
         double total = 0;
         for (std::int64_t begin = 0; begin < tokens; begin += most)
