@@ -46,12 +46,13 @@ unpack_beside_a_server() {
     chmod -R a+rX "$work"
 }
 
-serve() { # in a subshell: the cluster's variables are its own
+serve() { # in a process of its own: the variables of the cluster are its own, too
     # shellcheck source=demo/cluster.sh
     source "$root/demo/cluster.sh"
     PG_CONFIG=$work/root/usr/lib/postgresql/$major/bin/pg_config
     TMPDIR=$work cluster_start unpacked
     trap 'kill $http_server 2>/dev/null; cluster_stop' EXIT
+    http_server=
     [[ $(type -P postgres) == "$work/root/"* ]]
     psql -X -q -v ON_ERROR_STOP=1 <<'END'
 CREATE EXTENSION seqrec;
@@ -60,7 +61,7 @@ FROM generate_series(1, 100) u, generate_series(1, 10) t;
 SELECT seqrec_train('ratings', options => '{"epochs": 2, "dim": 16, "members": 1}') AS job \gset
 CALL seqrec_wait(:job);
 END
-    local address=127.0.0.1:$((20000 + $$ % 20000)) http_server attempt
+    local address=127.0.0.1:$((20000 + $$ % 20000)) attempt
     SEQREC_LISTEN=$address "$work/root/usr/bin/seqrec-http" 2>"$work/http.log" &
     http_server=$!
     for ((attempt = 0; attempt < 100; attempt++)); do
