@@ -25,7 +25,8 @@ check "the HTTP server and its units in the other" has_files "$http" usr/bin/seq
 says() { # package, field, extended regular expression
     dpkg-deb -f "$1" "$2" | tee "$work/field" | grep -qE -- "$3" || { cat "$work/field"; return 1; }
 }
-check "needs the server of its major version" says "$server" Depends "(^| )postgresql-$major(,|$)"
+minor=$(pg_config --version | sed -E 's/^PostgreSQL ([0-9.]+).*/\1/')
+check "needs the server of its major version, as new as the headers" says "$server" Depends "(^| )postgresql-$major \\(>= $minor\\)(,|$)"
 check "needs libtorch, as the linker says" says "$server" Depends '(^| )libtorch[0-9.]+ '
 check "has the version of the control file" says "$server" Version "^$(sed -nE "s/^default_version = '(.*)'/\1/p" "$root/seqrec.control")[~+].*deb[0-9]"
 check "needs libpq" says "$http" Depends '(^| )libpq5 '
