@@ -4,6 +4,7 @@
 import contextlib
 import os
 import stat
+import time
 
 from testing import Session, main, make_ratings, refused, script, sql, wait_for, with_trainer
 
