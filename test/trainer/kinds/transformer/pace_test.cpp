@@ -113,14 +113,14 @@ TEST(Pace, NobodyLearnsFromOneNetworkOrFromASample) {
 /// Without a student to answer for them several networks would all be asked.
 TEST(Pace, OneNetworkIsTrainedWhereOneIsToAnswerAndNoneCanBeTaught) {
     Paced paced(4000), little(100);
-    const json fast = {{"members", 3}, {"students", 1}, {"serving", "fast"}};
+    const json fast = {{"members", nullptr}, {"serving", "fast"}};
     json hurried = fast, patient = fast, drawn = fast;
     hurried["max_seconds"] = 1;
     patient["max_seconds"] = 1e6;
     EXPECT_EQ(paced.keep(hurried, {true, true, false}).first.members, 1);
     EXPECT_EQ(paced.keep(patient, {true, true, false}).first.members, 3);
     EXPECT_EQ(little.keep(fast, {true, true, false}).first.members, 3);
-    drawn["students"] = 0;
+    drawn["sampled_items"] = 9;
     EXPECT_EQ(little.keep(drawn, {true, true, false}).first.members, 1);
 }
 

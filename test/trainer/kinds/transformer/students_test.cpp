@@ -69,8 +69,8 @@ TEST(Students, AreNotServedWhereTheyRankWorse) {
 /// Who wants one network to answer has one, and is told in the metrics what that costs.
 TEST(Students, AreServedAllTheSameWhereOneIsToAnswer) {
     School school;
-    const Graduation done =
-        school.run({{"epochs", 8}}, {{"epochs", 1}, {"learning_rate", 1e-8}, {"serving", "fast"}});
+    const Graduation done = school.run(
+        {{"epochs", 8}}, {{"epochs", 1}, {"learning_rate", 1e-8}, {"members", nullptr}, {"serving", "fast"}});
     EXPECT_EQ(done.config.at("students"), 1);
     EXPECT_EQ(done.served.served.size(), 1U);
     const json& told = done.metrics.at("teaching");
