@@ -30,8 +30,8 @@ PRECOMPILED = $(if $(findstring ccache,$(CXX)),,build/extension/precompiled.hpp)
 
 build/extension/precompiled.hpp: core/precompiled.hpp
 	@mkdir -p $(@D)
-	$(CXX) $(EXTENSION_CXXFLAGS) $(EXTENSION_CPPFLAGS) -x c++-header $< -o $@.gch
 	echo '#include "core/precompiled.hpp"' >$@
+	$(CXX) $(EXTENSION_CXXFLAGS) $(EXTENSION_CPPFLAGS) -x c++-header $@ -o $@.gch || { rm -f $@; exit 1; }
 
 build/extension/%.o: src/%.cpp $(PRECOMPILED)
 	@mkdir -p $(@D)

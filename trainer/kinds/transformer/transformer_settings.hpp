@@ -15,11 +15,11 @@ struct Settings {
     std::int64_t members, dim, layers, heads, max_len, epochs, batch_tokens, sampled_items, students, seed,
         threads, patience;
     double dropout, user_dropout, temperature, learning_rate, weight_decay, max_seconds, cool_down;
-    double id_dropout, cold_shift;  // the latter kOpenShift: chosen on the validation items
+    double id_dropout, cold_shift;     // the latter kOpenShift: chosen on the validation items
     bool refit, bfloat16, serves_one;  // the last: `serving` is fast
-    std::string content_use;        // trained, fitted, or auto: a short training tells
-    std::string context_use;        // none, time, columns, all, or auto: a short training tells
-    nlohmann::json exclude_events;  // list of names
+    std::string content_use;           // trained, fitted, or auto: a short training tells
+    std::string context_use;           // none, time, columns, all, or auto: a short training tells
+    nlohmann::json exclude_events;     // list of names
     double distill;          // labels of the earlier model for each new one; below 0: decided by the data
     bool keep_items;         // as far as it is asked for: the export decides otherwise
     std::string device;      // cpu or cuda
