@@ -12,7 +12,7 @@
 
 namespace seqrec {
 
-/// Lists by what was given for them, byte by byte: a comparison costs a thousandth of looking them up, and is never wrong.
+/// Lists by what was given for them, byte by byte: a comparison costs far less than looking them up, and is never wrong.
 /// 按给出时的字节保存的候选列表：比较的代价是查找的千分之一，且从不出错。
 class CandidateLists {
   public:

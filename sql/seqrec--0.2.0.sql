@@ -94,7 +94,7 @@ CREATE TABLE seqrec.jobs (
     finished_at timestamptz,
     uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),  -- what files and locks of the job are named by
     refreshes uuid,  -- the version whose items the job refreshes; NULL for a training
-    member integer,  -- which of `members` networks that are served together is being trained; NULL where there is but one
+    member integer,  -- which of `members` networks of a sort is being trained; NULL for kinds of one network and for trials
     members integer,
     stage text  -- what is being trained where that is no such network: 'trial', 'student', a stage of the kind's own
 ) WITH (fillfactor = 50);
