@@ -32,7 +32,7 @@ Candidates::Candidates(std::int64_t catalogue, std::vector<std::int32_t> found)
         std::sort(found.begin(), found.end());
         found.erase(std::unique(found.begin(), found.end()), found.end());
         size_ = found.size();
-        items_ = std::move(found);
+        items_.assign(found.begin(), found.end());  // which keeps no room for those that were given
         return;
     }
     size_ = set_.size();

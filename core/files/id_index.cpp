@@ -13,6 +13,9 @@
 namespace seqrec {
 namespace {
 
+constexpr std::int64_t kNumbersEnd =
+    1'000'000'000'000'000'000;  // number_of_id() reads eighteen digits at most
+
 [[noreturn]] void corrupted(const std::string& message) {
     throw Error(sqlstate::kDataCorrupted, "invalid id index: " + message);
 }
@@ -148,13 +151,14 @@ void IdIndex::find_all(std::span<const std::string_view> ids, std::span<std::int
     std::ranges::transform(ids, found.begin(), [this](std::string_view id) { return find(id); });
 }
 
-/// Other numbers have other texts, which are looked up.
+/// Numbers of more digits than number_of_id() reads, and those below 0, are looked up by their texts.
 void IdIndex::find_all(std::span<const std::int64_t> numbers, std::span<std::int32_t> found) const {
     constexpr std::size_t kAtOnce = 64, kDigits = 20;
     for (std::size_t at = 0; at < numbers.size(); at += kAtOnce) {
         const auto some = numbers.subspan(at, std::min(kAtOnce, numbers.size() - at));
         const auto to = found.subspan(at, some.size());
-        if (!numbers_.empty() && std::ranges::none_of(some, [](std::int64_t n) { return n < 0; })) {
+        if (!numbers_.empty() &&
+            std::ranges::all_of(some, [](std::int64_t n) { return n >= 0 && n < kNumbersEnd; })) {
             std::ranges::transform(some, to.begin(), [this](std::int64_t n) { return find_number(n); });
             continue;
         }

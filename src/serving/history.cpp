@@ -226,6 +226,11 @@ bool may_execute_history() {
 // --- a time limit ---
 
 volatile std::sig_atomic_t out_of_time = false;
+bool limited = false;                // a limit runs
+bool statement_was_limited = false;  // when it began
+
+/// statement_timeout fires once, and then is not set any more: that cancel is not the limit's.
+bool statement_timed_out() { return statement_was_limited && !get_timeout_active(STATEMENT_TIMEOUT); }
 
 /// A signal's: the query is cancelled where it is, as by statement_timeout.
 void stop_reading() {
@@ -243,7 +248,7 @@ TimeoutId reading_timer() {
 /// moment goes with it.
 void stop_timer(TimeoutId timer) {
     disable_timeout(timer, false);
-    if (out_of_time) QueryCancelPending = false;
+    if (out_of_time && !statement_timed_out()) QueryCancelPending = false;
 }
 
 /// Errors that say nothing about the ratings: a cancel, a lack of memory, a lost race.
@@ -315,9 +320,9 @@ void read_missing_clicks(SqlAsker& asker, std::string_view name) {
     asker.clicks = read_history(model, asker.user, reach_of(model));
 }
 
-void try_missing_clicks(SqlAsker& asker, std::string_view name) {
+/// `has_limit`: a cancel by the timer ends here; one that is for a caller further up goes on.
+static void try_one(SqlAsker& asker, std::string_view name, bool has_limit) {
     if (!asker.wants_history()) return;
-    (void)serving_model(name.data(), name.size());  // that there is no such model is nobody's history
     if (IsInParallelMode()) return read_missing_clicks(asker, name);  // where no subtransaction can begin
     const MemoryContext memory = CurrentMemoryContext;
     const ResourceOwner owner = CurrentResourceOwner;
@@ -336,7 +341,8 @@ void try_missing_clicks(SqlAsker& asker, std::string_view name) {
         RollbackAndReleaseCurrentSubTransaction();  // first: nobody else knows of the subtransaction
         MemoryContextSwitchTo(memory);
         CurrentResourceOwner = owner;
-        if (concerns_everybody(error->sqlerrcode) && !out_of_time) ReThrowError(error);
+        const bool was_stopped = has_limit && out_of_time && !statement_timed_out();
+        if (concerns_everybody(error->sqlerrcode) && !was_stopped) ReThrowError(error);
         asker.problem = error;
         asker.clicks = {};
     }
@@ -345,23 +351,40 @@ void try_missing_clicks(SqlAsker& asker, std::string_view name) {
     CurrentResourceOwner = owner;
 }
 
+/// That there is no such model is nobody's history; and to open one may take longer than any limit.
+static void open_model(std::string_view name) { (void)serving_model(name.data(), name.size()); }
+
+void try_missing_clicks(SqlAsker& asker, std::string_view name) {
+    if (!asker.wants_history()) return;
+    open_model(name);
+    try_one(asker, name, false);
+}
+
+/// Below a view that is read with a limit, that limit holds; in parallel mode there is none.
 std::size_t try_missing_clicks_within(std::span<SqlAsker> askers, std::string_view name, int milliseconds) {
+    open_model(name);
+    if (limited || IsInParallelMode()) {
+        for (SqlAsker& asker : askers) try_one(asker, name, false);
+        return askers.size();
+    }
     const TimeoutId timer = reading_timer();
     std::size_t read = 0;
     out_of_time = false;
-    if (!IsInParallelMode()) enable_timeout_after(timer, Max(milliseconds, 1));
+    statement_was_limited = get_timeout_active(STATEMENT_TIMEOUT);
+    limited = true;
+    enable_timeout_after(timer, Max(milliseconds, 1));
     PG_TRY();
     {
         // Whether the time was over in the middle of one or just after it, nobody can tell.
         for (; read < askers.size(); ++read) {
-            try_missing_clicks(askers[read], name);
+            try_one(askers[read], name, true);
             if (out_of_time) break;
         }
     }
     PG_FINALLY();
     {
         stop_timer(timer);
-        out_of_time = false;
+        out_of_time = limited = false;
     }
     PG_END_TRY();
     return read;

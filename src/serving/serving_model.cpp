@@ -96,6 +96,7 @@ ServingModel* open_version(const char* name, const ActiveVersion& row) {
         fresh.model_id = row.model_id;
         fresh.snapshot = std::move(owned);
         fresh.path = path;
+        fresh.is_private = is_private;
         fresh.found = is_private ? FileState::of(path) : fresh.snapshot->file().mapped().state();
         return &fresh;
     });
@@ -118,13 +119,15 @@ ServingModel& look_up(std::string_view wanted) {
                  name)));
     }
     ServingModel* model = find(name);
-    if (!model || model->model_id != row->model_id || !file_is_unchanged(*model))
+    // A number may come again, where the extension was dropped and created; a version never does.
+    if (!model || model->model_id != row->model_id || model->version != row->version ||
+        !file_is_unchanged(*model))
         model = open_version(name, *row);
     model->owner = row->owner;
     // Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and
     // what it sees must not be remembered beyond it: the invalidation that would correct it has come already.
     const ActiveVersion* latest = find_active_version(name, snapshot_of_now());
-    const bool lasting = latest && latest->model_id == row->model_id;
+    const bool lasting = latest && strcmp(latest->version, row->version) == 0;
     // An answer about the past holds while the transaction's one snapshot does, else for this call only.
     model->generation = lasting || IsolationUsesXactSnapshot() ? seen : 0;
     model->only_in_transaction = lasting ? 0 : local_transaction();

@@ -28,6 +28,7 @@ struct ServingModel {
     std::int64_t model_id = 0;
     std::unique_ptr<const Snapshot> snapshot;
     std::string path;                // where the snapshot's file is, or would be
+    bool is_private = false;         // a copy that no other process can open
     std::optional<FileState> found;  // what was there when it was opened
     TimestampTz checked = 0;         // start of the statement that last looked whether it still is
     History* history = nullptr;      // prepared by history.cpp

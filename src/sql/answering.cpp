@@ -53,13 +53,13 @@ void find_candidates(ServingModel& model, const Wish& wish) {
         look_up_candidates(model, array);
         guarded([&] { model.candidates.keep(bytes_of(array), work.candidates); });
     }
-    remember_candidates(wish.given_candidates, model.model_id, work.candidates);
+    remember_candidates(wish.given_candidates, model.version, work.candidates);
 }
 
 /// Fills work.candidates.
 void choose_candidates(ServingModel& model, const Wish& wish) {
     guarded([&] {
-        work.candidates = wish.candidates ? known_candidates(wish.given_candidates, model.model_id) : nullptr;
+        work.candidates = wish.candidates ? known_candidates(wish.given_candidates, model.version) : nullptr;
     });
     if (wish.candidates && !work.candidates) find_candidates(model, wish);
 }

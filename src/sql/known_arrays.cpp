@@ -8,7 +8,7 @@ namespace {
 
 struct Known {
     const ArrayType* array;
-    std::int64_t model_id;
+    std::string version;
     std::shared_ptr<const Candidates> list;
 };
 std::vector<Known> known;
@@ -37,13 +37,14 @@ const ArrayType* flat_array(Datum value) {
     return array ? array->fvalue : DatumGetArrayTypeP(value);
 }
 
-std::shared_ptr<const Candidates> known_candidates(Datum value, std::int64_t model_id) {
+std::shared_ptr<const Candidates> known_candidates(Datum value, const std::string& version) {
     const ExpandedArrayHeader* array = lasting_array(value);
     const auto found = array ? find(array->fvalue) : known.end();
-    return found != known.end() && found->model_id == model_id ? found->list : nullptr;
+    return found != known.end() && found->version == version ? found->list : nullptr;
 }
 
-void remember_candidates(Datum value, std::int64_t model_id, const std::shared_ptr<const Candidates>& list) {
+void remember_candidates(Datum value, const std::string& version,
+                         const std::shared_ptr<const Candidates>& list) {
     const ExpandedArrayHeader* array = lasting_array(value);
     if (!array) return;
     const bool is_new = find(array->fvalue) == known.end();
@@ -55,9 +56,9 @@ void remember_candidates(Datum value, std::int64_t model_id, const std::shared_p
         callback->arg = array->fvalue;
     }
     guarded([&] {
-        if (is_new) known.push_back({array->fvalue, 0, {}});
+        if (is_new) known.push_back({array->fvalue, {}, {}});
         const auto entry = find(array->fvalue);
-        entry->model_id = model_id;
+        entry->version = version;
         entry->list = list;
     });
     if (is_new) MemoryContextRegisterResetCallback(array->hdr.eoh_context, callback);

@@ -24,10 +24,11 @@ const ArrayType* flat_array(Datum value);
 
 /// The candidates that were remembered for the array of an argument and a model version; null when there are none.
 /// 为某参数的数组与模型版本记下的候选列表；没有则为空。
-std::shared_ptr<const Candidates> known_candidates(Datum value, std::int64_t model_id);
+std::shared_ptr<const Candidates> known_candidates(Datum value, const std::string& version);
 
 /// Remembers them as long as the array lasts; nothing for arrays that may change unseen.
 /// 记下候选列表，直到数组消失；可能悄然改变的数组不予记录。
-void remember_candidates(Datum value, std::int64_t model_id, const std::shared_ptr<const Candidates>& list);
+void remember_candidates(Datum value, const std::string& version,
+                         const std::shared_ptr<const Candidates>& list);
 
 }  // namespace seqrec

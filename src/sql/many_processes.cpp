@@ -33,9 +33,13 @@ constexpr Size kSmallestQueue = 256 * 1024, kLargestQueue = 4 * 1024 * 1024;
 
 enum Key : std::uint64_t { kShared = 1, kCall, kQueues };
 
+/// Raised with whatever changes what a worker is told: it may have loaded another build than the leader.
+constexpr std::uint32_t kLayout = 1;
+
 struct Shared {
+    std::uint32_t layout;
     pg_atomic_uint32 next;  // the first block that nobody has taken
-    std::int64_t model_id;  // of the version that answers
+    char version[40];       // that answers
     Size queue_size;
 };
 
@@ -262,7 +266,8 @@ ParallelContext* begin_workers(FunctionCallInfo call, int workers, Leader& leade
     InitializeParallelDSM(context);
     leader.shared = static_cast<Shared*>(shm_toc_allocate(context->toc, sizeof(Shared)));
     pg_atomic_init_u32(&leader.shared->next, 0);
-    leader.shared->model_id = work.model->model_id;
+    leader.shared->layout = kLayout;
+    strlcpy(leader.shared->version, work.model->version.c_str(), sizeof leader.shared->version);
     leader.shared->queue_size = queue_bytes;
     shm_toc_insert(context->toc, kShared, leader.shared);
     auto* arguments = static_cast<char*>(shm_toc_allocate(context->toc, call_bytes));
@@ -284,10 +289,20 @@ ParallelContext* begin_workers(FunctionCallInfo call, int workers, Leader& leade
     return context;
 }
 
-/// In a worker there are none of its own.
+/// Whether a worker finds the file that is mapped here; else it would make a snapshot of its own.
+bool others_can_open() {
+    return guarded([] {
+        const auto now = FileState::of(work.model->path.c_str());
+        return !work.model->is_private && now && now == work.model->found;
+    });
+}
+
+/// In a worker there are none of its own. Each has a queue, whether it can be started or not, and users set two of these
+/// numbers as they like.
 int wanted_workers(std::uint32_t blocks) {
-    if (IsParallelWorker()) return 0;
-    return Min(max_parallel_workers_per_gather, static_cast<int>(blocks / kBlocksForAWorker));
+    if (IsParallelWorker() || !others_can_open()) return 0;
+    const int most = Min(max_parallel_workers_per_gather, Min(max_parallel_workers, max_worker_processes));
+    return Min(most, static_cast<int>(blocks / kBlocksForAWorker));
 }
 
 }  // namespace
@@ -321,6 +336,7 @@ PGDLLEXPORT void seqrec_answer_users(dsm_segment* segment, shm_toc* toc);
 void seqrec_answer_users(dsm_segment* segment, shm_toc* toc) {
     using namespace seqrec;
     auto* shared = static_cast<Shared*>(shm_toc_lookup(toc, kShared, false));
+    if (shared->layout != kLayout) return;  // the others make all of it
     auto* queues = static_cast<char*>(shm_toc_lookup(toc, kQueues, false));
     auto* mine =
         reinterpret_cast<shm_mq*>(queues + static_cast<Size>(ParallelWorkerNumber) * shared->queue_size);
@@ -328,7 +344,7 @@ void seqrec_answer_users(dsm_segment* segment, shm_toc* toc) {
     shm_mq_handle* queue = shm_mq_attach(mine, segment, nullptr);
     Wish wish = read_call(static_cast<char*>(shm_toc_lookup(toc, kCall, false)));
     begin_answering(wish, {});
-    if (work.model->model_id != shared->model_id) return;
+    if (work.model->version != shared->version) return;
     const std::uint32_t blocks = blocks_of(users_of_model());
     for (std::uint32_t block; (block = pg_atomic_fetch_add_u32(&shared->next, 1)) < blocks;) {
         CHECK_FOR_INTERRUPTS();

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """seqrec_recommend_all with the help of parallel workers: the same rows in the same order, whose rights, how it ends."""
 
+import glob
+import os
 import sys
 import threading
 import time
@@ -137,13 +139,50 @@ def no_worker_to_be_had_is_no_error():
     assert rows(2, before="SET max_parallel_workers = 0;") == alone
 
 
+def folders():
+    return glob.glob(os.path.join(os.environ["PGDATA"], "seqrec", "*"))
+
+
+def a_copy_of_ones_own_is_shared_with_nobody():
+    """Where files can't be written each process would make a snapshot of its own: then one process does it all."""
+    alone = rows(0)
+    for path in glob.glob(os.path.join(os.environ["PGDATA"], "seqrec", "*", "*.safetensors*")):
+        os.remove(path)
+    modes = {folder: os.stat(folder).st_mode for folder in folders()}
+    for folder in modes:
+        os.chmod(folder, 0o500)
+    try:
+        told, started = helped(f"SELECT * FROM {ALL}")
+        assert (told.split("\n"), started) == (alone, 0), started
+    finally:
+        for folder, mode in modes.items():
+            os.chmod(folder, mode)
+
+
+def a_session_outlives_the_extension():
+    """Numbers of versions begin anew with it: a session that had the old one's first takes no other for it, nor do its workers."""
+    session = Session()
+    session.run("SET max_parallel_workers_per_gather = 2;")
+    assert session.run(f"SELECT count(*) FROM {ALL};") == str(USERS * 7)
+    sql("DROP EXTENSION seqrec CASCADE; CREATE EXTENSION seqrec; CREATE TABLE others AS SELECT user_id, 'other' || item_id AS item_id, timestamp FROM ratings")
+    for table in ("few_ratings", "others"):
+        train(table, "default" if table == "others" else "few")
+    assert session.run(f"SELECT count(*), bool_and(item_id LIKE 'other%') FROM {ALL};") == f"{USERS * 7}|t"
+    session.close()
+
+
+def train(table, model):
+    job = sql(f"""SELECT seqrec_train('{table}', '{model}', options => '{{"epochs": 1, "dim": 16, "max_len": 20, "members": 1, "layers": 1, "students": 0}}')""")
+    sql(f"CALL seqrec_wait({job})")
+
+
 if __name__ == "__main__":
     sql("CREATE EXTENSION seqrec; CREATE ROLE nobody LOGIN; CREATE TABLE made (user_id text, rank int, item_id text, score real)")
     script("ALTER SYSTEM SET log_min_messages = debug1; SELECT pg_reload_conf();")
     make_ratings(users=USERS)
     make_ratings("few_ratings", users=300)
     for table, model in (("few_ratings", "few"), ("ratings", "default")):
-        job = sql(f"""SELECT seqrec_train('{table}', '{model}', options => '{{"epochs": 1, "dim": 16, "max_len": 20, "members": 1, "layers": 1, "students": 0}}')""")
-        sql(f"CALL seqrec_wait({job})")
+        train(table, model)
     main(rows_are_the_same_whoever_makes_them, workers_help, everywhere_a_query_may_be, whose_rights_count, errors_are_those_of_one_process,
-         a_cancel_ends_all, a_worker_that_dies_is_an_error, no_worker_to_be_had_is_no_error)
+         a_cancel_ends_all, a_worker_that_dies_is_an_error, no_worker_to_be_had_is_no_error,
+         a_copy_of_ones_own_is_shared_with_nobody, a_session_outlives_the_extension)

@@ -2,6 +2,7 @@
 """What a job's row says is true, and no training that ended well is lost."""
 
 import contextlib
+import glob
 import os
 import stat
 import time
@@ -637,6 +638,20 @@ def rows_that_take_long_hold_nobody_up():
     slow = "SELECT version IS NULL FROM seqrec.answers('{u2,u1}', '{NULL,NULL}', '{}', 5, 'mixed', history_ms => %d);"
     assert "statement timeout" in session.run(slow % 60000)
     assert session.run(slow % 200) == "t\nt"
+    # A limit below a limit leaves the upper one as it is.
+    sql("""CREATE FUNCTION asks_itself(who text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN
+               PERFORM version FROM seqrec.answers('{u1}', '{1}', '{i1}', 5, 'mixed', history_ms => 30000); RETURN is_slow('u2'); END $$""")
+    sql("CREATE OR REPLACE VIEW mixed AS SELECT m.* FROM mixed_rows m WHERE asks_itself(user_id)")
+    session.run("SET statement_timeout = '20s';")
+    assert session.run(slow % 200) == "t\nt"
+    session.close()
+    # To open a model may take longer than any limit, and is none of what is limited.
+    sql("CREATE OR REPLACE VIEW mixed AS SELECT * FROM mixed_rows")
+    for path in glob.glob(os.path.join(os.environ["PGDATA"], "seqrec", "*", "*.safetensors*")):
+        os.remove(path)
+    session = Session()
+    assert "canceling" not in session.run(slow % 1)
+    assert session.run(slow % 60000) == "f\nf"
     session.close()
 
 

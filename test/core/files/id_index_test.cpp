@@ -222,6 +222,19 @@ TEST_F(IdIndexTest, ANumberIsItsText) {
     }
 }
 
+/// Which the table beside it never holds.
+TEST_F(IdIndexTest, ANumberOfNineteenDigitsIsFoundByItsText) {
+    Parts parts({"100", "101", "1700000000000000005", "102"});
+    parts.build();
+    parts.numbers.resize(3);
+    IdIndex::build_numbers(parts.offsets, parts.bytes, parts.first_number = 100, parts.numbers);
+    const IdIndex& index = open(parts);
+    const std::vector<std::int64_t> numbers{1700000000000000005, 102, 1700000000000000006};
+    std::vector<std::int32_t> found(numbers.size());
+    index.find_all(numbers, found);
+    EXPECT_EQ(found, (std::vector<std::int32_t>{2, 3, -1}));
+}
+
 TEST_F(IdIndexTest, DamagedTablesOfNumbersAreRefused) {
     Parts parts(kMixed);
     parts.build();
