@@ -15,7 +15,8 @@ namespace {
 }
 
 std::unique_ptr<const SafetensorsFile> check(SafetensorsFile file) {
-    if (file.meta("format") != kSnapshotFormat) invalid("the format is not " + std::string(kSnapshotFormat));
+    if (file.meta("format") != kSnapshotFormat)
+        invalid(std::string("the format is not ").append(kSnapshotFormat));
     file.meta("version");
     return std::make_unique<const SafetensorsFile>(std::move(file));
 }

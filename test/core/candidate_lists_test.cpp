@@ -37,7 +37,7 @@ TEST(CandidateLists, ThoseNotUsedForLongestGo) {
         EXPECT_EQ(lists.find(std::to_string(i)) != nullptr, i > 2 * CandidateLists::kMostLists) << i;
     EXPECT_EQ(first.use_count(), 2);
     for (std::size_t i = 0; i < CandidateLists::kMostLists; ++i)
-        lists.keep("x" + std::to_string(i), some_list());
+        lists.keep(std::string("x").append(std::to_string(i)), some_list());
     EXPECT_EQ(first.use_count(), 1);
 }
 

@@ -111,10 +111,7 @@ double ModelIndex::cost() const {
            kCentroidBytes * static_cast<double>(items.lists()) / static_cast<double>(items.list.size());
 }
 
-bool ModelIndex::pays() const {
-    return cost() <= kWorthwhile &&
-           std::ranges::all_of(probes.recall, [](double recall) { return recall >= kWantedRecall; });
-}
+bool ModelIndex::pays() const { return cost() <= kWorthwhile; }
 
 nlohmann::json ModelIndex::metrics() const {
     nlohmann::json metrics = {{"index_lists", items.lists()},

@@ -22,8 +22,8 @@ struct ModelIndex {
     /// codes are one, and the share of the items.
     /// 检索的读取量与不用索引时之比：质心（每个数四字节，编码为一字节）加上所读物品的比例。
     double cost() const;
-    /// Whether it finds what it must and costs so little that it pays (kWorthwhile).
-    /// 是否既找得到、又足够便宜（kWorthwhile）。
+    /// Whether to find what it must, which choose_probes() sees to, costs so little that it pays (kWorthwhile).
+    /// 在找得到的前提下（由 choose_probes() 保证），开销是否足够小（kWorthwhile）。
     bool pays() const;
     /// `index_lists`, `index_probes`, `index_recall@10`, `index_share`, `index_cost`, and where items are asked for
     /// like ones `index_similar_recall@10`.

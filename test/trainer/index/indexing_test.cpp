@@ -141,7 +141,7 @@ TEST(Indexing, TellsHowFarItIsAndWhatCameOfIt) {
     EXPECT_EQ(metrics.at("index_cost"), indexed.index.cost());
 }
 
-TEST(Indexing, PaysWhereItFindsAndCostsAFifth) {
+TEST(Indexing, PaysWhereItCostsAFifth) {
     ModelIndex index;
     index.items.centroids = at::zeros({100, 8});
     index.items.list.resize(10'000);
@@ -149,8 +149,6 @@ TEST(Indexing, PaysWhereItFindsAndCostsAFifth) {
     EXPECT_DOUBLE_EQ(index.cost(), 0.19);  // a centroid's number is four bytes
     EXPECT_TRUE(index.pays());
     index.probes.share = 0.17;
-    EXPECT_FALSE(index.pays());
-    index.probes = {5, {0.996, 0.994}, 0.01};
     EXPECT_FALSE(index.pays());
 }
 
