@@ -1,10 +1,13 @@
 """Converts interactions to the dataset file that seqrec-trainer reads. Standard library only.
 
-usage: datasets.py NAME DATA_FOLDER OUT      NAME: ml-1m, ml-100k, amazon-beauty, online-retail, diginetica
+usage: datasets.py NAME DATA_FOLDER OUT      NAME: ml-1m, ml-100k, amazon-beauty, online-retail, diginetica; cut to the
+                                             shape of a shop with two or three times as many users as items:
+                                             beauty-bestsellers (of amazon-beauty), diginetica-long (of diginetica)
        datasets.py csv RATINGS.csv[.gz] OUT  user_id,item_id,timestamp, with a header
 """
 import array
 import bisect
+import collections
 import csv
 import datetime
 import gzip
@@ -173,12 +176,49 @@ def read_diginetica(folder):
             yield session, item, period
 
 
+def histories(rows):
+    """(user, item, place) as lists of different items, in order."""
+    kept = {}
+    for user, item, *_ in rows:
+        kept.setdefault(user, {})[item] = None
+    return {user: list(items) for user, items in kept.items()}
+
+
+def keep_long(lists, items=None, least=5):
+    """What is left of the lists where only `items` (all where None) count, where there are `least` of them."""
+    cut = {user: [item for item in listed if items is None or item in items] for user, listed in lists.items()}
+    return {user: listed for user, listed in cut.items() if len(listed) >= least}
+
+
+def rows_of(lists):
+    return ((user, item, place) for user, listed in lists.items() for place, item in enumerate(listed))
+
+
+def count_items(lists):
+    return collections.Counter(item for listed in lists.values() for item in listed)
+
+
+def read_beauty_bestsellers(folder, most=6500):
+    lists = histories(read_amazon_beauty(folder))
+    return rows_of(keep_long(lists, {item for item, _ in count_items(lists).most_common(most)}))
+
+
+def read_diginetica_long(folder, rounds=3):
+    """Sessions of five clicks and more, on items with five and more (nearly: after so many rounds of leaving out)."""
+    lists = keep_long(histories(read_diginetica(folder)))
+    for _ in range(rounds):
+        lists = keep_long(lists, {item for item, count in count_items(lists).items() if count >= 5})
+    return rows_of(lists)
+
+
 READERS = {
     "ml-1m": lambda folder: read_csv(folder / "ratings.csv.gz"),
     "ml-100k": read_ml_100k,
     "amazon-beauty": read_amazon_beauty,
     "online-retail": read_online_retail,
     "diginetica": read_diginetica,
+    "beauty-bestsellers": read_beauty_bestsellers,
+    "diginetica-long": read_diginetica_long,
     "csv": read_csv,
 }
 

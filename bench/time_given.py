@@ -2,8 +2,9 @@
 
 usage: time_given.py [--data FOLDER] [--only NAME,...] [--times F,...] [--seconds S] [--options JSON] [--seed N]
                      [--trainer PATH]
-       NAME: amazon-beauty, online-retail, ml-100k, ml-1m (folders of FOLDER), or USERSxITEMS, a made-up shop with
-       histories of eight: 36000x12000. --seconds: the time that F are multiples of; without it the limit that the
+       NAME: amazon-beauty, online-retail, ml-100k, ml-1m (folders of FOLDER), beauty-bestsellers and diginetica-long (two of
+       them cut to the shape of a shop, see datasets.py), or USERSxITEMS, a made-up shop with histories of eight:
+       36000x12000. --seconds: the time that F are multiples of; without it the limit that the
        defaults have for that set. SEQREC_ISA=avx2 forces the slower kernels.
 Prints one JSON object: for each set and time HR@10 and NDCG@10 on validation and test, what was chosen to fit it (pace),
 how many epochs each network had, its best, and the share of the training that came after the best epoch of the network
@@ -20,14 +21,15 @@ from pathlib import Path
 import training
 from datasets import convert, write_shop
 
-LIMITS = {"ml-1m": 1200, "amazon-beauty": 600, "ml-100k": 120, "online-retail": 600}
+FOLDERS = {"beauty-bestsellers": "amazon-beauty", "diginetica-long": "diginetica"}
+LIMITS = {"beauty-bestsellers": 600, "diginetica-long": 600, "ml-1m": 1200, "amazon-beauty": 600, "ml-100k": 120, "online-retail": 600}
 TOLD = ("hr@10", "ndcg@10", "valid_hr@10", "valid_ndcg@10", "markov_ndcg@10", "train_seconds", "labels_per_s", "pace",
         "teaching")
 
 
 def write(name, data, path):
     if name in LIMITS:
-        return convert(name, data / name, path)
+        return convert(name, data / FOLDERS.get(name, name), path)
     users, items = name.split("x")
     return write_shop(path, int(users), int(items), random.Random(1))
 

@@ -51,8 +51,7 @@ double labels_per_second(const Run& run, const Settings& settings, Random random
     Clock::time_point begin = Clock::now();
     for (const std::size_t end : cut_steps(windows, settings.batch_tokens)) {
         const auto some = std::span(windows).subspan(done, end - done);
-        std::vector<Packed> shards =
-            pack_shards(sequences, some, course.shards, settings.user_dropout, random);
+        std::vector<Packed> shards = pack_shards(sequences, some, course.shards, course.users, random);
         const Outcome outcome = learner.gradients({sequences, some, shards, random, 1, step, 0});
         done = end;
         if (outcome.labels == 0) continue;  // all of them weigh nothing

@@ -33,7 +33,7 @@ VaeSettings::VaeSettings(const json& options, const Dataset& data, const json& e
       sampled_items(value_or(options, "sampled_items", std::int64_t{data.items() > kAllItems ? 4096 : 0})),
       seed(options.at("seed")),
       threads(options.at("threads")),
-      patience(options.at("patience")),
+      patience(value_or(options, "patience", std::int64_t{0})),
       beta(value_or(options, "beta", options.at("loss") == "mse" ? 0.001 : 0.005)),
       anneal_share(options.at("anneal_share")),
       free_bits(value_or(options, "free_bits", 1.0)),
@@ -69,7 +69,7 @@ json VaeSettings::to_json() const {
             {"weight_decay", weight_decay},
             {"seed", seed},
             {"threads", threads},
-            {"patience", patience},
+            {"patience", patience > 0 ? nlohmann::json(patience) : nlohmann::json()},
             {"max_seconds", max_seconds},
             {"cool_down", cool_down},
             {"holdout", refit ? "refit" : "keep"},
@@ -82,7 +82,7 @@ EpochSettings VaeSettings::course() const {
             .batch = batch_tokens,
             .patience = patience,
             .shards = shards_of(batch_tokens, threads),
-            .user_dropout = 1,  // nothing is kept of users
+            .users = {.dropout = 1},  // nothing is kept of users
             .learning_rate = learning_rate,
             .weight_decay = weight_decay,
             .max_seconds = max_seconds,

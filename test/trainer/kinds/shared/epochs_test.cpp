@@ -21,7 +21,7 @@ constexpr std::int64_t kItems = 12;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 /// How many items stand before the one that is asked for, after so many epochs.
-using Course = std::function<std::int64_t(std::int64_t epochs, bool cooled)>;
+using Course = std::function<std::int64_t(std::int64_t epochs)>;
 
 /// Its number grows by a drawn amount a step; how it ranks depends on how many steps lie behind it.
 class FakeLearner final : public Learner {
@@ -43,7 +43,7 @@ class FakeLearner final : public Learner {
     }
     void average(const kernels::AdamStep&, std::int64_t) override { candidate_ = state_.clone(); }
     std::unique_ptr<const Weights> candidate() const override {
-        const auto before = course_(std::llround(candidate_[1].item<double>()) / kStepsOfEpoch, cooled);
+        const auto before = course_(std::llround(candidate_[1].item<double>()) / kStepsOfEpoch);
         at::Tensor rows = at::zeros({kItems, 1});
         rows.narrow(0, 4, before).fill_(2);  // items 4 and on, which nobody has
         rows[2] = 1;
@@ -56,7 +56,6 @@ class FakeLearner final : public Learner {
     void start_from_best() override {
         calls.push_back("best");
         state_ = best.clone();
-        cooled = true;
     }
     double refine(double ndcg, const Rank& rank) override {
         refined = rank(FewWeights(at::eye(kItems).narrow(1, 2, 1).contiguous(), at::ones({kUsers, 1})));
@@ -72,7 +71,6 @@ class FakeLearner final : public Learner {
 
     double loss = 1, refined = -1;
     std::int64_t labels = 2, stop_at = 0;
-    bool cooled = false;
     std::vector<std::string> calls;
     std::vector<double> rates, shares_done;
     at::Tensor best;
@@ -91,7 +89,7 @@ EpochSettings settings(std::int64_t epochs) {
             .max_len = 10,
             .batch = 2,
             .patience = 2,
-            .user_dropout = 0,
+            .users = {},
             .learning_rate = 1,
             .weight_decay = 0,
             .max_seconds = 1000,
@@ -126,35 +124,37 @@ struct Trial {
     json last(const std::string& name) const { return testing::Outcome{0, events}.last(name); }
 };
 
-std::int64_t better_each_time(std::int64_t epochs, bool) { return std::max<std::int64_t>(0, 8 - epochs); }
+std::int64_t better_each_time(std::int64_t epochs) { return std::max<std::int64_t>(0, 8 - epochs); }
 
-/// Best after four epochs at first, and ever better once it was cooled down.
-std::int64_t stuck_after_four(std::int64_t epochs, bool cooled) {
-    return cooled ? std::max<std::int64_t>(0, 8 - epochs) : 4 + std::abs(epochs - 4);
-}
+std::int64_t best_after_four(std::int64_t epochs) { return std::abs(epochs - 4); }
 
-TEST(Epochs, CoolDownGoesBackToTheBestAndPlansTheEnd) {
+TEST(Epochs, PatienceEndsIt) {
     Trial trial;
-    FakeLearner learner(stuck_after_four);
-    EpochSettings told = settings(100);
-    told.refit = false;
-    const Totals totals = trial.train(learner, told);
-    EXPECT_EQ(totals.epochs, 6 + 4) << "two without gain, then four epochs again as many as led to the best";
-    EXPECT_EQ(learner.best_epoch(), 8) << "steps behind the best weights: four epochs and four more";
-    EXPECT_EQ(learner.calls, (std::vector<std::string>{"training", "best"}));
-    EXPECT_EQ(learner.rates[5 * kStepsOfEpoch], 1) << "full after the warm-up, until it cools down";
-    EXPECT_LT(learner.rates.back(), 0.05);
-    EXPECT_GT(learner.shares_done.back(), 0.95);
-}
-
-TEST(Epochs, WithoutACoolDownPatienceEndsIt) {
-    Trial trial;
-    FakeLearner learner(stuck_after_four);
-    EpochSettings told = settings(100);
-    told.cool_down = 0;
-    const Totals totals = trial.train(learner, told);
-    EXPECT_EQ(totals.epochs, 6);
+    FakeLearner learner(best_after_four);
+    const Totals totals = trial.train(learner, settings(100));
+    EXPECT_EQ(totals.epochs, 4 + 2);
     EXPECT_EQ(totals.best_epoch, 4);
+    EXPECT_EQ(learner.rates[5 * kStepsOfEpoch], 1)
+        << "the learning rate falls towards an end that is known, and this is none";
+}
+
+TEST(Epochs, WithoutPatienceATenthAfterTheBestEndsIt) {
+    // Validated after each `interval` epochs: when is it over?
+    const auto end = [](std::int64_t best, std::int64_t interval) {
+        Standing now{.epoch = best, .best_epoch = best};
+        while (!is_past_best(now, 0)) {
+            now.epoch += interval;
+            ++now.without_gain;
+        }
+        return now.epoch;
+    };
+    EXPECT_EQ(end(4, 1), 6) << "in the beginning one worse is no summit";
+    EXPECT_EQ(end(12, 1), 13);
+    EXPECT_EQ(end(12, 2), 14);
+    EXPECT_EQ(end(28, 2), 30);
+    EXPECT_EQ(end(40, 1), 44);
+    EXPECT_FALSE(is_past_best({.epoch = 44, .best_epoch = 40, .without_gain = 4}, 5));
+    EXPECT_TRUE(is_past_best({.epoch = 45, .best_epoch = 40, .without_gain = 5}, 5));
 }
 
 TEST(Epochs, StopsWhenTimeIsOver) {
@@ -172,7 +172,7 @@ TEST(Epochs, StopsWhenTimeIsOver) {
 TEST(Epochs, AnInterruptedTrainingEndsAsIfItHadNotBeen) {
     Trial trial;
     const TempFolder folder;
-    FakeLearner whole(stuck_after_four), killed(stuck_after_four), resumed(stuck_after_four);
+    FakeLearner whole(best_after_four), killed(best_after_four), resumed(best_after_four);
     const Totals expected = trial.train(whole, settings(100));
     killed.stop_at = kStepsOfEpoch * 3;
     EXPECT_THROW(trial.train(killed, settings(100), folder / "checkpoint"), std::runtime_error);
@@ -187,7 +187,7 @@ TEST(Epochs, AnInterruptedTrainingEndsAsIfItHadNotBeen) {
     EXPECT_EQ(seqrec::testing::error_of([&] {
                   EpochSettings other = settings(100);
                   other.options = {{"dim", 8}};
-                  FakeLearner learner(stuck_after_four);
+                  FakeLearner learner(best_after_four);
                   trial.train(learner, other, folder / "checkpoint");
               }),
               sqlstate::kInvalidParameter);
@@ -274,7 +274,7 @@ TEST(Epochs, ATrialTellsOfItsProgressAlone) {
 
 TEST(Epochs, WhatIsRefinedCounts) {
     Trial trial;
-    FakeLearner learner([](std::int64_t, bool) { return 8; });
+    FakeLearner learner([](std::int64_t) { return 8; });
     Reporter reporter;
     const trainer::Run run{trial.shop.data, trial.workers, reporter};
     ::testing::internal::CaptureStdout();
