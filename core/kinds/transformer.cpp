@@ -47,8 +47,8 @@ constexpr OptionSpec kOptions[] = {
      "both or neither; auto = what the validation says"},
     {"exclude_events", Json, 0, 0, "null", "",
      "list of events, such as [\"dislike\"], whose items are never recommended to who had one; null = none"},
-    {"user_dropout", Real, 0, 1, "0.5", "",
-     "share of sequences trained without their user embedding; a user with fewer clicks than dim has none"},
+    {"user_dropout", Real, 0, 1, "null", "",
+     "share of sequences trained without a vector of their user; 1 = no user has one; null = 1, or as the model of init_from"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
     {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},
     {"batch_tokens", Integer, 16, 1048576, "null", "", "clicks in one step"},
@@ -152,7 +152,8 @@ std::unique_ptr<const MomentContext> moments_of(const SafetensorsFile& file) {
 struct TransformerEncoder::Impl {
     Config config;
     std::size_t dim, width;  // of a member; of all
-    std::span<const float> items, users, lengths;
+    std::int64_t user_count;
+    std::span<const float> items, users, lengths;  // `users` is empty where nobody has a vector
     std::vector<Member> members;
     std::unique_ptr<const MomentContext> moments;  // null for none
     NetworksByPrecision networks;
@@ -162,14 +163,17 @@ struct TransformerEncoder::Impl {
           dim(static_cast<std::size_t>(config.dim)),
           width(dim * static_cast<std::size_t>(config.members)),
           items(file.get<float>("item.embedding", {-1, config.members * config.dim})),
-          users(file.get<float>("user.embedding", {-1, config.members * config.dim})),
+          user_count(file.tensor("user.embedding").shape.at(0)),
+          users(file.get<float>("user.embedding", {user_count, -1})),
           lengths(file.get<float>("click.length", {item_count(), config.members})),
           members(read_members(tensors_of(file), config)),
           moments(moments_of(file)),
-          networks(file, read_networks(file.meta("config"), tensors_of(file)), fast, exact) {}
+          networks(file, read_networks(file.meta("config"), tensors_of(file)), fast, exact) {
+        if (!users.empty() && users.size() != static_cast<std::size_t>(user_count) * width)
+            corrupted_model("user.embedding has another width than items");
+    }
 
     std::int64_t item_count() const { return static_cast<std::int64_t>(items.size() / width); }
-    std::int64_t user_count() const { return static_cast<std::int64_t>(users.size() / width); }
 
     /// Item vectors at their own lengths times sqrt(dim), plus positions counted from the oldest click.
     void embed(std::size_t member, std::span<const std::int32_t> clicks, const Workspace& workspace) const {
@@ -225,14 +229,14 @@ Encoded TransformerEncoder::encode(const EncoderInput& input, std::span<float> o
     const auto all_clicks = input.clicks;
     const std::int32_t user = input.user;
     const std::size_t dim = impl_->dim, width = impl_->width;
-    if (out.size() != width || user < -1 || user >= impl_->user_count())
+    if (out.size() != width || user < -1 || user >= impl_->user_count)
         throw Error(sqlstate::kInternal, "encoder called with a wrong size or user");
     const auto clicks = all_clicks.last(std::min(all_clicks.size(), static_cast<std::size_t>(reach())));
     for (const std::int32_t item : clicks)
         if (item < 0 || item >= impl_->item_count())
             throw Error(sqlstate::kInternal, "item index is out of range");
     std::fill(out.begin(), out.end(), 0.0f);
-    if (user >= 0)
+    if (user >= 0 && !impl_->users.empty())
         std::copy_n(impl_->users.data() + static_cast<std::size_t>(user) * width, width, out.data());
     if (!clicks.empty())
         impl_->add_interest(clicks, impl_->said(input, clicks.size()), out, impl_->networks.at(precision));

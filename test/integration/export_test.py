@@ -12,7 +12,7 @@ import numpy
 from clusters import ROOT
 from testing import main, make_ratings, refused, sql
 
-SMALL = """'{"epochs": 2, "dim": 16, "max_len": 20, "members": 2, "layers": 2, "threads": 1, "index": "none"}'"""
+SMALL = """'{"epochs": 2, "dim": 16, "max_len": 20, "members": 2, "layers": 2, "threads": 1, "user_dropout": 0.5, "index": "none"}'"""
 FILES = ["config.json", "item_embeddings.npy", "item_map.json", "model.safetensors", "user_map.json"]
 folder = tempfile.mkdtemp(prefix="seqrec-export-")
 

@@ -95,8 +95,8 @@ TEST(Batches, KeepNewLabelsAndSomeOfTheOld) {
     for (std::int64_t u = 0; u < data.users(); ++u)
         (u % 2 ? old_labels : new_labels) += static_cast<std::int64_t>(data.sequence(u).size()) - 1;
     for (const Window& window : windows)
-        for (const Packed& packed : pack_shards(trainer::Sequences(data, Part::All, nullptr),
-                                                std::span(&window, 1), 1, {}, random)) {
+        for (const Packed& packed :
+             pack_shards(trainer::Sequences(data, Part::All, nullptr), std::span(&window, 1), 1, 0, random)) {
             ASSERT_EQ(packed.trained.size(), packed.labels.size());
             for (std::size_t i = 0; i < packed.trained.size(); ++i)
                 EXPECT_EQ(packed.labels[i], data.sequence(window.user)[window.begin + packed.trained[i] + 1]);

@@ -75,19 +75,20 @@ bool P5Settings::has(Stage stage) const { return std::ranges::find(stages, stage
 EpochSettings P5Settings::course(Stage stage) const {
     const bool careful = stage == Stage::Tune && (starts_trained || !is_first(stage));
     const bool goes_on = stage == Stage::Pretrain && has(Stage::Tune);
-    return {.epochs = stage == Stage::Prompt ? std::min(epochs, kPromptEpochs) : epochs,
-            .max_len = max_len,
-            .batch = batch_tokens,
-            .patience = patience,
-            .shards = shards_of(batch_tokens, threads),
-            .users = {},  // they are needed for their features; their own tokens are dropped by themselves
-            .learning_rate = learning_rate * (careful ? kTuneShare : 1),
-            .weight_decay = weight_decay,
-            .max_seconds = max_seconds,
-            .cool_down = goes_on && cool_down < 1 ? kCooledByTuning * cool_down : cool_down,
-            .refit = refit,
-            .options = to_json(),
-            .validations_to_come = stage != Stage::Pretrain && stages.back() == stage ? kLastChoices : 1.0};
+    return {
+        .epochs = stage == Stage::Prompt ? std::min(epochs, kPromptEpochs) : epochs,
+        .max_len = max_len,
+        .batch = batch_tokens,
+        .patience = patience,
+        .shards = shards_of(batch_tokens, threads),
+        .user_dropout = 0,  // users are needed for their features; their own tokens are dropped by themselves
+        .learning_rate = learning_rate * (careful ? kTuneShare : 1),
+        .weight_decay = weight_decay,
+        .max_seconds = max_seconds,
+        .cool_down = goes_on && cool_down < 1 ? kCooledByTuning * cool_down : cool_down,
+        .refit = refit,
+        .options = to_json(),
+        .validations_to_come = stage != Stage::Pretrain && stages.back() == stage ? kLastChoices : 1.0};
 }
 
 nlohmann::json P5Settings::to_json() const {

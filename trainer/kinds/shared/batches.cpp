@@ -67,7 +67,7 @@ void keep_labels(Packed& shard, const Window& window, std::span<const std::int32
 }  // namespace
 
 std::vector<Packed> pack_shards(const Sequences& data, std::span<const Window> windows, int shards,
-                                const UserUse& users, Random& random) {
+                                double user_dropout, Random& random) {
     std::vector<Packed> packed(static_cast<std::size_t>(shards));
     std::vector<double> work(packed.size());
     std::vector<Window> longest_first(windows.begin(), windows.end());
@@ -80,8 +80,7 @@ std::vector<Packed> pack_shards(const Sequences& data, std::span<const Window> w
         Packed& shard = packed[static_cast<std::size_t>(least)];
         const auto history = data.of(window.user);
         const auto begin = history.begin() + window.begin, end = history.begin() + window.end;
-        const bool alone = random.uniform() < users.dropout || std::ssize(history) < users.least;
-        shard.append({begin, end}, alone ? -1 : window.user, window.begin);
+        shard.append({begin, end}, random.uniform() < user_dropout ? -1 : window.user, window.begin);
         const auto places = data.places(window.user);
         shard.places.insert(shard.places.end(), places.begin() + window.begin, places.begin() + window.end);
         if (data.builds_on_a_model()) {

@@ -57,18 +57,10 @@ std::vector<Window> cut_windows(const Sequences& data, std::int64_t max_len, Ran
 /// Groups shuffled windows into steps of about batch_tokens inputs: the end index of each step.
 std::vector<std::size_t> cut_steps(const std::vector<Window>& windows, std::int64_t batch_tokens);
 
-/// Which sequences are trained with their user's own vector: all but a share, drawn anew each time, and none of a user with fewer
-/// items than `least`, of whom more numbers would be learned than there are labels.
-/// 哪些序列连同其用户自身的向量一起训练：随机略去一定比例；物品数少于 least 的用户不用，因其待学的数值多于标签。
-struct UserUse {
-    double dropout = 0;
-    std::int64_t least = 0;
-};
-
 /// Spreads the windows of one step over shards of nearly equal work. Beside new labels only kOldShare of those that an
 /// earlier model has learned are kept.
 /// 将一步的窗口分摊到工作量相近的分片。与新标签同窗口的已学标签只保留 kOldShare 的比例。
 std::vector<Packed> pack_shards(const Sequences& data, std::span<const Window> windows, int shards,
-                                const UserUse& users, Random& random);
+                                double user_dropout, Random& random);
 
 }  // namespace seqrec::trainer

@@ -39,7 +39,7 @@ double labels_of_a_pass(const Dataset& data) {
 /// Of one network, after the first step; 0 where a pass has no second.
 double labels_per_second(const Run& run, const Settings& settings, Random random) {
     Member start{Transformer(settings, run.data.items(), random),
-                 at::zeros({run.data.users(), settings.dim})};
+                 at::zeros({run.data.users(), settings.user_width()})};
     TransformerLearner learner(run.data, settings, {}, std::move(start), run.workers);
     learner.look_at(Part::Training);
     const EpochSettings course = settings.course();
@@ -51,7 +51,8 @@ double labels_per_second(const Run& run, const Settings& settings, Random random
     Clock::time_point begin = Clock::now();
     for (const std::size_t end : cut_steps(windows, settings.batch_tokens)) {
         const auto some = std::span(windows).subspan(done, end - done);
-        std::vector<Packed> shards = pack_shards(sequences, some, course.shards, course.users, random);
+        std::vector<Packed> shards =
+            pack_shards(sequences, some, course.shards, settings.user_dropout, random);
         const Outcome outcome = learner.gradients({sequences, some, shards, random, 1, step, 0});
         done = end;
         if (outcome.labels == 0) continue;  // all of them weigh nothing

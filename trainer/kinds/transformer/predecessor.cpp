@@ -102,7 +102,9 @@ Predecessor::Predecessor(const EarlierModel& earlier, const Settings& settings, 
         Member member = known;
         member.network.item = over(Transformer(settings, items, random).item,
                                    known.own.defined() ? known.own : known.network.item, earlier.items);
-        member.users = over(at::zeros({users, settings.dim}), known.users, earlier.users);
+        member.users = at::zeros({users, settings.user_width()});
+        if (settings.user_width() == known.users.size(1))
+            member.users = over(member.users, known.users, earlier.users);
         start_.push_back(std::move(member));
     }
     if (settings.distill < 0 ? gone_ > 0 : settings.distill > 0) remember(earlier, weights.members());

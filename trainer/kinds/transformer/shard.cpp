@@ -159,13 +159,14 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
         questions = question_terms(*input.moments, packed);
     }
     const auto batch = std::make_shared<const Packed>(std::move(packed));
+    const bool has_users = input.users.weight().size(1) > 0;
     Indexes row_of_sequence;
-    output.users.rows = distinct_users(*batch, row_of_sequence);
+    if (has_users) output.users.rows = distinct_users(*batch, row_of_sequence);
     const Tensor user_rows = leaf_of(gather(input.users.weight(), output.users.rows), device);
 
     const Tensor hidden =
         model.forward(batch, {static_cast<float>(settings.dropout), batch->seed, settings.bfloat16}, inputs);
-    Tensor wanted = add_rows(hidden, user_rows, batch, row_of_sequence);
+    Tensor wanted = has_users ? add_rows(hidden, user_rows, batch, row_of_sequence) : hidden;
     if (!batch->trained.empty()) wanted = wanted.index_select(0, index_of(batch->trained).to(device));
     if (questions) wanted = wanted + seqrec::trainer::gather({model.asked_moments}, questions, {});
     wanted = unit_rows(wanted);
@@ -176,12 +177,14 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
         1 / settings.temperature, label_weight, settings.bfloat16, batch->label_weights, batch->soft);
 
     std::vector<Tensor> trained = Transformer(leaves).tensors();
-    trained.push_back(user_rows);
+    if (has_users) trained.push_back(user_rows);
     output.dense = torch::autograd::grad({loss}, trained);
     for (Tensor& gradient : output.dense) gradient = gradient.to(at::kCPU);
     output.loss = loss.item<double>();
-    output.users.values = output.dense.back();
-    output.dense.pop_back();
+    if (has_users) {
+        output.users.values = output.dense.back();
+        output.dense.pop_back();
+    }
     if (sample) output.items = {std::move(sample->rows), std::exchange(output.dense[0], Tensor())};
     return output;
 }

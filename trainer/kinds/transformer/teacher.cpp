@@ -127,8 +127,8 @@ class Teacher::Asking {
         }
         std::vector<Tensor> slices;
         for (const Member& member : members_) {
-            Tensor hidden =
-                add_rows(member.network.forward(batch, {}, inputs), member.users, batch, batch->users);
+            Tensor hidden = member.network.forward(batch, {}, inputs);
+            if (member.users.size(1) > 0) hidden = add_rows(hidden, member.users, batch, batch->users);
             if (questions) hidden = hidden + gather({member.network.asked_moments}, questions, {});
             slices.push_back(unit_rows(hidden));
         }

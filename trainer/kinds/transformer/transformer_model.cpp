@@ -103,7 +103,7 @@ class TransformerModel final : public Model {
             member.network =
                 Transformer(settings_, data.items(), random_, content.defined() ? content.size(1) : 0);
             member.network.begin_moments(moments.rows());
-            member.users = at::zeros({data.users(), settings_.dim}, at::kFloat);
+            member.users = at::zeros({data.users(), settings_.user_width()}, at::kFloat);
         }
         return start;
     }

@@ -28,6 +28,9 @@ struct Settings {
     /// `earlier`: the configuration of the model that the training starts from, null for a fresh start.
     Settings(const nlohmann::json& options, const Dataset& data, const nlohmann::json& earlier);
     nlohmann::json to_json() const;
+    /// Of a user's vector; 0 where nobody has one.
+    /// 用户向量的宽度；无人有向量时为 0。
+    std::int64_t user_width() const { return user_dropout < 1 ? dim : 0; }
     /// What the course of the training depends on.
     /// 训练过程所依据的选项。
     EpochSettings course() const;

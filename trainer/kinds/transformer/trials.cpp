@@ -63,7 +63,7 @@ ShortTraining Trials::train(const at::Tensor& content, const Moments& moments, s
     settings.epochs = std::min(settings.epochs, most_epochs);
     Random random = random_;  // the same for all
     Member start{Transformer(settings, run_.data.items(), random, content.defined() ? content.size(1) : 0),
-                 at::zeros({run_.data.users(), settings.dim})};
+                 at::zeros({run_.data.users(), settings.user_width()})};
     start.network.begin_moments(moments.rows());
     TransformerLearner learner(run_.data, settings, content, std::move(start), run_.workers, moments);
     const Run apart{run_.data, run_.workers, run_.reporter};  // no checkpoint

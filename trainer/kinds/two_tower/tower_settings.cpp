@@ -83,7 +83,7 @@ EpochSettings TowerSettings::course() const {
             .batch = batch,
             .patience = patience,
             .shards = shards_of(batch, threads),
-            .users = {.dropout = feature_dropout},
+            .user_dropout = feature_dropout,
             .learning_rate = learning_rate,
             .weight_decay = weight_decay,
             .average = average,

@@ -82,7 +82,7 @@ EpochSettings VaeSettings::course() const {
             .batch = batch_tokens,
             .patience = patience,
             .shards = shards_of(batch_tokens, threads),
-            .users = {.dropout = 1},  // nothing is kept of users
+            .user_dropout = 1,  // nothing is kept of users
             .learning_rate = learning_rate,
             .weight_decay = weight_decay,
             .max_seconds = max_seconds,

@@ -86,7 +86,7 @@ TEST(Shards, HoldWhatFollowsEachInput) {
     const Shop shop({{4, 2, 0, 1}, {3, 1}}, 5);
     Random random(1);
     const auto shards =
-        pack_shards(Sequences(shop.data, Part::All, nullptr), all_windows(shop.data, 10), 1, {}, random);
+        pack_shards(Sequences(shop.data, Part::All, nullptr), all_windows(shop.data, 10), 1, 0, random);
     ASSERT_EQ(shards.size(), 1U);
     EXPECT_EQ(shards[0].items, (std::vector<std::int32_t>{4, 2, 0, 3}));  // the longest first
     EXPECT_EQ(shards[0].labels, (std::vector<std::int32_t>{2, 0, 1, 1}));
@@ -98,7 +98,7 @@ TEST(Shards, HaveNearlyEqualWork) {
     const Shop shop(testing::walks(300, 80, 60), 80);
     const auto windows = all_windows(shop.data, 60);
     Random random(1);
-    const auto shards = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 4, {}, random);
+    const auto shards = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 4, 0, random);
     std::int64_t least = std::numeric_limits<std::int64_t>::max(), most = 0, labels = 0, inputs = 0;
     for (const Packed& shard : shards) {
         least = std::min(least, shard.tokens());
@@ -114,7 +114,7 @@ TEST(Shards, OfFewWindowsMayBeEmpty) {
     const Shop shop({{0, 1}}, 2);
     Random random(1);
     const auto shards =
-        pack_shards(Sequences(shop.data, Part::All, nullptr), all_windows(shop.data, 10), 3, {}, random);
+        pack_shards(Sequences(shop.data, Part::All, nullptr), all_windows(shop.data, 10), 3, 0, random);
     ASSERT_EQ(shards.size(), 3U);
     EXPECT_EQ(shards[0].tokens(), 1);
     EXPECT_EQ(shards[1].tokens() + shards[2].tokens(), 0);
@@ -125,36 +125,19 @@ TEST(Shards, ForgetTheUserAsOftenAsAsked) {
     const auto windows = all_windows(shop.data, 10);
     for (const double share : {0.0, 0.3, 1.0}) {
         Random random(1);
-        const auto shards =
-            pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 1, {.dropout = share}, random);
+        const auto shards = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 1, share, random);
         const auto& users = shards[0].users;
         EXPECT_NEAR(static_cast<double>(std::ranges::count(users, -1)) / static_cast<double>(users.size()),
                     share, 0.04);
     }
 }
 
-TEST(Shards, KnowNoUserOfFewerItemsThanAskedFor) {
-    std::vector<std::vector<std::int32_t>> histories = testing::walks(50, 20, 5);
-    for (std::size_t u = 0; u < histories.size(); u += 2) histories[u].resize(4);
-    const Shop shop(histories, 20);
-    Random random(1);
-    const Sequences sequences(shop.data, Part::All, nullptr);
-    const auto shards = pack_shards(sequences, all_windows(shop.data, 10), 1, {.least = 5}, random);
-    std::int64_t known = 0;
-    for (const std::int32_t user : shards[0].users) {
-        if (user < 0) continue;
-        ++known;
-        EXPECT_GE(std::ssize(sequences.of(user)), 5) << user;
-    }
-    EXPECT_EQ(known, 25);
-}
-
 TEST(Shards, DrawOtherMasksForEachStepAndShard) {
     const Shop shop({{0, 1}, {1, 0}}, 2);
     const auto windows = all_windows(shop.data, 10);
     Random random(1);
-    const auto first = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 2, {}, random);
-    const auto second = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 2, {}, random);
+    const auto first = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 2, 0, random);
+    const auto second = pack_shards(Sequences(shop.data, Part::All, nullptr), windows, 2, 0, random);
     EXPECT_EQ((std::set{first[0].seed, first[1].seed, second[0].seed, second[1].seed}).size(), 4U);
 }
 
@@ -169,7 +152,7 @@ TEST(Shards, TrainOnWhatIsNewAndSomeOfWhatIsOld) {
     std::int64_t old = 0, fresh = 0;
     constexpr int kTimes = 400;
     for (int time = 0; time < kTimes; ++time) {
-        const auto shards = pack_shards(sequences, cut_windows(sequences, 50, random), 1, {}, random);
+        const auto shards = pack_shards(sequences, cut_windows(sequences, 50, random), 1, 0, random);
         const Packed& shard = shards[0];
         ASSERT_EQ(shard.labels.size(), shard.trained.size());
         EXPECT_GE(shard.tokens(), kLength - kKnown);  // of the old whole windows are left out
@@ -191,7 +174,7 @@ TEST(Packed, KnowsWhereInputsAndLabelsAre) {
     const Sequences sequences(data, Part::All, &order);  // what happened at one time is drawn anew
     const auto windows = cut_windows(sequences, 4, random);
     const auto all = data.items_of_sequences();
-    for (const Packed& shard : pack_shards(sequences, windows, 2, {}, random)) {
+    for (const Packed& shard : pack_shards(sequences, windows, 2, 0, random)) {
         ASSERT_EQ(shard.places.size(), shard.items.size());
         ASSERT_EQ(shard.label_places.size(), shard.labels.size());
         for (std::size_t t = 0; t < shard.items.size(); ++t)

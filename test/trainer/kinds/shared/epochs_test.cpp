@@ -89,7 +89,7 @@ EpochSettings settings(std::int64_t epochs) {
             .max_len = 10,
             .batch = 2,
             .patience = 2,
-            .users = {},
+            .user_dropout = 0,
             .learning_rate = 1,
             .weight_decay = 0,
             .max_seconds = 1000,
