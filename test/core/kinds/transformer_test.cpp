@@ -177,6 +177,16 @@ TEST_F(EncoderTest, RefusesWhatIsOutOfRange) {
     EXPECT_EQ(error_of([&] { encoder_.encode({}, narrow, Precision::Fast); }), "XX000");
 }
 
+TEST(EncoderFile, NobodyHasToHaveAVector) {
+    const TempFolder folder;
+    write_model(folder / "model", {}, [](Shapes& shapes) { shapes[1].second.back() = 0; });
+    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
+    const TransformerEncoder encoder(file);
+    EXPECT_EQ(encode(encoder, {1, 2}, 0), encode(encoder, {1, 2}, -1));
+    EXPECT_EQ(encode(encoder, {}, 2), std::vector<float>(8)) << "nothing is known of users";
+    EXPECT_EQ(error_of([&] { encode(encoder, {1}, 3); }), "XX000");
+}
+
 TEST(EncoderFile, EveryTensorIsChecked) {
     const TempFolder folder;
     for (std::size_t i = 0; i < shapes_of({}).size(); ++i) {

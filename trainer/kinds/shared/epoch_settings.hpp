@@ -9,9 +9,9 @@ namespace seqrec::trainer {
 /// The options that the course of a training depends on.
 /// 决定训练过程的选项。
 struct EpochSettings {
-    std::int64_t epochs;   ///< at most
-    std::int64_t max_len;  ///< inputs of a window at most
-    std::int64_t batch;    ///< inputs of a step
+    std::int64_t epochs;    ///< at most
+    std::int64_t max_len;   ///< inputs of a window at most
+    std::int64_t batch;     ///< inputs of a step
     std::int64_t patience;  ///< validations without gain before the end, see is_past_best()
     int shards = 1;         ///< of a step, see shards_of()
     double user_dropout;    ///< share of windows whose user is left out

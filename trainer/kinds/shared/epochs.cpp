@@ -119,7 +119,8 @@ void Epochs::run_epoch() {
 /// One optimizer step; returns the loss.
 double Epochs::run_step(const Sequences& sequences, std::span<const Window> windows) {
     const double begin = seconds();
-    std::vector<Packed> shards = pack_shards(sequences, windows, settings_.shards, settings_.user_dropout, random_);
+    std::vector<Packed> shards =
+        pack_shards(sequences, windows, settings_.shards, settings_.user_dropout, random_);
     const double done = part_ == Part::All ? 1 : share_done();
     const Outcome outcome =
         learner_.gradients({sequences, windows, shards, random_, now_.epoch, now_.steps, done});

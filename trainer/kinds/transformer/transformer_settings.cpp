@@ -72,7 +72,8 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       threads(options.at("threads")),
       patience(value_or(options, "patience", std::int64_t{0})),
       dropout(value_or(options, "dropout", choose_dropout(data))),
-      user_dropout(value_or(options, "user_dropout", earlier.is_null() ? 1 : earlier.value("user_dropout", 1.0))),
+      user_dropout(
+          value_or(options, "user_dropout", earlier.is_null() ? 1 : earlier.value("user_dropout", 1.0))),
       temperature(options.at("temperature")),
       learning_rate(value_or(options, "learning_rate", choose_learning_rate(data, earlier))),
       weight_decay(options.at("weight_decay")),

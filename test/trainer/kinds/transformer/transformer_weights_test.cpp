@@ -125,6 +125,21 @@ TEST(TransformerWeights, ReadBackTheyAreTheSame) {
     }
 }
 
+TEST(TransformerWeights, NobodyHasToHaveAVector) {
+    const TempFolder folder;
+    Members nobody = members(2);
+    for (Member& member : nobody) member.users = at::zeros({kUsers, 0});
+    const TransformerWeights weights(std::move(nobody));
+    EXPECT_EQ(weights.user_rows().size(0), kUsers) << "the file says how many there are";
+    write(folder / "model", weights, 2);
+    const TransformerWeights read(SafetensorsFile::open(folder / "model"));
+    const Tensor queries = weights.encode(histories(), kAskers);
+    EXPECT_LT(
+        relative_error(queries, weights.encode(histories(), std::vector<std::int32_t>(kAskers.size(), -1))),
+        1e-6);
+    EXPECT_LT(relative_error(read.encode(histories(), kAskers), queries), 1e-5);
+}
+
 TEST(TransformerWeights, OverOtherItemsWhatNothingIsKnownOfHasNoRow) {
     Members one = members(1);
     one[0].network.projection = testing::leaf({kDim, 3}, 7).detach();
