@@ -1,8 +1,11 @@
 // What a batch can't be faster than, one thread, for a model's snapshot: encoding each user, and the dot products of all
-// items with them as the scan's kernel does them in blocks of users, when nothing is found. Prints the least times of
-// rounds, and beside them those of the whole answer, in turns.
+// items with them as the scan's kernel does them in blocks of users, when nothing is found. Prints the thread's CPU time of a
+// user, the mean of rounds and the least of one (which no mean of many users can be held against), and beside it that of the
+// whole answer, in turns.
 //
 //     seqrec-batch-limit SNAPSHOT [SECONDS]
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -20,17 +23,29 @@ namespace {
 constexpr std::int32_t kUsers = 64;            // answered together
 constexpr std::size_t kPartBytes = 16 * 1024;  // as a batch reads them
 
-/// The least time of a user in microseconds.
-struct Least {
-    double us = 1e300;
+/// What this thread has computed for, however many others share the core.
+double cpu_us() {
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return 1e6 * static_cast<double>(time.tv_sec) + 1e-3 * static_cast<double>(time.tv_nsec);
+}
+
+/// The time of a user in microseconds.
+struct Spent {
+    double least = 1e300, sum = 0;
+    int rounds = 0;
 
     template <typename Work>
     void of(Work work) {
-        const auto start = std::chrono::steady_clock::now();
+        const double start = cpu_us();
         work();
-        const std::chrono::duration<double, std::micro> spent = std::chrono::steady_clock::now() - start;
-        us = std::min(us, spent.count() / kUsers);
+        const double spent = (cpu_us() - start) / kUsers;
+        least = std::min(least, spent);
+        sum += spent;
+        ++rounds;
     }
+    double mean() const { return sum / rounds; }
+    nlohmann::json report() const { return {{"mean", mean()}, {"least", least}}; }
 };
 
 using Vectors = std::vector<std::vector<float>>;
@@ -59,7 +74,7 @@ nlohmann::json measure(const Snapshot& snapshot, double seconds) {
     const Request request{10};
     const Poll poll;
     const Recommender recommender(snapshot, request, poll);
-    Least encoding, products, whole;
+    Spent encoding, products, whole;
     const auto last = static_cast<std::int32_t>(snapshot.users().size()) - kUsers;
     std::int32_t first = 0;
     for (const auto begin = std::chrono::steady_clock::now();
@@ -72,11 +87,12 @@ nlohmann::json measure(const Snapshot& snapshot, double seconds) {
         products.of([&] { multiply(snapshot, vectors); });
         whole.of([&] { (void)recommender.answer_users(first, kUsers); });
     }
-    return {{"encoder_us", encoding.us},
-            {"products_us", products.us},
-            {"limit_users_per_s", 1e6 / (encoding.us + products.us)},
-            {"answered_us", whole.us},
-            {"answered_of_limit", (encoding.us + products.us) / whole.us},
+    const double limit = encoding.mean() + products.mean();
+    return {{"encoder_us", encoding.report()},
+            {"products_us", products.report()},
+            {"answered_us", whole.report()},
+            {"limit_users_per_s", 1e6 / limit},
+            {"answered_of_limit", limit / whole.mean()},
             {"kernel", std::string(code_kernels().front().name)}};
 }
 

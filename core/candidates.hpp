@@ -38,7 +38,8 @@ class Candidates {
     static constexpr std::size_t kFew = 16;
 
   private:
-    Candidates(std::int64_t catalogue, std::vector<std::int32_t> found);
+    template <typename Id>
+    void read(const IdIndex& index, std::span<const Id> ids, const Poll& poll);
 
     std::int64_t catalogue_ = 0;
     std::size_t size_ = 0;

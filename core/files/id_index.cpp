@@ -13,12 +13,15 @@
 namespace seqrec {
 namespace {
 
+constexpr std::size_t kAtOnce = 64;  // looked up together, so that their cache misses overlap
 constexpr std::int64_t kNumbersEnd =
     1'000'000'000'000'000'000;  // number_of_id() reads eighteen digits at most
 
 [[noreturn]] void corrupted(const std::string& message) {
     throw Error(sqlstate::kDataCorrupted, "invalid id index: " + message);
 }
+
+[[noreturn]] void no_such_index() { corrupted("the table of numbers names an id that is not there"); }
 
 struct SipState {
     std::uint64_t v0, v1, v2, v3;
@@ -136,7 +139,7 @@ std::int32_t IdIndex::find_number(std::int64_t number) const {
     const std::uint64_t at = static_cast<std::uint64_t>(number) - static_cast<std::uint64_t>(first_number_);
     if (at >= numbers_.size()) return -1;
     const std::int32_t index = numbers_[at];
-    if (index < -1 || index >= size_) corrupted("the table of numbers names an id that is not there");
+    if (index < -1 || index >= size_) no_such_index();
     return index;
 }
 
@@ -146,20 +149,32 @@ std::int32_t IdIndex::find(std::string_view id) const {
     return find_text(id);
 }
 
+/// Numbers that ids are come out of the table of numbers; where not all of some are, the texts of all are looked up.
 void IdIndex::find_all(std::span<const std::string_view> ids, std::span<std::int32_t> found) const {
     if (numbers_.empty()) return find_texts(ids, found);
-    std::ranges::transform(ids, found.begin(), [this](std::string_view id) { return find(id); });
+    for (std::size_t at = 0; at < ids.size(); at += kAtOnce) {
+        const auto some = ids.subspan(at, std::min(kAtOnce, ids.size() - at));
+        const auto to = found.subspan(at, some.size());
+        std::array<std::int64_t, kAtOnce> numbers;
+        std::size_t count = 0;
+        for (std::optional<std::int64_t> number; count < some.size() && (number = number_of_id(some[count]));)
+            numbers[count++] = *number;
+        if (count == some.size())
+            find_numbers(std::span(numbers).first(count), to);
+        else
+            find_texts(some, to);
+    }
 }
 
 /// Numbers of more digits than number_of_id() reads, and those below 0, are looked up by their texts.
 void IdIndex::find_all(std::span<const std::int64_t> numbers, std::span<std::int32_t> found) const {
-    constexpr std::size_t kAtOnce = 64, kDigits = 20;
+    constexpr std::size_t kDigits = 20;
     for (std::size_t at = 0; at < numbers.size(); at += kAtOnce) {
         const auto some = numbers.subspan(at, std::min(kAtOnce, numbers.size() - at));
         const auto to = found.subspan(at, some.size());
         if (!numbers_.empty() &&
             std::ranges::all_of(some, [](std::int64_t n) { return n >= 0 && n < kNumbersEnd; })) {
-            std::ranges::transform(some, to.begin(), [this](std::int64_t n) { return find_number(n); });
+            find_numbers(some, to);
             continue;
         }
         std::array<char, kAtOnce * kDigits> digits;
@@ -168,12 +183,27 @@ void IdIndex::find_all(std::span<const std::int64_t> numbers, std::span<std::int
             char* text = digits.data() + i * kDigits;
             texts[i] = {text, std::to_chars(text, text + kDigits, some[i]).ptr};
         }
-        find_all(std::span<const std::string_view>(texts).first(some.size()), to);
+        find_texts(std::span<const std::string_view>(texts).first(some.size()), to);
     }
 }
 
+/// Of at most kAtOnce numbers that number_of_id() reads: memory is asked for all of them first, and what the table says is
+/// checked for all of them last.
+void IdIndex::find_numbers(std::span<const std::int64_t> numbers, std::span<std::int32_t> found) const {
+    std::array<std::uint64_t, kAtOnce> places;
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        places[i] = static_cast<std::uint64_t>(numbers[i]) - static_cast<std::uint64_t>(first_number_);
+        if (places[i] < numbers_.size()) __builtin_prefetch(&numbers_[places[i]]);
+    }
+    std::uint32_t most = 0;  // index + 1
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        found[i] = places[i] < numbers_.size() ? numbers_[places[i]] : -1;
+        most = std::max(most, static_cast<std::uint32_t>(found[i]) + 1);
+    }
+    if (most > static_cast<std::uint64_t>(size_)) no_such_index();
+}
+
 void IdIndex::find_texts(std::span<const std::string_view> ids, std::span<std::int32_t> found) const {
-    constexpr std::size_t kAtOnce = 64;
     std::array<std::size_t, kAtOnce> slots;
     for (std::size_t at = 0; at < ids.size(); at += kAtOnce) {
         const std::size_t count = std::min(kAtOnce, ids.size() - at);

@@ -94,6 +94,7 @@ class IdIndex {
     std::int32_t find_number(std::int64_t number) const;
     std::int32_t find_text(std::string_view id) const;
     void find_texts(std::span<const std::string_view> ids, std::span<std::int32_t> found) const;
+    void find_numbers(std::span<const std::int64_t> numbers, std::span<std::int32_t> found) const;
     void prefetch(std::span<const std::size_t> slots) const;
 
     std::span<const std::int64_t> offsets_;

@@ -13,12 +13,18 @@ namespace seqrec {
 class ItemSet {
   public:
     ItemSet() = default;
+    /// None of `count` items.
+    /// count 个物品中的空集。
+    explicit ItemSet(std::int64_t count) : words_((static_cast<std::size_t>(count) + 63) / 64) {}
     /// Item indexes in [0, count), in any order, again if need be.
     /// 物品下标，顺序任意，可重复。
-    ItemSet(std::int64_t count, std::span<const std::int32_t> items)
-        : words_((static_cast<std::size_t>(count) + 63) / 64) {
+    ItemSet(std::int64_t count, std::span<const std::int32_t> items) : ItemSet(count) { add(items); }
+
+    /// Adds items; -1 is none.
+    /// 加入物品；-1 表示没有。
+    void add(std::span<const std::int32_t> items) {
         for (const std::int32_t item : items)
-            words_[static_cast<std::size_t>(item) / 64] |= 1ULL << (item % 64);
+            if (item >= 0) words_[static_cast<std::size_t>(item) / 64] |= 1ULL << (item % 64);
     }
 
     bool contains(std::int32_t item) const {

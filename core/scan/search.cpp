@@ -32,6 +32,24 @@ std::uint64_t word_at(const std::uint16_t* mask) {
     return word;
 }
 
+/// Of a whole block at once: what most blocks come to.
+bool none_in(const std::array<std::uint16_t, kBlockGroups>& mask) {
+    std::uint64_t any = 0;
+    for (std::size_t g = 0; g < kBlockGroups; g += kGroupsOfWord) any |= word_at(&mask[g]);
+    return any == 0;
+}
+
+/// Puts a number in the place of the least of a heap: one way down, where taking out and putting in are two.
+void replace_least(std::vector<float>& heap, float value) {
+    std::size_t at = 0;
+    for (std::size_t child; (child = 2 * at + 1) < heap.size(); at = child) {
+        child += child + 1 < heap.size() && heap[child + 1] < heap[child];
+        if (!(heap[child] < value)) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = value;
+}
+
 }  // namespace
 
 Search::Search(const Codes& codes, std::span<const float> query, const ItemFilter& filter,
@@ -70,12 +88,14 @@ void Search::scan_block(std::span<Search> searches, std::size_t first, std::size
     kernel().run(codes.values.data() + slot * codes.depth, codes.scale.data() + slot, groups,
                  std::span(scorings).first(searches.size()));
     for (Search& search : searches) search.scanned_ += groups;
-    for (std::size_t i = 0; i < searches.size(); ++i)
+    for (std::size_t i = 0; i < searches.size(); ++i) {
+        if (none_in(mask[i])) continue;
         for (std::size_t g = 0; g < groups; g += kGroupsOfWord)
             for (std::uint64_t left = word_at(&mask[i][g]); left != 0; left &= left - 1) {
                 const std::size_t at = g * kGroupRows + static_cast<std::size_t>(std::countr_zero(left));
                 searches[i].meet(slot + at, upper[i][at]);
             }
+    }
 }
 
 void Search::meet(std::size_t slot, float upper) {
@@ -93,12 +113,11 @@ void Search::raise_bound(float lower) {
     if (std::isnan(lower)) return;  // of a damaged row
     if (lowers_.size() == wanted) {
         if (!(lower > lowers_.front())) return;
-        std::pop_heap(lowers_.begin(), lowers_.end(), std::greater<>());
-        lowers_.back() = lower;
+        replace_least(lowers_, lower);
     } else {
         lowers_.push_back(lower);
+        std::push_heap(lowers_.begin(), lowers_.end(), std::greater<>());
     }
-    std::push_heap(lowers_.begin(), lowers_.end(), std::greater<>());
     if (lowers_.size() == wanted) bound_ = std::max(bound_, lowers_.front());
 }
 

@@ -248,6 +248,23 @@ def server_restarted():
     assert read(stamp_file()) != before, "a restarted server trusts what an earlier one read"
 
 
+def preloaded_for_all_connections():
+    """A connection has the library's settings before it calls anything, and follows versions as others do."""
+    sql("ALTER SYSTEM SET shared_preload_libraries = 'seqrec'")
+    pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
+    assert sql("SHOW seqrec.exact") == "off"
+    new_connections_agree()
+    who, active, session = "SELECT seqrec_recommend_info('u1')->>'model_id';", sql(ACTIVE), Session()
+    for version in (active, copy_version(active), active):
+        sql(f"SELECT seqrec_activate({version})")
+        assert session.run(who) == version
+    session.close()
+    sql("SELECT seqrec_drop(max(model_id)) FROM seqrec_models WHERE model = 'default'")
+    sql("ALTER SYSTEM RESET shared_preload_libraries")
+    pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
+    expect_same_answer()
+
+
 def scores_of_all(exact):
     rows = script(f"SET seqrec.exact = {exact};\n" + ALL_SCORES)
     return {item: float(score) for item, score in (line.split("|") for line in rows.split())}
@@ -589,6 +606,7 @@ if __name__ == "__main__":
         built_by_a_parallel_worker,
         built_by_many_parallel_workers,
         server_restarted,
+        preloaded_for_all_connections,
         instruction_sets_agree,
         server_crashed,
         stopped_during_a_build,

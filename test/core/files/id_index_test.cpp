@@ -164,6 +164,25 @@ TEST(IdNumbers, AreDecimalTextsAsTheyAreWritten) {
         EXPECT_FALSE(number_of_id(id)) << id;
 }
 
+/// Whatever stands at whichever place.
+TEST(IdNumbers, AreReadWholeAndNotFurther) {
+    const std::string digits = "918273645546372819";
+    for (std::size_t size = 1; size <= digits.size(); ++size) {
+        const std::vector<char> alone(digits.begin(), digits.begin() + static_cast<std::ptrdiff_t>(size));
+        EXPECT_EQ(number_of_id({alone.data(), size}), std::stoll(digits.substr(0, size)));
+        for (std::size_t at = 0; at < size; ++at)
+            for (const char other : {'/', ':', '\0', ' ', '-', 'a', '\xb0', '\xb9', '\xff'}) {
+                std::string text = digits.substr(0, size);
+                text[at] = other;
+                EXPECT_EQ(number_of_id(text), std::nullopt) << text;
+            }
+    }
+    EXPECT_EQ(number_of_id("999999999999999999"), 999'999'999'999'999'999);
+    EXPECT_EQ(number_of_id("100000000000000000"), 100'000'000'000'000'000);
+    EXPECT_EQ(number_of_id("10000000"), 10'000'000);
+    EXPECT_EQ(number_of_id("0"), 0);
+}
+
 TEST(IdNumbers, LieBetweenTheLeastAndTheLargestUnlessTooFar) {
     const auto count = [](auto... of) { return IdNumbers::between(of...).count; };
     EXPECT_EQ(count(10, 5, 14), 10);
@@ -243,6 +262,11 @@ TEST_F(IdIndexTest, DamagedTablesOfNumbersAreRefused) {
         parts.first_number = 100;
         const IdIndex& index = open(parts);
         EXPECT_EQ(error_of([&] { index.find("105"); }), sqlstate::kDataCorrupted);
+        std::vector<std::int32_t> found(100);
+        const std::vector<std::int64_t> numbers(100, 105);
+        EXPECT_EQ(error_of([&] { index.find_all(numbers, found); }), sqlstate::kDataCorrupted);
+        const std::vector<std::string_view> texts(100, "105");
+        EXPECT_EQ(error_of([&] { index.find_all(texts, found); }), sqlstate::kDataCorrupted);
     }
     parts.numbers.assign(9, 0);
     EXPECT_EQ(error_of([&] { IdIndex::build_numbers(parts.offsets, parts.bytes, 100, parts.numbers); }),

@@ -33,6 +33,10 @@ TEST(ItemFilter, ASetCountsItsItemsOnce) {
     EXPECT_EQ(ItemSet().size(), 0u);
     EXPECT_EQ(ItemSet(130, Items{1, 63, 128, 129, 1}).size(), 4u);
     EXPECT_EQ(ItemSet(64, Items{0, 63}).size(), 2u);
+    ItemSet growing(130);
+    growing.add(Items{-1, 129, -1});
+    growing.add(Items{0, 129});
+    EXPECT_EQ(growing.sorted(), (Items{0, 129}));
 }
 
 TEST(ItemFilter, ExcludesAndAllows) {
