@@ -253,21 +253,30 @@ void Pool::on_reply(const TicketPtr& ticket, Outcome outcome) {
     answer(*ticket, std::move(outcome), ticket->sent_at);
 }
 
-/// An error may be the fault of one of them, or of their being together: each shows alone. So does who was left out.
+/// An error may be the fault of one of them, or of their being together: each shows alone. Where some have no answer, the time
+/// was over at the first of them, who goes on alone; those behind may be quick. They go first, and together: each such round has
+/// one less, and takes no longer than the one who ended it takes alone.
 void Pool::on_group_reply(const Ticket& group, Outcome outcome) {
     const auto* rows = std::get_if<Rows>(&outcome);
     const bool whole = rows && static_cast<std::size_t>(rows->size()) == group.members.size();
     const int answered = group.query.statement->answered;
+    TicketPtr slow;
     for (std::size_t i = 0; i < group.members.size(); ++i) {
         const TicketPtr& member = group.members[i];
         if (!member->is_live()) continue;
         const int row = static_cast<int>(i);
         if (whole && (answered < 0 || !rows->text(row, answered).empty())) {
             answer(*member, rows->row(row), group.sent_at);
+        } else if (whole && !slow) {
+            slow = member;
         } else {
-            member->query.joinable = false;
+            member->query.joinable = whole;
             enqueue(member);
         }
+    }
+    if (slow) {
+        slow->query.joinable = false;
+        enqueue(slow);
     }
     dispatch();
 }
