@@ -85,11 +85,11 @@ class Rows {
     int size_;
 };
 
-/// Why there are no rows. `message` and `hint` are the server's own words; `retry_after` is set when trying
+/// Why there are no rows. OutcomeUnknown: something that may have changed the database was sent, and no answer came. `message` and `hint` are the server's own words; `retry_after` is set when trying
 /// again later makes sense.
-/// 没有结果的原因。message 与 hint 为服务器原文；适合稍后重试时设置 retry_after。
+/// 没有结果的原因。OutcomeUnknown 表示可能修改数据库的语句已发送，但没有收到应答。message 与 hint 为服务器原文；适合稍后重试时设置 retry_after。
 struct DatabaseError {
-    enum class Kind { Unavailable, QueueFull, Deadline, Refused };
+    enum class Kind { Unavailable, QueueFull, Deadline, Refused, OutcomeUnknown };
 
     Kind kind = Kind::Refused;
     std::string sqlstate;
@@ -103,6 +103,7 @@ namespace sqlstate {
 inline constexpr char kQueryCancelled[] = "57014";
 inline constexpr char kNotPrepared[] = "26000";
 inline constexpr char kAlreadyPrepared[] = "42P05";
+inline constexpr char kSessionEnded[] = "57P0";  // begins those of a server that stops, or ends a session
 }  // namespace sqlstate
 
 using Outcome = std::variant<Rows, DatabaseError>;

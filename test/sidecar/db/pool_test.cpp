@@ -2,6 +2,7 @@
 #include "db/pool.hpp"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <boost/asio/io_context.hpp>
 #include <map>
@@ -162,6 +163,260 @@ TEST_F(Together, AFailureIsAskedForAlone) {
     EXPECT_EQ(asked, wanted);
     EXPECT_EQ(answer_to("bad"), "refused-by-database");
     EXPECT_EQ(answer_to("b"), "b");
+}
+
+// --- connections that go ---
+
+class Lost : public Pooled {
+  protected:
+    void open_two() {
+        auto settings = settings_of(database);
+        settings.size = 2;
+        open(settings);
+        ASSERT_TRUE(comes_open(2));
+        database.receive = [](int) { return FakeDatabase::Reception::Silence; };
+    }
+
+    /// The first question is not answered but ended so; all that come after are answered.
+    void end_first(std::function<void(const FakeQuestion&)> how) {
+        database.on_question = [this, how](const FakeQuestion& question) {
+            if (++questions == 1) return how(question);
+            question.answer(askers(question));
+        };
+    }
+
+    int questions = 0;
+};
+
+/// The timer that one success cancels is set again by the next failure.
+TEST_F(Lost, NoConnectionStaysClosedForLackOfATimer) {
+    database.receive = [](int number) {
+        return number == 2  ? FakeDatabase::Reception::Late
+               : number < 5 ? FakeDatabase::Reception::HungUp
+                            : FakeDatabase::Reception::Greeted;
+    };
+    auto settings = settings_of(database);
+    settings.size = 2;
+    open(settings);
+    ASSERT_TRUE(comes([&] { return pool->statistics().connect_failures == 1; }));
+    database.greet_the_late();
+    EXPECT_TRUE(comes_open(2));
+}
+
+TEST_F(Lost, AHostThatVanishesIsLeftForTheOneInItsPlace) {
+    auto settings = settings_of(database);
+    settings.size = 4;
+    settings.deadline = milliseconds(200);
+    open(settings);
+    ASSERT_TRUE(comes_open(4));
+    database.vanish();
+    int asked = 0;
+    const auto ask_on = [&](auto condition, milliseconds limit) {
+        const auto end = Clock::now() + limit;
+        while (!condition() && Clock::now() < end) {
+            ask(std::to_string(++asked));
+            comes([] { return false; }, milliseconds(20));
+        }
+        return condition();
+    };
+    ASSERT_TRUE(ask_on([&] { return pool->state().open == 0; }, milliseconds(5000)));
+    ask_on([] { return false; },
+           milliseconds(1500));  // some attempts to connect have begun, and hear nothing
+    database.come_back();
+    EXPECT_TRUE(ask_on([&] { return pool->state().open > 0; }, milliseconds(2000)));
+    ask("then");
+    EXPECT_EQ(answer_to("then"), "answer");
+    EXPECT_TRUE(comes_open(4));
+}
+
+/// Of several hosts the first may be the one that is gone.
+TEST_F(Lost, AHostThatSaysNothingIsPassedOver) {
+    FakeDatabase silent(loop);
+    silent.vanish();
+    auto settings = settings_of(database);
+    const auto port = [](const std::string& dsn) {
+        return dsn.substr(dsn.find("port="), dsn.find(" user") - dsn.find("port="));
+    };
+    settings.connection.dsn = "host=127.0.0.1,127.0.0.1 " + port(silent.dsn()) + "," +
+                              port(database.dsn()).substr(5) +
+                              " user=u dbname=d sslmode=disable gssencmode=disable";
+    settings.connection.connect_timeout = milliseconds(200);
+    open(settings);
+    EXPECT_TRUE(comes_open(1));
+    pool.reset();
+}
+
+/// A query may end by itself while its cancel is on its way to nowhere.
+TEST_F(Lost, ACancelThatDoesNotReturnHoldsNoConnectionForEver) {
+    auto settings = settings_of(database);
+    settings.deadline = milliseconds(200);
+    open(settings);
+    ASSERT_TRUE(comes_open(1));
+    std::optional<FakeQuestion> held;
+    database.on_question = [&](const FakeQuestion& question) { held = question; };
+    database.hold_cancels = true;
+    ask("a");
+    EXPECT_EQ(answer_to("a"), "deadline-exceeded");
+    ASSERT_TRUE(comes([&] { return database.cancels == 1; }));
+    held->refuse("57014");
+    database.on_question = [](const FakeQuestion& question) { question.answer(askers(question)); };
+    EXPECT_TRUE(comes([this] {
+        answers.erase("b");
+        ask("b");
+        return answer_to("b") == "b";
+    }));
+}
+
+TEST_F(Lost, AReadIsAskedAgainAtOnce) {
+    open_two();
+    end_first([](const FakeQuestion& question) { question.hang_up(); });
+    ask("a");
+    EXPECT_EQ(answer_to("a"), "a");
+}
+
+TEST_F(Lost, AReadThatARestartEndedIsAskedAgain) {
+    open_two();
+    end_first([](const FakeQuestion& question) { question.hang_up("57P01"); });
+    ask("a");
+    EXPECT_EQ(answer_to("a"), "a");
+    EXPECT_EQ(questions, 2);
+}
+
+/// What ends all connections is over before the deadline of those who were being answered.
+TEST_F(Lost, AReadOutlivesARestart) {
+    open(settings_of(database));
+    ASSERT_TRUE(comes_open(1));
+    database.receive = [](int number) {
+        return number < 4 ? FakeDatabase::Reception::HungUp : FakeDatabase::Reception::Greeted;
+    };
+    end_first([](const FakeQuestion& question) { question.hang_up("57P01"); });
+    ask("a");
+    EXPECT_EQ(answer_to("a"), "a");
+}
+
+TEST_F(Lost, WithoutADatabaseAReadIsGivenUpAtItsDeadline) {
+    auto settings = settings_of(database);
+    settings.deadline = milliseconds(300);
+    open(settings);
+    ASSERT_TRUE(comes_open(1));
+    database.receive = [](int) { return FakeDatabase::Reception::HungUp; };
+    end_first([](const FakeQuestion& question) { question.hang_up(); });
+    ask("a");
+    EXPECT_EQ(answer_to("a"), "database-unavailable, again");
+}
+
+TEST_F(Lost, AReadThatEndsConnectionsIsAskedTwiceAtMost) {
+    open(settings_of(database));
+    ASSERT_TRUE(comes_open(1));
+    database.on_question = [this](const FakeQuestion& question) {
+        ++questions;
+        question.hang_up("57P01");
+    };
+    ask("a");
+    EXPECT_EQ(answer_to("a"), "database-unavailable, again");
+    EXPECT_EQ(questions, 2);
+}
+
+// --- writes ---
+
+class Written : public Lost {
+  protected:
+    /// What is told of a write that the server ended so.
+    std::string told(std::function<void(const FakeQuestion&)> how) {
+        open_two();
+        end_first(std::move(how));
+        ask_to_write("w");
+        const auto answer = answer_to("w");
+        EXPECT_EQ(questions, 1) << "asked again";
+        return answer;
+    }
+};
+
+TEST_F(Written, WithoutAWordItsOutcomeIsNotKnown) {
+    EXPECT_EQ(told([](const FakeQuestion& question) { question.hang_up(); }), "outcome-unknown");
+}
+
+/// What comes before the end of a transaction may still come to nothing.
+TEST_F(Written, AnAnswerIsNotTheEnd) {
+    const auto half = [](const FakeQuestion& question) {
+        question.answer_half({"1"});
+        question.hang_up();
+    };
+    EXPECT_EQ(told(half), "outcome-unknown");
+}
+
+/// A commit may be on the disk when the server ends its session.
+TEST_F(Written, LastWordsAfterAnAnswerSayNothingOfIt) {
+    const auto half = [](const FakeQuestion& question) {
+        question.answer_half({"1"});
+        question.hang_up("57P01");
+    };
+    EXPECT_EQ(told(half), "outcome-unknown");
+}
+
+TEST_F(Written, WhatTheServerEndedBeforeAnyAnswerIsUndone) {
+    EXPECT_EQ(told([](const FakeQuestion& question) { question.hang_up("57P01"); }),
+              "database-unavailable, again");
+}
+
+TEST_F(Written, AtTheDeadlineItsOutcomeIsNotKnown) {
+    auto settings = settings_of(database);
+    settings.deadline = milliseconds(200);
+    open(settings);
+    ASSERT_TRUE(comes_open(1));
+    end_first([](const FakeQuestion&) {});
+    ask_to_write("sent");
+    ask_to_write("waiting");
+    EXPECT_EQ(answer_to("sent"), "outcome-unknown");
+    EXPECT_EQ(answer_to("waiting"), "deadline-exceeded");
+}
+
+TEST_F(Written, WhenAllEndsItsOutcomeIsNotKnown) {
+    open(settings_of(database));
+    ASSERT_TRUE(comes_open(1));
+    end_first([](const FakeQuestion&) {});
+    ask_to_write("sent");
+    ask_to_write("waiting");
+    ASSERT_TRUE(comes([this] { return questions == 1; }));
+    pool->stop();
+    EXPECT_EQ(answer_to("sent"), "outcome-unknown");
+    EXPECT_EQ(answer_to("waiting"), "database-unavailable, again");
+}
+
+// --- memory ---
+
+/// A long deadline is no reason to keep what has its answer, behind one that has none.
+TEST_F(Pooled, KeepsNothingOfWhatIsAnswered) {
+    auto settings = settings_of(database);
+    settings.size = 2;
+    settings.deadline = std::chrono::minutes(10);
+    open(settings);
+    ASSERT_TRUE(comes_open(2));
+    database.on_question = [](const FakeQuestion& question) {
+        if (askers(question)[0] != "first") question.answer({"answer"});
+    };
+    ask("first");
+    const auto ask_many = [this](int count) {
+        for (int i = 0; i < count; ++i) {
+            answers.clear();
+            ask(std::string(50000, 'x'));
+            ASSERT_TRUE(comes([this] { return !answers.empty(); }, milliseconds(2000)));
+        }
+    };
+    ask_many(100);
+    const auto before = mallinfo2().uordblks;
+    ask_many(2000);
+    EXPECT_LT(mallinfo2().uordblks, before + 500000);
+}
+
+/// Nor of what nobody waits for any more.
+TEST(Ticket, LetsItsParametersGo) {
+    Ticket ticket;
+    ticket.query = {&kAsk, {{"x"}}};
+    ticket.done = [](Outcome) {};
+    ticket.finish(DatabaseError{});
+    EXPECT_TRUE(ticket.query.parameters.empty());
+    EXPECT_EQ(ticket.query.statement, &kAsk);
 }
 
 }  // namespace
