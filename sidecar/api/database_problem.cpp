@@ -57,6 +57,16 @@ Problem retry_later(const DatabaseError& error, const char* kind, std::string_vi
     return problem;
 }
 
+/// No word of trying again: a program that does so by itself might do it twice.
+Problem unknown_outcome() {
+    Problem problem(504, "outcome-unknown",
+                    "the request was sent to the database, and no answer came: it may have been done or not");
+    problem.hint =
+        "Look before you send it again. POST /events with an Idempotency-Key may be repeated with the same "
+        "key.";
+    return problem;
+}
+
 }  // namespace
 
 Problem to_problem(const DatabaseError& error, const std::string& request_id, std::span<const Rule> own) {
@@ -67,6 +77,8 @@ Problem to_problem(const DatabaseError& error, const std::string& request_id, st
             return retry_later(error, "overloaded", "too many requests are waiting for the database");
         case DatabaseError::Kind::Deadline:
             return {504, "deadline-exceeded", "the request could not be answered before its deadline"};
+        case DatabaseError::Kind::OutcomeUnknown:
+            return unknown_outcome();
         case DatabaseError::Kind::Refused:
             break;
     }

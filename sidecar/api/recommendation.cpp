@@ -28,25 +28,32 @@ FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], 10,
                     $5::pg_catalog.text[]::pg_catalog.jsonb[], $4::int[], $13::int)
 )sql",
                                          5, kTells};
-// With the reasons for what one asker gets, in the same round trip.
+// With the reasons for what each asker gets, in the same round trip. Whose own rows are read is asked for alone.
 constexpr Statement kExplain = {"seqrec_answers_explained", R"sql(
 SELECT a.item_ids, a.scores, a.source, a.unknown_items, a.version, a.problem, a.unknown_context, a.probabilities,
        e.because_of, e.contributions, e.sources, e.reasons
 FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], 10, $6::pg_catalog.text,
                     $7::pg_catalog.text[], $8::boolean, $9::pg_catalog.text[], $10::real, $11::real, $12::real,
-                    $5::pg_catalog.text[]::pg_catalog.jsonb[], $4::int[]) a,
+                    $5::pg_catalog.text[]::pg_catalog.jsonb[], $4::int[])
+         WITH ORDINALITY AS a (item_ids, scores, source, unknown_items, version, problem, unknown_context,
+                               probabilities, asker),
+     LATERAL (SELECT coalesce(pg_catalog.sum(clicks), 0)::int AS before
+              FROM pg_catalog.unnest(($2::int[])[:(a.asker OPERATOR(pg_catalog.-) 1)::int]) AS c (clicks)) o,
      LATERAL (SELECT pg_catalog.array_agg(r.because_of ORDER BY r.place) AS because_of,
                      pg_catalog.array_agg(r.contribution ORDER BY r.place) AS contributions,
                      pg_catalog.array_agg(r.source ORDER BY r.place) AS sources,
                      pg_catalog.array_agg(r.reason ORDER BY r.place) AS reasons
-              FROM seqrec_explain(($1::pg_catalog.text[])[1]::seqrec.id,
-                                  (CASE WHEN ($2::int[])[1] IS NOT NULL THEN $3::pg_catalog.text[] END)::seqrec.id[],
+              FROM seqrec_explain(($1::pg_catalog.text[])[a.asker::int]::seqrec.id,
+                                  ($3::pg_catalog.text[])[o.before OPERATOR(pg_catalog.+) 1 : o.before OPERATOR(pg_catalog.+)
+                                                          ($2::int[])[a.asker::int]]::seqrec.id[],
                                   a.item_ids::seqrec.id[], $6::pg_catalog.text,
-                                  ($5::pg_catalog.text[])[1]::pg_catalog.jsonb, $13::pg_catalog.text,
+                                  ($5::pg_catalog.text[])[a.asker::int]::pg_catalog.jsonb, $13::pg_catalog.text,
                                   pg_catalog.to_regclass($14::pg_catalog.text), $15::pg_catalog.name,
                                   $16::pg_catalog.name)
                    WITH ORDINALITY AS r (item_id, because_of, contribution, source, reason, place)) e
-)sql"};
+ORDER BY a.asker
+)sql",
+                                5};
 
 constexpr std::string_view kPopular = "popular";
 
@@ -228,7 +235,7 @@ Query recommend_query(const RecommendRequest& request, const TitleTable& titles)
         add_words(query, request.language, titles);
     else
         query.parameters.push_back(request.asker.recent_clicks ? Parameter{} : Parameter{kHistoryTime});
-    query.joinable = !request.wish.explain;
+    query.joinable = !request.wish.explain || request.asker.recent_clicks;
     return query;
 }
 

@@ -14,9 +14,9 @@
 
 namespace seqrec::sidecar {
 
-/// The query for one asker. Plain ones may be joined with others. Reasons name items by the titles of that table; without one, by
+/// The query for one asker. It may be joined with others that are alike, but where reasons are wanted of what a user's own rows say. Reasons name items by the titles of that table; without one, by
 /// those of the model's own.
-/// 单个请求者的查询；普通查询可与其他查询合并。理由以该表中的标题称呼物品；没有则用模型自己的物品表。
+/// 单个请求者的查询；可与同类查询合并，但需要读取用户自身记录并说明理由的除外。理由以该表中的标题称呼物品；没有则用模型自己的物品表。
 Query recommend_query(const RecommendRequest& request, const TitleTable& titles = {});
 /// The query for many, one row each in their order.
 /// 多个请求者的查询，按顺序各得一行。

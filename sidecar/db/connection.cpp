@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <random>
+#include <sstream>
 #include <utility>
 
 namespace seqrec::sidecar {
@@ -10,7 +12,7 @@ namespace {
 
 using Socket = boost::asio::posix::stream_descriptor;
 
-/// How long a cancelled query may go on before its connection is given up.
+/// How long a cancelled query may go on, and its cancel be on its way, before the connection is given up.
 constexpr std::chrono::milliseconds kCancelGrace{1000};
 constexpr int kBinary = 1;
 
@@ -33,13 +35,55 @@ DatabaseError refused(const PGresult* result) {
     return error;
 }
 
+/// A list with commas, begun elsewhere.
+std::string begun_at(const std::string& list, unsigned place) {
+    std::vector<std::string> parts;
+    std::istringstream stream(list + ",");
+    for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+    std::ranges::rotate(parts, parts.begin() + place % parts.size());
+    std::string text = parts.front();
+    for (std::size_t i = 1; i < parts.size(); ++i) text += "," + parts[i];
+    return text;
+}
+
+/// Hosts and ports of a connection string, begun at the n-th: libpq goes on to the next when one refuses, and not when it is silent.
+std::map<std::string, std::string> hosts_begun_at(const std::string& dsn, unsigned place) {
+    std::map<std::string, std::string> hosts;
+    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> named(
+        PQconninfoParse(dsn.c_str(), nullptr), PQconninfoFree),
+        usual(PQconndefaults(), PQconninfoFree);
+    for (const auto* list : {usual.get(), named.get()})
+        for (auto* option = list; option && option->keyword; ++option) {
+            const std::string_view keyword = option->keyword;
+            if (!option->val) continue;
+            if (keyword == "service" && list == named.get()) return {};  // a file's, which libpq alone reads
+            if (keyword == "host" || keyword == "hostaddr" || keyword == "port")
+                hosts[option->keyword] = begun_at(option->val, place);
+        }
+    std::erase_if(hosts, [](const auto& entry) { return entry.second.find(',') == std::string::npos; });
+    return hosts;
+}
+
 /// Later parameters win over earlier ones, and `dbname` is expanded where it stands: so the DSN may name an
-/// application, and never loses the encoding and the session options that this program relies on.
-PGconn* start_connecting(const ConnectionSettings& settings) {
-    const std::array<const char*, 6> names = {"fallback_application_name", "dbname", "client_encoding",
-                                              "options", nullptr};
-    const std::array<const char*, 6> values = {"seqrec-http", settings.dsn.c_str(), "UTF8",
-                                               settings.session_options.c_str(), nullptr};
+/// application, and never loses the encoding and the session options that this program relies on. A host that is gone
+/// acknowledges nothing: by the kernel's own limits that is noticed after a quarter of an hour, here after seconds, by cancels too.
+PGconn* start_connecting(const ConnectionSettings& settings, unsigned first_host) {
+    const std::string silence = std::to_string(settings.connect_timeout.count());
+    std::vector<const char*> names = {"fallback_application_name", "tcp_user_timeout", "keepalives_idle",
+                                      "keepalives_interval",       "keepalives_count", "dbname",
+                                      "client_encoding",           "options"},
+                             values = {"seqrec-http", silence.c_str(),
+                                       "5",           "1",
+                                       "3",           settings.dsn.c_str(),
+                                       "UTF8",        settings.session_options.c_str()};
+    std::map<std::string, std::string> hosts;
+    if (first_host > 0) hosts = hosts_begun_at(settings.dsn, first_host);
+    for (const auto& [name, list] : hosts) {
+        names.push_back(name.c_str());
+        values.push_back(list.c_str());
+    }
+    names.push_back(nullptr);
+    values.push_back(nullptr);
     return PQconnectStartParams(names.data(), values.data(), 1);
 }
 
@@ -57,6 +101,7 @@ bool Ticket::is_live() const {
 }
 
 void Ticket::finish(Outcome outcome) {
+    query.parameters = {};
     if (auto call = std::exchange(done, nullptr)) call(std::move(outcome));
 }
 
@@ -70,16 +115,26 @@ bool Connection::accepts(std::size_t depth) const {
     return state_ == State::Open && !cancelling_ && !expired_ && in_flight_.size() < depth;
 }
 
-void Connection::open() {
+void Connection::open(Clock::duration first_word, unsigned first_host) {
     state_ = State::Connecting;
-    timer_.expires_after(settings_.connect_timeout);
-    timer_.async_wait([self = shared_from_this(), life = ++generation_](boost::system::error_code error) {
-        if (!error && life == self->generation_) self->fail("no answer in time");
+    first_word_ = first_word;
+    connect_until_ = Clock::now() + settings_.connect_timeout;
+    const unsigned life = ++*generation_;
+    limit_connecting(connect_until_);
+    auto work = [settings = settings_, first_host, now = generation_, life] {
+        return Handle(*now == life ? start_connecting(settings, first_host) : nullptr, PQfinish);
+    };
+    tasks_.connect(std::move(work), [self = shared_from_this(), life](Handle handle) {
+        if (life == *self->generation_) self->adopt(std::move(handle));
     });
-    tasks_.run([settings = settings_] { return Handle(start_connecting(settings), PQfinish); },
-               [self = shared_from_this(), life = generation_](Handle handle) {
-                   if (life == self->generation_) self->adopt(std::move(handle));
-               });
+}
+
+void Connection::limit_connecting(Clock::time_point until) {
+    timer_.expires_at(until);
+    timer_.async_wait(
+        [self = shared_from_this(), life = generation_->load()](boost::system::error_code error) {
+            if (!error && life == *self->generation_) self->fail("no answer in time");
+        });
 }
 
 void Connection::adopt(Handle handle) {
@@ -87,6 +142,7 @@ void Connection::adopt(Handle handle) {
     if (!handle_) return fail("out of memory");
     if (PQstatus(handle_.get()) == CONNECTION_BAD) return fail(trimmed(PQerrorMessage(handle_.get())));
     PQsetNoticeProcessor(handle_.get(), ignore_notice, nullptr);
+    limit_connecting(std::min(connect_until_, Clock::now() + first_word_));
     wait_to_connect(Socket::wait_write);
 }
 
@@ -94,15 +150,29 @@ void Connection::wait_to_connect(Socket::wait_type what) {
     // While connecting, libpq may close its socket and open another, even under the same number: the loop
     // must watch it anew each time.
     socket_.assign(PQsocket(handle_.get()));
-    socket_.async_wait(what,
-                       [self = shared_from_this(), life = generation_](boost::system::error_code error) {
-                           if (!error && life == self->generation_) self->poll_connect();
-                       });
+    socket_.async_wait(
+        what, [self = shared_from_this(), life = generation_->load(), what](boost::system::error_code error) {
+            if (error || life != *self->generation_) return;
+            if (what == Socket::wait_read) self->limit_connecting(self->connect_until_);  // it speaks
+            self->poll_connect();
+        });
 }
 
+/// On a thread: where a host does not do, libpq resolves the name of the next.
 void Connection::poll_connect() {
     release_socket();
-    switch (PQconnectPoll(handle_.get())) {
+    const auto held = std::make_shared<Handle>(std::move(handle_));
+    tasks_.connect(
+        [held] { return PQconnectPoll(held->get()); },
+        [self = shared_from_this(), life = generation_->load(), held](PostgresPollingStatusType status) {
+            if (life != *self->generation_) return;
+            self->handle_ = std::move(*held);
+            self->polled(status);
+        });
+}
+
+void Connection::polled(PostgresPollingStatusType status) {
+    switch (status) {
         case PGRES_POLLING_READING:
             return wait_to_connect(Socket::wait_read);
         case PGRES_POLLING_WRITING:
@@ -130,25 +200,25 @@ void Connection::limit_lifetime() {
     expired_ = false;
     lifetime_timer_.expires_after(jittered(settings_.lifetime));
     lifetime_timer_.async_wait(
-        [self = shared_from_this(), life = generation_](boost::system::error_code error) {
-            if (error || life != self->generation_) return;
+        [self = shared_from_this(), life = generation_->load()](boost::system::error_code error) {
+            if (error || life != *self->generation_) return;
             self->expired_ = true;
             if (self->in_flight_.empty()) self->fail("");
         });
 }
 
 void Connection::watch_input() {
-    socket_.async_wait(Socket::wait_read,
-                       [self = shared_from_this(), life = generation_](boost::system::error_code error) {
-                           if (!error && life == self->generation_) self->on_input();
-                       });
+    socket_.async_wait(Socket::wait_read, [self = shared_from_this(),
+                                           life = generation_->load()](boost::system::error_code error) {
+        if (!error && life == *self->generation_) self->on_input();
+    });
 }
 
 void Connection::on_input() {
-    const auto life = generation_;
+    const unsigned life = *generation_;
     const bool alive = PQconsumeInput(handle_.get()) == 1;
     read_replies();  // also when the server has gone: it may have said why
-    if (life != generation_) return;
+    if (life != *generation_) return;
     if (!alive || PQstatus(handle_.get()) != CONNECTION_OK)
         return fail(trimmed(PQerrorMessage(handle_.get())));
     watch_input();
@@ -159,12 +229,12 @@ void Connection::flush() {
     if (left < 0) return fail(trimmed(PQerrorMessage(handle_.get())));
     if (left == 0 || flushing_) return;
     flushing_ = true;
-    socket_.async_wait(Socket::wait_write,
-                       [self = shared_from_this(), life = generation_](boost::system::error_code error) {
-                           if (error || life != self->generation_) return;
-                           self->flushing_ = false;
-                           self->flush();
-                       });
+    socket_.async_wait(Socket::wait_write, [self = shared_from_this(),
+                                            life = generation_->load()](boost::system::error_code error) {
+        if (error || life != *self->generation_) return;
+        self->flushing_ = false;
+        self->flush();
+    });
 }
 
 bool Connection::write_query(Sent& sent) {
@@ -201,8 +271,8 @@ void Connection::send(const TicketPtr& ticket) {
 
 void Connection::read_replies() {
     bool after_null = false;
-    const auto life = generation_;
-    while (life == generation_ && !in_flight_.empty() && PQisBusy(handle_.get()) == 0) {
+    const unsigned life = *generation_;
+    while (life == *generation_ && !in_flight_.empty() && PQisBusy(handle_.get()) == 0) {
         PGresult* result = PQgetResult(handle_.get());
         if (!result && std::exchange(after_null, true))
             return;  // one ends a command; two: nothing more is here
@@ -218,12 +288,15 @@ void Connection::read_reply(PGresult* result) {
     switch (PQresultStatus(result)) {
         case PGRES_TUPLES_OK:
             reply = Rows(result);
+            head.has_rows = true;
             return;
         case PGRES_PIPELINE_SYNC:
             PQclear(result);
             return finish_head();
         case PGRES_FATAL_ERROR:
         case PGRES_BAD_RESPONSE:
+            // libpq's own words, without an SQLSTATE, are that the connection is gone, which is noticed next: no answer.
+            if (field(result, PG_DIAG_SQLSTATE).empty()) break;
             if (!reply || std::holds_alternative<Rows>(*reply)) reply = refused(result);
             break;
         case PGRES_COMMAND_OK:
@@ -240,10 +313,10 @@ void Connection::finish_head() {
     in_flight_.pop_front();
     Outcome outcome = head.reply ? std::move(*head.reply) : DatabaseError{};
     remember_prepared(head, outcome);
-    if (head.cancelled) timer_.cancel();
-    const auto life = generation_;
+    if (head.cancelled && !cancelling_) timer_.cancel();
+    const unsigned life = *generation_;
     owner_.on_reply(head.ticket, std::move(outcome));
-    if (life != generation_) return;
+    if (life != *generation_) return;
     cancel_head_if_abandoned();
     if (in_flight_.empty() && expired_) return fail("");
     owner_.on_capacity(*this);
@@ -267,22 +340,30 @@ void Connection::cancel_head() {
     in_flight_.front().cancelled = true;
     for (auto& sent : in_flight_) sent.ticket->cancel_risk = true;
     timer_.expires_after(kCancelGrace);
-    timer_.async_wait([self = shared_from_this(), life = generation_](boost::system::error_code error) {
-        if (!error && life == self->generation_) self->fail("a cancelled query did not end");
-    });
+    timer_.async_wait(
+        [self = shared_from_this(), life = generation_->load()](boost::system::error_code error) {
+            if (!error && life == *self->generation_) self->fail("a cancelled query did not end");
+        });
     // Nothing more is sent until the cancel is through, or it might stop the wrong query.
     cancelling_ = true;
     std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel(PQgetCancel(handle_.get()), PQfreeCancel);
-    auto work = [cancel = std::shared_ptr<PGcancel>(std::move(cancel))] {
+    // One that comes to its turn when its connection has been given up is of no use, and may take minutes.
+    auto work = [cancel = std::shared_ptr<PGcancel>(std::move(cancel)), now = generation_,
+                 life = generation_->load()] {
         std::array<char, 256> message{};
-        return PQcancel(cancel.get(), message.data(), static_cast<int>(message.size()));
+        return *now == life && PQcancel(cancel.get(), message.data(), static_cast<int>(message.size()));
     };
-    tasks_.run(std::move(work), [self = shared_from_this(), life = generation_](int) {
-        if (life != self->generation_) return;
-        self->cancelling_ = false;
-        self->cancel_head_if_abandoned();
-        self->owner_.on_capacity(*self);
+    // Where there are too many the query is not stopped, and the connection given up.
+    (void)tasks_.cancel(std::move(work), [self = shared_from_this(), life = generation_->load()](bool) {
+        if (life == *self->generation_) self->cancel_is_through();
     });
+}
+
+void Connection::cancel_is_through() {
+    cancelling_ = false;
+    if (in_flight_.empty() || !in_flight_.front().cancelled) timer_.cancel();
+    cancel_head_if_abandoned();
+    owner_.on_capacity(*this);
 }
 
 void Connection::fail(const std::string& reason) {
@@ -291,8 +372,9 @@ void Connection::fail(const std::string& reason) {
     shut();
     std::deque<TicketPtr> lost;
     for (auto& sent : under_way) {
-        // The server may have answered, or said why, before it went.
-        if (sent.reply)
+        // The server may have answered, or said why, before it went. What changes something is done when it is at its end: rows,
+        // and what is said after them, may come before.
+        if (sent.reply && (sent.ticket->query.repeatable || !sent.has_rows))
             owner_.on_reply(sent.ticket, std::move(*sent.reply));
         else
             lost.push_back(sent.ticket);
@@ -301,7 +383,7 @@ void Connection::fail(const std::string& reason) {
 }
 
 void Connection::shut() {
-    ++generation_;
+    ++*generation_;
     state_ = State::Closed;
     timer_.cancel();
     lifetime_timer_.cancel();

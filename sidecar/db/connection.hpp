@@ -3,6 +3,7 @@
 
 #include <libpq-fe.h>
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -85,9 +86,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    /// Starts connecting; on_open or on_closed follows.
-    /// 开始连接，随后回调 on_open 或 on_closed。
-    void open();
+    /// Starts connecting; on_open or on_closed follows. `first_word` bounds the wait for the server's first one: a host
+    /// that is gone says nothing, and the next attempt may reach another in its place. It begins with that one of several hosts.
+    /// 开始连接，随后回调 on_open 或 on_closed。first_word 限制等待服务器首个应答的时间：已消失的主机不会应答，
+    /// 下一次尝试可能连到接替它的主机。first_host 指定从多个主机中的哪一个开始。
+    void open(Clock::duration first_word, unsigned first_host = 0);
 
     /// Sends a query; the reply comes through on_reply. Only when accepts(depth).
     /// 发送查询，结果经 on_reply 返回。仅在 accepts(depth) 时可调用。
@@ -112,14 +115,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
     struct Sent {
         TicketPtr ticket;
         std::optional<Outcome> reply;
+        bool has_rows = false;  // its answer was beginning to come
         bool prepares = false;  // until the server has prepared the statement
         bool cancelled = false;
     };
     using Handle = std::unique_ptr<PGconn, decltype(&PQfinish)>;
+    using Life = std::atomic<unsigned>;
 
+    void limit_connecting(Clock::time_point until);
     void adopt(Handle handle);
     void wait_to_connect(boost::asio::posix::stream_descriptor::wait_type what);
     void poll_connect();
+    void polled(PostgresPollingStatusType status);
     void establish();
     void watch_input();
     void on_input();
@@ -130,6 +137,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void finish_head();
     void remember_prepared(const Sent& sent, const Outcome& outcome);
     void cancel_head();
+    void cancel_is_through();
     void limit_lifetime();
     void fail(const std::string& reason);
     void release_socket();
@@ -138,11 +146,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     ConnectionOwner& owner_;
     const ConnectionSettings& settings_;
     State state_ = State::Closed;
-    unsigned generation_ = 0;  // handlers of an earlier life of this object see another number and do nothing
+    // Handlers of an earlier life of this object see another number and do nothing; so do calls on threads, which may come
+    // to it after the connection.
+    std::shared_ptr<Life> generation_ = std::make_shared<Life>(0);
     Handle handle_{nullptr, PQfinish};
     boost::asio::posix::stream_descriptor socket_;
     boost::asio::steady_timer timer_;  // limits connecting, and later the wait for a cancelled query
     boost::asio::steady_timer lifetime_timer_;
+    Clock::time_point connect_until_;
+    Clock::duration first_word_{};
     bool flushing_ = false;
     bool cancelling_ = false;
     bool expired_ = false;  // old enough to be replaced once its queries are through

@@ -18,6 +18,11 @@ constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{
     1000};  // one probe a second costs nothing; users wait for it
 constexpr int kWritesWaiting = 64;
+// A host that is gone says nothing, and one in its place is found by the next attempt alone: so attempts are short. Now and then
+// one is as long as it may be, for a server that takes its time.
+constexpr std::chrono::milliseconds kFirstWord{1000};
+constexpr unsigned kPatientProbe = 8;
+constexpr std::size_t kForgetAt = 64;  // finished tickets that are kept without looking
 
 /// The user's own options come last and so win, except for what answers rely on.
 std::string session_options(const Config& config, const std::string& dsn) {
@@ -42,6 +47,15 @@ PoolSettings pool_settings(const Config& config, const std::string& dsn, std::st
     return settings;
 }
 
+/// Whether an error is none of the query's own: it was hit by a cancel that was meant for another, the statement is not, or is
+/// already, prepared where a pooler is in between, or the server ended the session.
+bool may_be_retried(const Ticket& ticket, const DatabaseError& error) {
+    if (error.sqlstate == sqlstate::kQueryCancelled) return ticket.cancel_risk && ticket.members.empty();
+    if (error.sqlstate.starts_with(sqlstate::kSessionEnded)) return ticket.query.repeatable;
+    return ticket.members.empty() &&
+           (error.sqlstate == sqlstate::kNotPrepared || error.sqlstate == sqlstate::kAlreadyPrepared);
+}
+
 }  // namespace
 
 PoolSettings reading_pool(const Config& config) {
@@ -63,6 +77,7 @@ PoolSettings writing_pool(const Config& config) {
 Pool::Pool(boost::asio::io_context& loop, BlockingTasks& tasks, PoolSettings settings)
     : loop_(loop),
       settings_(std::move(settings)),
+      forget_at_(kForgetAt),
       deadline_timer_(loop),
       back_off_timer_(loop),
       pause_(kFirstPause) {
@@ -93,7 +108,7 @@ void Pool::stop() {
     back_off_timer_.cancel();
     for (auto& connection : connections_) connection->shut();
     waiting_.clear();
-    for (auto& ticket : std::exchange(by_deadline_, {})) ticket->finish(unavailable());
+    for (auto& ticket : std::exchange(by_deadline_, {})) give_up(*ticket);
 }
 
 void Pool::submit(Query query, std::function<void(Outcome)> done) {
@@ -113,6 +128,7 @@ void Pool::submit(Query query, std::function<void(Outcome)> done) {
         return ticket->finish(
             DatabaseError{DatabaseError::Kind::QueueFull, "", "", "", std::chrono::seconds(1)});
     }
+    forget_answered();
     by_deadline_.push_back(ticket);
     arm_deadline();
     enqueue(ticket);
@@ -213,20 +229,22 @@ void Pool::on_open(Connection&) {
     }
     if (std::exchange(down_, false)) log_event("info", "the database is reachable");
     back_off_timer_.cancel();
+    probe_set_ = false;
     connect_all();
     dispatch();
 }
 
 void Pool::on_closed(Connection& connection, bool was_open, const std::string& reason,
                      std::deque<TicketPtr> lost) {
-    for (auto& ticket : lost) {
+    for (const auto& ticket : lost) {
         const auto queries = ticket->members.empty() ? std::vector{ticket} : ticket->members;
         for (const auto& query : queries)
-            if (!query->query.repeatable || !retry(query)) query->finish(unavailable());
+            if (!query->query.repeatable || !retry(query)) give_up(*query);
     }
     if (stopped_) return;
+    dispatch();
     gaps_ += was_open;
-    if (reason.empty()) return connection.open();
+    if (reason.empty()) return connection.open(settings_.connection.connect_timeout);
     if (was_open) {
         ++statistics_.lost;
         log_event("warning", "a database connection was lost: " + reason);
@@ -243,31 +261,43 @@ void Pool::on_closed(Connection& connection, bool was_open, const std::string& r
 void Pool::on_reply(const TicketPtr& ticket, Outcome outcome) {
     if (!ticket->is_live()) return;
     statistics_.query_seconds.record(std::chrono::duration<double>(Clock::now() - ticket->sent_at).count());
+    const auto* error = std::get_if<DatabaseError>(&outcome);
+    if (error && may_be_retried(*ticket, *error)) return ask_again(ticket, outcome);
     if (!ticket->members.empty()) return on_group_reply(*ticket, std::move(outcome));
-    if (const auto* error = std::get_if<DatabaseError>(&outcome)) {
-        const bool hit_by_cancel = error->sqlstate == sqlstate::kQueryCancelled && ticket->cancel_risk;
-        const bool preparation =
-            error->sqlstate == sqlstate::kNotPrepared || error->sqlstate == sqlstate::kAlreadyPrepared;
-        if ((hit_by_cancel || preparation) && retry(ticket)) return dispatch();
-    }
     answer(*ticket, std::move(outcome), ticket->sent_at);
 }
 
-/// An error may be the fault of one of them, or of their being together: each shows alone. So does who was left out.
+void Pool::ask_again(const TicketPtr& ticket, const Outcome& otherwise) {
+    const auto all = ticket->members.empty() ? std::vector{ticket} : ticket->members;
+    for (const auto& query : all)
+        if (query->is_live() && !retry(query)) answer(*query, otherwise, ticket->sent_at);
+    dispatch();
+}
+
+/// An error may be the fault of one of them, or of their being together: each shows alone. Where some have no answer, the time
+/// was over at the first of them, who goes on alone; those behind may be quick. They go first, and together: each such round has
+/// one less, and takes no longer than the one who ended it takes alone.
 void Pool::on_group_reply(const Ticket& group, Outcome outcome) {
     const auto* rows = std::get_if<Rows>(&outcome);
     const bool whole = rows && static_cast<std::size_t>(rows->size()) == group.members.size();
     const int answered = group.query.statement->answered;
+    TicketPtr slow;
     for (std::size_t i = 0; i < group.members.size(); ++i) {
         const TicketPtr& member = group.members[i];
         if (!member->is_live()) continue;
         const int row = static_cast<int>(i);
         if (whole && (answered < 0 || !rows->text(row, answered).empty())) {
             answer(*member, rows->row(row), group.sent_at);
+        } else if (whole && !slow) {
+            slow = member;
         } else {
-            member->query.joinable = false;
+            member->query.joinable = whole;
             enqueue(member);
         }
+    }
+    if (slow) {
+        slow->query.joinable = false;
+        enqueue(slow);
     }
     dispatch();
 }
@@ -281,7 +311,7 @@ void Pool::answer(Ticket& ticket, Outcome outcome, Clock::time_point sent_at) {
 /// A query may run a second time, once, when the first try was spoiled by something that is not its own
 /// fault; one that changes something only when the server said that the first try came to nothing.
 bool Pool::retry(const TicketPtr& ticket) {
-    if (stopped_ || !ticket->is_live() || ticket->retried || !any_open()) return false;
+    if (stopped_ || !ticket->is_live() || ticket->retried) return false;
     ticket->retried = true;
     ticket->cancel_risk = false;
     enqueue(ticket);
@@ -294,27 +324,61 @@ bool Pool::any_open() const {
 
 void Pool::connect_all() {
     for (auto& connection : connections_)
-        if (connection->is_closed()) connection->open();
+        if (connection->is_closed()) connection->open(settings_.connection.connect_timeout);
 }
 
 void Pool::back_off() {
-    if (back_off_timer_.expiry() > Clock::now()) return;  // the next attempt is already set
+    if (std::exchange(probe_set_, true)) return;
     back_off_timer_.expires_after(pause_);
     pause_ = std::min(pause_ * 2, kLongestPause);
     back_off_timer_.async_wait([this](boost::system::error_code error) {
         if (error || stopped_) return;
-        const auto idle = std::ranges::find_if(connections_, [](const auto& c) { return c->is_closed(); });
-        if (idle != connections_.end()) (*idle)->open();
+        probe_set_ = false;
+        probe();
     });
 }
 
+/// An attempt may be held by a host that says nothing: the next connection does not wait for its end.
+void Pool::probe() {
+    const auto idle = std::ranges::find_if(connections_, [](const auto& c) { return c->is_closed(); });
+    if (idle == connections_.end()) return;
+    const bool patient = ++probes_ % kPatientProbe == 0;
+    (*idle)->open(patient ? settings_.connection.connect_timeout : kFirstWord, probes_);
+    back_off();
+}
+
+/// Those that were being answered when the database went wait for it.
 void Pool::fail_waiting() {
-    while (const auto ticket = next_waiting()) ticket->finish(unavailable());
+    std::deque<TicketPtr> waiting;
+    while (auto ticket = next_waiting()) {
+        if (ticket->retried)
+            waiting.push_back(std::move(ticket));
+        else
+            ticket->finish(unavailable());
+    }
+    live_waiting_ = waiting.size();
+    waiting_ = std::move(waiting);
+}
+
+/// Ends one without an answer. What was to change something may have done so once it was sent.
+void Pool::give_up(Ticket& ticket) {
+    if (!ticket.is_live()) return;
+    if (ticket.sent && !ticket.query.repeatable)
+        ticket.finish(DatabaseError{DatabaseError::Kind::OutcomeUnknown, "", "", "", {}});
+    else
+        ticket.finish(unavailable());
 }
 
 DatabaseError Pool::unavailable() {
     ++statistics_.unavailable;
     return {DatabaseError::Kind::Unavailable, "", "", "", std::chrono::seconds(1)};
+}
+
+/// Each has its answer long before its deadline: without this they would be kept until then.
+void Pool::forget_answered() {
+    if (by_deadline_.size() < forget_at_) return;
+    std::erase_if(by_deadline_, [](const TicketPtr& ticket) { return !ticket->is_live(); });
+    forget_at_ = std::max(kForgetAt, 2 * by_deadline_.size());
 }
 
 void Pool::arm_deadline() {
@@ -335,8 +399,13 @@ void Pool::on_deadline() {
         by_deadline_.pop_front();
         if (!ticket->is_live()) continue;
         if (!ticket->sent) --live_waiting_;
-        ++statistics_.timeouts;
-        ticket->finish(DatabaseError{DatabaseError::Kind::Deadline, "", "", "", {}});
+        const bool waited_for_database = ticket->retried && !ticket->sent && !any_open();
+        if (waited_for_database || (ticket->sent && !ticket->query.repeatable)) {
+            give_up(*ticket);
+        } else {
+            ++statistics_.timeouts;
+            ticket->finish(DatabaseError{DatabaseError::Kind::Deadline, "", "", "", {}});
+        }
         for (auto& connection : connections_) connection->cancel_head_if_abandoned();
     }
     while (!waiting_.empty() && !waiting_.front()->is_live()) waiting_.pop_front();

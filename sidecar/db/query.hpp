@@ -22,8 +22,8 @@ namespace seqrec::sidecar {
 /// 程序自身的一条 SQL，每个连接以 name 准备一次。两者在程序运行期间一直有效。
 /// joined > 0 表示前若干个参数为数组，含每个请求者的内容，结果中每个请求者对应一行。
 /// 所用的 PostgreSQL 自带函数、运算符与类型均以 pg_catalog 限定，以免被角色搜索路径上更匹配的对象取代。
-/// A row of several that has nothing in column `answered` (-1: none) is no answer: that asker is asked for alone.
-/// 多行结果中 answered 列（-1 表示没有）为空的行不是回答：该请求者须单独再问。
+/// A row of several that has nothing in column `answered` (-1: none) is no answer: that asker is asked for again, the first of them alone.
+/// 多行结果中 answered 列（-1 表示没有）为空的行不是回答：须再次询问该请求者，其中第一个单独询问。
 struct Statement {
     const char* name;
     const char* sql;
@@ -85,11 +85,11 @@ class Rows {
     int size_;
 };
 
-/// Why there are no rows. `message` and `hint` are the server's own words; `retry_after` is set when trying
+/// Why there are no rows. OutcomeUnknown: something that may have changed the database was sent, and no answer came. `message` and `hint` are the server's own words; `retry_after` is set when trying
 /// again later makes sense.
-/// 没有结果的原因。message 与 hint 为服务器原文；适合稍后重试时设置 retry_after。
+/// 没有结果的原因。OutcomeUnknown 表示可能修改数据库的语句已发送，但没有收到应答。message 与 hint 为服务器原文；适合稍后重试时设置 retry_after。
 struct DatabaseError {
-    enum class Kind { Unavailable, QueueFull, Deadline, Refused };
+    enum class Kind { Unavailable, QueueFull, Deadline, Refused, OutcomeUnknown };
 
     Kind kind = Kind::Refused;
     std::string sqlstate;
@@ -103,6 +103,7 @@ namespace sqlstate {
 inline constexpr char kQueryCancelled[] = "57014";
 inline constexpr char kNotPrepared[] = "26000";
 inline constexpr char kAlreadyPrepared[] = "42P05";
+inline constexpr char kSessionEnded[] = "57P0";  // begins those of a server that stops, or ends a session
 }  // namespace sqlstate
 
 using Outcome = std::variant<Rows, DatabaseError>;

@@ -95,6 +95,7 @@ void Server::tick() {
     const auto now = Session::Clock::now();
     for (Session* session : sessions_) session->enforce_deadline(now);
     access_log_.flush();
+    flush_events();
     tick_timer_.expires_after(kTick);
     tick_timer_.async_wait([this](error_code error) {
         if (!error) tick();

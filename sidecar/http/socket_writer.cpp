@@ -21,9 +21,11 @@ void SocketWriter::watch() {
 asio::awaitable<bool> SocketWriter::write(std::string bytes) {
     if (ended_) co_return false;
     limit_write();
+    writing_ = true;
     error_code error;
     const auto size = co_await asio::async_write(*socket_, asio::buffer(bytes),
                                                  asio::redirect_error(asio::use_awaitable, error));
+    writing_ = false;
     timer_.cancel();
     written_ += size;
     if (error) end();
@@ -33,8 +35,8 @@ asio::awaitable<bool> SocketWriter::write(std::string bytes) {
 void SocketWriter::limit_write() {
     timer_.expires_after(write_timeout_);
     timer_.async_wait([self = shared_from_this()](error_code error) {
-        if (error || self->ended_) return;
-        self->end();
+        if (error || !self->socket_) return;
+        self->ended_ = true;
         self->socket_->cancel(error);
     });
 }
@@ -49,7 +51,7 @@ asio::awaitable<bool> SocketWriter::wait(std::chrono::milliseconds time) {
 
 void SocketWriter::end() {
     ended_ = true;
-    timer_.cancel();
+    if (!writing_) timer_.cancel();  // a write goes on, to somebody who may not read it, and keeps its limit
 }
 
 void SocketWriter::detach() {

@@ -43,6 +43,7 @@ class SocketWriter final : public BodyWriter, public std::enable_shared_from_thi
     std::array<char, 1> unwanted_{};
     std::size_t written_ = 0;
     bool ended_ = false;
+    bool writing_ = false;
 };
 
 }  // namespace seqrec::sidecar

@@ -9,6 +9,7 @@
 #include "serving/active_version.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_store.hpp"
+#include "serving/snapshot_worker.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -102,8 +103,17 @@ ServingModel* open_version(const char* name, const ActiveVersion& row) {
     });
 }
 
+/// What is answered with while a version's snapshot is made ready: this process may have the earlier one mapped.
+enum class Meanwhile { Earlier, Nothing };
+
+/// Whether the earlier version answers for now: it is whole, and somebody works on the one that is active.
+bool answers_for_now(ServingModel& earlier, const ActiveVersion& row) {
+    return earlier.model_id != 0 && earlier.version != row.version && takes_long_to_open(row.version) &&
+           file_is_unchanged(earlier) && is_being_prepared(row.model_id, row.version);
+}
+
 /// Looks the name up and maps its snapshot when it is another version than before, or a file that changed.
-ServingModel& look_up(std::string_view wanted) {
+ServingModel& look_up(std::string_view wanted, Meanwhile meanwhile) {
     const char* name = pnstrdup(wanted.data(), wanted.size());
     models_table = catalog_table("models");
     const std::uint64_t seen = generation;  // a change during the look-up makes the next call look again
@@ -119,6 +129,10 @@ ServingModel& look_up(std::string_view wanted) {
                  name)));
     }
     ServingModel* model = find(name);
+    if (model && meanwhile == Meanwhile::Earlier && answers_for_now(*model, *row)) {
+        model->generation = 0;  // the next call looks again
+        return *model;
+    }
     // A number may come again, where the extension was dropped and created; a version never does.
     if (!model || model->model_id != row->model_id || model->version != row->version ||
         !file_is_unchanged(*model))
@@ -157,20 +171,27 @@ std::uint32_t local_transaction() {
 #endif
 }
 
-ServingModel& serving_model(const char* name, std::size_t length) {
-    const std::string_view wanted(name, length);
+namespace {
+
+ServingModel& model_now(std::string_view wanted, Meanwhile meanwhile) {
     free_retired();  // at every call: a deleted file keeps its disk space while it is mapped
     ServingModel* model = find(wanted);
-    return model && is_current(*model) && file_is_unchanged(*model) ? *model : look_up(wanted);
+    return model && is_current(*model) && file_is_unchanged(*model) ? *model : look_up(wanted, meanwhile);
+}
+
+}  // namespace
+
+ServingModel& serving_model(const char* name, std::size_t length) {
+    return model_now({name, length}, Meanwhile::Earlier);
 }
 
 std::int64_t prewarm(const char* name, std::size_t length) {
-    ServingModel* model = &serving_model(name, length);
+    ServingModel* model = &model_now({name, length}, Meanwhile::Nothing);
     if (!is_whole(*model->snapshot)) {
         distrust_snapshot(model->version.c_str());
         model->model_id = 0;  // no version: the next look-up opens anew
         model->generation = 0;
-        model = &serving_model(name, length);
+        model = &model_now({name, length}, Meanwhile::Nothing);
     }
     return model->snapshot->file().mapped().state().size;
 }

@@ -15,6 +15,7 @@
 #include "pg/data_folder.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_stamp.hpp"
+#include "serving/snapshot_worker.hpp"
 #include "tables/row_receiver.hpp"
 
 extern "C" {
@@ -295,17 +296,29 @@ const Snapshot* open_locked(std::int64_t model_id, const char* version, const ch
     return open_private_copy(model_id, version);
 }
 
+bool can_be_written() { return !foreign_folder() && !folder_problem(); }
+
 }  // namespace
 
 const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* is_private) {
     const char* path = snapshot_path(version);
     if (const Snapshot* snapshot = try_open(path, version, Unverified::Leave)) return snapshot;
+    if (takes_long_to_open(version) && can_be_written()) prepare_snapshot(model_id, version);
     lock_version(version);
     bool copied = false;
     const Snapshot* snapshot = open_locked(model_id, version, path, &copied);
     if (is_private) *is_private = copied;
     unlock_version(version);
     return snapshot;
+}
+
+void make_snapshot_ready(std::int64_t model_id, const char* version) {
+    if (!can_be_written() || !try_lock_version(version)) return;
+    const char* path = snapshot_path(version);
+    const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
+    if (!snapshot && version_exists_now(version)) snapshot = build_and_open(model_id, version, path);
+    delete snapshot;
+    unlock_version(version);
 }
 
 void build_snapshot(std::int64_t model_id, const char* version) {

@@ -263,7 +263,19 @@ class Joined:
                   {"candidate_item_ids": []}, {"min_score": 0.5}, {"min_probability": 0.5}, {"diversity": 0.2}, {"diversity": 0.3}, {"explain": True}, {"recent_clicks": None}]
         with held_up(s):
             answers = in_parallel(48, lambda i: ids(clicked(s, "together", **wishes[i % 12])))
-        expect([answer[0] for answer in answers], (["8"] * 2 + ["4"] * 8 + ["1", "4"]) * 4)
+        expect([answer[0] for answer in answers], (["8"] * 2 + ["4"] * 10) * 4)
+
+    def gives_each_its_own_reasons(self, s, db):
+        def ask(i):
+            clicks = {"recent_clicks": [f"{i}-{j}" for j in range(i % 4)]} if i != 11 else {}
+            return s.recommend("together" if i == 10 else f"u{i}", top_k=3, explain=True, **clicks)[2]
+        with held_up(s):
+            answers = in_parallel(12, ask)
+        for i, answer in enumerate(answers):
+            because_of = [f"{i}-{j}" for j in range(i % 4)] if i != 11 else []
+            count = 1 if i == 10 else 3
+            expect([reason["because_of"] for reason in answer["reasons"]], (because_of + [None] * 3)[:count])
+        expect(answers[10]["recommended_item_ids"], ["11"], "who gave no clicks is asked for alone")
 
     def joins_contexts_with_contexts(self, s, db):
         with held_up(s):

@@ -206,12 +206,27 @@ class Plain:
         expect(s.request("GET", "/livez")[2], {"live": True})
         expect(s.request("GET", "/readyz?verbose")[2], {"ready": True, "reasons": []})
         db.sql("UPDATE models SET active = false WHERE model = 'default'")
-        status, _, body = s.request("GET", "/readyz")
-        expect((status, body), (503, {"ready": False, "reasons": ['there is no active model named "default"']}))
+        comes_to_be(s, 503, 'there is no active model named "default"')
         db.sql("ALTER VIEW seqrec_models RENAME TO hidden")
-        expect(s.request("GET", "/readyz")[0], 503)
+        comes_to_be(s, 503, "the database refused to ask the model, SQLSTATE 42P01")
         db.sql("ALTER VIEW hidden RENAME TO seqrec_models; UPDATE models SET active = true")
-        expect(s.request("GET", "/readyz")[0], 200)
+        comes_to_be(s, 200)
+
+    def is_ready_only_when_the_model_answers(self, s, db):
+        """A model that is there, and whose snapshot is not, has no answer."""
+        with instead_of_answers(db, "RAISE 'made by another' USING ERRCODE = '55000'"):
+            comes_to_be(s, 503, "the database refused to ask the model, SQLSTATE 55000")
+        with instead_of_answers(db, "PERFORM pg_sleep(60)"):
+            comes_to_be(s, 503, "the model did not answer in time: its snapshot may still be made")
+        comes_to_be(s, 200)
+
+    def looks_once_for_all_who_ask_whether_it_is_ready(self, s, db):
+        """Anybody may ask, and it goes before the queue: no more than a look in a quarter of a second."""
+        before, begin = asked_for(s), time.monotonic()
+        answers = in_parallel(50, lambda i: [s.request("GET", "/readyz")[0] for _ in range(4)])
+        looks = asked_for(s) - before
+        expect(answers, [[200] * 4] * 50)
+        assert looks <= 1 + (time.monotonic() - begin) / 0.25 + 6, f"{looks} looks"  # and those of /metrics
 
     def logs_no_user(self, s, db):
         s.recommend("user-quokka", recent_clicks=["click-quokka"])
@@ -446,6 +461,30 @@ class Restarts:
         expect(s.log().count("cannot connect"), before + 1, "one line about an outage")
         db.sql("ALTER DATABASE shop ALLOW_CONNECTIONS true", database="postgres")
         s.wait_ready(2)
+
+
+def comes_to_be(s, status, *reasons):
+    """/readyz says what was seen within the last quarter of a second."""
+    wait_until(lambda: s.request("GET", "/readyz")[::2] == (status, {"ready": status == 200, "reasons": list(reasons)}), f"/readyz: {status} {reasons}", 5)
+
+
+def asked_for(s):
+    """Queries that have had an answer."""
+    lines = s.request("GET", "/metrics")[2].decode().splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith('seqrec_db_query_duration_seconds_count{pool="read"}'))
+
+
+@contextlib.contextmanager
+def instead_of_answers(db, body):
+    """seqrec.answers does something else."""
+    arguments = "text[], int[], text[], int, text, text[], boolean, text[], real, real, real, jsonb[], int[], int"
+    db.sql(f"""ALTER FUNCTION seqrec.answers RENAME TO hidden;
+               CREATE FUNCTION seqrec.answers({arguments.replace("jsonb[], int[], int", "jsonb[] DEFAULT NULL, int[] DEFAULT NULL, int DEFAULT NULL")})
+               RETURNS TABLE(version text) LANGUAGE plpgsql AS $$ BEGIN {body}; END $$""")
+    try:
+        yield
+    finally:
+        db.sql(f"DROP FUNCTION seqrec.answers({arguments}); ALTER FUNCTION seqrec.hidden RENAME TO answers")
 
 
 def resident_kilobytes(pid):

@@ -241,6 +241,36 @@ def built_by_many_parallel_workers():
     sql("DROP TABLE askers")
 
 
+def built_in_spite_of_a_timeout():
+    """A build takes longer than a statement may: one that is begun is finished all the same, and who has the earlier version mapped
+    is answered with that meanwhile."""
+    which = "SELECT seqrec_recommend_info('u1', ARRAY['i1'])->>'model_id';"
+    old, big = sql(ACTIVE), copy_version(sql(ACTIVE))
+    sql(
+        f"""INSERT INTO seqrec.users (model_id, idx, user_id, seen_until, embedding, seen)
+            SELECT {big}, m.n_users + g - 1, 'more' || g, u.seen_until, u.embedding, u.seen
+            FROM seqrec.models m, seqrec.users u, generate_series(1, 400000) g WHERE m.model_id = {big} AND u.model_id = {big} AND u.idx = 0;
+            UPDATE seqrec.models SET n_users = n_users + 400000 WHERE model_id = {big}"""
+    )
+    session = Session()
+    session.run("SET statement_timeout = '200ms';")
+    assert session.run(which) == old
+    sql(f"SELECT seqrec_activate({big})")
+    said = [session.run(which)]
+    while said[-1] == old:
+        said.append(session.run(which))
+    assert said[0] == old and said[-1] == big, said[-3:]
+    session.close()
+    os.unlink(snapshot_file())
+    hurried = f"SET statement_timeout = '200ms'; {ASK};"
+    assert "canceling statement" in script(hurried), "it was built in no time"
+    wait_for(lambda: answers["first"] in script(hurried), "the build that a cancelled statement began")
+    os.unlink(stamp_file())
+    expect_same_answer()
+    assert os.path.exists(stamp_file()), "a large file is verified by a worker"
+    sql(f"SELECT seqrec_activate({old}); SELECT seqrec_drop({big})")
+
+
 def server_restarted():
     before = read(stamp_file())
     pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
@@ -605,6 +635,7 @@ if __name__ == "__main__":
         many_build_at_once,
         built_by_a_parallel_worker,
         built_by_many_parallel_workers,
+        built_in_spite_of_a_timeout,
         server_restarted,
         preloaded_for_all_connections,
         instruction_sets_agree,

@@ -1,9 +1,16 @@
 // Two streams of JSON lines.
 #include "log.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
+#include <chrono>
+#include <future>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <vector>
 
 namespace seqrec::sidecar {
 namespace {
@@ -77,6 +84,82 @@ TEST(EventLog, IsValidJsonWhateverIsSaid) {
     EXPECT_EQ(first.at("message"), "line\nbreak \"quoted\" \xef\xbf\xbd");
     EXPECT_EQ(first.at("request_id"), "r\"7");
     EXPECT_FALSE(second.contains("request_id"));
+}
+
+/// A standard stream that goes into a pipe, which is read when the test likes.
+class Piped {
+  public:
+    explicit Piped(int stream) : stream_(stream), saved_(dup(stream)) {
+        EXPECT_EQ(pipe(ends_), 0);
+        dup2(ends_[1], stream);
+        fcntl(ends_[0], F_SETFL, O_NONBLOCK);
+    }
+    ~Piped() {
+        dup2(saved_, stream_);
+        for (const int file : {saved_, ends_[0], ends_[1]}) close(file);
+    }
+
+    std::string read_all() {
+        std::string text;
+        std::array<char, 4096> chunk;
+        for (ssize_t size; (size = read(ends_[0], chunk.data(), chunk.size())) > 0;)
+            text.append(chunk.data(), static_cast<std::size_t>(size));
+        return text;
+    }
+
+  private:
+    int stream_, saved_;
+    int ends_[2];
+};
+
+/// Whether something comes to its end while nobody reads; if not, the pipe is read until it does.
+template <typename Work>
+bool ends_unread(Piped& pipe, Work work) {
+    auto done = std::async(std::launch::async, work);
+    const bool ended = done.wait_for(std::chrono::seconds(5)) == std::future_status::ready;
+    while (done.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) pipe.read_all();
+    return ended;
+}
+
+std::vector<json> lines_of(const std::string& text) {
+    std::vector<json> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) lines.push_back(json::parse(line));
+    return lines;
+}
+
+/// Whoever reads the log may stop: requests go on, and the lines that there is no room for are counted.
+TEST(AccessLog, WaitsForNobody) {
+    Piped pipe(STDOUT_FILENO);
+    AccessLog log(true);
+    constexpr std::size_t kRequests = 50000;
+    const auto write_all = [&log] {
+        for (std::size_t i = 0; i < kRequests; ++i) log.write(entry());
+        log.flush();
+    };
+    ASSERT_TRUE(ends_unread(pipe, write_all));
+    std::string text;
+    for (std::string part; !(part = pipe.read_all()).empty(); text += part) log.flush();
+    log.write(entry());
+    log.flush();
+    text += pipe.read_all();
+    std::size_t counted = 0, lost = 0;
+    for (const auto& line : lines_of(text))
+        line.contains("lost") ? lost += line.at("lost").get<std::size_t>() : ++counted;
+    EXPECT_EQ(counted + lost, kRequests + 1);
+    EXPECT_GT(lost, 0U);
+    EXPECT_GT(counted, 1000U);
+}
+
+TEST(EventLog, WaitsForNobody) {
+    Piped pipe(STDERR_FILENO);
+    ASSERT_TRUE(ends_unread(pipe, [] {
+        for (int i = 0; i < 50000; ++i) log_event("info", "something happened");
+    }));
+    std::string text;
+    for (std::string part; !(part = pipe.read_all()).empty(); text += part) flush_events();
+    EXPECT_GT(lines_of(text).size(), 100U);
+    EXPECT_NE(text.find(R"("lost":)"), std::string::npos);
 }
 
 }  // namespace

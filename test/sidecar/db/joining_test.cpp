@@ -77,6 +77,22 @@ TEST(Joining, TakesThoseWithoutClicksTogether) {
     EXPECT_EQ(batch_query(batch).parameters.back().value, std::nullopt);  // one client's own
 }
 
+/// Reasons are told of each; whose own rows are read for them is asked for alone, as there is no bound to that.
+TEST(Joining, TakesThoseWhoWantReasons) {
+    auto one = asked("u", Strings{"a"}, 5), other = asked("v", Strings{"b", "c"});
+    one.wish.explain = other.wish.explain = true;
+    ASSERT_TRUE(may_join(recommend_query(one), recommend_query(other)));
+    const auto group = join(std::vector<TicketPtr>{ticket_of(one), ticket_of(other)});
+    const std::vector<std::optional<std::int32_t>> counts = {1, 2}, ks = {5, 10};
+    EXPECT_EQ(group->query.parameters[1].value, encode_array(counts));
+    EXPECT_EQ(group->query.parameters[2].value, encode_array(Strings{"a", "b", "c"}));
+    EXPECT_EQ(group->query.parameters[3].value, encode_array(ks));
+    other.language = "zh";
+    EXPECT_FALSE(may_join(recommend_query(one), recommend_query(other)));
+    other.asker.recent_clicks.reset();
+    EXPECT_FALSE(may_join(recommend_query(other), recommend_query(other)));
+}
+
 TEST(Joining, KeepsApartWhatDiffers) {
     const auto plain = recommend_query(asked("u", Strings{"a"}));
     auto other = asked("u", Strings{"a"});
@@ -102,7 +118,7 @@ TEST(Joining, KeepsApartWhatDiffers) {
     other.wish.with_scores = true;  // the same question
     EXPECT_TRUE(may_join(plain, recommend_query(other)));
     other.wish.explain = true;
-    EXPECT_FALSE(may_join(recommend_query(other), recommend_query(other)));
+    EXPECT_FALSE(may_join(plain, recommend_query(other)));
     EXPECT_FALSE(may_join(plain, recommend_query(asked("v", std::nullopt))));  // it may take long
     BatchRequest batch{{{"u", Strings{"a"}}}, {}};
     batch.wish.model = "default";

@@ -1,0 +1,138 @@
+#include "serving/snapshot_worker.hpp"
+
+#include <csignal>
+#include <cstring>
+#include <optional>
+
+#include "core/files/mapped_file.hpp"
+
+#include "pg/boundary.hpp"
+#include "pg/data_folder.hpp"
+#include "serving/snapshot_files.hpp"
+#include "serving/snapshot_stamp.hpp"
+#include "serving/snapshot_store.hpp"
+
+extern "C" {
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "libpq/pqsignal.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+}
+
+namespace seqrec {
+namespace {
+
+constexpr std::int64_t kSoonRead = 64 << 20;  // bytes that are verified while a statement waits
+
+/// What the worker is told, in bgw_extra.
+struct Order {
+    Oid database;
+    std::int64_t model_id;
+    char version[kUuidLength + 1];
+};
+static_assert(sizeof(Order) <= BGW_EXTRALEN);
+
+/// The worker that this process began last; its handle lives as long as the process.
+struct Begun {
+    char version[kUuidLength + 1];
+    BackgroundWorkerHandle* handle;
+};
+Begun begun = {};
+
+BackgroundWorkerHandle* launch(std::int64_t model_id, const char* version) {
+    if (IsParallelWorker()) return nullptr;
+    BackgroundWorker worker = {};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_ConsistentState;  // on a standby too
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    worker.bgw_notify_pid = MyProcPid;
+    strlcpy(worker.bgw_library_name, "seqrec", sizeof worker.bgw_library_name);
+    strlcpy(worker.bgw_function_name, "seqrec_snapshot_main", sizeof worker.bgw_function_name);
+    strlcpy(worker.bgw_name, "seqrec snapshot", sizeof worker.bgw_name);
+    strlcpy(worker.bgw_type, "seqrec snapshot", sizeof worker.bgw_type);
+    Order order{MyDatabaseId, model_id, {}};
+    strlcpy(order.version, version, sizeof order.version);
+    memcpy(worker.bgw_extra, &order, sizeof order);
+    BackgroundWorkerHandle* handle = nullptr;
+    return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : nullptr;
+}
+
+bool has_ended(BackgroundWorkerHandle* handle) {
+    pid_t process;
+    const BgwHandleStatus status = GetBackgroundWorkerPid(handle, &process);
+    return status != BGWH_STARTED && status != BGWH_NOT_YET_STARTED;
+}
+
+/// Whether somebody builds or verifies a version now.
+bool is_locked(const char* version) {
+    if (!try_lock_version(version)) return true;
+    unlock_version(version);
+    return false;
+}
+
+void begin(std::int64_t model_id, const char* version) {
+    const MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+    if (begun.handle) pfree(begun.handle);
+    begun.handle = launch(model_id, version);
+    strlcpy(begun.version, version, sizeof begun.version);
+    MemoryContextSwitchTo(before);
+}
+
+/// Whatever the database's defaults are. Locks are not waited for: whoever waits for this worker may hold them.
+void set_own_limits() {
+    SetConfigOption("lock_timeout", "1s", PGC_USERSET, PGC_S_SESSION);
+    SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET, PGC_S_SESSION);
+#if PG_VERSION_NUM >= 170000
+    SetConfigOption("transaction_timeout", "0", PGC_USERSET, PGC_S_SESSION);
+#endif
+}
+
+}  // namespace
+
+bool takes_long_to_open(const char* version) {
+    const char* path = snapshot_path(version);
+    return guarded([&] {
+        const std::optional<FileState> state = FileState::of(path);
+        return !state || (static_cast<std::int64_t>(state->size) > kSoonRead && !has_stamp(path, *state));
+    });
+}
+
+void prepare_snapshot(std::int64_t model_id, const char* version) {
+    if (is_locked(version)) return;  // its lock is waited for
+    if (BackgroundWorkerHandle* handle = launch(model_id, version))
+        (void)WaitForBackgroundWorkerShutdown(handle);
+}
+
+bool is_being_prepared(std::int64_t model_id, const char* version) {
+    if (is_locked(version)) return true;
+    if (strcmp(begun.version, version) != 0) begin(model_id, version);
+    return begun.handle && !has_ended(begun.handle);
+}
+
+}  // namespace seqrec
+
+extern "C" {
+
+PGDLLEXPORT void seqrec_snapshot_main(Datum argument);
+void seqrec_snapshot_main(Datum) {
+    using namespace seqrec;
+    Order order;
+    memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof order);
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
+    set_own_limits();
+    StartTransactionCommand();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    pgstat_report_activity(STATE_RUNNING, psprintf("seqrec: snapshot of version %s", order.version));
+    make_snapshot_ready(order.model_id, order.version);
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    proc_exit(0);
+}
+}

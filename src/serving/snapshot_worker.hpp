@@ -1,0 +1,25 @@
+// A background worker that makes a version's snapshot ready: a statement with a timeout would throw away what it has built or
+// read, and so would the next one. PostgreSQL code: may ereport.
+#pragma once
+
+#include <cstdint>
+
+#include "pg/boundary.hpp"
+
+namespace seqrec {
+
+/// Whether the file of a version has to be built, or is large and has to be read whole.
+/// 某版本的文件是否需要构建，或文件较大且需完整校验。
+bool takes_long_to_open(const char* version);
+
+/// Has a worker make it ready, and waits for its end. Whatever comes of it, the caller looks for itself: no worker may be had, and
+/// what this transaction has not committed no worker sees.
+/// 由后台进程准备快照并等待其结束。无论结果如何调用者须自行检查：可能没有可用的后台进程，后台进程也看不到本事务未提交的内容。
+void prepare_snapshot(std::int64_t model_id, const char* version);
+
+/// Begins that, unless somebody does it already, and does not wait; false when this came to nothing: no worker could be had, or the
+/// one that this process began has ended.
+/// 开始准备（若已有进程在做则不重复）而不等待；无法开始或本进程启动的后台进程已结束时返回 false。
+bool is_being_prepared(std::int64_t model_id, const char* version);
+
+}  // namespace seqrec
