@@ -8,6 +8,7 @@
 
 #include "core/error.hpp"
 #include "core/measure/drawn_users.hpp"
+#include "data/dataset_error.hpp"
 #include "data/features.hpp"
 #include "random.hpp"
 
@@ -16,18 +17,6 @@ namespace {
 
 constexpr double kNever = -std::numeric_limits<double>::infinity();
 constexpr double kForever = std::numeric_limits<double>::infinity();
-
-[[noreturn]] void corrupted(const std::string& what) {
-    throw Error(sqlstate::kDataCorrupted, "dataset file is not valid: " + what,
-                "Start the training again; the file is written anew.");
-}
-
-void check_offsets(std::span<const std::int64_t> offsets, std::size_t total) {
-    if (offsets.empty() || offsets.front() != 0 || offsets.back() != static_cast<std::int64_t>(total))
-        corrupted("user.offsets does not span all interactions");
-    for (std::size_t u = 1; u < offsets.size(); ++u)
-        if (offsets[u] < offsets[u - 1]) corrupted("user.offsets decreases");
-}
 
 constexpr double kManyRepeats = 0.05;
 constexpr double kValidationFrom = 0.8, kTestFrom = 0.9;  // shares of the events, by time
@@ -134,16 +123,16 @@ class Dataset::Events {
 
 Dataset::Dataset(const std::string& path, const DatasetOptions& options)
     : file_(SafetensorsFile::open(path)), options_(options) {
-    if (file_.meta("format") != "seqrec-dataset/1") corrupted("format is " + file_.meta("format"));
+    if (file_.meta("format") != "seqrec-dataset/1") corrupted_dataset("format is " + file_.meta("format"));
     if (file_.metadata().contains("job")) job_ = file_.meta("job");
     const auto offsets = file_.get<std::int64_t>("user.offsets", {-1});
     const auto items = file_.get<std::int32_t>("event.item", {-1});
     items_ = static_cast<std::int64_t>(file_.get<std::int64_t>("item.id.offsets", {-1}).size()) - 1;
     rows_ = static_cast<std::int64_t>(items.size());
     const auto times = file_.get<double>("event.time", {rows_});
-    check_offsets(offsets, items.size());
+    check_offsets(offsets, items.size(), "user");
     for (const std::int32_t item : items)
-        if (item < 0 || item >= items_) corrupted("an item index is out of range");
+        if (item < 0 || item >= items_) corrupted_dataset("an item index is out of range");
     if (options_.asks_by_weight) weights_ = read_weights(file_, rows_);
     if (options_.split == Split::Time && !has_two_times(times)) options_.split = Split::Random;
     if (options_.split == Split::Time) choose_periods(times);

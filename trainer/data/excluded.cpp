@@ -1,23 +1,9 @@
 #include "data/excluded.hpp"
 
-#include <algorithm>
+#include "indexes.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
-namespace {
-
-template <typename T>
-at::Tensor tensor_of(const std::vector<T>& values, at::ScalarType type) {
-    at::Tensor result = at::empty({static_cast<std::int64_t>(values.size())}, type);
-    std::copy(values.begin(), values.end(), result.data_ptr<T>());
-    return result;
-}
-
-void sort_unique(std::vector<std::int32_t>& items) {
-    std::ranges::sort(items);
-    items.erase(std::ranges::unique(items).begin(), items.end());
-}
-
-}  // namespace
 
 Excluded::Excluded(const Dataset& data) : marked_(data.file().contains("event.excluded")) {
     if (!marked_) return;

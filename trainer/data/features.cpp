@@ -3,38 +3,25 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "core/error.hpp"
+#include "data/dataset_error.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using Type = FeatureColumn::Type;
 
-[[noreturn]] void corrupted(const std::string& what) {
-    throw Error(sqlstate::kDataCorrupted, "dataset file is not valid: " + what,
-                "Start the training again; the file is written anew.");
-}
-
 constexpr const char* kSides[] = {"item", "user", "event"};
 
 Type type_of(const std::string& name) {
     if (name == "number") return Type::Number;
     if (name == "time") return Type::Time;
-    if (name != "category") corrupted("there is no type of column \"" + name + "\"");
+    if (name != "category") corrupted_dataset("there is no type of column \"" + name + "\"");
     return Type::Category;
-}
-
-void check_offsets(std::span<const std::int64_t> offsets, std::size_t total, const std::string& of) {
-    if (offsets.front() != 0 || offsets.back() != static_cast<std::int64_t>(total))
-        corrupted(of + ": offsets do not span all of it");
-    for (std::size_t i = 1; i < offsets.size(); ++i)
-        if (offsets[i] < offsets[i - 1]) corrupted(of + ": offsets decrease");
 }
 
 std::vector<std::string_view> read_values(const SafetensorsFile& file, const std::string& at) {
     const auto offsets = file.get<std::int64_t>(at + ".value.offsets", {-1});
     const auto bytes = file.get<std::uint8_t>(at + ".value.bytes", {-1});
-    if (offsets.empty()) corrupted(at + ": has no offsets of values");
     check_offsets(offsets, bytes.size(), at + ".value");
     std::vector<std::string_view> values;
     for (std::size_t v = 0; v + 1 < offsets.size(); ++v)
@@ -51,7 +38,7 @@ void read_categories(const SafetensorsFile& file, const std::string& at, std::in
     check_offsets(column->offsets, column->codes.size(), at);
     for (const std::int32_t code : column->codes)
         if (code < 0 || code >= static_cast<std::int64_t>(column->values.size()))
-            corrupted(at + ": a category is out of range");
+            corrupted_dataset(at + ": a category is out of range");
 }
 
 }  // namespace
@@ -72,7 +59,7 @@ std::vector<FeatureColumn> read_features(const SafetensorsFile& file, Side side,
     }
     return columns;
 } catch (const nlohmann::json::exception& error) {
-    corrupted(error.what());
+    corrupted_dataset(error.what());
 }
 
 std::span<const float> read_labels(const SafetensorsFile& file, std::int64_t interactions) {
@@ -84,7 +71,7 @@ std::span<const float> read_weights(const SafetensorsFile& file, std::int64_t in
     if (!file.contains("event.weight")) return {};
     const auto weights = file.get<float>("event.weight", {interactions});
     for (const float weight : weights)
-        if (!std::isfinite(weight)) corrupted("event.weight holds what is no weight");
+        if (!std::isfinite(weight)) corrupted_dataset("event.weight holds what is no weight");
     return weights;
 }
 

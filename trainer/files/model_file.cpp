@@ -1,18 +1,12 @@
 #include "files/model_file.hpp"
 
 #include "files/tensor_file.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
-
-template <typename T>
-Tensor tensor_of(const std::vector<T>& values, at::ScalarType type) {
-    Tensor result = at::empty({static_cast<std::int64_t>(values.size())}, type);
-    std::copy(values.begin(), values.end(), result.data_ptr<T>());
-    return result;
-}
 
 std::map<std::string, std::string> metadata_of(const ModelDescription& description, const Dataset& data) {
     std::map<std::string, std::string> metadata = {{"format", "seqrec-model/2"},

@@ -48,7 +48,7 @@ void write_tensors(const std::string& path, const std::map<std::string, std::str
 }
 
 at::Tensor read_tensor(const SafetensorsFile& file, std::string_view name) {
-    const Tensor& found = file.tensor(name);
+    const seqrec::Tensor& found = file.tensor(name);
     at::Tensor result = at::empty(found.shape, torch_type(found.dtype));
     if (!found.bytes.empty()) std::memcpy(result.data_ptr(), found.bytes.data(), found.bytes.size());
     return result;

@@ -23,8 +23,6 @@ constexpr std::int64_t kChunk = 256;   // centroids at a time: the scores stay i
 constexpr std::int64_t kLarge = 4;     // times the mean: a list to be split
 constexpr float kApart = 0.5f;         // how far the halves of a list move, of a member's distance
 
-const kernels::Table& k() { return kernels::table(); }
-
 float* row_of(const Tensor& matrix, std::int64_t row) {
     return matrix.data_ptr<float>() + row * matrix.size(1);
 }

@@ -13,12 +13,10 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kRoom = 2;            // standard errors
-constexpr std::int64_t kQueries = 96;  // scored at a time
-constexpr std::int64_t kItems = 2048;  // by so many items
-constexpr float kExcluded = -1e30f;    // below every product
-
-const kernels::Table& k() { return kernels::table(); }
+constexpr double kRoom = 2;                  // standard errors
+constexpr std::int64_t kScoredQueries = 96;  // scored at a time
+constexpr std::int64_t kItems = 2048;        // by so many items
+constexpr float kExcluded = -1e30f;          // below every product
 
 /// scores[q, i] = queries[first + q] . rows[i], for `count` queries and `n` rows.
 void score(const Tensor& queries, std::int64_t first, std::int64_t count, const float* rows, std::int64_t n,
@@ -76,8 +74,8 @@ Needed needed_lists(const ListIndex& index, const Tensor& items, const Queries& 
     std::atomic<std::int64_t> next = 0, done = 0;
     workers.run([&](int) {
         std::vector<float> scores;
-        for (std::int64_t first; (first = next.fetch_add(kQueries)) < count;) {
-            const std::int64_t part = std::min(kQueries, count - first);
+        for (std::int64_t first; (first = next.fetch_add(kScoredQueries)) < count;) {
+            const std::int64_t part = std::min(kScoredQueries, count - first);
             const Exact exact(items, queries, first, part);
             score(queries.vectors, first, part, index.centroids.data_ptr<float>(), lists, scores);
             for (std::int64_t q = 0; q < part; ++q)

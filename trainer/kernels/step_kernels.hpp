@@ -180,3 +180,10 @@ const Table& avx512_bf16_table();
 #endif
 
 }  // namespace seqrec::kernels
+
+namespace seqrec::trainer {
+
+/// As trainers write it, who call kernels in every other line. 训练代码中的简写。
+inline const kernels::Table& k() { return kernels::table(); }
+
+}  // namespace seqrec::trainer

@@ -73,7 +73,7 @@ Shifts shifts_of(const EarlierModel& active) {
 }
 
 /// NDCG@10 of one row.
-double gain(std::int64_t rank) { return rank < 10 ? 1 / std::log2(static_cast<double>(rank) + 2) : 0; }
+double ndcg_of(std::int64_t rank) { return rank < 10 ? 1 / std::log2(static_cast<double>(rank) + 2) : 0; }
 
 }  // namespace
 
@@ -88,10 +88,10 @@ nlohmann::json compare_with_active(const Dataset& data, const EarlierModel& acti
         rank_held_out(data, questions, HeldOut::Validation, theirs, shifts_of(active), workers, poll).ranks;
     double sum = 0, squares = 0, active_sum = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
-        const double difference = gain(mine[i]) - gain(other[i]);
+        const double difference = ndcg_of(mine[i]) - ndcg_of(other[i]);
         sum += difference;
         squares += difference * difference;
-        active_sum += gain(other[i]);
+        active_sum += ndcg_of(other[i]);
     }
     const auto count = static_cast<double>(mine.size());
     const double mean = sum / count;

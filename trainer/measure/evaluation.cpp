@@ -15,8 +15,6 @@ using at::Tensor;
 
 constexpr std::int64_t kUsers = 96;  // scored at a time
 
-const kernels::Table& k() { return kernels::table(); }
-
 /// The held-out items of a few users, ranked chunk of items by chunk, so that a score is read while it is
 /// still in the second-level cache. All scores come from the same product, whose every element is summed in
 /// one order: comparing them is exact.

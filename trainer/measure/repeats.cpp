@@ -22,8 +22,6 @@ constexpr std::int64_t kItems = 2048;  // by so many items
 constexpr std::int64_t kSpreadItems = 1000;
 constexpr int kSweeps = 3;
 
-const kernels::Table& k() { return kernels::table(); }
-
 /// What the rank of one question depends on.
 struct Case {
     int age = -1;                                   // of the item asked for; -1: not among the clicks

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <thread>
 
+#include "clock.hpp"
 #include "core/error.hpp"
 #include "core/files/id_index.hpp"
 #include "core/options.hpp"
@@ -14,6 +15,7 @@
 #include "kinds/trainer_kind.hpp"
 #include "run/earlier_model.hpp"
 #include "run/workers.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -23,13 +25,6 @@ using nlohmann::json;
 using Rows = std::vector<std::int32_t>;
 
 constexpr float kChanged = 1e-4f;  // of a row's length: more than rounding does
-
-template <typename T>
-Tensor tensor_of(const std::vector<T>& values, at::ScalarType type) {
-    Tensor result = at::empty({static_cast<std::int64_t>(values.size())}, type);
-    std::copy(values.begin(), values.end(), result.data_ptr<T>());
-    return result;
-}
 
 /// The items of the new version, those of the earlier one in their order, then the new ones.
 struct Catalogue {
@@ -235,7 +230,7 @@ void refresh(const Job& job, Reporter& reporter) {
     for (const char* name : {"user.seen", "excluded"}) add(items_of_users(earlier.file, items, name));
     for (const NamedTensor& kept : content.kept()) add({{kept.name, arranged(kept.tensor, items.table)}});
     add_index(earlier.file, rows, workers, tensors);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds = seconds_since(start);
     const Tensor popularity = arranged(read_tensor(earlier.file, "item.popularity"), items.earlier);
     const json metrics = {
         {"items", items.size()},

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/step_kernels.hpp"
+
 namespace seqrec::trainer {
 namespace {
 
 constexpr std::int64_t kQueries = 48;  // of a block of attention
 
-const kernels::Table& k() { return kernels::table(); }
 const float* in(const at::Tensor& t) { return t.data_ptr<float>(); }
 
 std::vector<float> floats(const at::Tensor& t) { return {in(t), in(t) + t.numel()}; }

@@ -8,7 +8,7 @@ namespace {
 using kernels::Activation;
 using nlohmann::json;
 
-constexpr char kConfig[] = "config.json";
+constexpr char kModelConfig[] = "config.json";
 constexpr char kModules[] = "modules.json";
 
 [[noreturn]] void refuse(const ModelFolder& folder, const std::string& file, const std::string& what) {
@@ -17,25 +17,25 @@ constexpr char kModules[] = "modules.json";
 
 void expect(const ModelFolder& folder, const json& config, const char* key, const char* wanted,
             const char* missing) {
-    const auto given = member<std::string>(folder, kConfig, config, key, missing);
-    if (given != wanted) refuse(folder, kConfig, std::string(key) + " \"" + given + "\"");
+    const auto given = member<std::string>(folder, kModelConfig, config, key, missing);
+    if (given != wanted) refuse(folder, kModelConfig, std::string(key) + " \"" + given + "\"");
 }
 
 std::int64_t size(const ModelFolder& folder, const json& config, const char* key, std::int64_t most) {
-    const auto value = member<std::int64_t>(folder, kConfig, config, key, -1);
+    const auto value = member<std::int64_t>(folder, kModelConfig, config, key, -1);
     if (value < 1 || value > most)
         folder.fail(
-            sqlstate::kDataCorrupted, kConfig,
+            sqlstate::kDataCorrupted, kModelConfig,
             "the language model's " + std::string(key) + " is not between 1 and " + std::to_string(most));
     return value;
 }
 
 Activation activation(const ModelFolder& folder, const json& config) {
-    const auto name = member<std::string>(folder, kConfig, config, "hidden_act", "gelu");
+    const auto name = member<std::string>(folder, kModelConfig, config, "hidden_act", "gelu");
     if (name == "gelu") return Activation::Gelu;
     if (name == "gelu_new" || name == "gelu_pytorch_tanh") return Activation::GeluTanh;
     if (name == "relu") return Activation::Relu;
-    refuse(folder, kConfig, "hidden_act \"" + name + "\"");
+    refuse(folder, kModelConfig, "hidden_act \"" + name + "\"");
 }
 
 /// The last part of a Python class's name.
@@ -91,11 +91,11 @@ Pooling from_modules(ModelFolder& folder, const json& modules) {
 }  // namespace
 
 BertConfig read_bert_config(ModelFolder& folder) {
-    const json config = folder.json(kConfig);
+    const json config = folder.json(kModelConfig);
     expect(folder, config, "model_type", "bert", "");
     expect(folder, config, "position_embedding_type", "absolute", "absolute");
     for (const char* key : {"is_decoder", "add_cross_attention"})
-        if (member(folder, kConfig, config, key, false)) refuse(folder, kConfig, key);
+        if (member(folder, kModelConfig, config, key, false)) refuse(folder, kModelConfig, key);
     BertConfig result{.vocabulary = size(folder, config, "vocab_size", 4'000'000),
                       .hidden = size(folder, config, "hidden_size", 8192),
                       .layers = size(folder, config, "num_hidden_layers", 128),
@@ -103,12 +103,12 @@ BertConfig read_bert_config(ModelFolder& folder) {
                       .inner = size(folder, config, "intermediate_size", 65536),
                       .positions = size(folder, config, "max_position_embeddings", 65536),
                       .types = 2,
-                      .epsilon = member(folder, kConfig, config, "layer_norm_eps", 1e-12f),
+                      .epsilon = member(folder, kModelConfig, config, "layer_norm_eps", 1e-12f),
                       .activation = activation(folder, config)};
     if (config.contains("type_vocab_size")) result.types = size(folder, config, "type_vocab_size", 1024);
     if (result.hidden % result.heads != 0 || result.positions < 3 || !(result.epsilon >= 0) ||
         !std::isfinite(result.epsilon))
-        folder.fail(sqlstate::kDataCorrupted, kConfig, "the language model's sizes don't go together");
+        folder.fail(sqlstate::kDataCorrupted, kModelConfig, "the language model's sizes don't go together");
     return result;
 }
 

@@ -39,17 +39,17 @@ std::u32string read(std::string_view text) {
     return points;
 }
 
-std::uint64_t hash_of(std::u32string_view part, std::uint64_t kind) {
+std::uint64_t part_hash(std::u32string_view part, std::uint64_t kind) {
     return XXH3_64bits_withSeed(part.data(), part.size() * sizeof(char32_t), kind);
 }
 
 /// Parts of n characters, each with this weight.
 void add_parts(std::u32string_view run, std::size_t n, float weight, Tokens& to) {
-    for (std::size_t i = 0; i + n <= run.size(); ++i) to.push_back({hash_of(run.substr(i, n), n), weight});
+    for (std::size_t i = 0; i + n <= run.size(); ++i) to.push_back({part_hash(run.substr(i, n), n), weight});
 }
 
 void add_word(std::u32string_view word, std::u32string& marked, Tokens& to) {
-    to.push_back({hash_of(word, 0), 1});
+    to.push_back({part_hash(word, 0), 1});
     if (std::all_of(word.begin(), word.end(), is_digit)) return;
     (marked.assign(1, kStart) += word) += kEnd;
     const std::size_t size = marked.size();

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "clock.hpp"
 #include "random.hpp"
 #include "text/bert_encoder.hpp"
 #include "text/hashed_text_encoder.hpp"
@@ -110,7 +111,7 @@ std::unique_ptr<const TextEncoder> random_encoder(const std::vector<std::string>
 double seconds(const std::function<void()>& work) {
     const auto begin = std::chrono::steady_clock::now();
     work();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return seconds_since(begin);
 }
 
 /// A product of kSide squares with one side packed, as the encoder's are; each worker has its rows.

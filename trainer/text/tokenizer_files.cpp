@@ -9,7 +9,7 @@ namespace {
 using nlohmann::json;
 
 constexpr char kTokenizer[] = "tokenizer.json";
-constexpr char kConfig[] = "tokenizer_config.json";
+constexpr char kTokenizerConfig[] = "tokenizer_config.json";
 constexpr char kVocabulary[] = "vocab.txt";
 constexpr char kSpecial[] = "special_tokens_map.json";
 constexpr char kSentence[] = "sentence_bert_config.json";
@@ -27,7 +27,7 @@ class Reader {
         else
             take_lines();
         take_special(folder_.json_if_there(kSpecial), kSpecial);
-        take_config(folder_.json_if_there(kConfig), whole.is_object());
+        take_config(folder_.json_if_there(kTokenizerConfig), whole.is_object());
         take_sentence(folder_.json_if_there(kSentence));
         settings_.max_tokens = std::clamp<std::int64_t>(settings_.max_tokens, 3, positions_);
         try {
@@ -132,23 +132,23 @@ class Reader {
     /// Without tokenizer.json, a vocabulary may be meant for words of another kind, such as MeCab's.
     void expect_class(const json& config) const {
         const std::string name =
-            member<std::string>(folder_, kConfig, config, "tokenizer_class", "BertTokenizer");
+            member<std::string>(folder_, kTokenizerConfig, config, "tokenizer_class", "BertTokenizer");
         if (!name.ends_with("BertTokenizer") && !name.ends_with("BertTokenizerFast"))
-            folder_.fail(sqlstate::kFeatureNotSupported, kConfig,
+            folder_.fail(sqlstate::kFeatureNotSupported, kTokenizerConfig,
                          "the language model has a tokenizer that seqrec does not know: " + name);
     }
 
     void take_config(const json& config, bool whole) {
         if (!config.is_object()) return;
         if (!whole) expect_class(config);
-        take_special(config, kConfig);
+        take_special(config, kTokenizerConfig);
         WordRules& rules = settings_.rules;
-        rules.lowercase = flag(kConfig, config, "do_lower_case", rules.lowercase);
+        rules.lowercase = flag(kTokenizerConfig, config, "do_lower_case", rules.lowercase);
         rules.handle_chinese_chars =
-            flag(kConfig, config, "tokenize_chinese_chars", rules.handle_chinese_chars);
-        take_strip_accents(kConfig, config);
+            flag(kTokenizerConfig, config, "tokenize_chinese_chars", rules.handle_chinese_chars);
+        take_strip_accents(kTokenizerConfig, config);
         // "no limit" is 1e30 there
-        const double most = member<double>(folder_, kConfig, config, "model_max_length", 0);
+        const double most = member<double>(folder_, kTokenizerConfig, config, "model_max_length", 0);
         if (most >= 1) settings_.max_tokens = static_cast<std::int64_t>(std::min(most, double(positions_)));
     }
 

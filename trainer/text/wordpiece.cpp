@@ -43,7 +43,7 @@ std::u32string lowered(const std::u32string& text) {
 }
 
 /// In the order of Hugging Face's tokenizers.
-std::u32string normalized(std::string_view text, const WordRules& rules) {
+std::u32string normalized_text(std::string_view text, const WordRules& rules) {
     std::u32string result = decoded(text);
     if (rules.lowercase_first) result = lowered(result);
     if (rules.clean_text) result = cleaned(result);
@@ -60,7 +60,7 @@ bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0x
 std::vector<std::string> bert_words(std::string_view text, const WordRules& rules) {
     std::vector<std::string> words;
     bool inside = false;
-    for (const char32_t c : normalized(text, rules)) {
+    for (const char32_t c : normalized_text(text, rules)) {
         const bool space = is_space(c), alone = !space && is_punctuation(c);
         if (!space) {
             if (alone || !inside) words.emplace_back();

@@ -1,9 +1,9 @@
 #include "kinds/logistic/logistic_weights.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kinds/shared/texts.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -13,13 +13,6 @@ using nlohmann::json;
 
 constexpr std::int32_t kFirstRow =
     2;  // of feature.rows, of a column: after what always counts and the clicks
-
-template <typename T>
-Tensor tensor_of(const std::vector<T>& values, at::ScalarType type) {
-    Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, type);
-    if (!values.empty()) std::memcpy(tensor.data_ptr(), values.data(), values.size() * sizeof(T));
-    return tensor;
-}
 
 template <typename T>
 std::span<const T> view(const Tensor& tensor) {

@@ -4,29 +4,19 @@
 #include <cmath>
 #include <utility>
 
+#include "indexes.hpp"
 #include "kinds/shared/batches.hpp"
 #include "kinds/shared/loss.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
-using Indexes = std::vector<std::int32_t>;
 
 constexpr std::int64_t kBeginning = 10;  // clicks after which a prompt has little left to say
 constexpr int kFirst = 10;       // times that the first item counts there: nobody but the prompt can tell it
 constexpr double kHidden = 0.2;  // share of the clicks of a sequence of which some are hidden
-
-void sort_unique(Indexes& rows) {
-    std::ranges::sort(rows);
-    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
-}
-
-std::int32_t place_of(const Indexes& rows, std::int32_t value) {
-    return static_cast<std::int32_t>(std::ranges::lower_bound(rows, value) - rows.begin());
-}
-
-Tensor index_of(const Indexes& rows) { return at::tensor(rows, at::kInt).to(at::kLong); }
 
 /// What is drawn of a sequence's prompt: which columns it has, and whether it has the user's own token.
 struct Drawn {

@@ -5,13 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "core/kinds/p5.hpp"
+#include "kinds/shared/batches.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
-
-constexpr std::int64_t kTokens = 4096;  // encoded at a time
 
 std::size_t reach_of(const P5Network& network) { return static_cast<std::size_t>(network.position.size(0)); }
 
@@ -56,7 +55,7 @@ Tensor P5Weights::encode(const Histories& histories, const std::vector<std::int3
     const std::size_t longest = reach_of(state_.network);
     for (std::size_t begin = 0, end = 0; begin < histories.size(); begin = end) {
         std::int64_t tokens = 0;
-        while (end < histories.size() && tokens < kTokens)
+        while (end < histories.size() && tokens < kEncodedTokens)
             tokens += kMostPrompt + static_cast<std::int64_t>(std::min(histories[end++].size(), longest));
         encode_part(histories, users, begin, end, result);
     }

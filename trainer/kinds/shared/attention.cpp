@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/step_kernels.hpp"
 #include "kinds/shared/ops.hpp"
 #include "kinds/shared/plain_ops.hpp"
 
@@ -17,23 +18,21 @@ using torch::autograd::variable_list;
 
 constexpr std::int64_t kRows = 48;  // queries of a block
 
-const kernels::Table& k() { return kernels::table(); }
-
 /// One block: the queries [first, first + rows) of a sequence against its keys [0, first + rows).
-struct Block {
+struct QueryBlock {
     std::int64_t start, first, rows, head;  // `start`: the sequence's first token
     std::int64_t stored;                    // where its probabilities lie
     std::int64_t columns() const { return first + rows; }
 };
 
-std::vector<Block> cut_blocks(const Packed& batch, std::int64_t heads) {
-    std::vector<Block> blocks;
+std::vector<QueryBlock> cut_blocks(const Packed& batch, std::int64_t heads) {
+    std::vector<QueryBlock> blocks;
     std::int64_t stored = 0;
     for (std::int64_t s = 0; s < batch.sequences(); ++s) {
         const std::int64_t start = batch.offsets[s], length = batch.offsets[s + 1] - start;
         for (std::int64_t head = 0; head < heads; ++head)
             for (std::int64_t first = 0; first < length; first += kRows) {
-                const Block block{start, first, std::min(kRows, length - first), head, stored};
+                const QueryBlock block{start, first, std::min(kRows, length - first), head, stored};
                 stored += block.rows * block.columns();
                 blocks.push_back(block);
             }
@@ -41,14 +40,14 @@ std::vector<Block> cut_blocks(const Packed& batch, std::int64_t heads) {
     return blocks;
 }
 
-std::int64_t stored_size(const std::vector<Block>& blocks) {
+std::int64_t stored_size(const std::vector<QueryBlock>& blocks) {
     return blocks.empty() ? 0 : blocks.back().stored + blocks.back().rows * blocks.back().columns();
 }
 
 /// Pointers of one head in a [T, 3 dim] tensor, at a sequence's first token.
 struct Heads {
     float *query, *key, *value;
-    Heads(const Tensor& qkv, const Block& block, std::int64_t width) {
+    Heads(const Tensor& qkv, const QueryBlock& block, std::int64_t width) {
         const std::int64_t dim = qkv.size(1) / 3;
         query = qkv.data_ptr<float>() + block.start * qkv.size(1) + block.head * width;
         key = query + dim;
@@ -66,7 +65,7 @@ std::vector<float> reverse(const Tensor& relative) {
     return reversed;
 }
 
-Mask block_mask(Mask mask, const Block& block) {
+Mask block_mask(Mask mask, const QueryBlock& block) {
     mask.seed += static_cast<std::uint32_t>(block.stored) * 0x85EBCA6Bu;
     return mask;
 }
@@ -77,12 +76,12 @@ struct Attention : torch::autograd::Function<Attention> {
         const std::int64_t wide = raw.size(1), dim = wide / 3, heads = relative.size(0), width = dim / heads;
         const std::int64_t length = relative.size(1);
         k().add_bias(raw.data_ptr<float>(), bias.data_ptr<float>(), raw.size(0), wide);
-        const std::vector<Block> blocks = cut_blocks(*batch, heads);
+        const std::vector<QueryBlock> blocks = cut_blocks(*batch, heads);
         const std::vector<float> reversed = reverse(relative);
         Tensor probabilities = at::empty({stored_size(blocks)}, raw.options());
         Tensor result = at::empty({raw.size(0), dim}, raw.options());
         std::vector<float> dropped;
-        for (const Block& block : blocks) {
+        for (const QueryBlock& block : blocks) {
             const Heads at(raw, block, width);
             const std::int64_t columns = block.columns();
             float* p = probabilities.data_ptr<float>() + block.stored;
@@ -117,7 +116,7 @@ struct Attention : torch::autograd::Function<Attention> {
         Tensor dqkv = at::zeros_like(qkv), dbias = at::zeros({wide}, qkv.options());
         std::vector<float> reversed(static_cast<std::size_t>(heads * length));
         Scratch scratch;
-        for (const Block& block : cut_blocks(*batch, heads))
+        for (const QueryBlock& block : cut_blocks(*batch, heads))
             block_backward(block, qkv, probabilities, dy, dqkv,
                            reversed.data() + block.head * length + length - 1, mask, wide / 3 / heads,
                            scratch);
@@ -138,7 +137,7 @@ struct Attention : torch::autograd::Function<Attention> {
         std::vector<float> dp, dropped;
     };
 
-    static void block_backward(const Block& block, const Tensor& qkv, const Tensor& probabilities,
+    static void block_backward(const QueryBlock& block, const Tensor& qkv, const Tensor& probabilities,
                                const Tensor& dy, const Tensor& dqkv, float* dbias, Mask mask,
                                std::int64_t width, Scratch& scratch) {
         const std::int64_t wide = qkv.size(1), dim = wide / 3, columns = block.columns();

@@ -37,6 +37,9 @@ struct Packed {
 /// 反向传播仍需使用的批次。
 using Batch = std::shared_ptr<const Packed>;
 
+/// Tokens that are encoded at a time where nothing is learned. 只编码不训练时每次处理的词元数。
+inline constexpr std::int64_t kEncodedTokens = 4096;
+
 /// One window of a user's training history: the inputs [begin, end), whose labels are one further.
 struct Window {
     std::int32_t user, begin, end;

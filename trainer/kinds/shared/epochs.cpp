@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "clock.hpp"
 #include "core/error.hpp"
 #include "core/measure/drawn_users.hpp"
 #include "measure/evaluation.hpp"
@@ -192,9 +193,7 @@ void Epochs::fit_all() {
 }
 
 /// Of this turn, those before an interruption included.
-double Epochs::seconds() const {
-    return now_.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-}
+double Epochs::seconds() const { return now_.seconds + seconds_since(start_); }
 
 /// How much of the limit is used up, the time of what must follow included: validations and fit_all.
 double Epochs::time_share() const {

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "kernels/step_kernels.hpp"
 #include "kinds/shared/plain_ops.hpp"
 
 namespace seqrec::trainer {
@@ -13,8 +14,6 @@ using at::Tensor;
 using kernels::Mask;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-const kernels::Table& k() { return kernels::table(); }
 
 /// What the backward pass needs beside the tables.
 struct Held : torch::CustomClassHolder {

@@ -18,8 +18,6 @@ constexpr std::int64_t kBlockBytes = 4 << 20;  // of logits: what a share of the
 constexpr std::int64_t kItems = 96;            // items of a chunk, whose logits stay in the first-level cache
 constexpr double kKnownShift = 40;  // up to this scale exp(logit - scale) can't vanish for all items
 
-const kernels::Table& k() { return kernels::table(); }
-
 std::vector<float> floats(std::int64_t count) { return std::vector<float>(static_cast<std::size_t>(count)); }
 
 std::int64_t whole(std::int64_t n, std::int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -265,9 +263,9 @@ struct Labels {
 
 /// One block of positions against all items.
 template <typename Passes>
-class Block {
+class ItemBlock {
   public:
-    Block(const Tensor& items, const std::vector<float>& weights, std::int64_t rows, double scale)
+    ItemBlock(const Tensor& items, const std::vector<float>& weights, std::int64_t rows, double scale)
         : items_(items.data_ptr<float>()),
           weights_(weights.empty() ? nullptr : weights.data()),
           shape_{items.size(0), items.size(1), rows},
@@ -388,7 +386,7 @@ struct SoftmaxLoss : torch::autograd::Function<SoftmaxLoss> {
                              const Tensor& dhidden, const Tensor& ditems) {
         const std::int64_t tokens = hidden.size(0), dim = hidden.size(1);
         const std::int64_t most = block_rows(items.size(0), tokens);
-        Block<Passes> block(items, weights, most, scale);
+        ItemBlock<Passes> block(items, weights, most, scale);
         double total = 0;
         for (std::int64_t begin = 0; begin < tokens; begin += most)
             total += block.run(hidden.data_ptr<float>() + begin * dim, labels.from(begin),

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/step_kernels.hpp"
 #include "kinds/shared/plain_ops.hpp"
 
 namespace seqrec::trainer {
@@ -13,7 +14,6 @@ using kernels::Mask;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const kernels::Table& k() { return kernels::table(); }
 const float* in(const Tensor& t) { return t.data_ptr<float>(); }
 float* out(const Tensor& t) { return t.data_ptr<float>(); }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/step_kernels.hpp"
+
 namespace seqrec::trainer {
 namespace {
 
@@ -10,8 +12,6 @@ using at::Tensor;
 
 constexpr float kBeta1 = 0.9f, kBeta2 = 0.98f, kEpsilon = 1e-8f;
 constexpr std::int64_t kPiece = 1 << 15;  // weights that one thread updates at a time
-
-const kernels::Table& k() { return kernels::table(); }
 
 }  // namespace
 

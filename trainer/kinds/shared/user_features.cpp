@@ -1,25 +1,18 @@
 #include "kinds/shared/user_features.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <unordered_map>
 
 #include "core/error.hpp"
 #include "kinds/shared/columns.hpp"
 #include "kinds/shared/texts.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
 using nlohmann::json;
-
-template <typename T>
-Tensor tensor_of(const std::vector<T>& values, at::ScalarType type) {
-    Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, type);
-    if (!values.empty()) std::memcpy(tensor.data_ptr(), values.data(), values.size() * sizeof(T));
-    return tensor;
-}
 
 double latest_time(const Dataset& data) {
     double latest = 0;

@@ -20,8 +20,8 @@ namespace {
 
 using at::Tensor;
 
-constexpr std::int64_t kSide = 2048;                              // of the large product
-constexpr std::int64_t kTokens = 3200, kItems = 3416, kDim = 64;  // of one thread's loss step
+constexpr std::int64_t kSide = 2048;                                  // of the large product
+constexpr std::int64_t kTokens = 3200, kLossItems = 3416, kDim = 64;  // of one thread's loss step
 constexpr int kRounds = 15;
 
 /// What is measured: a part of the work for each thread. All of it are `flops`.
@@ -72,9 +72,10 @@ struct LargeProduct {
 };
 
 Work loss_work(const std::string& name, bool bfloat16, int threads) {
-    const Tensor items = unit_rows(at::randn({kItems, kDim})), hidden = unit_rows(at::randn({kTokens, kDim}));
+    const Tensor items = unit_rows(at::randn({kLossItems, kDim})),
+                 hidden = unit_rows(at::randn({kTokens, kDim}));
     const std::vector<std::int32_t> labels(kTokens, 7);
-    return {name, 6.0 * kTokens * kItems * kDim * threads, [=](int) {
+    return {name, 6.0 * kTokens * kLossItems * kDim * threads, [=](int) {
                 const Tensor w = items.detach().requires_grad_(), h = hidden.detach().requires_grad_();
                 torch::autograd::grad({softmax_loss(h, w, labels, {}, 20, 1.0 / kTokens, bfloat16)}, {h, w});
             }};

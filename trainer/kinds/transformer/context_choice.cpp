@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kFew = 300;            // questions that tell nothing
+constexpr std::size_t kTooFew = 300;         // questions that tell nothing
 constexpr double kClearly = 2, kHardly = 1;  // standard errors
 
 using Gains = std::vector<double>;  // NDCG@10 of each question
@@ -104,7 +104,7 @@ ContextChoice choose(const Run& run, const ContextUse& offered, const TrainShort
 ContextChoice choose_context(const Run& run, const std::string& wish, const TrainShortly& train) {
     const ContextUse offered = context_of(run.data);
     if (wish != "auto") return {as_wished(wish, offered)};
-    if (!offered.any() || run.data.questions(HeldOut::Validation).size() < kFew) return {};
+    if (!offered.any() || run.data.questions(HeldOut::Validation).size() < kTooFew) return {};
     return choose(run, offered, train);
 }
 

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "tensors.hpp"
+
 namespace seqrec::trainer {
 namespace {
 
@@ -9,8 +11,6 @@ using at::Tensor;
 
 constexpr double kPenalties[] = {0.01, 0.1, 1, 10};  // in mean squares of a column of content
 constexpr std::int64_t kTold = 10;                   // one item in so many tells which penalty is best
-
-Tensor index_of(const std::vector<std::int64_t>& items) { return at::tensor(items, at::kLong); }
 
 /// [dim, width]: rows = content projection^T with the least squares and penalty.
 Tensor fit(const Tensor& content, const Tensor& rows, double penalty) {

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kFew = 100;  // questions that tell nothing
+constexpr std::size_t kFewColdQuestions = 100;  // questions that tell nothing
 
 Members with_fitted(const Members& members, const Content& content) {
     Members fitted;
@@ -22,7 +22,7 @@ Members with_fitted(const Members& members, const Content& content) {
 
 /// NDCG@10 of both, or null where too few ask.
 json compare(const Dataset& data, const Members& trained, const Members& fitted) {
-    if (data.cold_questions(HeldOut::Validation).size() < kFew) return nullptr;
+    if (data.cold_questions(HeldOut::Validation).size() < kFewColdQuestions) return nullptr;
     return {{"trained", cold_ndcg(data, HeldOut::Validation, TransformerWeights(trained))},
             {"fitted", cold_ndcg(data, HeldOut::Validation, TransformerWeights(fitted))}};
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "clock.hpp"
 #include "kinds/transformer/transformer_learner.hpp"
 
 namespace seqrec::trainer {
@@ -20,14 +21,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kEnough =
     15;  // epochs: thirty in place of ten gain a network a hundredth (docs/ablations.md)
-constexpr double kBeside = 1.25;                  // validations, and the final fit over everything
+constexpr double kOtherWork = 1.25;               // validations, and the final fit over everything
 constexpr double kFewLabels = 50000;              // a pass over which is a matter of a second or two
 constexpr std::int64_t kSample = 4096;            // items that are drawn where all are too many
 constexpr std::int64_t kManyItems = 2 * kSample;  // else a sample saves nothing
 constexpr double kTimedShare = 0.005;             // of the time that there is
 constexpr int kSteps = 3;                         // that are timed at least
-
-double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 double labels_of_a_pass(const Dataset& data) {
     double labels = 0;
@@ -59,15 +58,15 @@ double labels_per_second(const Run& run, const Settings& settings, Random random
         labels += outcome.labels;
         learner.apply(schedule.next(1), schedule.step());
         if (step++ == 0) std::tie(begin, labels) = std::pair(Clock::now(), std::int64_t{0});
-        if (step > kSteps && since(begin) > kTimedShare * settings.max_seconds) break;
+        if (step > kSteps && seconds_since(begin) > kTimedShare * settings.max_seconds) break;
     }
-    return static_cast<double>(labels) / std::max(since(begin), 1e-9);
+    return static_cast<double>(labels) / std::max(seconds_since(begin), 1e-9);
 }
 
 }  // namespace
 
 double Speed::networks_in(double seconds) const {
-    return seconds * labels_per_second / (kEnough * kBeside * labels);
+    return seconds * labels_per_second / (kEnough * kOtherWork * labels);
 }
 
 std::int64_t members_that_fit(std::int64_t wanted, const Speed& speed, double seconds) {
@@ -86,7 +85,7 @@ Pace::Pace(const Run& run, Settings& settings, const Open& open, const Random& r
     const bool can_draw = may_draw && settings.sampled_items == 0 && run.data.items() >= kManyItems;
     if (can_draw) choose_sample(random, left(turn));
     told_["sampled_items"] = settings.sampled_items;
-    turn.before.seconds += since(begin);
+    turn.before.seconds += seconds_since(begin);
 }
 
 Speed Pace::timed(const Settings& settings, const Random& random) const {

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "clock.hpp"
 #include "core/error.hpp"
 #include "kernels/step_kernels.hpp"
 
@@ -33,7 +34,7 @@ Tensor over(const Tensor& fresh, const Tensor& earlier, const std::vector<std::i
     return fresh;
 }
 
-constexpr std::ptrdiff_t kBeside = 2;  // clicks away
+constexpr std::ptrdiff_t kNearby = 2;  // clicks away
 
 /// New items begin where those stand that people clicked beside them, so that a few passes over new rows are enough; one
 /// without such neighbours begins anywhere. `rows` [items, dim]; `before`: of each item its row in the earlier model, or -1.
@@ -47,8 +48,8 @@ void begin_beside(const Tensor& rows, const std::vector<std::int32_t>& before, c
         for (std::ptrdiff_t i = 0; i < std::ssize(clicks); ++i) {
             const std::int32_t item = clicks[static_cast<std::size_t>(i)];
             if (!is_new(item) || data.is_held_out(item)) continue;
-            for (std::ptrdiff_t j = std::max<std::ptrdiff_t>(i - kBeside, 0);
-                 j < std::min(i + kBeside + 1, std::ssize(clicks)); ++j) {
+            for (std::ptrdiff_t j = std::max<std::ptrdiff_t>(i - kNearby, 0);
+                 j < std::min(i + kNearby + 1, std::ssize(clicks)); ++j) {
                 const std::int32_t other = clicks[static_cast<std::size_t>(j)];
                 if (is_new(other)) continue;
                 kernels::table().axpy(rows.data_ptr<float>() + other * dim,
@@ -168,7 +169,7 @@ std::optional<Rehearsal> Predecessor::rehearse(const Run& run, Turn& turn) const
     const auto begin = std::chrono::steady_clock::now();
     std::optional<Rehearsal> rehearsal(std::in_place, said_, items_, run.data, settings_.temperature, share,
                                        positions, static_cast<std::uint64_t>(settings_.seed), run.workers);
-    turn.before.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    turn.before.seconds += seconds_since(begin);
     return rehearsal;
 }
 

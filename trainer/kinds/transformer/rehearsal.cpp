@@ -17,8 +17,6 @@ constexpr std::size_t kCoherent =
     3;  // of so many draws the likeliest is clicked: people stray less than a softmax
 constexpr double kLeastPopular = 0.05;  // of the mean popularity: what an item counts at least as a beginning
 
-const kernels::Table& k() { return kernels::table(); }
-
 /// Draws places in proportion to weights of which it is given the running sums.
 std::int64_t draw(std::span<const float> sums, Random& random) {
     const auto at = static_cast<float>(random.uniform() * sums.back());

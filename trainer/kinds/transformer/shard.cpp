@@ -3,22 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "indexes.hpp"
 #include "kinds/shared/loss.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
-using Indexes = std::vector<std::int32_t>;
-
-void sort_unique(Indexes& rows) {
-    std::sort(rows.begin(), rows.end());
-    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
-}
-
-std::int32_t place_of(const Indexes& rows, std::int32_t value) {
-    return static_cast<std::int32_t>(std::lower_bound(rows.begin(), rows.end(), value) - rows.begin());
-}
 
 /// A tensor with its own autograd state, over the same memory where that is the device's.
 Tensor leaf_of(const Tensor& tensor, at::Device device) {
@@ -77,12 +69,6 @@ struct Sample {
         for (std::int32_t& item : batch.items) item = place_of(rows, item);
     }
 };
-
-Tensor index_of(const Indexes& rows) {
-    Tensor index = at::empty({static_cast<std::int64_t>(rows.size())}, at::kLong);
-    std::copy(rows.begin(), rows.end(), index.data_ptr<std::int64_t>());
-    return index;
-}
 
 Tensor gather(const Tensor& table, const Indexes& rows) {
     const at::NoGradGuard no_gradients;

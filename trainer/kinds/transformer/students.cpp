@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "clock.hpp"
 #include "measure/evaluation.hpp"
 #include "measure/ranking_metrics.hpp"
 
@@ -12,26 +13,22 @@ using nlohmann::json;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr double kDropout = 0.5;  // of the members'
 constexpr double kAsking = 0.1;   // of the time, at most
 constexpr double kAsGood = 0.99;  // of the members' NDCG@10, at a fraction of what they cost
 
-double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
 /// Stops after its share of the time: what was not reached is learned by its labels alone.
 Teacher ask(const Curriculum& curriculum, const Members& members, Turn& turn) {
-    const Clock::time_point begin = Clock::now();
+    const auto begin = std::chrono::steady_clock::now();
     const double done = static_cast<double>(turn.number) / static_cast<double>(turn.of);
     const double percent = 100 * (turn.begun + (1 - turn.begun) * done);
     const auto goes_on = [&](double share) {
         curriculum.run.reporter.progress({{"phase", "training"}, {"percent", percent}, {"asked", share}});
-        return since(begin) < kAsking * curriculum.settings.max_seconds;
+        return seconds_since(begin) < kAsking * curriculum.settings.max_seconds;
     };
     Teacher teacher(members, curriculum.run.data, curriculum.moments, curriculum.settings.temperature,
                     curriculum.run.workers, goes_on);
-    turn.before.seconds += since(begin);
+    turn.before.seconds += seconds_since(begin);
     return teacher;
 }
 

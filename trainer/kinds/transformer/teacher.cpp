@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/step_kernels.hpp"
+#include "kinds/shared/batches.hpp"
 #include "kinds/transformer/moments.hpp"
 
 namespace seqrec::trainer {
@@ -15,9 +16,6 @@ using at::Tensor;
 constexpr std::int64_t kEach = 16;  // items of a place; twice as many teach no more (docs/ablations.md)
 constexpr std::int64_t kMostItems = 1 << 26;  // of all places: half a gigabyte
 constexpr std::int64_t kPositions = 64;       // held against all items at a time
-constexpr std::int64_t kTokens = 4096;        // encoded at a time
-
-const kernels::Table& k() { return kernels::table(); }
 
 /// The highest scores offered, in no order.
 class Likeliest {
@@ -66,7 +64,7 @@ std::vector<std::size_t> groups_of(const std::vector<Stretch>& stretches) {
     std::int64_t tokens = 0;
     for (std::size_t s = 0; s < stretches.size(); ++s) {
         tokens += stretches[s].end - stretches[s].begin;
-        if (tokens < kTokens && s + 1 < stretches.size()) continue;
+        if (tokens < kEncodedTokens && s + 1 < stretches.size()) continue;
         ends.push_back(s + 1);
         tokens = 0;
     }

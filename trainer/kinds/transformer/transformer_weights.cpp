@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "kernels/step_kernels.hpp"
+#include "kinds/shared/batches.hpp"
 #include "run/earlier_model.hpp"
 
 namespace seqrec::trainer {
@@ -16,9 +18,6 @@ using at::Tensor;
 constexpr char kOwn[] = "content.own", kFresh[] = "content.fresh";
 constexpr char kItems[] = "item.embedding", kUsers[] = "user.embedding", kLengths[] = "click.length";
 constexpr char kToldOffsets[] = "context.value.offsets", kToldBytes[] = "context.value.bytes";
-constexpr std::int64_t kTokens = 4096;  // encoded at a time
-
-const kernels::Table& k() { return kernels::table(); }
 
 /// What is said of the clicks of histories [begin, end), of each the last max_len.
 std::shared_ptr<const Terms> terms_of(const Said& said, const Histories& histories, std::size_t begin,
@@ -77,11 +76,11 @@ void complete(const Tensor& queries) {
     }
 }
 
-/// The next end so that [begin, end) holds about kTokens tokens.
+/// The next end so that [begin, end) holds about kEncodedTokens tokens.
 std::size_t encode_end(const Histories& histories, std::size_t begin) {
     std::int64_t tokens = 0;
     std::size_t end = begin;
-    while (end < histories.size() && tokens < kTokens)
+    while (end < histories.size() && tokens < kEncodedTokens)
         tokens += static_cast<std::int64_t>(std::min<std::size_t>(histories[end++].size(), 1024));
     return end;
 }

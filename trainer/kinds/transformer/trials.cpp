@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "clock.hpp"
 #include "kinds/transformer/transformer_learner.hpp"
 
 namespace seqrec::trainer {
@@ -73,7 +74,7 @@ ShortTraining Trials::train(const at::Tensor& content, const Moments& moments, s
     Epochs epochs(apart, course, learner, Random(random.next()), turn);
     epochs.run();
     turn_.begun += kShown;
-    turn_.before.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    turn_.before.seconds += seconds_since(begin);
     ShortTraining done{epochs.best_ndcg(), std::max<std::int64_t>(epochs.totals().epochs, 1), learner.best()};
     if (is_plain) plain_ = done;
     return done;

@@ -3,24 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "indexes.hpp"
 #include "kinds/shared/loss.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
-using Indexes = std::vector<std::int32_t>;
-
-void sort_unique(Indexes& rows) {
-    std::ranges::sort(rows);
-    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
-}
-
-std::int32_t place_of(const Indexes& rows, std::int32_t value) {
-    return static_cast<std::int32_t>(std::ranges::lower_bound(rows, value) - rows.begin());
-}
-
-Tensor index_of(const Indexes& rows) { return at::tensor(rows, at::kInt).to(at::kLong); }
 
 /// The towers in leaf tensors, so that shards share no autograd state.
 Towers leaves_of(const Towers& towers) {

@@ -2,14 +2,12 @@
 
 #include <algorithm>
 
+#include "tensors.hpp"
+
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
-
-constexpr float kFresh = 0.02f;  // numbers of a residual that begins
-
-Tensor index_of(const std::vector<std::int32_t>& rows) { return at::tensor(rows, at::kInt).to(at::kLong); }
 
 Towers copy_of(Towers towers) {
     towers.for_each([](const std::string&, Tensor& tensor) { tensor = tensor.clone(); });
@@ -177,7 +175,7 @@ void TowerLearner::begin_refit(Random& random) {
         const std::span row(best_.residuals.data_ptr<float>() + item * settings_.dim,
                             static_cast<std::size_t>(settings_.dim));
         if (std::ranges::any_of(row, [](float x) { return x != 0; })) continue;
-        for (float& x : row) x = kFresh * static_cast<float>(2 * random.uniform() - 1);
+        for (float& x : row) x = kFreshNumbers * static_cast<float>(2 * random.uniform() - 1);
     }
 }
 

@@ -20,6 +20,9 @@ struct TowerMaterial {
 std::unique_ptr<const Weights> weights_of(const TowerPair& pair, const TowerMaterial& material,
                                           Workers& workers);
 
+/// The numbers of a residual that begins are at most so large. 全新残差的数值上限。
+inline constexpr float kFreshNumbers = 0.02f;
+
 /// Both towers, and the ids' residuals, which are updated by rows.
 /// 两座塔与按行更新的 id 残差。
 class TowerLearner final : public Learner {

@@ -4,8 +4,10 @@
 
 #include "core/error.hpp"
 #include "core/kinds/two_tower.hpp"
+#include "kinds/shared/batches.hpp"
 #include "kinds/shared/cold_shift.hpp"
 #include "run/earlier_model.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -13,10 +15,7 @@ namespace {
 using at::Tensor;
 
 constexpr const char* kFresh = "id.fresh";
-constexpr std::int64_t kRows = 4096;    // of items computed at a time
-constexpr std::int64_t kTokens = 4096;  // of clicks encoded at a time
-
-Tensor index_of(const std::vector<std::int64_t>& rows) { return at::tensor(rows, at::kLong); }
+constexpr std::int64_t kRows = 4096;  // of items computed at a time
 
 /// Rows [first, last) of all items, some at a time.
 void fill_rows(const TowerPair& pair, const ContentRows& content, std::int64_t first, std::int64_t last,
@@ -114,7 +113,7 @@ Tensor TowerWeights::encode(const Histories& histories, const std::vector<std::i
     const auto longest = static_cast<std::size_t>(pair_.towers.relative.size(1));
     for (std::size_t begin = 0, end = 0; begin < histories.size(); begin = end) {
         std::int64_t tokens = 0;
-        while (end < histories.size() && tokens < kTokens)
+        while (end < histories.size() && tokens < kEncodedTokens)
             tokens += 1 + static_cast<std::int64_t>(std::min(histories[end++].size(), longest));
         encode_part(histories, users, begin, end, result);
     }

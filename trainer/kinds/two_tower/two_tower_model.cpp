@@ -16,15 +16,13 @@ namespace {
 using at::Tensor;
 using nlohmann::json;
 
-constexpr float kFresh = 0.02f;  // numbers of a residual that begins
-
 /// Residuals of items with interactions in the training part; the others have none, ever.
 Tensor fresh_residuals(const Dataset& data, std::int64_t dim, Random& random) {
     Tensor residuals = at::zeros({data.items(), dim});
     for (const std::int32_t item : Catalogue(data, Part::Training).warm)
         for (std::int64_t d = 0; d < dim; ++d)
             residuals.data_ptr<float>()[item * dim + d] =
-                kFresh * 1.7f * static_cast<float>(2 * random.uniform() - 1);
+                kFreshNumbers * 1.7f * static_cast<float>(2 * random.uniform() - 1);
     return residuals;
 }
 

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "kinds/shared/batches.hpp"
 #include "measure/evaluation.hpp"
 
 namespace seqrec::trainer {
@@ -13,7 +14,6 @@ using at::Tensor;
 
 constexpr double kActive = 0.01;      // nats
 constexpr std::size_t kUsers = 1000;  // enough for a mean
-constexpr std::int64_t kTokens = 4096;
 
 }  // namespace
 
@@ -35,7 +35,7 @@ Tensor mean_divergence(const Vae& network, const Dataset& data) {
     for (const std::int64_t user : thin_out(users, kUsers)) {
         const auto clicks = data.sequence(user);
         batch->append(clicks.last(std::min(clicks.size(), longest)), -1);
-        if (batch->tokens() >= kTokens) add();
+        if (batch->tokens() >= kEncodedTokens) add();
     }
     add();
     return sum / std::max(positions, 1.0);

@@ -15,17 +15,16 @@ using torch::autograd::variable_list;
 constexpr std::int64_t kRows = 48;  // queries of a block
 constexpr double kMost = 20;        // exp(2 x) exp(2 y) then stays a float
 
-const kernels::Table& k() { return kernels::table(); }
 float* at_row(const Tensor& x, std::int64_t row) { return x.data_ptr<float>() + row * x.size(1); }
 
 /// The queries [first, first + rows) of the sequence that starts at token `start`; its keys are [0, first + rows).
-struct Block {
+struct QueryBlock {
     std::int64_t start, first, rows, stored;  // `stored`: where its probabilities lie
     std::int64_t columns() const { return first + rows; }
 };
 
-std::vector<Block> cut_blocks(const Packed& batch) {
-    std::vector<Block> blocks;
+std::vector<QueryBlock> cut_blocks(const Packed& batch) {
+    std::vector<QueryBlock> blocks;
     std::int64_t stored = 0;
     for (std::int64_t s = 0; s < batch.sequences(); ++s) {
         const std::int64_t start = batch.offsets[s], length = batch.offsets[s + 1] - start;
@@ -37,7 +36,7 @@ std::vector<Block> cut_blocks(const Packed& batch) {
     return blocks;
 }
 
-std::int64_t stored_size(const std::vector<Block>& blocks) {
+std::int64_t stored_size(const std::vector<QueryBlock>& blocks) {
     return blocks.empty() ? 0 : blocks.back().stored + blocks.back().rows * blocks.back().columns();
 }
 
@@ -56,13 +55,13 @@ struct Additive : torch::autograd::Function<Additive> {
     static Tensor forward(AutogradContext* context, const Tensor& raw_query, const Tensor& raw_key,
                           const Tensor& score, const Tensor& values, const Batch& batch) {
         const Tensor query = (raw_query * 2).exp_(), key = (raw_key * 2).exp_();
-        const std::vector<Block> blocks = cut_blocks(*batch);
+        const std::vector<QueryBlock> blocks = cut_blocks(*batch);
         const std::vector<float> even(static_cast<std::size_t>(batch->tokens()) + 64);  // no bias of distance
         const float* bias = even.data() + batch->tokens();
         Tensor probabilities = at::empty({stored_size(blocks)}, query.options());
         Tensor result = at::empty({values.size(0), values.size(1)}, values.options());
         const std::int64_t width = values.size(1);
-        for (const Block& block : blocks) {
+        for (const QueryBlock& block : blocks) {
             float* p = probabilities.data_ptr<float>() + block.stored;
             for (std::int64_t r = 0; r < block.rows; ++r) {
                 const std::int64_t visible = block.first + r + 1;
@@ -90,7 +89,7 @@ struct Additive : torch::autograd::Function<Additive> {
         std::vector<float> dp, even(2 * static_cast<std::size_t>(batch->tokens()) + 128);
         float* bias = even.data() + batch->tokens();
         const std::int64_t width = values.size(1);
-        for (const Block& block : cut_blocks(*batch)) {
+        for (const QueryBlock& block : cut_blocks(*batch)) {
             float* p = saved[4].data_ptr<float>() + block.stored;
             const float* d = at_row(dy, block.start + block.first);
             const std::int64_t columns = block.columns();

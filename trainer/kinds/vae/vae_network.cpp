@@ -6,6 +6,7 @@
 #include "core/kinds/vae.hpp"
 #include "kinds/shared/normal.hpp"
 #include "kinds/vae/additive_attention.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -20,8 +21,6 @@ constexpr double kFirstVariance = -4;     // its logarithm
 Tensor straight(std::int64_t rows, std::int64_t columns, Random& random) {
     return at::eye(rows, columns) + normal({rows, columns}, 0.02, random);
 }
-
-Tensor index_of(const std::vector<std::int64_t>& rows) { return at::tensor(rows, at::kLong); }
 
 }  // namespace
 

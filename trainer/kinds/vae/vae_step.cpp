@@ -3,17 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "indexes.hpp"
 #include "kinds/shared/loss.hpp"
+#include "tensors.hpp"
 
 namespace seqrec::trainer {
 namespace {
 
 using at::Tensor;
-using Indexes = std::vector<std::int32_t>;
 
 constexpr std::uint64_t kNoise = 0x5EED0F2A;  // the noise's own numbers beside those of masks
-
-Tensor index_of(const Indexes& rows) { return at::tensor(rows, at::kInt).to(at::kLong); }
 
 /// The model in leaf tensors, so that shards share no autograd state.
 Vae leaves_of(const Vae& model) {
@@ -52,8 +51,6 @@ struct Pairs {
         return (queries.index_select(0, label) * items.index_select(0, item)).sum(1);
     }
 };
-
-Tensor tensor_of(const std::vector<float>& values) { return at::tensor(values, at::kFloat); }
 
 bool has_more(const NextItems& next) { return next.items.size() + 1 > next.offsets.size(); }
 
@@ -103,12 +100,13 @@ Tensor next_softmax_loss(const Tensor& queries, const Tensor& items, const NextI
     // softmax_loss() holds the first of them against all; its score gives way to the mean of theirs.
     const Pairs pairs(next);
     const Tensor first = (queries * items.index_select(0, index_of(labels))).sum();
-    return loss + (first - (pairs.scores(queries, items) * tensor_of(pairs.share)).sum()) * (scale * factor);
+    return loss + (first - (pairs.scores(queries, items) * tensor_of(pairs.share, at::kFloat)).sum()) *
+                      (scale * factor);
 }
 
 Tensor next_squared_error(const Tensor& queries, const Tensor& items, const NextItems& next,
                           const std::vector<float>& weights, double factor) {
-    const Tensor counted = weights.empty() ? items : items * tensor_of(weights).unsqueeze(1);
+    const Tensor counted = weights.empty() ? items : items * tensor_of(weights, at::kFloat).unsqueeze(1);
     const Tensor all = (queries.mm(items.t().mm(counted)) * queries).sum();
     return (all + (1 - 2 * Pairs(next).scores(queries, items)).sum()) * factor;
 }

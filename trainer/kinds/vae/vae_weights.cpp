@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/kinds/vae.hpp"
+#include "kinds/shared/batches.hpp"
 
 namespace seqrec::trainer {
 namespace {
@@ -11,7 +12,6 @@ namespace {
 using at::Tensor;
 
 constexpr char kItems[] = "item.embedding", kLengths[] = "click.length";
-constexpr std::int64_t kTokens = 4096;  // encoded at a time
 
 /// The weights under the names of the file; the item matrix belongs to all kinds.
 template <typename Visit>
@@ -43,7 +43,7 @@ Tensor VaeWeights::encode(const Histories& histories, const std::vector<std::int
     Tensor result = at::empty({static_cast<std::int64_t>(histories.size()), network_.dim()});
     for (std::size_t begin = 0, end = 0; begin < histories.size(); begin = end) {
         auto batch = std::make_shared<Packed>();
-        while (end < histories.size() && batch->tokens() < kTokens) {
+        while (end < histories.size() && batch->tokens() < kEncodedTokens) {
             batch->append(histories[end].last(std::min(histories[end].size(), longest)), -1);
             ++end;
         }
