@@ -36,15 +36,15 @@ const ReasonTemplate* find(std::span<const ReasonTemplate> all, std::string_view
 }
 
 /// What a place stands for, when `text` begins with one.
-struct Place {
+struct Placeholder {
     std::size_t length;
     std::string_view value;
 };
 
-std::optional<Place> place_at(std::string_view text, const ReasonNames& names) {
-    if (text.starts_with("{item}")) return Place{6, names.item};
-    if (text.starts_with("{title}")) return Place{7, names.title};
-    if (text.starts_with("{words}")) return Place{7, names.words};
+std::optional<Placeholder> placeholder_at(std::string_view text, const ReasonNames& names) {
+    if (text.starts_with("{item}")) return Placeholder{6, names.item};
+    if (text.starts_with("{title}")) return Placeholder{7, names.title};
+    if (text.starts_with("{words}")) return Placeholder{7, names.words};
     return std::nullopt;
 }
 
@@ -78,7 +78,7 @@ std::string_view find_template(std::span<const ReasonTemplate> overrides, std::s
 std::string fill_template(std::string_view text, const ReasonNames& names) {
     std::string filled;
     while (!text.empty()) {
-        const auto place = text.front() == '{' ? place_at(text, names) : std::nullopt;
+        const auto place = text.front() == '{' ? placeholder_at(text, names) : std::nullopt;
         filled += place ? place->value : text.substr(0, 1);
         text.remove_prefix(place ? place->length : 1);
     }

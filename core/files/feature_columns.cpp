@@ -8,7 +8,7 @@
 namespace seqrec {
 namespace {
 
-constexpr const char* kTypes[] = {"number", "time", "category"};  // by FeatureType
+constexpr const char* kTypeNames[] = {"number", "time", "category"};  // by FeatureType
 
 /// The whole column as values.
 template <typename T>
@@ -21,7 +21,7 @@ std::vector<T> read(GrowingColumn& column) {
 }  // namespace
 
 nlohmann::json to_json(const FeatureSpec& spec) {
-    return {{"name", spec.name}, {"type", kTypes[static_cast<std::size_t>(spec.type)]}};
+    return {{"name", spec.name}, {"type", kTypeNames[static_cast<std::size_t>(spec.type)]}};
 }
 
 GrowingColumn::GrowingColumn(const std::string& folder) {

@@ -34,7 +34,7 @@ constexpr TypeInfo kTypes[] = {
     {DType::F64, "F64", 8}, {DType::F16, "F16", 2},
 };
 
-[[noreturn]] void corrupted(const std::string& message) {
+[[noreturn]] void corrupted_file(const std::string& message) {
     throw Error(sqlstate::kDataCorrupted, "invalid safetensors file: " + message);
 }
 
@@ -44,10 +44,10 @@ std::size_t align_up(std::size_t value) { return (value + kAlignment - 1) / kAli
 std::size_t byte_count(DType dtype, const Shape& shape) {
     std::size_t total = element_size(dtype);
     for (const std::int64_t length : shape) {
-        if (length < 0) corrupted("negative length in a shape");
+        if (length < 0) corrupted_file("negative length in a shape");
         std::size_t product = 0;
         if (__builtin_mul_overflow(total, static_cast<std::size_t>(length), &product))
-            corrupted("shape too large");
+            corrupted_file("shape too large");
         total = product;
     }
     return total;
@@ -57,7 +57,7 @@ std::size_t byte_count(DType dtype, const Shape& shape) {
 template <typename T>
 std::vector<T> whole_numbers(const json& list) {
     for (const json& element : list)
-        if (!element.is_number_integer()) corrupted("a shape or an offset is not a whole number");
+        if (!element.is_number_integer()) corrupted_file("a shape or an offset is not a whole number");
     return list.get<std::vector<T>>();
 }
 
@@ -67,12 +67,13 @@ Tensor parse_tensor(const std::string& name, const json& entry, std::span<const 
     const Shape shape = whole_numbers<std::int64_t>(entry.at("shape"));
     const auto offsets = whole_numbers<std::uint64_t>(entry.at("data_offsets"));
     if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data.size())
-        corrupted("tensor \"" + name + "\" lies outside the file");
+        corrupted_file("tensor \"" + name + "\" lies outside the file");
     const std::size_t length = offsets[1] - offsets[0];
-    if (length != byte_count(dtype, shape)) corrupted("tensor \"" + name + "\" does not match its shape");
+    if (length != byte_count(dtype, shape))
+        corrupted_file("tensor \"" + name + "\" does not match its shape");
     const std::span<const std::byte> bytes = data.subspan(offsets[0], length);
     if (aligned && reinterpret_cast<std::uintptr_t>(bytes.data()) % element_size(dtype) != 0)
-        corrupted("tensor \"" + name + "\" is not aligned");
+        corrupted_file("tensor \"" + name + "\" is not aligned");
     return {dtype, shape, bytes};
 }
 
@@ -94,7 +95,7 @@ std::string_view dtype_name(DType dtype) { return kTypes[static_cast<std::size_t
 DType parse_dtype(std::string_view name) {
     for (const TypeInfo& type : kTypes)
         if (type.name == name) return type.dtype;
-    corrupted("unknown element type \"" + std::string(name) + "\"");
+    corrupted_file("unknown element type \"" + std::string(name) + "\"");
 }
 
 SafetensorsFile SafetensorsFile::open(const std::string& path, bool aligned) {
@@ -102,10 +103,10 @@ SafetensorsFile SafetensorsFile::open(const std::string& path, bool aligned) {
     result.file_ = MappedFile(path);
     const std::span<const std::byte> all = result.file_.bytes();
     std::uint64_t header_size = 0;
-    if (all.size() < sizeof header_size) corrupted("shorter than its header");
+    if (all.size() < sizeof header_size) corrupted_file("shorter than its header");
     std::memcpy(&header_size, all.data(), sizeof header_size);
     if (header_size > kMaxHeader || header_size > all.size() - sizeof header_size)
-        corrupted("header length out of range");
+        corrupted_file("header length out of range");
     const char* text = reinterpret_cast<const char*>(all.data()) + sizeof header_size;
     result.data_start_ = sizeof header_size + header_size;
     const std::span<const std::byte> data = all.subspan(result.data_start_);
@@ -119,20 +120,20 @@ SafetensorsFile SafetensorsFile::open(const std::string& path, bool aligned) {
                 result.tensors_.emplace(name, parse_tensor(name, entry, data, aligned));
         }
     } catch (const json::exception& error) {
-        corrupted(std::string("header is not as the format says: ") + error.what());
+        corrupted_file(std::string("header is not as the format says: ") + error.what());
     }
     return result;
 }
 
 const Tensor& SafetensorsFile::tensor(std::string_view name) const {
     const auto found = tensors_.find(name);
-    if (found == tensors_.end()) corrupted("no tensor \"" + std::string(name) + "\"");
+    if (found == tensors_.end()) corrupted_file("no tensor \"" + std::string(name) + "\"");
     return found->second;
 }
 
 const std::string& SafetensorsFile::meta(std::string_view key) const {
     const auto found = metadata_.find(key);
-    if (found == metadata_.end()) corrupted("no metadata \"" + std::string(key) + "\"");
+    if (found == metadata_.end()) corrupted_file("no metadata \"" + std::string(key) + "\"");
     return found->second;
 }
 
@@ -141,7 +142,7 @@ const Tensor& SafetensorsFile::checked(std::string_view name, DType dtype, const
     bool same = found.dtype == dtype && found.shape.size() == shape.size();
     for (std::size_t i = 0; same && i < shape.size(); ++i)
         same = shape[i] == -1 || shape[i] == found.shape[i];
-    if (!same) corrupted("tensor \"" + std::string(name) + "\" has an unexpected type or shape");
+    if (!same) corrupted_file("tensor \"" + std::string(name) + "\" has an unexpected type or shape");
     return found;
 }
 
@@ -149,19 +150,19 @@ void SafetensorsFile::verify(const Poll& poll) const {
     const std::span<const std::uint64_t> wanted = get<std::uint64_t>(kChecksum, {-1});
     const std::span<const std::byte> all = file_.bytes();
     if (std::as_bytes(wanted).data() + wanted.size_bytes() != all.data() + all.size())
-        corrupted("the checksum is not the end of the file");
+        corrupted_file("the checksum is not the end of the file");
     const std::span<const std::byte> header = all.first(data_start_);
     const std::span<const std::byte> data =
         all.subspan(data_start_, all.size() - data_start_ - wanted.size_bytes());
-    if (wanted.size() != 1 + block_count(data.size())) corrupted("the checksum has another length");
+    if (wanted.size() != 1 + block_count(data.size())) corrupted_file("the checksum has another length");
     file_.populate(0, data_start_);
     file_.populate(data_start_ + data.size(), wanted.size_bytes());
-    if (hash_of(header) != wanted[0]) corrupted("the header does not match its checksum");
+    if (hash_of(header) != wanted[0]) corrupted_file("the header does not match its checksum");
     for (std::size_t i = 0; i + 1 < wanted.size(); ++i) {
         if (poll) poll();
         file_.populate(data_start_ + i * kBlock, block(data, i).size());
         if (hash_of(block(data, i)) != wanted[i + 1])
-            corrupted("MiB " + std::to_string(i) + " of the data does not match its checksum");
+            corrupted_file("MiB " + std::to_string(i) + " of the data does not match its checksum");
     }
 }
 
@@ -192,7 +193,7 @@ std::string SafetensorsWriter::layout() {
                 entry("U8", {static_cast<std::int64_t>(slot.begin - at)}, at, slot.begin);
         if (__builtin_add_overflow(slot.begin, byte_count(slot.dtype, slot.shape), &slot.end) ||
             slot.end > kMaxData)
-            corrupted("tensors too large");
+            corrupted_file("tensors too large");
         at = slot.end;
         header[slot.name] = entry(dtype_name(slot.dtype), slot.shape, slot.begin, slot.end);
     }

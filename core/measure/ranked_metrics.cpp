@@ -16,7 +16,7 @@ std::vector<float> surprises(std::span<const std::int64_t> counts) {
     return bits;
 }
 
-double ratio(double sum, std::int64_t count) {
+double mean_of(double sum, std::int64_t count) {
     return count > 0 ? sum / static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN();
 }
 
@@ -30,7 +30,7 @@ std::vector<Figure> ranking_figures(std::span<const std::int64_t> ranks, std::in
         gain += 1 / std::log2(static_cast<double>(rank) + 2);
         reciprocal += 1 / (static_cast<double>(rank) + 1);
     }
-    const auto mean = [&](double sum) { return ratio(sum, std::ssize(ranks)); };
+    const auto mean = [&](double sum) { return mean_of(sum, std::ssize(ranks)); };
     return {{"hr", k, mean(hits)},   {"precision", k, mean(hits) / k}, {"recall", k, mean(hits)},
             {"ndcg", k, mean(gain)}, {"mrr", k, mean(reciprocal)},     {"map", k, mean(reciprocal)}};
 }
@@ -101,9 +101,9 @@ std::vector<Figure> ListFigures::figures() const {
     std::vector<Figure> figures;
     for (std::size_t i = 0; i < ks_.size(); ++i) {
         const auto shown = std::ranges::count_if(shown_at_, [&](std::int32_t at) { return at < ks_[i]; });
-        figures.push_back({"coverage", ks_[i], ratio(static_cast<double>(shown), std::ssize(shown_at_))});
-        figures.push_back({"novelty", ks_[i], ratio(sums_[i].novelty, sums_[i].lists)});
-        figures.push_back({"diversity", ks_[i], ratio(sums_[i].diversity, sums_[i].of_several)});
+        figures.push_back({"coverage", ks_[i], mean_of(static_cast<double>(shown), std::ssize(shown_at_))});
+        figures.push_back({"novelty", ks_[i], mean_of(sums_[i].novelty, sums_[i].lists)});
+        figures.push_back({"diversity", ks_[i], mean_of(sums_[i].diversity, sums_[i].of_several)});
     }
     return figures;
 }

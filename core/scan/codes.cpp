@@ -274,7 +274,7 @@ void run_vnni(const std::uint8_t* values, const float* scale, std::size_t groups
 #endif
 
 constexpr SumLimits kNoLimits{1 << 20, 1 << 20};
-constexpr CodeKernel kKernels[] = {
+constexpr CodeKernel kCodeKernels[] = {
 #if defined(__x86_64__)
     {"avx512vnni", kNoLimits, kTogetherVnni, run_vnni},
     {"avx2", kLimitsAvx2, kTogetherAvx2, run_avx2},
@@ -283,9 +283,9 @@ constexpr CodeKernel kKernels[] = {
 };
 
 /// How many kernels at the front of the list are not to be run here.
-std::size_t kernels_to_skip() {
+std::size_t code_kernels_to_skip() {
     if (instructions().vnni) return 0;
-    return std::size(kKernels) - (instructions().avx2 ? 2 : 1);
+    return std::size(kCodeKernels) - (instructions().avx2 ? 2 : 1);
 }
 
 }  // namespace
@@ -332,8 +332,8 @@ CodeQuery::CodeQuery(std::span<const float> query, const Codes& codes, const Sum
 }
 
 std::span<const CodeKernel> code_kernels() {
-    static const std::size_t skip = kernels_to_skip();
-    return std::span(kKernels).subspan(skip);
+    static const std::size_t skip = code_kernels_to_skip();
+    return std::span(kCodeKernels).subspan(skip);
 }
 
 }  // namespace seqrec

@@ -129,7 +129,7 @@ SEQREC_AVX512 void dots_avx512(const float* rows, std::size_t count, std::size_t
 
 #endif
 
-constexpr DotKernel kKernels[] = {
+constexpr DotKernel kDotKernels[] = {
 #if defined(__x86_64__)
     {"avx512", dots_avx512},
     {"avx2", dots_avx2},
@@ -138,16 +138,16 @@ constexpr DotKernel kKernels[] = {
 };
 
 /// How many kernels at the front of the list are not to be run here.
-std::size_t kernels_to_skip() {
+std::size_t dot_kernels_to_skip() {
     if (instructions().avx512) return 0;
-    return std::size(kKernels) - (instructions().avx2 ? 2 : 1);
+    return std::size(kDotKernels) - (instructions().avx2 ? 2 : 1);
 }
 
 }  // namespace
 
 std::span<const DotKernel> dot_kernels() {
-    static const std::size_t skip = kernels_to_skip();
-    return std::span(kKernels).subspan(skip);
+    static const std::size_t skip = dot_kernels_to_skip();
+    return std::span(kDotKernels).subspan(skip);
 }
 
 void dot_products(const float* rows, std::size_t count, std::size_t dim, const float* query, float* out) {

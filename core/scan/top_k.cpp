@@ -10,8 +10,8 @@
 namespace seqrec {
 namespace {
 
-constexpr std::size_t kBlock = 256;  // rows scored at once: their scores stay in the first-level cache
-static_assert(kPollEvery % kBlock == 0);
+constexpr std::size_t kBlockRows = 256;  // rows scored at once: their scores stay in the first-level cache
+static_assert(kPollEvery % kBlockRows == 0);
 
 bool any_reaches(std::span<const float> scores, float bound) {
     unsigned any = 0;
@@ -82,10 +82,10 @@ std::vector<ScoredItem> top_k(const Rows& rows, std::span<const float> query, co
     check(rows, dim);
     Best best(wanted.k, filter.items(), wanted.min_score);
     if (best.wants_none()) return {};
-    std::array<float, kBlock> scores;
-    for (std::size_t first = 0; first < items; first += kBlock) {
+    std::array<float, kBlockRows> scores;
+    for (std::size_t first = 0; first < items; first += kBlockRows) {
         if (poll && first % kPollEvery == 0) poll();
-        const std::size_t count = std::min(kBlock, items - first);
+        const std::size_t count = std::min(kBlockRows, items - first);
         dot_products(rows.matrix.data() + first * dim, count, dim, query.data(), scores.data());
         for (std::size_t i = 0; i < count; ++i) scores[i] *= rows.unit[first + i];
         offer_block(best, filter, first, std::span(scores).first(count));
@@ -98,9 +98,9 @@ std::vector<ScoredItem> top_k(std::span<const float> scores, const ItemFilter& f
     check(filter, scores.size());
     Best best(wanted.k, filter.items(), wanted.min_score);
     if (best.wants_none()) return {};
-    for (std::size_t first = 0; first < scores.size(); first += kBlock) {
+    for (std::size_t first = 0; first < scores.size(); first += kBlockRows) {
         if (poll && first % kPollEvery == 0) poll();
-        offer_block(best, filter, first, scores.subspan(first, std::min(kBlock, scores.size() - first)));
+        offer_block(best, filter, first, scores.subspan(first, std::min(kBlockRows, scores.size() - first)));
     }
     return std::move(best).sorted(poll);
 }
@@ -109,10 +109,10 @@ std::vector<ScoredItem> top_k_of(std::span<const std::int32_t> items, const Rows
                                  std::span<const float> query, const ItemFilter& filter, const Wanted& wanted,
                                  const Poll& poll) {
     Best best(wanted.k, filter.items(), wanted.min_score);
-    std::array<float, kBlock> scores;
-    for (std::size_t at = 0; at < items.size() && !best.wants_none(); at += kBlock) {
+    std::array<float, kBlockRows> scores;
+    for (std::size_t at = 0; at < items.size() && !best.wants_none(); at += kBlockRows) {
         if (poll && at % kPollEvery == 0) poll();
-        const auto some = items.subspan(at, std::min(kBlock, items.size() - at));
+        const auto some = items.subspan(at, std::min(kBlockRows, items.size() - at));
         rows.score(some, query, std::span(scores).first(some.size()));
         for (std::size_t i = 0; i < some.size(); ++i)
             if (scores[i] >= best.bound() && filter.admits(some[i])) best.offer({some[i], scores[i]});
