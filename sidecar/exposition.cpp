@@ -7,7 +7,7 @@ namespace seqrec::sidecar {
 namespace {
 
 /// Shortest text without an exponent that reads back as the same number.
-std::string number(double value) {
+std::string number_text(double value) {
     std::array<char, 400> text{};
     const auto [end, error] =
         std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
@@ -41,7 +41,7 @@ void Exposition::line(std::string_view suffix, Labels labels, std::string_view b
     if (!bound.empty()) append_label(inside, "le", bound);
     text_.append(family_).append(suffix);
     if (!inside.empty()) text_.append("{").append(inside).append("}");
-    text_.append(" ").append(number(value)).append("\n");
+    text_.append(" ").append(number_text(value)).append("\n");
 }
 
 void Exposition::sample(double value, Labels labels) { line("", labels, "", value); }
@@ -51,7 +51,8 @@ void Exposition::sample(const Histogram& histogram, Labels labels) {
     for (std::size_t i = 0; i < histogram.counts().size(); ++i) {
         total += histogram.counts()[i];
         const bool is_last = i == histogram.bounds().size();
-        line("_bucket", labels, is_last ? "+Inf" : number(histogram.bounds()[i]), static_cast<double>(total));
+        line("_bucket", labels, is_last ? "+Inf" : number_text(histogram.bounds()[i]),
+             static_cast<double>(total));
     }
     line("_sum", labels, "", histogram.sum());
     line("_count", labels, "", static_cast<double>(total));

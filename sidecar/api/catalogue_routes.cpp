@@ -24,7 +24,7 @@ LEFT JOIN (SELECT o.item_id, pg_catalog.min(o.title) AS title
            GROUP BY o.item_id) t ON t.item_id OPERATOR(pg_catalog.=) w.item_id
 )sql"};
 // Ids that begin with the text come first; of what the titles give, what the model knows.
-constexpr Statement kItems = {"seqrec_items", R"sql(
+constexpr Statement kFoundItems = {"seqrec_items", R"sql(
 WITH found AS (
     SELECT either.item_id, pg_catalog.min(either.place) AS place
     FROM (SELECT f.item_id, f.place
@@ -94,7 +94,7 @@ asio::awaitable<Response> items(const Services& services, const Request& request
     } else {
         expect_parameters(request.in_query, {"query", "limit", "model"});
         const auto search = search_of(request, services.config);
-        query = {&kItems, {{search.text}, {std::to_string(search.limit)}, {search.model}}};
+        query = {&kFoundItems, {{search.text}, {std::to_string(search.limit)}, {search.model}}};
     }
     add_titles(query, services.config.titles);
     const Rows rows = co_await ask(services.pool, std::move(query), request);

@@ -37,7 +37,7 @@ std::string page_text(const std::string& assets) {
     return text;
 }
 
-asio::awaitable<Response> answer(StaticFile file, const Request& request) {
+asio::awaitable<Response> answer_file(StaticFile file, const Request& request) {
     co_return static_response(file, request);
 }
 
@@ -56,7 +56,7 @@ void add_page(Router& router, const std::string& assets, const std::string& vers
     const auto tag = std::make_shared<const std::string>(version);
     router.add({"GET", "/", false,
                 [text, tag](const Request& request) {
-                    return answer({content_type_of(kPage), *text, {}, *tag}, request);
+                    return answer_file({content_type_of(kPage), *text, {}, *tag}, request);
                 },
                 Access::Open});
 }

@@ -20,13 +20,13 @@ SELECT seqrec_add_events($1::pg_catalog.jsonb, $2::pg_catalog.text::pg_catalog.r
 constexpr std::string_view kMisfit = "the table of events is not as this service was told";
 constexpr std::string_view kMisfitHint = "See SEQREC_EVENTS_TABLE and its columns.";
 // An id that is none of the column's type is the client's fault, a column that is not there the operator's.
-constexpr Rule kRules[] = {kForbidden,
-                           kNotInstalled,
-                           kReadOnly,
-                           {"23", 409, "conflict", ""},
-                           {"42", 500, "misconfigured", kMisfit, kMisfitHint},
-                           {"3F000", 500, "misconfigured", kMisfit, kMisfitHint},
-                           {"55000", 500, "misconfigured", kMisfit, kMisfitHint}};
+constexpr Rule kEventRules[] = {kForbidden,
+                                kNotInstalled,
+                                kReadOnly,
+                                {"23", 409, "conflict", ""},
+                                {"42", 500, "misconfigured", kMisfit, kMisfitHint},
+                                {"3F000", 500, "misconfigured", kMisfit, kMisfitHint},
+                                {"55000", 500, "misconfigured", kMisfit, kMisfitHint}};
 
 std::optional<std::string> idempotency_key(const Request& request) {
     const auto key = request.header("Idempotency-Key");
@@ -53,7 +53,7 @@ asio::awaitable<Response> add(const Services& services, const Request& request) 
                  {to.time_column},
                  {idempotency_key(request)}}};
     query.repeatable = false;
-    const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kRules);
+    const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kEventRules);
     const auto added = rows.text(0, 0);
     if (added.empty()) co_return json_response({{"inserted", 0}, {"repeated", true}});
     co_return json_response({{"inserted", std::stoll(std::string(added))}}, 201);

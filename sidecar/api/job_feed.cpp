@@ -6,7 +6,7 @@
 namespace seqrec::sidecar {
 namespace {
 
-constexpr std::chrono::milliseconds kPause{500};
+constexpr std::chrono::milliseconds kLookPause{500};
 constexpr int kEpochsAtOnce = 1000;
 
 // The job is the first row, without an epoch; those that are new follow, as many as kEpochsAtOnce.
@@ -26,7 +26,7 @@ bool is_final(std::string_view state) {
     return state == "done" || state == "failed" || state == "cancelled" || state == "interrupted";
 }
 
-int number(std::string_view text) {
+int epoch_number(std::string_view text) {
     int value = 0;
     std::from_chars(text.data(), text.data() + text.size(), value);
     return value;
@@ -49,7 +49,7 @@ void JobFeed::accept(const Rows& rows) {
         ++job_version_;
     }
     for (int row = 1; row < rows.size(); ++row) {
-        const int epoch = number(rows.text(row, 0));
+        const int epoch = epoch_number(rows.text(row, 0));
         if (epochs_.empty() || epoch > epochs_.back().number)
             epochs_.push_back({epoch, std::string(rows.text(row, 1))});
     }
@@ -57,7 +57,7 @@ void JobFeed::accept(const Rows& rows) {
 }
 
 void JobFeed::refresh() {
-    if (ended_ || looking_ || (looked_at_ && Clock::now() < *looked_at_ + kPause)) return;
+    if (ended_ || looking_ || (looked_at_ && Clock::now() < *looked_at_ + kLookPause)) return;
     looking_ = true;
     looked_at_ = Clock::now();
     pool_.submit(next_look(), [self = shared_from_this()](Outcome outcome) {

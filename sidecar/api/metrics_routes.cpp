@@ -143,7 +143,7 @@ void write_process(Exposition& out) {
     out.sample(1, {{"version", SEQREC_VERSION}});
 }
 
-asio::awaitable<Response> answer(const Services& services, ModelWatch& watch) {
+asio::awaitable<Response> answer_metrics(const Services& services, ModelWatch& watch) {
     Exposition out;
     write_requests(out, services.counters);
     write_pools(out, {{"read", services.pool}, {"write", services.writing_pool}});
@@ -163,8 +163,8 @@ asio::awaitable<Response> answer(const Services& services, ModelWatch& watch) {
 
 void add_metrics_routes(Router& router, const Services& services) {
     auto watch = std::make_shared<ModelWatch>(services.pool);
-    router.add(
-        {"GET", "/metrics", false, [services, watch](const Request&) { return answer(services, *watch); }});
+    router.add({"GET", "/metrics", false,
+                [services, watch](const Request&) { return answer_metrics(services, *watch); }});
 }
 
 }  // namespace seqrec::sidecar

@@ -3,10 +3,10 @@
 namespace seqrec::sidecar {
 namespace {
 
-constexpr std::chrono::seconds kPause{2};
+constexpr std::chrono::seconds kWatchPause{2};
 
 // Names are labels of metrics, so there is a bound on how many there are.
-constexpr Statement kModels = {"seqrec_watch_models", R"sql(
+constexpr Statement kWatchedModels = {"seqrec_watch_models", R"sql(
 SELECT model, version::pg_catalog.text, kind, model_id::pg_catalog.text, n_items::pg_catalog.text,
        n_users::pg_catalog.text, pg_catalog.extract('epoch', created_at)::pg_catalog.text,
        metrics OPERATOR(pg_catalog.->>) 'ndcg@10', metrics OPERATOR(pg_catalog.->>) 'popularity_ndcg@10'
@@ -32,9 +32,9 @@ FROM seqrec_jobs GROUP BY model ORDER BY model LIMIT 50
 }  // namespace
 
 void ModelWatch::refresh() {
-    if (asked_at_ && Clock::now() < *asked_at_ + kPause) return;
+    if (asked_at_ && Clock::now() < *asked_at_ + kWatchPause) return;
     asked_at_ = Clock::now();
-    look(kModels, models_);
+    look(kWatchedModels, models_);
     look(kTrainings, trainings_);
     look(kOutcomes, outcomes_);
 }
