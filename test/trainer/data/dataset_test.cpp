@@ -12,7 +12,6 @@ namespace seqrec::trainer {
 namespace {
 
 using seqrec::testing::TempFolder;
-using testing::Sequences;
 
 /// A user's items, each where it stands for the last time.
 std::vector<std::int32_t> last_places(const std::vector<std::int32_t>& sequence) {
@@ -26,7 +25,7 @@ std::vector<std::int32_t> last_places(const std::vector<std::int32_t>& sequence)
 
 TEST(Dataset, SeenItemsAreInTheOrderOfTheirLastInteraction) {
     const TempFolder folder;
-    Sequences sequences = testing::walks(200, 30, 80);
+    testing::Sequences sequences = testing::walks(200, 30, 80);
     sequences.insert(sequences.begin() + 7, {std::vector<std::int32_t>{}, {3, 3, 3}, {1, 2, 1}});
     testing::write_dataset(folder / "dataset", sequences, 30);
     const Dataset data(folder / "dataset", testing::with_repeats("first"));
@@ -42,7 +41,7 @@ TEST(Dataset, SeenItemsAreInTheOrderOfTheirLastInteraction) {
 /// Times are the numbers of the events, so later users are later.
 TEST(Dataset, RecentInteractionsCountMore) {
     const TempFolder folder;
-    Sequences sequences(100, {0, 1, 0});
+    testing::Sequences sequences(100, {0, 1, 0});
     sequences.insert(sequences.end(), 100, {2, 1, 2});
     testing::write_dataset(folder / "dataset", sequences, 4);
     const std::vector<float> counts =
@@ -132,7 +131,7 @@ TEST(Dataset, AsksOnlyAShareOfTheUsers) {
 /// The model file has them, the held-out items included.
 TEST(Dataset, SeenItemsAreInTheModelFile) {
     const TempFolder folder;
-    const Sequences sequences = {{0, 1, 2, 0}, {2, 2}, {1, 0, 1, 2, 3}};
+    const testing::Sequences sequences = {{0, 1, 2, 0}, {2, 2}, {1, 0, 1, 2, 3}};
     ASSERT_EQ(testing::train(folder, sequences, 4, {{"epochs", 1}, {"dim", 8}, {"repeats", "first"}}).status,
               0);
     const SafetensorsFile model = SafetensorsFile::open(folder / "model");
@@ -193,7 +192,7 @@ TEST(Repeats, RightAfterEachOtherAreMerged) {
 /// One in twenty is not many, two are.
 TEST(Repeats, AreKeptByThemselvesWhereMoreThanOneInTwentyTestsIsOne) {
     const TempFolder folder;
-    Sequences sequences(20, {0, 1, 2, 3});
+    testing::Sequences sequences(20, {0, 1, 2, 3});
     sequences.push_back({0, 0});  // too short to be asked about
     sequences[4] = {0, 1, 2, 1};
     testing::write_dataset(folder / "dataset", sequences, 4);
@@ -252,7 +251,7 @@ TEST(Questions, AreAboutTheLastTwoItems) {
 class SplitByTime : public ::testing::Test {
   protected:
     SplitByTime() {
-        Sequences sequences(20, {0, 1, 2, 1, 3});
+        testing::Sequences sequences(20, {0, 1, 2, 1, 3});
         testing::write_dataset(folder_ / "dataset", sequences, 4);
     }
 
@@ -298,7 +297,7 @@ TEST_F(SplitByTime, PartsAUserWhoIsThereAllTheTime) {
 
 /// Forty events at a time: the last twenty are both beyond 80 and beyond 90 of 100.
 TEST_F(SplitByTime, ACoarseClockHasATestAndAValidation) {
-    testing::write_dataset(folder_ / "dataset", Sequences(20, {0, 1, 2, 1, 3}), 4, "", {}, 40);
+    testing::write_dataset(folder_ / "dataset", testing::Sequences(20, {0, 1, 2, 1, 3}), 4, "", {}, 40);
     const Dataset data(folder_ / "dataset", testing::with_repeats("keep", true));
     EXPECT_EQ(data.training_interactions(), 40);
     EXPECT_EQ(data.questions(HeldOut::Validation).size(), 8U * 4);
@@ -333,7 +332,7 @@ class SplitByChance : public ::testing::Test {
     }
 
     TempFolder folder_;
-    Sequences sequences_ = testing::walks(200, 50, 40);
+    testing::Sequences sequences_ = testing::walks(200, 50, 40);
 };
 
 TEST_F(SplitByChance, IsEightToOneToOne) {

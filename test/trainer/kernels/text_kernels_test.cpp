@@ -15,7 +15,7 @@ using Floats = std::vector<float>;
 
 constexpr std::ptrdiff_t kRows = 3;
 
-std::vector<const Table*> tables() {
+std::vector<const Table*> text_tables() {
     std::vector<const Table*> all{&portable_table()};
 #ifdef SEQREC_X86
     if (instructions().avx2) all.push_back(&avx2_table());
@@ -25,7 +25,7 @@ std::vector<const Table*> tables() {
 }
 
 /// Numbers in [-6, 6).
-Floats numbers(std::ptrdiff_t count, std::uint64_t seed) {
+Floats wide_numbers(std::ptrdiff_t count, std::uint64_t seed) {
     trainer::Random random(seed);
     Floats values(static_cast<std::size_t>(count));
     for (float& value : values) value = static_cast<float>(12 * random.uniform() - 6);
@@ -44,9 +44,9 @@ class TextKernels : public ::testing::TestWithParam<std::ptrdiff_t> {
 };
 
 TEST_P(TextKernels, Activate) {
-    for (const Table* table : tables())
+    for (const Table* table : text_tables())
         for (const Activation activation : {Activation::Gelu, Activation::GeluTanh, Activation::Relu}) {
-            const Floats before = numbers(kRows * n, 1), bias = numbers(n, 2);
+            const Floats before = wide_numbers(kRows * n, 1), bias = wide_numbers(n, 2);
             Floats x = before;
             table->text.activate(x.data(), bias.data(), kRows, n, activation);
             for (std::ptrdiff_t i = 0; i < kRows * n; ++i)
@@ -57,9 +57,10 @@ TEST_P(TextKernels, Activate) {
 
 TEST_P(TextKernels, JoinNorm) {
     constexpr float kEpsilon = 0.5f;  // large enough to be seen
-    for (const Table* table : tables()) {
-        const Floats x = numbers(kRows * n, 1), bias = numbers(n, 2), before = numbers(kRows * n, 3);
-        const Floats weight = numbers(n, 4), shift = numbers(n, 5);
+    for (const Table* table : text_tables()) {
+        const Floats x = wide_numbers(kRows * n, 1), bias = wide_numbers(n, 2),
+                     before = wide_numbers(kRows * n, 3);
+        const Floats weight = wide_numbers(n, 4), shift = wide_numbers(n, 5);
         Floats y = before;
         table->text.join_norm(x.data(), bias.data(), y.data(), weight.data(), shift.data(), kEpsilon, kRows,
                               n);
@@ -80,8 +81,8 @@ TEST_P(TextKernels, JoinNorm) {
 }
 
 TEST_P(TextKernels, Softmax) {
-    for (const Table* table : tables()) {
-        const Floats before = numbers(kRows * n, 1);
+    for (const Table* table : text_tables()) {
+        const Floats before = wide_numbers(kRows * n, 1);
         Floats x = before;
         table->text.softmax(x.data(), kRows, n);
         for (std::ptrdiff_t r = 0; r < kRows; ++r) {

@@ -13,9 +13,9 @@ namespace {
 using nlohmann::json;
 using seqrec::testing::error_of;
 using testing::ModelFolderFixture;
-using Texts = std::vector<std::string_view>;
+using Views = std::vector<std::string_view>;
 
-at::Tensor encode(const TextEncoder& encoder, const Texts& texts, int threads = 1) {
+at::Tensor encode(const TextEncoder& encoder, const Views& texts, int threads = 1) {
     Workers workers(threads);
     return encoder.encode(texts, workers, {});
 }
@@ -47,7 +47,7 @@ TEST_F(BertFolder, IsOpened) {
 
 TEST_F(BertFolder, AVectorDoesNotDependOnItsCompanyOrThreads) {
     const auto encoder = open_text_encoder(files.write());
-    Texts texts;
+    Views texts;
     for (int i = 0; i < 400; ++i) {
         texts.push_back("want");
         texts.push_back(i % 3 ? "unwanted, running wa" : "running");
@@ -63,7 +63,7 @@ TEST_F(BertFolder, AVectorDoesNotDependOnItsCompanyOrThreads) {
 TEST_F(BertFolder, PollHearsAndMayStop) {
     const auto encoder = open_text_encoder(files.write());
     Workers workers(2);
-    const Texts texts(2000, "unwanted running");
+    const Views texts(2000, "unwanted running");
     double last = 0;
     (void)encoder->encode(texts, workers, [&](double share) {
         EXPECT_GE(share, last);

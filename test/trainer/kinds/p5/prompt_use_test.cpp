@@ -11,7 +11,7 @@ namespace {
 
 using at::Tensor;
 
-struct Fixture {
+struct Prompted {
     testing::FeaturedShop shop{testing::people(300, 24, 8), testing::knowing_users()};
     P5Settings settings{testing::p5_options(), shop.data, nullptr};
     std::shared_ptr<const UserFeatures> features = std::make_shared<const UserFeatures>(shop.data);
@@ -35,7 +35,7 @@ struct Fixture {
 };
 
 TEST(P5PromptUse, PromptsThatNobodyTrainedAreLeftOut) {
-    Fixture fixture;
+    Prompted fixture;
     P5State state = fixture.trained({"pretrain"});
     state.network.features = testing::leaf({fixture.features->rows(), 16}, 7).detach();
     state.network.head = 3 * testing::leaf({16, 16}, 8).detach();
@@ -45,7 +45,7 @@ TEST(P5PromptUse, PromptsThatNobodyTrainedAreLeftOut) {
 }
 
 TEST(P5PromptUse, GainsAreToldByLength) {
-    Fixture fixture;
+    Prompted fixture;
     const PromptUse use = fixture.use(fixture.trained({"pretrain", "prompt", "tune"}));
     for (const char* clicks : {"1", "3", "5", "all"})
         EXPECT_LT(std::abs(use.gains.at(clicks).get<double>()), 1) << clicks;

@@ -11,7 +11,7 @@ namespace {
 
 using testing::FewWeights;
 
-constexpr std::int64_t kItems = 60;
+constexpr std::int64_t kShiftedItems = 60;
 
 /// Walks over items of which a share is held out whole.
 struct Cold {
@@ -22,7 +22,7 @@ struct Cold {
 
     /// What everybody gives the items: in order, and to the held-out ones this instead, but for one that is above all.
     std::unique_ptr<const Weights> scored(float held_out, bool one_above_all = false) const {
-        const at::Tensor scores = at::arange(kItems, at::kFloat).remainder(7) / 7;
+        const at::Tensor scores = at::arange(kShiftedItems, at::kFloat).remainder(7) / 7;
         for (const std::int32_t item : data.held_out_items()) scores[item] = held_out;
         if (one_above_all) scores[data.held_out_items().front()] = 2;
         return std::make_unique<const FewWeights>(scores.unsqueeze(1), at::ones({data.users(), 1}));
@@ -35,8 +35,9 @@ struct Cold {
         return options;
     }
     std::string written(int users) const {
-        testing::FeaturedData data{.sequences = testing::walks(users, kItems, 10), .items = kItems};
-        data.damage["item.vector"] = at::ones({kItems, 2});
+        testing::FeaturedData data{.sequences = testing::walks(users, kShiftedItems, 10),
+                                   .items = kShiftedItems};
+        data.damage["item.vector"] = at::ones({kShiftedItems, 2});
         data.write(folder / "dataset");
         return folder / "dataset";
     }

@@ -14,7 +14,7 @@ using at::Tensor;
 using testing::relative_error;
 
 /// Settings of a shop that does not matter.
-Settings settings(double learning_rate, double weight_decay) {
+Settings adam_settings(double learning_rate, double weight_decay) {
     const testing::Shop shop({{0, 1}}, 2);
     return Settings(
         testing::small_options({{"learning_rate", learning_rate}, {"weight_decay", weight_decay}}), shop.data,
@@ -24,7 +24,7 @@ Settings settings(double learning_rate, double weight_decay) {
 Tensor row(std::vector<float> values) { return at::tensor(values); }
 
 TEST(Schedule, WarmsUpOverAHundredSteps) {
-    const Settings used = settings(0.01, 0.1);
+    const Settings used = adam_settings(0.01, 0.1);
     Schedule schedule(used);
     EXPECT_FLOAT_EQ(schedule.next(1).learning_rate, 0.0001f);
     for (int step = 2; step < 50; ++step) schedule.next(1);
@@ -41,7 +41,7 @@ TEST(Schedule, WarmsUpOverAHundredSteps) {
 
 /// What makes up for moments that begin at zero, and an average that follows closely at first.
 TEST(Schedule, CorrectsWhatBeginsAtZero) {
-    const Settings used = settings(0.01, 0.1);
+    const Settings used = adam_settings(0.01, 0.1);
     Schedule schedule(used);
     const kernels::AdamStep first = schedule.next(1);
     EXPECT_NEAR(first.correction1, 1 / (1 - 0.9), 1e-4);
@@ -68,7 +68,7 @@ struct PlainAdamW {
 };
 
 TEST(DenseOptimizer, IsAdamWOfTheSumOfTheShards) {
-    const Settings used = settings(0.1, 0.05);
+    const Settings used = adam_settings(0.1, 0.05);
     Schedule schedule(used);
     Workers workers(2);
     const Tensor weight = row({1, -2, 0.5f});
@@ -93,7 +93,7 @@ TEST(DenseOptimizer, IsAdamWOfTheSumOfTheShards) {
 
 /// However a tensor is cut into pieces for the threads.
 TEST(DenseOptimizer, IsTheSameForAnyNumberOfThreads) {
-    const Settings used = settings(0.1, 0.05);
+    const Settings used = adam_settings(0.1, 0.05);
     std::vector<Tensor> results;
     for (const int threads : {1, 3}) {
         Workers workers(threads);
@@ -126,7 +126,7 @@ TEST(RowGradient, MergesOverTheUnionOfRows) {
     EXPECT_TRUE(at::equal(total.values, at::tensor({5.0f, 6.0f, 1.0f, 2.0f, 10.0f, 12.0f}).reshape({3, 2})));
 }
 
-constexpr std::int64_t kRows = 7, kDim = 8;
+constexpr std::int64_t kRows = 7, kRowDim = 8;
 
 /// The same gradients, zero where a step touches no row: what the dense optimizer makes of them.
 struct DenseTwin {
@@ -134,7 +134,7 @@ struct DenseTwin {
     DenseOptimizer optimizer{std::vector<Tensor>{weight}};
 
     void apply(const RowGradient& gradient, const kernels::AdamStep& step, Workers& workers) {
-        const Tensor all = at::zeros({kRows, kDim});
+        const Tensor all = at::zeros({kRows, kRowDim});
         for (std::size_t r = 0; r < gradient.rows.size(); ++r)
             all.select(0, gradient.rows[r]).copy_(gradient.values.select(0, static_cast<std::int64_t>(r)));
         optimizer.apply({std::vector<Tensor>{all}}, step, workers);
@@ -146,17 +146,17 @@ RowGradient some_rows(int t) {
     RowGradient gradient;
     for (std::int32_t r = 0; r < kRows - 1; ++r)
         if (t % (r + 1) == 0) gradient.rows.push_back(r);
-    gradient.values = testing::leaf({static_cast<std::int64_t>(gradient.rows.size()), kDim}, t).detach();
+    gradient.values = testing::leaf({static_cast<std::int64_t>(gradient.rows.size()), kRowDim}, t).detach();
     return gradient;
 }
 
 /// What a row missed is decay, fading moments and the average's approach. A weight's own drift along its old
 /// moments is left out on purpose: it is what rows that are touched by every step have and others must not.
 TEST(RowTable, ARowOfEveryStepIsAsInTheDenseOptimizer) {
-    const Settings used = settings(0.02, 0.1);
+    const Settings used = adam_settings(0.02, 0.1);
     Schedule schedule(used);
     Workers workers(2);
-    const Tensor start = testing::leaf({kRows, kDim}, 5).detach();
+    const Tensor start = testing::leaf({kRows, kRowDim}, 5).detach();
     RowTable table(start.clone());
     DenseTwin twin{start.clone()};
     for (int t = 1; t <= 60; ++t) {
@@ -185,14 +185,14 @@ TEST(RowTable, MakesUpForTheDecayOfMissedSteps) {
                                  .gradient_scale = 1,
                                  .average_rate = kAverage};
     Workers workers(1);
-    RowTable late(at::ones({2, kDim})), steady(at::ones({2, kDim}));
-    const Tensor nothing = at::zeros({1, kDim});
+    RowTable late(at::ones({2, kRowDim})), steady(at::ones({2, kRowDim}));
+    const Tensor nothing = at::zeros({1, kRowDim});
     for (int t = 1; t <= 20; ++t) steady.apply({{0}, nothing}, step, t, workers);
     late.apply({{0}, nothing}, step, 20, workers);
     const double wanted = std::pow(1 - kRate * kDecay, 20);
     for (const RowTable* table : {&late, &steady}) {
         EXPECT_NEAR(table->weight().data_ptr<float>()[0], wanted, 1e-5);
-        EXPECT_EQ(table->weight().data_ptr<float>()[kDim], 1);  // the other row waits
+        EXPECT_EQ(table->weight().data_ptr<float>()[kRowDim], 1);  // the other row waits
     }
 }
 
@@ -207,9 +207,9 @@ TEST(RowTable, MomentsFadeWhileARowIsNotTouched) {
                            .gradient_scale = 1,
                            .average_rate = 0.5f};
     Workers workers(1);
-    RowTable table(at::ones({1, kDim}));
-    table.apply({{0}, at::ones({1, kDim})}, step, 1, workers);
-    table.apply({{0}, at::zeros({1, kDim})}, step, 11, workers);
+    RowTable table(at::ones({1, kRowDim}));
+    table.apply({{0}, at::ones({1, kRowDim})}, step, 1, workers);
+    table.apply({{0}, at::zeros({1, kRowDim})}, step, 11, workers);
     std::map<std::string, float> first;
     table.for_each("users.", [&](const std::string& name, const Tensor& tensor) {
         first[name] = tensor.flatten()[0].item<float>();
@@ -232,8 +232,8 @@ TEST(RowTable, TheAverageIsThatOfNow) {
                            .gradient_scale = 1,
                            .average_rate = 0.1f};
     Workers workers(1);
-    RowTable table(at::zeros({2, kDim}));
-    table.apply({{1}, at::full({1, kDim}, -3.0f)}, step, 1, workers);  // one step of size 1 upwards
+    RowTable table(at::zeros({2, kRowDim}));
+    table.apply({{1}, at::full({1, kRowDim}, -3.0f)}, step, 1, workers);  // one step of size 1 upwards
     EXPECT_EQ(table.weight().select(0, 1).data_ptr<float>()[0], 1);
     for (const int now : {1, 5, 50})
         EXPECT_NEAR(table.average(now, 0.1f).select(0, 1).data_ptr<float>()[0], 1 - std::pow(0.9, now), 1e-5)

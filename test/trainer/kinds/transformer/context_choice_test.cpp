@@ -14,20 +14,20 @@ using seqrec::testing::error_of;
 using testing::FeaturedData;
 using testing::FeaturedShop;
 
-constexpr std::int32_t kItems = 24;
+constexpr std::int32_t kShopItems = 24;
 
 /// After a pair of items comes one of the next pair: the first of it in the mood x, else the second; or the mood says nothing.
 FeaturedData moods(bool tells, std::size_t users = 400) {
-    FeaturedData data{.sequences = testing::Sequences(users), .items = kItems};
+    FeaturedData data{.sequences = testing::Sequences(users), .items = kShopItems};
     testing::TestColumn mood{"mood", "category"};
     Random random(5);
     for (auto& sequence : data.sequences) {
-        sequence.push_back(static_cast<std::int32_t>(random.below(kItems)));
+        sequence.push_back(static_cast<std::int32_t>(random.below(kShopItems)));
         mood.values.push_back({"x"});
         for (int i = 0; i < 7; ++i) {
             const bool x = random.below(2) == 0;
             const bool first = tells ? x : random.below(2) == 0;
-            sequence.push_back((sequence.back() / 2 * 2 + 2) % kItems + (first ? 0 : 1));
+            sequence.push_back((sequence.back() / 2 * 2 + 2) % kShopItems + (first ? 0 : 1));
             mood.values.push_back({x ? "x" : "y"});
         }
     }
@@ -51,7 +51,7 @@ struct Quiet {
     Quiet& operator=(const Quiet&) = delete;
 };
 
-Trained train(const Dataset& data, const json& given) {
+Trained train_kind(const Dataset& data, const json& given) {
     const auto model = kTransformerTrainer.make(given, data, json());
     Workers workers(1);
     const Quiet quiet;
@@ -61,7 +61,7 @@ Trained train(const Dataset& data, const json& given) {
 
 TEST(ContextChoice, KeepsWhatTellsWhatComesNext) {
     const FeaturedShop shop(moods(true));
-    const Trained trained = train(shop.data, options());
+    const Trained trained = train_kind(shop.data, options());
     EXPECT_EQ(trained.config.at("context_use"), "columns") << trained.metrics.dump();
     EXPECT_EQ(trained.config.at("context_rows"), 2);
     const json& compared = trained.metrics.at("context_ndcg@10");
@@ -73,12 +73,12 @@ TEST(ContextChoice, KeepsWhatTellsWhatComesNext) {
 
 TEST(ContextChoice, LeavesNoiseOut) {
     const FeaturedShop shop(moods(false));
-    const Trained trained = train(shop.data, options());
+    const Trained trained = train_kind(shop.data, options());
     EXPECT_EQ(trained.config.at("context_use"), "none") << trained.metrics.dump();
     EXPECT_FALSE(trained.config.contains("context_columns"));
     EXPECT_FALSE(trained.metrics.contains("context_test_ndcg@10"));
     // what is trained then is what would have been trained without, to the last bit
-    const Trained without = train(shop.data, options({{"context_use", "none"}}));
+    const Trained without = train_kind(shop.data, options({{"context_use", "none"}}));
     EXPECT_TRUE(at::equal(trained.served->item_rows(), without.served->item_rows()));
     EXPECT_TRUE(at::equal(trained.served->user_rows(), without.served->user_rows()));
     EXPECT_EQ(trained.served->tensors().size(), without.served->tensors().size());
@@ -86,10 +86,10 @@ TEST(ContextChoice, LeavesNoiseOut) {
 
 TEST(ContextChoice, FewQuestionsTellNothing) {
     const FeaturedShop shop(moods(true, 40));
-    const Trained trained = train(shop.data, options({{"epochs", 1}}));
+    const Trained trained = train_kind(shop.data, options({{"epochs", 1}}));
     EXPECT_EQ(trained.config.at("context_use"), "none");
     EXPECT_FALSE(trained.metrics.contains("context_ndcg@10"));
-    const Trained wished = train(shop.data, options({{"epochs", 1}, {"context_use", "columns"}}));
+    const Trained wished = train_kind(shop.data, options({{"epochs", 1}, {"context_use", "columns"}}));
     EXPECT_EQ(wished.config.at("context_use"), "columns");
     EXPECT_TRUE(wished.metrics.contains("context_test_ndcg@10"));
 }
@@ -98,12 +98,12 @@ TEST(ContextChoice, RefusesWhatTheDataDoNotHave) {
     FeaturedData data = moods(true, 40);
     for (const char* wish : {"time", "all"})
         EXPECT_EQ(error_of([&] {
-                      train(FeaturedShop(data).data, options({{"context_use", wish}}));
+                      train_kind(FeaturedShop(data).data, options({{"context_use", wish}}));
                   }),
                   sqlstate::kInvalidParameter);
     data.event.clear();
     EXPECT_EQ(error_of([&] {
-                  train(FeaturedShop(data).data, options({{"context_use", "columns"}}));
+                  train_kind(FeaturedShop(data).data, options({{"context_use", "columns"}}));
               }),
               sqlstate::kInvalidParameter);
 }

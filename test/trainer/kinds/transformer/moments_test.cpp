@@ -22,12 +22,12 @@ using testing::FeaturedData;
 using testing::FeaturedShop;
 
 constexpr double kThursday = 1795651200;  // 26 November 2026, midnight
-constexpr std::int64_t kItems = 6, kDim = 8;
+constexpr std::int64_t kTimedItems = 6, kTimedDim = 8;
 constexpr ContextUse kAll{true, true};
 
 /// Two users of four clicks each; the device of the last is not known.
 FeaturedData shop() {
-    FeaturedData data{.sequences = {{0, 1, 2, 3}, {4, 5, 0, 1}}, .items = kItems};
+    FeaturedData data{.sequences = {{0, 1, 2, 3}, {4, 5, 0, 1}}, .items = kTimedItems};
     for (int i = 0; i < 8; ++i) data.times.push_back(kThursday + 3600.0 * i * i);
     data.event.push_back({"device",
                           "category",
@@ -145,23 +145,23 @@ TEST(Moments, WhatDoesNotCountIsNeverAskedFor) {
 }
 
 /// A network that knows moments, and what a step makes of a batch.
-struct Fixture {
+struct Timed {
     FeaturedShop of{shop()};
     Settings settings{testing::small_options({{"dropout", 0}, {"temperature", 0.5}, {"max_len", 5}}), of.data,
                       nullptr};
     Moments moments{of.data, kAll};
     Transformer model;
-    RowTable users{0.5 * testing::leaf({2, kDim}, 2).detach()};
-    std::vector<float> share = std::vector<float>(kItems, 0);
+    RowTable users{0.5 * testing::leaf({2, kTimedDim}, 2).detach()};
+    std::vector<float> share = std::vector<float>(kTimedItems, 0);
     Content content{};
 
-    Fixture() {
+    Timed() {
         Random random(1);
-        model = Transformer(settings, kItems, random);
-        model.item = testing::leaf({kItems, kDim}, 1).detach();
+        model = Transformer(settings, kTimedItems, random);
+        model.item = testing::leaf({kTimedItems, kTimedDim}, 1).detach();
         model.begin_moments(moments.rows());
-        model.click_moments = testing::leaf({moments.rows(), kDim}, 3).detach();
-        model.asked_moments = testing::leaf({moments.rows(), kDim}, 4).detach();
+        model.click_moments = testing::leaf({moments.rows(), kTimedDim}, 3).detach();
+        model.asked_moments = testing::leaf({moments.rows(), kTimedDim}, 4).detach();
     }
     ShardOutput run(const Packed& batch, bool told = true) const {
         Transformer network = model;
@@ -172,7 +172,7 @@ struct Fixture {
 };
 
 TEST(Moments, GradientsAreThoseOfTheLoss) {
-    Fixture fixture;
+    Timed fixture;
     const Packed batch = batch_of(fixture.of.data, 7);
     const ShardOutput output = fixture.run(batch);
     std::size_t at = 0;
@@ -200,7 +200,7 @@ TEST(Moments, GradientsAreThoseOfTheLoss) {
 }
 
 TEST(Moments, TablesOfZerosChangeNothing) {
-    Fixture fixture;
+    Timed fixture;
     const Packed batch = batch_of(fixture.of.data, 7);
     const double plain = fixture.run(batch, false).loss;
     EXPECT_NE(fixture.run(batch).loss, plain);
@@ -209,7 +209,7 @@ TEST(Moments, TablesOfZerosChangeNothing) {
 }
 
 TEST(Moments, ALabelCountsWhatItWeighs) {
-    Fixture fixture;
+    Timed fixture;
     Packed batch = batch_of(fixture.of.data, 7);
     const auto loss_of = [&](std::vector<float> weights) {
         Packed weighed = batch;
@@ -227,9 +227,9 @@ TEST(Moments, ALabelCountsWhatItWeighs) {
 }
 
 TEST(Moments, AModelFileAnswersAsTheTrainerDoes) {
-    const Fixture fixture;
+    const Timed fixture;
     const TransformerWeights weights({{fixture.model, fixture.users.weight()}}, fixture.moments.tensors());
-    nlohmann::json config = {{"members", 1}, {"dim", kDim}, {"layers", 1}, {"heads", 1}, {"max_len", 5}};
+    nlohmann::json config = {{"members", 1}, {"dim", kTimedDim}, {"layers", 1}, {"heads", 1}, {"max_len", 5}};
     config.update(fixture.moments.config());
     const seqrec::testing::TempFolder folder;
     write_model(folder / "model", {kTransformer, config, nlohmann::json::object()}, weights, fixture.of.data,
@@ -242,10 +242,10 @@ TEST(Moments, AModelFileAnswersAsTheTrainerDoes) {
     const Tensor all = InformedWeights(weights, fixture.moments, kAll, true).ask(fixture.of.data, questions);
     const auto expect = [&](const Tensor& wanted, const nlohmann::json* context,
                             std::vector<std::int32_t> places) {
-        std::vector<float> out(kDim);
+        std::vector<float> out(kTimedDim);
         const auto clicks = fixture.of.data.sequence(0).first(3);
         encoder.encode({clicks, 0, context, places}, out, Precision::Exact);
-        EXPECT_LT(testing::relative_error(at::from_blob(out.data(), {kDim}), wanted[0]), 1e-4);
+        EXPECT_LT(testing::relative_error(at::from_blob(out.data(), {kTimedDim}), wanted[0]), 1e-4);
     };
     const double at = kThursday + 9 * 3600;
     nlohmann::json context = {{"device", "phone"}, {"time", at}, {"gap", 5 * 3600}};
@@ -276,7 +276,8 @@ TEST(Moments, OtherDevicesGatherAsTheKernelsDo) {
     terms.end_token();
     const auto shared = std::make_shared<const Terms>(terms);
     testing::expect_equal(
-        {testing::leaf({3, kDim}, 1)}, [&](const std::vector<Tensor>& in) { return gather(in, shared, {}); },
+        {testing::leaf({3, kTimedDim}, 1)},
+        [&](const std::vector<Tensor>& in) { return gather(in, shared, {}); },
         [&](const std::vector<Tensor>& in) { return plain::gather(in[0], terms); });
 }
 

@@ -13,7 +13,7 @@ namespace {
 using at::Tensor;
 using testing::batch_of;
 
-constexpr std::int64_t kItems = 11;
+constexpr std::int64_t kNetworkItems = 11;
 
 Settings settings(const nlohmann::json& options) {
     const testing::Shop shop({{0, 1}}, 2);
@@ -22,7 +22,7 @@ Settings settings(const nlohmann::json& options) {
 
 Transformer network_of(const nlohmann::json& options, std::uint64_t seed = 1) {
     Random random(seed);
-    return Transformer(settings(options), kItems, random);
+    return Transformer(settings(options), kNetworkItems, random);
 }
 
 TEST(Network, NamesAndShapes) {
@@ -31,7 +31,7 @@ TEST(Network, NamesAndShapes) {
     network.for_each([&](const std::string& name, Tensor& tensor) { shapes[name] = tensor.sizes().vec(); });
     EXPECT_EQ(shapes.size(), 4U + 2 * 13);
     using Shape = std::vector<std::int64_t>;
-    EXPECT_EQ(shapes.at("item.embedding"), (Shape{kItems, 16}));
+    EXPECT_EQ(shapes.at("item.embedding"), (Shape{kNetworkItems, 16}));
     EXPECT_EQ(shapes.at("position.embedding"), (Shape{30, 16}));
     EXPECT_EQ(shapes.at("norm.weight"), (Shape{16}));
     EXPECT_EQ(shapes.at("block.0.qkv.weight"), (Shape{48, 16}));
@@ -81,7 +81,7 @@ TEST(Network, APositionKnowsItsPastAndNothingElse) {
     const Batch batch = batch_of({20, 60});
     const Tensor before = network.forward(batch, {});
     auto changed = std::make_shared<Packed>(*batch);
-    changed->items[50] = (changed->items[50] + 1) % kItems;  // in the second sequence
+    changed->items[50] = (changed->items[50] + 1) % kNetworkItems;  // in the second sequence
     const Tensor after = network.forward(changed, {});
     EXPECT_TRUE(at::equal(after.narrow(0, 0, 50), before.narrow(0, 0, 50)));
     for (std::int64_t t = 50; t < 80; ++t)

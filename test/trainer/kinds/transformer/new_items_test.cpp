@@ -12,27 +12,27 @@ namespace {
 using at::Tensor;
 using nlohmann::json;
 
-constexpr std::int64_t kItems = 60, kDim = 8, kWidth = 12;
+constexpr std::int64_t kNewItems = 60, kNewDim = 8, kNewWidth = 12;
 
-struct Trial {
+struct Fitting {
     seqrec::testing::TempFolder folder;
     Tensor content, truth;  // [items, width]; the rows that content should give, [items, dim]
     Dataset data;
     Settings settings;
     Members measured;
 
-    Trial()
-        : content(random(kItems, kWidth, 1)),
-          truth(content.mm(random(kWidth, kDim, 2))),
+    Fitting()
+        : content(random(kNewItems, kNewWidth, 1)),
+          truth(content.mm(random(kNewWidth, kNewDim, 2))),
           data(written(), options()),
-          settings(testing::small_options({{"dim", kDim}, {"holdout", "keep"}, {"cold_shift", 0}}), data,
+          settings(testing::small_options({{"dim", kNewDim}, {"holdout", "keep"}, {"cold_shift", 0}}), data,
                    nullptr) {
         Random draws(3);
-        Member member{Transformer(settings, kItems, draws, kWidth), at::zeros({data.users(), kDim})};
+        Member member{Transformer(settings, kNewItems, draws, kNewWidth), at::zeros({data.users(), kNewDim})};
         member.network.item = truth.clone();
         member.own = truth.clone();
         for (const std::int32_t item : data.held_out_items()) {
-            member.network.item[item] = random(1, kDim, 10 + item)[0];  // what a bad projection says
+            member.network.item[item] = random(1, kNewDim, 10 + item)[0];  // what a bad projection says
             member.own[item].zero_();
         }
         for (const Question& question : data.cold_questions(HeldOut::Validation))
@@ -58,7 +58,7 @@ struct Trial {
 
     double distance(bool held_out) const {
         double most = 0;
-        for (std::int32_t i = 0; i < kItems; ++i)
+        for (std::int32_t i = 0; i < kNewItems; ++i)
             if (data.is_held_out(i) == held_out)
                 most = std::max(most, (measured[0].network.item[i] - truth[i]).abs().max().item<double>());
         return most;
@@ -75,7 +75,7 @@ struct Trial {
         return options;
     }
     std::string written() const {
-        testing::FeaturedData data{.sequences = testing::walks(1500, kItems, 10), .items = kItems};
+        testing::FeaturedData data{.sequences = testing::walks(1500, kNewItems, 10), .items = kNewItems};
         data.damage["item.vector"] = content;
         data.write(folder / "dataset");
         return folder / "dataset";
@@ -83,7 +83,7 @@ struct Trial {
 };
 
 TEST(NewItems, WithoutATrainedProjectionOneIsFitted) {
-    Trial trial;
+    Fitting trial;
     const NewItems decided = trial.settle(false);
     EXPECT_EQ(decided.config,
               (json{{"content_use", "fitted"}, {"cold_rows", "fitted"}, {"cold_shift", 0.0}}));
@@ -93,7 +93,7 @@ TEST(NewItems, WithoutATrainedProjectionOneIsFitted) {
 }
 
 TEST(NewItems, AFittedProjectionServesWhereItRanksBetter) {
-    Trial trial;
+    Fitting trial;
     const NewItems decided = trial.settle(true);
     EXPECT_EQ(decided.config.at("content_use"), "trained");
     EXPECT_EQ(decided.config.at("cold_rows"), "fitted");
@@ -103,10 +103,10 @@ TEST(NewItems, AFittedProjectionServesWhereItRanksBetter) {
 }
 
 TEST(NewItems, ATrainedProjectionStaysWhereItRanksBetter) {
-    Trial trial;
+    Fitting trial;
     for (const std::int32_t item : trial.data.held_out_items())
         trial.measured[0].network.item[item] = trial.truth[item];
-    trial.content = at::randn({kItems, kWidth});  // of which nothing can be learned
+    trial.content = at::randn({kNewItems, kNewWidth});  // of which nothing can be learned
     const NewItems decided = trial.settle(true);
     EXPECT_EQ(decided.config.at("cold_rows"), "trained");
 }

@@ -10,8 +10,8 @@
 namespace seqrec::trainer {
 namespace {
 
-constexpr std::int64_t kItems = 6;
-constexpr double kTemperature = 0.5, kShare = 2;
+constexpr std::int64_t kRehearsedItems = 6;
+constexpr double kRehearsalTemperature = 0.5, kShare = 2;
 
 /// A network that was not trained, which prefers some items to others all the same, and knows all but item 2.
 struct Told {
@@ -21,15 +21,16 @@ struct Told {
     Workers workers;
 
     explicit Told(const char* repeats = "keep", int threads = 1)
-        : shop(testing::walks(40, kItems, 6), kItems, testing::with_repeats(repeats)), workers(threads) {
+        : shop(testing::walks(40, kRehearsedItems, 6), kRehearsedItems, testing::with_repeats(repeats)),
+          workers(threads) {
         const Settings settings(testing::small_options({{"max_len", 4}}), shop.data, nullptr);
         Random random(3);
         earlier.push_back(
-            {Transformer(settings, kItems, random), at::zeros({shop.data.users(), settings.dim})});
+            {Transformer(settings, kRehearsedItems, random), at::zeros({shop.data.users(), settings.dim})});
     }
 
     Rehearsal rehearse(std::int64_t positions = 400) {
-        return {earlier, items, shop.data, kTemperature, kShare, positions, 7, workers};
+        return {earlier, items, shop.data, kRehearsalTemperature, kShare, positions, 7, workers};
     }
 };
 
@@ -49,7 +50,7 @@ TEST(Rehearsal, LabelsAreDrawnFromTheEarlierSoftmax) {
         for (std::size_t i = 0; i < rehearsal.of(s).size(); ++i, ++p) {
             const auto clicks = rehearsal.of(s).first(i + 1);
             auto& count = counts[{clicks.begin(), clicks.end()}];
-            count.resize(kItems);
+            count.resize(kRehearsedItems);
             for (const std::int32_t item : rehearsal.drawn(p)) ++count[static_cast<std::size_t>(item)];
         }
     const TransformerWeights weights(told.earlier);
@@ -58,7 +59,8 @@ TEST(Rehearsal, LabelsAreDrawnFromTheEarlierSoftmax) {
         const double total = std::accumulate(count.begin(), count.end(), 0.0);
         if (total < 4000) continue;
         ++compared;
-        at::Tensor logits = weights.encode({clicks}, {-1}).mm(weights.item_rows().t()) / kTemperature;
+        at::Tensor logits =
+            weights.encode({clicks}, {-1}).mm(weights.item_rows().t()) / kRehearsalTemperature;
         logits.select(1, 2).fill_(-1e30);  // item 2 is not known
         const at::Tensor softmax = at::softmax(logits, 1).contiguous();
         for (std::size_t i = 0; i < count.size(); ++i)
@@ -70,7 +72,7 @@ TEST(Rehearsal, LabelsAreDrawnFromTheEarlierSoftmax) {
 TEST(Rehearsal, BeginsWithWhatIsPopularAndNowAndThenWithTheRest) {
     Told told;
     const Rehearsal rehearsal = told.rehearse(4000);
-    std::vector<std::int64_t> begun(kItems);
+    std::vector<std::int64_t> begun(kRehearsedItems);
     for (std::int64_t s = 0; s < rehearsal.sequences(); ++s)
         ++begun[static_cast<std::size_t>(rehearsal.of(s)[0])];
     EXPECT_GT(begun[0], 4 * begun[3]);

@@ -12,23 +12,23 @@ namespace {
 
 using at::Tensor;
 
-constexpr std::int64_t kItems = 12, kUsers = 3;
+constexpr std::int64_t kShardItems = 12, kShardUsers = 3;
 
 /// A small model whose user and item vectors are long enough to matter.
 struct Fixture {
-    testing::Shop shop{{{0, 1, 2}, {3, 4, 5}, {1, 0, 7}}, kItems};
+    testing::Shop shop{{{0, 1, 2}, {3, 4, 5}, {1, 0, 7}}, kShardItems};
     Settings settings;
     Transformer model;
-    RowTable users{0.5 * testing::leaf({kUsers, 8}, 2).detach()};
-    std::vector<float> share = std::vector<float>(kItems, 0);
+    RowTable users{0.5 * testing::leaf({kShardUsers, 8}, 2).detach()};
+    std::vector<float> share = std::vector<float>(kShardItems, 0);
     Content content{};
 
     explicit Fixture(double temperature = 0.5)
         : settings(testing::small_options({{"dropout", 0}, {"temperature", temperature}, {"max_len", 10}}),
                    shop.data, nullptr) {
         Random random(1);
-        model = Transformer(settings, kItems, random);
-        model.item = testing::leaf({kItems, 8}, 1).detach();
+        model = Transformer(settings, kShardItems, random);
+        model.item = testing::leaf({kShardItems, 8}, 1).detach();
     }
 
     ShardOutput run(const Packed& batch, std::int64_t sampled = 0, double label_weight = 1) const {
@@ -65,9 +65,9 @@ TEST(Shard, PartsOfAStepAddUpToTheWhole) {
 
 TEST(Shard, LossOfKnownLogits) {
     Fixture fixture(1);
-    fixture.model.item = at::zeros({kItems, 8});
+    fixture.model.item = at::zeros({kShardItems, 8});
     // all items point nowhere: the softmax is even
-    EXPECT_NEAR(fixture.run(pack({{0, {0, 1}}})).loss, std::log(static_cast<double>(kItems)), 1e-6);
+    EXPECT_NEAR(fixture.run(pack({{0, {0, 1}}})).loss, std::log(static_cast<double>(kShardItems)), 1e-6);
 }
 
 TEST(Shard, AUserWhoIsLeftOutHasNoGradient) {
@@ -111,7 +111,7 @@ TEST(Shard, OnlyPositionsWithALabelAreTrained) {
 
 TEST(Shard, ASampleTouchesItsCandidatesAndInputsAlone) {
     Fixture fixture;
-    fixture.share.assign(kItems, 1.0f / kItems);
+    fixture.share.assign(kShardItems, 1.0f / kShardItems);
     std::set<std::vector<std::int32_t>> drawn;
     for (std::uint32_t seed = 1; seed < 30; ++seed) {
         const ShardOutput output = fixture.run(pack({{0, {9, 10, 11}}}, seed), 3);
@@ -131,7 +131,7 @@ TEST(Shard, ASampleTouchesItsCandidatesAndInputsAlone) {
 TEST(Shard, ASampleEstimatesTheWholeSoftmax) {
     Fixture fixture(1);
     for (const std::int32_t label : {1, 8}) {
-        fixture.share.assign(kItems, 0);
+        fixture.share.assign(kShardItems, 0);
         fixture.share[static_cast<std::size_t>(label)] = 1;  // no other item is ever drawn as a label
         const std::vector<std::int32_t> history{3, label};
         const double whole = std::exp(fixture.run(pack({{0, history}})).loss);
@@ -145,11 +145,11 @@ TEST(Shard, ASampleEstimatesTheWholeSoftmax) {
 
 TEST(Shard, ASampleOfEverythingIsNearlyTheWhole) {
     Fixture fixture;
-    fixture.share.assign(kItems, 1.0f / kItems);
+    fixture.share.assign(kShardItems, 1.0f / kShardItems);
     const Packed batch = pack({{0, {0, 1, 2}}, {1, {3, 4}}});
     const ShardOutput whole = fixture.run(batch), sampled = fixture.run(batch, 2000);
     EXPECT_NEAR(sampled.loss, whole.loss, 1e-5);
-    EXPECT_EQ(sampled.items.rows.size(), static_cast<std::size_t>(kItems));
+    EXPECT_EQ(sampled.items.rows.size(), static_cast<std::size_t>(kShardItems));
     EXPECT_LT(testing::relative_error(sampled.items.values, whole.dense[0]), 1e-5);
     for (std::size_t i = 1; i < whole.dense.size(); ++i)
         EXPECT_LT(testing::relative_error(sampled.dense[i], whole.dense[i]), 1e-4) << i;
@@ -159,10 +159,10 @@ TEST(Shard, ASampleOfEverythingIsNearlyTheWhole) {
 void describe(Fixture& fixture, double id_dropout) {
     Random random(3);
     fixture.settings.id_dropout = id_dropout;
-    fixture.model = Transformer(fixture.settings, kItems, random, 4);
-    fixture.content.rows = testing::leaf({kItems, 4}, 5).detach();
-    fixture.content.described.assign(kItems, 1);
-    fixture.content.trained.assign(kItems, 1);
+    fixture.model = Transformer(fixture.settings, kShardItems, random, 4);
+    fixture.content.rows = testing::leaf({kShardItems, 4}, 5).detach();
+    fixture.content.described.assign(kShardItems, 1);
+    fixture.content.trained.assign(kShardItems, 1);
     fixture.content.trained.back() = 0;
 }
 
@@ -174,8 +174,8 @@ TEST(Shard, ItemsNeverTrainedOnAreNoCandidates) {
     Fixture fixture;
     describe(fixture, 0);
     const ShardOutput output = fixture.run(pack({{0, {0, 1, 2}}}));
-    EXPECT_EQ(gradient_of_item(output, kItems - 1), 0);
-    EXPECT_GT(gradient_of_item(output, kItems - 2), 0);  // held against the choice
+    EXPECT_EQ(gradient_of_item(output, kShardItems - 1), 0);
+    EXPECT_GT(gradient_of_item(output, kShardItems - 2), 0);  // held against the choice
     EXPECT_GT(output.dense.back().abs().sum().item<double>(), 0);
 }
 
@@ -191,7 +191,7 @@ TEST(Shard, ASampledStepReadsTheContentOfItsItems) {
     Fixture fixture;
     describe(fixture, 0);
     const ShardOutput output = fixture.run(pack({{0, {0, 1, 2}}}), 64);
-    EXPECT_EQ(std::ranges::count(output.items.rows, kItems - 1), 0);
+    EXPECT_EQ(std::ranges::count(output.items.rows, kShardItems - 1), 0);
     EXPECT_GT(output.dense.back().abs().sum().item<double>(), 0);
 }
 

@@ -10,11 +10,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t kItems = 30;
+constexpr std::int64_t kStudentItems = 30;
 
 /// Two networks that were trained on cycles of items, and a student that is trained at some learning rate, for some epochs.
 struct School {
-    testing::Shop shop{testing::walks(300, kItems, 12), kItems};
+    testing::Shop shop{testing::walks(300, kStudentItems, 12), kStudentItems};
     Workers workers{1};
     Moments none;
     Turn turn{.of = 3};
@@ -30,7 +30,7 @@ struct School {
         Members start;
         for (int m = 0; m < count; ++m)
             start.push_back(
-                {Transformer(settings, kItems, random), at::zeros({shop.data.users(), settings.dim})});
+                {Transformer(settings, kStudentItems, random), at::zeros({shop.data.users(), settings.dim})});
         return start;
     }
     Graduation run(const json& of_members, const json& of_students) {

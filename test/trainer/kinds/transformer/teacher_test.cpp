@@ -14,7 +14,7 @@ namespace {
 
 using at::Tensor;
 
-constexpr std::int64_t kItems = 40, kMaxLen = 6;
+constexpr std::int64_t kTaughtItems = 40, kMaxLen = 6;
 constexpr double kTemperature = 0.5;
 
 /// Networks that were not trained, which prefer some items to others all the same.
@@ -23,12 +23,12 @@ struct Asked {
     Members members;
     Moments none;
 
-    explicit Asked(int users = 20) : shop(testing::walks(users, kItems, 9), kItems) {
+    explicit Asked(int users = 20) : shop(testing::walks(users, kTaughtItems, 9), kTaughtItems) {
         const Settings settings(testing::small_options({{"max_len", kMaxLen}}), shop.data, nullptr);
         Random random(3);
         for (int m = 0; m < 2; ++m) {
             members.push_back(
-                {Transformer(settings, kItems, random), at::zeros({shop.data.users(), settings.dim})});
+                {Transformer(settings, kTaughtItems, random), at::zeros({shop.data.users(), settings.dim})});
             members.back().users.normal_();
         }
     }

@@ -21,7 +21,7 @@ using seqrec::testing::TempFolder;
 using testing::Sequences;
 using testing::Shop;
 
-constexpr std::int64_t kItems = 12;
+constexpr std::int64_t kModelItems = 12;
 
 /// So small a learning rate that what comes out is what went in.
 json still(json given = json::object()) {
@@ -56,7 +56,7 @@ Trial train(const Dataset& data, const json& options, const EarlierModel* earlie
 }
 
 TEST(TransformerModel, SaysHowItWasTrained) {
-    const Shop shop(testing::walks(30, kItems, 10), kItems);
+    const Shop shop(testing::walks(30, kModelItems, 10), kModelItems);
     const Trial trial = train(shop.data, still({{"members", 2}, {"epochs", 3}}));
     const json& config = trial.trained.config;
     EXPECT_EQ(config.at("members"), 2);
@@ -73,7 +73,7 @@ TEST(TransformerModel, SaysHowItWasTrained) {
 
 /// With so small a learning rate a student is as bad as its teachers, so that it may be either; what is said fits what is served.
 TEST(TransformerModel, SaysWhoIsServed) {
-    const Shop shop(testing::walks(30, kItems, 10), kItems);
+    const Shop shop(testing::walks(30, kModelItems, 10), kModelItems);
     const Trial trial = train(shop.data, still({{"members", 2}, {"students", 1}, {"epochs", 3}}));
     const json& config = trial.trained.config;
     EXPECT_EQ(config.at("members"), trial.served().members().size());
@@ -84,7 +84,7 @@ TEST(TransformerModel, SaysWhoIsServed) {
 }
 
 TEST(TransformerModel, TellsWhichNetworkAnEpochIsOf) {
-    const Shop shop(testing::walks(30, kItems, 10), kItems);
+    const Shop shop(testing::walks(30, kModelItems, 10), kModelItems);
     const Trial trial = train(shop.data, still({{"members", 2}, {"students", 1}, {"epochs", 2}}));
     std::vector<std::string> told;
     for (const json& event : testing::read_events(trial.output)) {
@@ -98,7 +98,7 @@ TEST(TransformerModel, TellsWhichNetworkAnEpochIsOf) {
 
 /// Labels that weigh nothing are left out before others say what follows the rest.
 TEST(TransformerModel, StudentsLearnTheLabelsThatCount) {
-    testing::FeaturedData given{.sequences = testing::walks(200, kItems, 10, 4), .items = kItems};
+    testing::FeaturedData given{.sequences = testing::walks(200, kModelItems, 10, 4), .items = kModelItems};
     std::size_t rows = 0;
     for (const auto& sequence : given.sequences) rows += sequence.size();
     for (std::size_t row = 0; row < rows; ++row) given.weights.push_back(static_cast<float>(row % 2));
@@ -118,7 +118,7 @@ TEST(TransformerModel, StudentsLearnTheLabelsThatCount) {
 }
 
 TEST(TransformerModel, MembersBeginFromRandomNumbersOfTheirOwn) {
-    const Shop shop(testing::walks(30, kItems, 10), kItems);
+    const Shop shop(testing::walks(30, kModelItems, 10), kModelItems);
     const Trial trial = train(shop.data, still({{"members", 2}}));
     const Members& members = trial.served().members();
     EXPECT_GT(testing::relative_error(members[0].network.item, members[1].network.item), 1);

@@ -14,10 +14,10 @@ using seqrec::testing::error_of;
 using testing::Sequences;
 using testing::Shop;
 
-json options(json given = json::object()) { return resolve_options("transformer", given); }
+json resolved(json given = json::object()) { return resolve_options("transformer", given); }
 
 /// `users` histories of `length` different items each.
-Sequences histories(int users, std::int32_t length) {
+Sequences even_histories(int users, std::int32_t length) {
     std::vector<std::int32_t> items;
     for (std::int32_t i = 0; i < length; ++i) items.push_back(i);
     return Sequences(static_cast<std::size_t>(users), items);
@@ -26,11 +26,11 @@ Sequences histories(int users, std::int32_t length) {
 Settings settings_for(const Sequences& sequences, std::int64_t items, const json& given = json::object(),
                       const json& earlier = nullptr) {
     const Shop shop(sequences, items);
-    return Settings(options(given), shop.data, earlier);
+    return Settings(resolved(given), shop.data, earlier);
 }
 
 TEST(Settings, ShortHistoriesHaveLittleToLearnFrom) {
-    const Settings settings = settings_for(histories(20, 10), 10);
+    const Settings settings = settings_for(even_histories(20, 10), 10);
     EXPECT_EQ(settings.layers, 2);
     EXPECT_EQ(settings.members, 3);
     EXPECT_DOUBLE_EQ(settings.dropout, 0.4);
@@ -45,7 +45,7 @@ TEST(Settings, ShortHistoriesHaveLittleToLearnFrom) {
 }
 
 TEST(Settings, LongOnesHaveMore) {
-    const Settings settings = settings_for(histories(20, 60), 60);
+    const Settings settings = settings_for(even_histories(20, 60), 60);
     EXPECT_EQ(settings.layers, 4);
     EXPECT_EQ(settings.members, 2);
     EXPECT_DOUBLE_EQ(settings.dropout, 0.2);
@@ -54,7 +54,7 @@ TEST(Settings, LongOnesHaveMore) {
 }
 
 TEST(Settings, BetweenThemTheLogarithmDecides) {
-    const Settings settings = settings_for(histories(20, 25), 25);  // log(2.5) / log(6) = 0.511
+    const Settings settings = settings_for(even_histories(20, 25), 25);  // log(2.5) / log(6) = 0.511
     EXPECT_EQ(settings.layers, 4);
     EXPECT_DOUBLE_EQ(settings.dropout, 0.30);
     EXPECT_DOUBLE_EQ(settings.learning_rate, 0.006);
@@ -62,18 +62,18 @@ TEST(Settings, BetweenThemTheLogarithmDecides) {
 }
 
 TEST(Settings, TheLongestFewDoNotDecideHowFarAllLook) {
-    Sequences sequences = histories(99, 12);
-    sequences.push_back(histories(1, 180)[0]);
+    Sequences sequences = even_histories(99, 12);
+    sequences.push_back(even_histories(1, 180)[0]);
     EXPECT_EQ(settings_for(sequences, 180).max_len, 20);
-    EXPECT_EQ(settings_for(histories(3, 900), 900).max_len, 200);
-    EXPECT_EQ(settings_for(histories(3, 2), 2).max_len, 10);
+    EXPECT_EQ(settings_for(even_histories(3, 900), 900).max_len, 200);
+    EXPECT_EQ(settings_for(even_histories(3, 2), 2).max_len, 10);
 }
 
 TEST(Settings, ManyInteractionsTakeLargerStepsAndTime) {
-    const Settings settings = settings_for(histories(12000, 50), 50);  // 600,000
+    const Settings settings = settings_for(even_histories(12000, 50), 50);  // 600,000
     EXPECT_EQ(settings.batch_tokens, 6400);
     EXPECT_DOUBLE_EQ(settings.max_seconds, 684);
-    EXPECT_EQ(settings_for(histories(1200, 50), 50).batch_tokens, 1000);
+    EXPECT_EQ(settings_for(even_histories(1200, 50), 50).batch_tokens, 1000);
 }
 
 TEST(Settings, ManyItemsAreSampledAndManyRowsHaveOneNetwork) {
@@ -84,34 +84,38 @@ TEST(Settings, ManyItemsAreSampledAndManyRowsHaveOneNetwork) {
 }
 
 TEST(Settings, AStartFromAModelIsShortAndGentle) {
-    const Settings settings = settings_for(histories(20, 10), 10, json::object(), {{"trained_epochs", 60}});
+    const Settings settings =
+        settings_for(even_histories(20, 10), 10, json::object(), {{"trained_epochs", 60}});
     EXPECT_EQ(settings.epochs, 12);
     EXPECT_DOUBLE_EQ(settings.learning_rate, 0.002);
     EXPECT_DOUBLE_EQ(settings.cool_down, 1);
-    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), {{"trained_epochs", 5}}).epochs, 4);
+    EXPECT_EQ(settings_for(even_histories(20, 10), 10, json::object(), {{"trained_epochs", 5}}).epochs, 4);
     // as its model was trained; an edited number is none
-    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), {{"sampled_items", 4096}}).sampled_items,
-              4096);
-    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), {{"sampled_items", "x"}}).sampled_items, 0);
-    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), json::object()).epochs, 4);  // as if twenty
+    EXPECT_EQ(
+        settings_for(even_histories(20, 10), 10, json::object(), {{"sampled_items", 4096}}).sampled_items,
+        4096);
+    EXPECT_EQ(
+        settings_for(even_histories(20, 10), 10, json::object(), {{"sampled_items", "x"}}).sampled_items, 0);
+    EXPECT_EQ(settings_for(even_histories(20, 10), 10, json::object(), json::object()).epochs,
+              4);  // as if twenty
 }
 
 TEST(Settings, OneLearnsFromSeveralUnlessTheirNumberIsGiven) {
-    EXPECT_EQ(settings_for(histories(20, 10), 10).students, 1);
-    EXPECT_EQ(settings_for(histories(20, 10), 10, {{"members", 3}}).students, 0);
-    EXPECT_EQ(settings_for(histories(20, 10), 10, {{"members", 3}, {"students", 2}}).students, 2);
-    EXPECT_EQ(settings_for(histories(20, 10), 10, {{"sampled_items", 5}}).students, 0);
-    EXPECT_EQ(settings_for(histories(20, 10), 10, json::object(), {{"trained_epochs", 5}}).students, 0);
+    EXPECT_EQ(settings_for(even_histories(20, 10), 10).students, 1);
+    EXPECT_EQ(settings_for(even_histories(20, 10), 10, {{"members", 3}}).students, 0);
+    EXPECT_EQ(settings_for(even_histories(20, 10), 10, {{"members", 3}, {"students", 2}}).students, 2);
+    EXPECT_EQ(settings_for(even_histories(20, 10), 10, {{"sampled_items", 5}}).students, 0);
+    EXPECT_EQ(settings_for(even_histories(20, 10), 10, json::object(), {{"trained_epochs", 5}}).students, 0);
     EXPECT_EQ(error_of([] {
-                  settings_for(histories(20, 10), 10, {{"students", 1}, {"sampled_items", 5}});
+                  settings_for(even_histories(20, 10), 10, {{"students", 1}, {"sampled_items", 5}});
               }),
               "22023");
     EXPECT_EQ(error_of([] {
-                  settings_for(histories(20, 10), 10, {{"students", 1}}, {{"trained_epochs", 5}});
+                  settings_for(even_histories(20, 10), 10, {{"students", 1}}, {{"trained_epochs", 5}});
               }),
               "22023");
     EXPECT_EQ(error_of([] {
-                  settings_for(histories(20, 10), 10, {{"students", 2}, {"members", 2}});
+                  settings_for(even_histories(20, 10), 10, {{"students", 2}, {"members", 2}});
               }),
               "22023");
 }
@@ -119,13 +123,13 @@ TEST(Settings, OneLearnsFromSeveralUnlessTheirNumberIsGiven) {
 /// Where several can teach one they are trained for that; elsewhere all the time is its own.
 TEST(Settings, OneNetworkAnswersWhereThatIsAskedFor) {
     const json fast = {{"serving", "fast"}};
-    const Settings shallow = settings_for(histories(20, 10), 10, fast);
+    const Settings shallow = settings_for(even_histories(20, 10), 10, fast);
     EXPECT_EQ(shallow.members, 3);
     EXPECT_EQ(shallow.students, 1);
     EXPECT_TRUE(shallow.serves_one);
-    EXPECT_EQ(settings_for(histories(20, 100), 100).members, 2);
-    EXPECT_EQ(settings_for(histories(20, 100), 100, fast).members, 1);
-    EXPECT_EQ(settings_for(histories(20, 100), 100, fast).to_json().at("serving"), "fast");
+    EXPECT_EQ(settings_for(even_histories(20, 100), 100).members, 2);
+    EXPECT_EQ(settings_for(even_histories(20, 100), 100, fast).members, 1);
+    EXPECT_EQ(settings_for(even_histories(20, 100), 100, fast).to_json().at("serving"), "fast");
 }
 
 TEST(Settings, WhatIsGivenIsTaken) {
@@ -134,13 +138,13 @@ TEST(Settings, WhatIsGivenIsTaken) {
         {"epochs", 9},    {"batch_tokens", 99}, {"sampled_items", 50},    {"learning_rate", 0.5},
         {"cool_down", 0}, {"max_seconds", 12},  {"temperature", 0.125},   {"seed", 77},
         {"threads", 3},   {"holdout", "keep"},  {"precision", "float32"}, {"device", "cpu"}};
-    const json used = settings_for(histories(20, 10), 10, given, {{"trained_epochs", 60}}).to_json();
+    const json used = settings_for(even_histories(20, 10), 10, given, {{"trained_epochs", 60}}).to_json();
     for (const auto& [name, value] : given.items()) EXPECT_EQ(used.at(name), value) << name;
 }
 
 /// `config` says every option of the kind as it was used: no null is left, and none is missing.
 TEST(Settings, SayEveryOptionOfTheKind) {
-    const json used = settings_for(histories(20, 10), 10).to_json();
+    const json used = settings_for(even_histories(20, 10), 10).to_json();
     for (const OptionSpec& spec : find_kind("transformer").options) {
         ASSERT_TRUE(used.contains(spec.name)) << spec.name;
         EXPECT_FALSE(used.at(std::string(spec.name)).is_null()) << spec.name;

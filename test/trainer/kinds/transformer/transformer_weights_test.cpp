@@ -14,18 +14,19 @@ using seqrec::testing::error_of;
 using seqrec::testing::TempFolder;
 using testing::relative_error;
 
-constexpr std::int64_t kItems = 20, kUsers = 4, kDim = 8, kMaxLen = 10;
+constexpr std::int64_t kWeightItems = 20, kUsers = 4, kWeightDim = 8, kWeightLength = 10;
 
 Members members(std::size_t count) {
     const testing::Shop shop({{0, 1}}, 2);
     const Settings settings(
-        testing::small_options({{"dim", kDim}, {"max_len", kMaxLen}, {"layers", 2}, {"heads", 2}}), shop.data,
-        nullptr);
+        testing::small_options(
+            {{"dim", kWeightDim}, {"max_len", kWeightLength}, {"layers", 2}, {"heads", 2}}),
+        shop.data, nullptr);
     Members all;
     for (std::size_t m = 0; m < count; ++m) {
         Random random(m + 1);
-        all.push_back({Transformer(settings, kItems, random),
-                       testing::leaf({kUsers, kDim}, static_cast<std::int64_t>(m)).detach()});
+        all.push_back({Transformer(settings, kWeightItems, random),
+                       testing::leaf({kUsers, kWeightDim}, static_cast<std::int64_t>(m)).detach()});
     }
     return all;
 }
@@ -39,17 +40,18 @@ Histories histories() { return {kHistories.begin(), kHistories.end()}; }
 TEST(TransformerWeights, RowsHaveUnitLengthInEachSlice) {
     const TransformerWeights weights(members(3));
     const Tensor rows = weights.item_rows();
-    EXPECT_EQ(rows.sizes(), (at::IntArrayRef{kItems, 3 * kDim}));
+    EXPECT_EQ(rows.sizes(), (at::IntArrayRef{kWeightItems, 3 * kWeightDim}));
     for (std::int64_t m = 0; m < 3; ++m)
-        EXPECT_LT((rows.narrow(1, m * kDim, kDim).norm(2, 1) - 1).abs().max().item<float>(), 1e-5f);
+        EXPECT_LT((rows.narrow(1, m * kWeightDim, kWeightDim).norm(2, 1) - 1).abs().max().item<float>(),
+                  1e-5f);
 }
 
 TEST(TransformerWeights, QueriesHaveUnitLengthInEqualShares) {
     const TransformerWeights weights(members(2));
     const Tensor queries = weights.encode(histories(), kAskers);
     for (std::int64_t q = 0; q < queries.size(0); ++q)
-        for (const std::int64_t first : {std::int64_t{0}, kDim})
-            EXPECT_NEAR(queries.select(0, q).narrow(0, first, kDim).norm().item<float>(),
+        for (const std::int64_t first : {std::int64_t{0}, kWeightDim})
+            EXPECT_NEAR(queries.select(0, q).narrow(0, first, kWeightDim).norm().item<float>(),
                         q == 3 ? 0 : std::sqrt(0.5), 1e-5)  // 3: neither a user nor a click
                 << q;
 }
@@ -74,7 +76,7 @@ TEST(TransformerWeights, WithoutClicksTheUserAnswers) {
 
 TEST(TransformerWeights, OnlyTheLatestClicksCount) {
     const TransformerWeights weights(members(1));
-    const std::vector<std::int32_t> all = kHistories[4], last(all.end() - kMaxLen, all.end());
+    const std::vector<std::int32_t> all = kHistories[4], last(all.end() - kWeightLength, all.end());
     EXPECT_TRUE(at::equal(weights.encode({all}, {3}), weights.encode({last}, {3})));
 }
 
@@ -87,7 +89,7 @@ TEST(TransformerWeights, AQueryIsTheSameInAnyCompany) {
     for (int i = 0; i < 900; ++i) {
         many.emplace_back();
         for (auto left = random.below(15); left > 0; --left)
-            many.back().push_back(static_cast<std::int32_t>(random.below(kItems)));
+            many.back().push_back(static_cast<std::int32_t>(random.below(kWeightItems)));
         askers.push_back(static_cast<std::int32_t>(random.below(kUsers + 1)) - 1);
     }
     const Tensor together = weights.encode({many.begin(), many.end()}, askers);
@@ -104,7 +106,7 @@ void write(const std::string& path, const TransformerWeights& weights, std::size
     tensors.push_back({"item.embedding", weights.item_rows()});
     tensors.push_back({"user.embedding", weights.user_rows()});
     std::erase_if(tensors, [&](const NamedTensor& tensor) { return tensor.name == without; });
-    const nlohmann::json config = {{"members", count}, {"dim", kDim}, {"layers", 2}};
+    const nlohmann::json config = {{"members", count}, {"dim", kWeightDim}, {"layers", 2}};
     write_tensors(path, {{"config", config.dump()}}, tensors);
 }
 
@@ -142,9 +144,9 @@ TEST(TransformerWeights, NobodyHasToHaveAVector) {
 
 TEST(TransformerWeights, OverOtherItemsWhatNothingIsKnownOfHasNoRow) {
     Members one = members(1);
-    one[0].network.projection = testing::leaf({kDim, 3}, 7).detach();
+    one[0].network.projection = testing::leaf({kWeightDim, 3}, 7).detach();
     one[0].own = one[0].network.item.clone();
-    one[0].fresh = at::ones({kDim});
+    one[0].fresh = at::ones({kWeightDim});
     const Tensor content = at::tensor({1.0F, 2.0F, 3.0F, 0.0F, 0.0F, 0.0F}).reshape({2, 3});
     const TransformerWeights over = TransformerWeights(one).over({-1, -1}, content);
     const Tensor described = one[0].fresh + one[0].network.projection.mv(content[0]);

@@ -25,7 +25,7 @@ struct Result {
     json config;
 };
 
-Result train(const Dataset& data, const json& given, const Tensor& content = {}) {
+Result learn(const Dataset& data, const json& given, const Tensor& content = {}) {
     json options = {{"dim", 16}, {"threads", 2}, {"max_len", 10}, {"precision", "float32"}};
     options.update(given);
     const TowerSettings settings(resolve_options("two_tower", options), data, nullptr);
@@ -83,7 +83,7 @@ TEST(TowerLearner, LearnsAnOrderThatPopularityAndMarkovDoNotSee) {
     for (const json& options : {json{{"dim", 32}, {"epochs", 60}},
                                 {{"dim", 32}, {"epochs", 60}, {"candidates", "batch"}, {"negatives", 20}},
                                 {{"dim", 32}, {"epochs", 60}, {"loss", "bce"}, {"negatives", 30}}}) {
-        const Result result = train(shop.data, options);
+        const Result result = learn(shop.data, options);
         Workers workers(1);
         const auto ranking =
             rank_held_out(shop.data, test, HeldOut::Test, *result.measured, {}, workers, [](double) {});
@@ -131,7 +131,7 @@ double share_of_taste(const Weights& weights, const Tensor& query, std::int64_t 
 TEST(TowerLearner, ItemsThatNobodyHadAreFoundByTheirContent) {
     const FeaturedShop shop(tastes(240));
     for (const json& options : {json{{"epochs", 100}}, {{"epochs", 100}, {"content_hidden", 16}}}) {
-        const Result result = train(shop.data, options, descriptions());
+        const Result result = learn(shop.data, options, descriptions());
         double found = 0;
         for (std::int32_t u = 0; u < kTastes; ++u) {
             const Tensor query = result.served->encode({shop.data.sequence(u)}, {-1});
@@ -145,7 +145,7 @@ TEST(TowerLearner, ItemsThatNobodyHadAreFoundByTheirContent) {
 
 TEST(TowerLearner, WithoutContentNothingIsSaidOfItemsThatNobodyHad) {
     const FeaturedShop shop(tastes(60));
-    const Result result = train(shop.data, {{"epochs", 2}});
+    const Result result = learn(shop.data, {{"epochs", 2}});
     EXPECT_EQ(result.served->item_rows().narrow(0, kWarm, kCold).abs().max().item<float>(), 0);
 }
 
@@ -153,7 +153,7 @@ TEST(TowerLearner, WithoutContentNothingIsSaidOfItemsThatNobodyHad) {
 TEST(TowerLearner, FeaturesAloneAnswerWhoHasNoClicks) {
     const FeaturedData content = tastes(240);
     const FeaturedShop shop(content);
-    const Result result = train(shop.data, {{"epochs", 80}}, descriptions());
+    const Result result = learn(shop.data, {{"epochs", 80}}, descriptions());
     const seqrec::testing::TempFolder folder;
     write_model(folder / "model", {kTwoTower, result.config, json::object()}, *result.served, shop.data,
                 nullptr);
