@@ -28,7 +28,7 @@ Candidates of_texts(const IdIndex& index, const Numbers& numbers) {
     return {index, std::span(views), {}};
 }
 
-Items items_of(const Candidates& candidates) { return candidates.set().sorted(); }
+Items candidate_items(const Candidates& candidates) { return candidates.set().sorted(); }
 
 /// Whatever is given, however often and in whichever order: what the index knows of it.
 TEST(Candidates, AreTheKnownItemsOfAList) {
@@ -37,7 +37,7 @@ TEST(Candidates, AreTheKnownItemsOfAList) {
         const NumberedIndex index(1000, 10, numbers);  // ids 10 to 1009
         for (const auto& look_up : {of_numbers, of_texts}) {
             const Candidates candidates = look_up(index.get(), given);
-            EXPECT_EQ(items_of(candidates), (Items{10, 90})) << numbers;
+            EXPECT_EQ(candidate_items(candidates), (Items{10, 90})) << numbers;
             EXPECT_EQ(candidates.size(), 2u);
             ASSERT_TRUE(candidates.few());
             EXPECT_TRUE(std::ranges::equal(candidates.items(), Items{10, 90}));
@@ -56,7 +56,7 @@ TEST(Candidates, ManyAreASetOnly) {
         const Candidates candidates = of_numbers(index.get(), given);
         EXPECT_EQ(candidates.size(), static_cast<std::size_t>(count));
         EXPECT_EQ(candidates.few(), count < 100);  // a sixteenth
-        EXPECT_EQ(items_of(candidates), wanted);
+        EXPECT_EQ(candidate_items(candidates), wanted);
         EXPECT_EQ(Items(candidates.items().begin(), candidates.items().end()),
                   count < 100 ? wanted : Items());
     }

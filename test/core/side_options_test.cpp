@@ -16,16 +16,16 @@ using nlohmann::json;
 using testing::error_of;
 
 /// Of a kind that needs all three (test/fixtures/).
-json resolve(const char* given) { return resolve_options("category_popularity", json::parse(given)); }
+json resolve_sided(const char* given) { return resolve_options("category_popularity", json::parse(given)); }
 
-std::string refusal(const char* given) {
+std::string side_refusal(const char* given) {
     std::string message;
-    EXPECT_EQ(error_of([&] { resolve(given); }, &message), sqlstate::kInvalidParameter) << given;
+    EXPECT_EQ(error_of([&] { resolve_sided(given); }, &message), sqlstate::kInvalidParameter) << given;
     return message;
 }
 
 TEST(SideOptions, ComeWithTheNeedsOfAKind) {
-    const json options = resolve("{}");
+    const json options = resolve_sided("{}");
     EXPECT_TRUE(options.at("item_id_column").is_null());
     for (const char* name : {"item_features", "user_id_column", "user_features", "context", "label",
                              "event_weights", "event_column"}) {
@@ -49,7 +49,7 @@ TEST(SideOptions, OfWordsComeWithKindsThatReadThem) {
     EXPECT_TRUE(options.at("item_id_column").is_null());
     EXPECT_DOUBLE_EQ(options.at("cold_share").get<double>(), 0.05);
     EXPECT_FALSE(options.contains("item_features"));
-    EXPECT_FALSE(resolve("{}").contains("item_text"));
+    EXPECT_FALSE(resolve_sided("{}").contains("item_text"));
     const auto specs = side_options({.items = true, .text = true});
     const auto ids = [](const OptionSpec& spec) { return spec.name == "item_id_column"; };
     EXPECT_EQ(std::ranges::count_if(specs, ids), 1);
@@ -97,7 +97,7 @@ TEST(SideOptions, OfMomentsComeWithKindsThatReadThem) {
                   resolve_options("transformer", {{"context_use", "some"}});
               }),
               sqlstate::kInvalidParameter);
-    EXPECT_EQ(resolve(R"({"event_column": "event", "event_weights": {"dislike": -1}})")
+    EXPECT_EQ(resolve_sided(R"({"event_column": "event", "event_weights": {"dislike": -1}})")
                   .at("event_weights")
                   .at("dislike"),
               -1);
@@ -106,23 +106,24 @@ TEST(SideOptions, OfMomentsComeWithKindsThatReadThem) {
 TEST(SideOptions, TakeWhatTheyMean) {
     const char* given = R"({"item_features": [], "user_features": ["age"], "context": ["channel", "event"],
         "label": "stars", "event_weights": {"view": 0, "buy": 2.5}, "event_column": "event"})";
-    EXPECT_EQ(resolve(given).at("event_weights").at("buy"), 2.5);
-    EXPECT_EQ(resolve(resolve(given).dump().c_str()), resolve(given));
+    EXPECT_EQ(resolve_sided(given).at("event_weights").at("buy"), 2.5);
+    EXPECT_EQ(resolve_sided(resolve_sided(given).dump().c_str()), resolve_sided(given));
 }
 
 TEST(SideOptions, RefuseOtherForms) {
     for (const char* list : {"item_features", "user_features", "context"}) {
         const std::string name = std::string("{\"") + list + "\": ";
         for (const char* value : {"\"price\"", "{}", "1", "[1]", "[\"\"]", "[\"a\", \"a\"]"})
-            EXPECT_NE(refusal((name + value + "}").c_str()).find(list), std::string::npos) << value;
+            EXPECT_NE(side_refusal((name + value + "}").c_str()).find(list), std::string::npos) << value;
     }
     for (const char* value : {"[]", "{}", "1", R"({"buy": "2"})", R"({"buy": -1e7})", R"({"buy": 1e7})"})
-        refusal((std::string(R"({"event_column": "event", "event_weights": )") + value + "}").c_str());
-    EXPECT_NE(refusal(R"({"event_column": "event"})").find("event_weights"), std::string::npos);
-    EXPECT_NE(refusal(R"({"label": "stars", "context": ["stars"]})").find("the label"), std::string::npos);
+        side_refusal((std::string(R"({"event_column": "event", "event_weights": )") + value + "}").c_str());
+    EXPECT_NE(side_refusal(R"({"event_column": "event"})").find("event_weights"), std::string::npos);
+    EXPECT_NE(side_refusal(R"({"label": "stars", "context": ["stars"]})").find("the label"),
+              std::string::npos);
     json many = {{"context", json::array()}};
     for (std::size_t i = 0; i <= kMostColumns; ++i) many["context"].push_back(std::to_string(i));
-    refusal(many.dump().c_str());
+    side_refusal(many.dump().c_str());
 }
 
 }  // namespace

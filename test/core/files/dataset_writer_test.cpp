@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "files/sample_ids.hpp"
 #include "testing.hpp"
 
 namespace {
@@ -26,17 +27,10 @@ namespace seqrec {
 namespace {
 
 using testing::error_of;
+using testing::kHighest;
+using testing::kLowest;
 using testing::TempFolder;
-
-constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
-
-Uuid uuid_of(std::uint8_t first, std::uint8_t last) {
-    Uuid uuid{};
-    uuid.front() = first;
-    uuid.back() = last;
-    return uuid;
-}
+using testing::uuid_of;
 
 /// The ids of a dataset file, by index.
 std::vector<std::string> ids(const SafetensorsFile& file, const std::string& prefix) {

@@ -6,18 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "files/sample_ids.hpp"
+
 namespace seqrec {
 namespace {
 
-constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
-
-Uuid uuid_of(std::uint8_t first, std::uint8_t last) {
-    Uuid uuid{};
-    uuid.front() = first;
-    uuid.back() = last;
-    return uuid;
-}
+using testing::kHighest;
+using testing::kLowest;
+using testing::uuid_of;
 
 /// Indexes of many ids, each asked for twice, must be 0, 1, 2, …
 template <typename Make>

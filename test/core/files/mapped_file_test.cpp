@@ -21,7 +21,7 @@ std::string_view text_of(const MappedFile& file) {
     return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-void fill(const NewFile& file, std::string_view text) {
+void write_text(const NewFile& file, std::string_view text) {
     std::memcpy(file.bytes().data(), text.data(), text.size());
 }
 
@@ -92,7 +92,7 @@ TEST(NewFile, IsThereOnlyOnceItIsCommitted) {
     {
         NewFile file(folder / "file", 5);
         EXPECT_TRUE(std::ranges::all_of(file.bytes(), [](std::byte byte) { return byte == std::byte{}; }));
-        fill(file, "hello");
+        write_text(file, "hello");
         EXPECT_FALSE(std::filesystem::exists(folder / "file"));
         EXPECT_EQ(folder.files(), 1U);  // under a temporary name
         const FileState state = file.commit();
@@ -107,12 +107,12 @@ TEST(NewFile, LeavesTheOldOneUntilThen) {
     write_file(folder / "file", "old");
     {
         const NewFile abandoned(folder / "file", 3);
-        fill(abandoned, "new");
+        write_text(abandoned, "new");
     }
     EXPECT_EQ(read_file(folder / "file"), "old");
     EXPECT_EQ(folder.files(), 1U);
     NewFile file(folder / "file", 3);
-    fill(file, "new");
+    write_text(file, "new");
     file.commit();
     EXPECT_EQ(read_file(folder / "file"), "new");
 }
@@ -122,7 +122,7 @@ TEST(NewFile, MovesWithItsName) {
     NewFile kept(folder / "b", 1);
     {
         NewFile first(folder / "a", 1);
-        fill(first, "1");
+        write_text(first, "1");
         kept = std::move(first);
     }
     EXPECT_EQ(folder.files(), 1U);  // b was given up

@@ -12,7 +12,7 @@ namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
-std::vector<std::int32_t> items_of(Best best) {
+std::vector<std::int32_t> best_items(Best best) {
     std::vector<std::int32_t> items;
     for (const ScoredItem& item : std::move(best).sorted({})) items.push_back(item.item);
     return items;
@@ -29,7 +29,8 @@ TEST(Best, ComesInOrderWhateverTheOrderOfOffers) {
         std::ranges::shuffle(offers, engine);
         Best best(12, 500, kLowest);
         for (const ScoredItem& offer : offers) best.offer(offer);
-        EXPECT_EQ(items_of(std::move(best)), (Items{49, 99, 149, 199, 249, 299, 349, 399, 449, 499, 48, 98}));
+        EXPECT_EQ(best_items(std::move(best)),
+                  (Items{49, 99, 149, 199, 249, 299, 349, 399, 449, 499, 48, 98}));
     }
 }
 
@@ -45,14 +46,14 @@ TEST(Best, RaisesItsBoundOnceItIsFull) {
     EXPECT_EQ(best.bound(), 0.25f);
     best.offer({3, 0.75f});
     EXPECT_EQ(best.bound(), 0.5f);
-    EXPECT_EQ(items_of(std::move(best)), (Items{3, 2}));
+    EXPECT_EQ(best_items(std::move(best)), (Items{3, 2}));
 }
 
 TEST(Best, TakesNoNumberThatIsNone) {
     Best best(3, 10, kLowest);
     best.offer({0, NAN});
     best.offer({1, kLowest});
-    EXPECT_EQ(items_of(std::move(best)), Items{1});
+    EXPECT_EQ(best_items(std::move(best)), Items{1});
     EXPECT_FALSE(better({0, NAN}, {1, 0}));
     EXPECT_FALSE(better({1, 0}, {0, NAN}));
 }
@@ -64,7 +65,7 @@ TEST(Best, NeverHoldsMoreThanThereAre) {
     Best all(std::numeric_limits<std::int64_t>::max(), 3, kLowest);  // room for three
     for (std::int32_t i = 0; i < 3; ++i) all.offer({i, 1});
     EXPECT_TRUE(all.full());
-    EXPECT_EQ(items_of(std::move(all)), (Items{0, 1, 2}));
+    EXPECT_EQ(best_items(std::move(all)), (Items{0, 1, 2}));
 }
 
 TEST(Best, SortingManyMayBeStopped) {

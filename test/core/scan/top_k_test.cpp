@@ -113,10 +113,10 @@ TEST(TopK, AgreesWithSorting) {
 }
 
 /// A matrix of small whole numbers: every kernel's sums are exact.
-struct Catalogue {
+struct RandomRows {
     std::vector<float> matrix, scale, query, scores;
 
-    Catalogue(std::size_t items, std::size_t dim, unsigned seed = 1)
+    RandomRows(std::size_t items, std::size_t dim, unsigned seed = 1)
         : matrix(items * dim), scale(items), query(dim), scores(items) {
         std::mt19937 engine(seed);
         const auto small = [&](int low) {
@@ -140,7 +140,7 @@ struct Catalogue {
 TEST(TopKScan, AgreesWithSortingForAnyDim) {
     for (const std::size_t dim : {1, 3, 8, 13, 16, 24, 64, 65}) {
         for (const std::size_t items : {1, 2, 255, 256, 257, 1000}) {
-            const Catalogue catalogue(items, dim);
+            const RandomRows catalogue(items, dim);
             Items every_fifth;
             for (std::size_t i = 1; i < items; i += 5) every_fifth.push_back(static_cast<std::int32_t>(i));
             ItemFilter excluded(static_cast<std::int64_t>(items));
@@ -175,7 +175,7 @@ TEST(TopKScan, EqualRowsTieWhereverTheyLie) {
 }
 
 TEST(TopKScan, ADamagedRowOrScaleCostsOnlyItself) {
-    Catalogue catalogue(100, 8);
+    RandomRows catalogue(100, 8);
     catalogue.matrix[8 * 10 + 3] = NAN;
     catalogue.scale[20] = NAN;
     catalogue.scale[30] = kInfinity;
@@ -186,7 +186,7 @@ TEST(TopKScan, ADamagedRowOrScaleCostsOnlyItself) {
 }
 
 TEST(TopKScan, PollsEveryFewThousandRowsAndMayBeStopped) {
-    const Catalogue catalogue(20000, 2);
+    const RandomRows catalogue(20000, 2);
     int polls = 0;
     top_k(catalogue.rows(), catalogue.query, ItemFilter(20000), {10}, [&] { ++polls; });
     EXPECT_EQ(polls, 5);
@@ -199,7 +199,7 @@ TEST(TopKScan, PollsEveryFewThousandRowsAndMayBeStopped) {
 }
 
 TEST(TopKScan, SizesThatDoNotAgreeAreRefused) {
-    const Catalogue catalogue(10, 4);
+    const RandomRows catalogue(10, 4);
     const auto refused = [&](std::size_t matrix, std::size_t scale, std::size_t query, std::int64_t set) {
         return error_of([&] {
                    top_k(Rows{std::span(catalogue.matrix).first(matrix),
