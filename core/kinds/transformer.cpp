@@ -67,8 +67,10 @@ constexpr OptionSpec kOptions[] = {
     {"cool_down", Real, 0, 1, "null", "",
      "last share of the training, in which the learning rate falls to 0"},
     {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},
-    {"patience", Integer, 1, 100000, "null", "",
-     "validations without a better NDCG@10 before it stops; null = as many as make a tenth of its epochs"},
+    {"patience", Integer, 0, 100000, "0", "",
+     "validations without a better NDCG@10 before it cools down, or stops; 0 = as many as make a tenth of "
+     "its epochs, after "
+     "which it stops"},
     {"device", Text, 0, 0, "\"auto\"", "auto|cpu|cuda",
      "where steps are computed; auto = a GPU when libtorch finds one"},
     {"precision", Text, 0, 0, "\"auto\"", "auto|float32|bfloat16",
@@ -152,9 +154,10 @@ std::unique_ptr<const MomentContext> moments_of(const SafetensorsFile& file) {
 
 struct TransformerEncoder::Impl {
     Config config;
-    std::size_t dim, width;  // of a member; of all
+    std::size_t dim, width;               // of a member; of all
+    std::span<const float> items, users;  // `users` is empty where nobody has a vector
     std::int64_t user_count;
-    std::span<const float> items, users, lengths;  // `users` is empty where nobody has a vector
+    std::span<const float> lengths;
     std::vector<Member> members;
     std::unique_ptr<const MomentContext> moments;  // null for none
     NetworksByPrecision networks;
@@ -164,8 +167,8 @@ struct TransformerEncoder::Impl {
           dim(static_cast<std::size_t>(config.dim)),
           width(dim * static_cast<std::size_t>(config.members)),
           items(file.get<float>("item.embedding", {-1, config.members * config.dim})),
-          user_count(file.tensor("user.embedding").shape.at(0)),
-          users(file.get<float>("user.embedding", {user_count, -1})),
+          users(file.get<float>("user.embedding", {-1, -1})),
+          user_count(file.tensor("user.embedding").shape[0]),
           lengths(file.get<float>("click.length", {item_count(), config.members})),
           members(read_members(tensors_of(file), config)),
           moments(moments_of(file)),

@@ -52,8 +52,7 @@ constexpr OptionSpec kOptions[] = {
     {"cool_down", Real, 0, 1, "null", "",
      "last share of the training, in which the learning rate falls to 0"},
     {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},
-    {"patience", Integer, 1, 100000, "null", "",
-     "validations without a better NDCG@10 before it stops; null = as many as make a tenth of its epochs"},
+    {"patience", Integer, 1, 100000, "5", "", "validations without a better NDCG@10 before it stops"},
     {"precision", Text, 0, 0, "\"auto\"", "auto|float32|bfloat16",
      "what matrix products round their factors to; auto = bfloat16 where the CPU has it"},
 };

@@ -17,9 +17,8 @@ constexpr double kValidationShare = 0.1;       // of the arithmetic that may go 
 constexpr std::int64_t kValidationSteps = 40;  // that lie between two validations at least
 constexpr double kNegligible = 0.02;           // of the time: too little to tell whether it will be short
 constexpr double kFinalShare = 0.1;            // of the epochs, once more over everything
-constexpr double kShareAfterBest =
-    0.1;  // of the epochs: waiting longer has found nothing better (docs/ablations.md)
-constexpr std::int64_t kBeginning = 10;  // epochs in which one validation without gain is no summit yet
+constexpr double kShareAfterBest = 0.1;   // of the epochs: waiting longer found nothing (docs/ablations.md)
+constexpr std::int64_t kBeginning = 500;  // steps in which a validation or two without gain is no summit
 
 std::string checkpoint_path(const Run& run, const Turn& turn) {
     return run.checkpoint.empty() ? "" : run.checkpoint + "." + std::to_string(turn.number);
@@ -45,7 +44,7 @@ nlohmann::json Turn::place(std::int64_t epoch) const {
 
 bool is_past_best(const Standing& now, std::int64_t patience) {
     if (patience > 0) return now.without_gain >= patience;
-    if (now.without_gain < (now.epoch < kBeginning ? 2 : 1)) return false;
+    if (now.without_gain < (now.steps < kBeginning ? 3 : 1)) return false;
     const auto after = static_cast<double>(now.epoch - now.best_epoch);
     const double interval = after / static_cast<double>(now.without_gain);
     return after + interval > kShareAfterBest * (static_cast<double>(now.epoch) + interval);
@@ -75,7 +74,7 @@ void Epochs::run() {
         const bool last = is_over() || out_of_time();
         if (!last && schedule_.step() - now_.validated_step < validation_interval_) continue;
         validate();
-        if (last || is_past_best(now_, settings_.patience)) break;
+        if (last || (is_past_best(now_, settings_.patience) && !cool_down())) break;
         if (checkpoint_.is_due()) save();
     }
     now_.finished = true;
@@ -167,6 +166,21 @@ nlohmann::json Epochs::rank(const Weights& weights) {
     return ranking_metrics(
         rank_held_out(data_, validation_questions_, HeldOut::Validation, weights, shifts, run_.workers, poll)
             .ranks);
+}
+
+/// Validation no longer improves: goes back to the best weights and plans the end so that the learning rate
+/// falls from there. False when that was done already, or is not wanted.
+bool Epochs::cool_down() {
+    if (now_.cooling || settings_.patience == 0) return false;
+    if (settings_.cool_down == 0 || settings_.cool_down == 1) return false;
+    now_.cooling = true;
+    now_.begun = now_.epoch - now_.best_epoch;
+    const double planned = static_cast<double>(now_.best_epoch) / (1 - settings_.cool_down);
+    now_.planned_epochs =
+        std::min(settings_.epochs - now_.begun, static_cast<std::int64_t>(std::ceil(planned)));
+    now_.without_gain = 0;
+    start_from_best();
+    return !is_over();
 }
 
 void Epochs::start_from_best() {

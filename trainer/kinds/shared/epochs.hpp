@@ -58,6 +58,7 @@ struct Standing {
     std::int64_t begun = 0,
                  planned_epochs = 0;  // learning rates are planned for epochs begun + 1 .. begun + planned
     std::int64_t validated_step = 0;
+    bool cooling = false;  // went back to the best weights
     double best_ndcg = -1, epoch_loss = 0;
     double validation_seconds = 0, step_seconds = 0, flops = 0, seconds = 0;
     // only in a checkpoint
@@ -66,8 +67,8 @@ struct Standing {
     bool finished = false;  // nothing is left but Learner::refine and the final fit
 
     NLOHMANN_DEFINE_TYPE_INTRUSIVE(Standing, epoch, best_epoch, without_gain, steps, labels, begun,
-                                   planned_epochs, validated_step, best_ndcg, epoch_loss, validation_seconds,
-                                   step_seconds, flops, seconds, step, random, finished)
+                                   planned_epochs, validated_step, cooling, best_ndcg, epoch_loss,
+                                   validation_seconds, step_seconds, flops, seconds, step, random, finished)
 };
 
 /// Whether the ranking got worse for good: after `patience` validations without gain; with 0, once a tenth of the epochs would
@@ -108,6 +109,7 @@ class Epochs {
     void validate();
     nlohmann::json rank(const Weights& weights);
     void report_validation(const nlohmann::json& metrics);
+    bool cool_down();
     void start_from_best();
     double seconds() const;
     double time_share() const;

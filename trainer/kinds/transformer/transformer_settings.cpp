@@ -70,7 +70,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
           value_or(options, "students", choose_students(options, earlier, layers, members, sampled_items))),
       seed(options.at("seed")),
       threads(options.at("threads")),
-      patience(value_or(options, "patience", std::int64_t{0})),
+      patience(options.at("patience")),
       dropout(value_or(options, "dropout", choose_dropout(data))),
       user_dropout(
           value_or(options, "user_dropout", earlier.is_null() ? 1 : earlier.value("user_dropout", 1.0))),
@@ -120,7 +120,7 @@ nlohmann::json Settings::to_json() const {
             {"weight_decay", weight_decay},
             {"seed", seed},
             {"threads", threads},
-            {"patience", patience > 0 ? nlohmann::json(patience) : nlohmann::json()},
+            {"patience", patience},
             {"max_seconds", max_seconds},
             {"cool_down", cool_down},
             {"holdout", refit ? "refit" : "keep"},

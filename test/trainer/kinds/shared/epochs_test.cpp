@@ -18,9 +18,10 @@ using testing::FewWeights;
 constexpr int kUsers = 80;  // of a window each, two in a step: as many steps as lie between validations
 constexpr int kStepsOfEpoch = 40;
 constexpr std::int64_t kItems = 12;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 /// How many items stand before the one that is asked for, after so many epochs.
-using Course = std::function<std::int64_t(std::int64_t epochs)>;
+using Course = std::function<std::int64_t(std::int64_t epochs, bool cooled)>;
 
 /// Its number grows by a drawn amount a step; how it ranks depends on how many steps lie behind it.
 class FakeLearner final : public Learner {
@@ -42,7 +43,7 @@ class FakeLearner final : public Learner {
     }
     void average(const kernels::AdamStep&, std::int64_t) override { candidate_ = state_.clone(); }
     std::unique_ptr<const Weights> candidate() const override {
-        const auto before = course_(std::llround(candidate_[1].item<double>()) / kStepsOfEpoch);
+        const auto before = course_(std::llround(candidate_[1].item<double>()) / kStepsOfEpoch, cooled);
         at::Tensor rows = at::zeros({kItems, 1});
         rows.narrow(0, 4, before).fill_(2);  // items 4 and on, which nobody has
         rows[2] = 1;
@@ -55,6 +56,7 @@ class FakeLearner final : public Learner {
     void start_from_best() override {
         calls.push_back("best");
         state_ = best.clone();
+        cooled = true;
     }
     double refine(double ndcg, const Rank& rank) override {
         refined = rank(FewWeights(at::eye(kItems).narrow(1, 2, 1).contiguous(), at::ones({kUsers, 1})));
@@ -70,6 +72,7 @@ class FakeLearner final : public Learner {
 
     double loss = 1, refined = -1;
     std::int64_t labels = 2, stop_at = 0;
+    bool cooled = false;
     std::vector<std::string> calls;
     std::vector<double> rates, shares_done;
     at::Tensor best;
@@ -83,7 +86,7 @@ class FakeLearner final : public Learner {
     double drawn_ = 0;
 };
 
-EpochSettings epoch_settings(std::int64_t epochs) {
+EpochSettings settings(std::int64_t epochs) {
     return {.epochs = epochs,
             .max_len = 10,
             .batch = 2,
@@ -123,31 +126,59 @@ struct Trial {
     json last(const std::string& name) const { return testing::Outcome{0, events}.last(name); }
 };
 
-std::int64_t better_each_time(std::int64_t epochs) { return std::max<std::int64_t>(0, 8 - epochs); }
+std::int64_t better_each_time(std::int64_t epochs, bool) { return std::max<std::int64_t>(0, 8 - epochs); }
 
-std::int64_t best_after_four(std::int64_t epochs) { return std::abs(epochs - 4); }
+/// Best after four epochs at first, and ever better once it was cooled down.
+std::int64_t stuck_after_four(std::int64_t epochs, bool cooled) {
+    return cooled ? std::max<std::int64_t>(0, 8 - epochs) : 4 + std::abs(epochs - 4);
+}
 
-TEST(Epochs, PatienceEndsIt) {
+TEST(Epochs, CoolDownGoesBackToTheBestAndPlansTheEnd) {
     Trial trial;
-    FakeLearner learner(best_after_four);
-    const Totals totals = trial.train(learner, epoch_settings(100));
-    EXPECT_EQ(totals.epochs, 4 + 2);
+    FakeLearner learner(stuck_after_four);
+    EpochSettings told = settings(100);
+    told.refit = false;
+    const Totals totals = trial.train(learner, told);
+    EXPECT_EQ(totals.epochs, 6 + 4) << "two without gain, then four epochs again as many as led to the best";
+    EXPECT_EQ(learner.best_epoch(), 8) << "steps behind the best weights: four epochs and four more";
+    EXPECT_EQ(learner.calls, (std::vector<std::string>{"training", "best"}));
+    EXPECT_EQ(learner.rates[5 * kStepsOfEpoch], 1) << "full after the warm-up, until it cools down";
+    EXPECT_LT(learner.rates.back(), 0.05);
+    EXPECT_GT(learner.shares_done.back(), 0.95);
+}
+
+TEST(Epochs, WithoutACoolDownPatienceEndsIt) {
+    Trial trial;
+    FakeLearner learner(stuck_after_four);
+    EpochSettings told = settings(100);
+    told.cool_down = 0;
+    const Totals totals = trial.train(learner, told);
+    EXPECT_EQ(totals.epochs, 6);
     EXPECT_EQ(totals.best_epoch, 4);
-    EXPECT_EQ(learner.rates[5 * kStepsOfEpoch], 1)
-        << "the learning rate falls towards an end that is known, and this is none";
+}
+
+TEST(Epochs, WithoutPatienceNothingIsCooledDown) {
+    Trial trial;
+    FakeLearner learner(stuck_after_four);
+    EpochSettings told = settings(100);
+    told.patience = 0;
+    EXPECT_EQ(trial.train(learner, told).epochs, 7);
+    EXPECT_EQ(learner.rates[7 * kStepsOfEpoch - 1], 1)
+        << "the rate falls only towards an end that is in sight";
 }
 
 TEST(Epochs, WithoutPatienceATenthAfterTheBestEndsIt) {
-    // Validated after each `interval` epochs: when is it over?
+    // Validated after each `interval` epochs of 40 steps: when is it over?
     const auto end = [](std::int64_t best, std::int64_t interval) {
         Standing now{.epoch = best, .best_epoch = best};
         while (!is_past_best(now, 0)) {
             now.epoch += interval;
+            now.steps = 40 * now.epoch;
             ++now.without_gain;
         }
         return now.epoch;
     };
-    EXPECT_EQ(end(4, 1), 6) << "in the beginning one worse is no summit";
+    EXPECT_EQ(end(4, 1), 7) << "in the beginning one or two that are worse are no summit";
     EXPECT_EQ(end(12, 1), 13);
     EXPECT_EQ(end(12, 2), 14);
     EXPECT_EQ(end(28, 2), 30);
@@ -159,7 +190,7 @@ TEST(Epochs, WithoutPatienceATenthAfterTheBestEndsIt) {
 TEST(Epochs, StopsWhenTimeIsOver) {
     Trial trial;
     FakeLearner learner(better_each_time);
-    EpochSettings told = epoch_settings(1'000'000);
+    EpochSettings told = settings(1'000'000);
     told.max_seconds = 0.2;
     told.patience = 1'000'000;
     const Totals totals = trial.train(learner, told);
@@ -171,12 +202,12 @@ TEST(Epochs, StopsWhenTimeIsOver) {
 TEST(Epochs, AnInterruptedTrainingEndsAsIfItHadNotBeen) {
     Trial trial;
     const TempFolder folder;
-    FakeLearner whole(best_after_four), killed(best_after_four), resumed(best_after_four);
-    const Totals expected = trial.train(whole, epoch_settings(100));
+    FakeLearner whole(stuck_after_four), killed(stuck_after_four), resumed(stuck_after_four);
+    const Totals expected = trial.train(whole, settings(100));
     killed.stop_at = kStepsOfEpoch * 3;
-    EXPECT_THROW(trial.train(killed, epoch_settings(100), folder / "checkpoint"), std::runtime_error);
+    EXPECT_THROW(trial.train(killed, settings(100), folder / "checkpoint"), std::runtime_error);
     ASSERT_TRUE(std::filesystem::exists(folder / "checkpoint.0"));
-    const Totals totals = trial.train(resumed, epoch_settings(100), folder / "checkpoint");
+    const Totals totals = trial.train(resumed, settings(100), folder / "checkpoint");
     EXPECT_LT(resumed.rates.size(), whole.rates.size()) << "it has gone on";
     EXPECT_EQ(resumed.learned(), whole.learned());
     EXPECT_EQ(resumed.rates.back(), whole.rates.back());
@@ -184,9 +215,9 @@ TEST(Epochs, AnInterruptedTrainingEndsAsIfItHadNotBeen) {
     EXPECT_EQ(totals.epochs, expected.epochs);
     EXPECT_EQ(totals.steps, expected.steps);
     EXPECT_EQ(seqrec::testing::error_of([&] {
-                  EpochSettings other = epoch_settings(100);
+                  EpochSettings other = settings(100);
                   other.options = {{"dim", 8}};
-                  FakeLearner learner(best_after_four);
+                  FakeLearner learner(stuck_after_four);
                   trial.train(learner, other, folder / "checkpoint");
               }),
               sqlstate::kInvalidParameter);
@@ -195,19 +226,19 @@ TEST(Epochs, AnInterruptedTrainingEndsAsIfItHadNotBeen) {
 TEST(Epochs, FitsAllOnlyWhereSomethingIsHeldOutAndItIsWanted) {
     Trial trial;
     FakeLearner fitted(better_each_time);
-    const Totals totals = trial.train(fitted, epoch_settings(8));
+    const Totals totals = trial.train(fitted, settings(8));
     EXPECT_EQ(fitted.calls, (std::vector<std::string>{"training", "all", "refit", "best"}));
     EXPECT_EQ(totals.epochs, 8);
     EXPECT_EQ(totals.final_fit_epochs, 1);
     EXPECT_EQ(fitted.shares_done.back(), 1);
     EXPECT_GT(fitted.best_epoch(), 8);
     FakeLearner kept(better_each_time);
-    EpochSettings told = epoch_settings(8);
+    EpochSettings told = settings(8);
     told.refit = false;
     EXPECT_EQ(trial.train(kept, told).final_fit_epochs, 0);
     Trial open{.shop = {testing::Sequences(kUsers, {0, 1}), kItems}};
     FakeLearner all(better_each_time);
-    EXPECT_EQ(open.train(all, epoch_settings(2)).final_fit_epochs, 0);
+    EXPECT_EQ(open.train(all, settings(2)).final_fit_epochs, 0);
     EXPECT_EQ(all.calls, std::vector<std::string>{"training"});
     EXPECT_EQ(all.refined, -1) << "there is nothing to choose by";
 }
@@ -215,9 +246,8 @@ TEST(Epochs, FitsAllOnlyWhereSomethingIsHeldOutAndItIsWanted) {
 TEST(Epochs, ALossThatIsNoNumberIsAnError) {
     Trial trial;
     FakeLearner learner(better_each_time);
-    learner.loss = std::numeric_limits<double>::quiet_NaN();
-    EXPECT_EQ(seqrec::testing::error_of([&] { trial.train(learner, epoch_settings(2)); }),
-              sqlstate::kInternal);
+    learner.loss = kNan;
+    EXPECT_EQ(seqrec::testing::error_of([&] { trial.train(learner, settings(2)); }), sqlstate::kInternal);
     EXPECT_TRUE(learner.rates.empty()) << "and is not applied";
 }
 
@@ -225,17 +255,17 @@ TEST(Epochs, StepsWithoutLabelsAreNotApplied) {
     Trial trial;
     FakeLearner learner(better_each_time);
     learner.labels = 0;
-    EXPECT_EQ(trial.train(learner, epoch_settings(2)).steps, 0);
+    EXPECT_EQ(trial.train(learner, settings(2)).steps, 0);
     EXPECT_TRUE(learner.rates.empty());
 }
 
 TEST(Epochs, TellsTheNumbersOfTheLearnerAndOfTheTurnsBefore) {
     Trial trial;
     FakeLearner first(better_each_time), second(better_each_time);
-    const Turn turn{.number = 1, .of = 2, .before = trial.train(first, epoch_settings(3), "", {0, 2})};
+    const Turn turn{.number = 1, .of = 2, .before = trial.train(first, settings(3), "", {0, 2})};
     EXPECT_EQ(trial.last("epoch").at("epoch"), 3);
     EXPECT_LE(trial.last("progress").at("percent").get<double>(), 50);
-    const Totals totals = trial.train(second, epoch_settings(2), "", turn);
+    const Totals totals = trial.train(second, settings(2), "", turn);
     const json epoch = trial.last("epoch");
     EXPECT_EQ(epoch.at("epoch"), 5);
     EXPECT_EQ(epoch.at("kl"), 0.5);
@@ -250,10 +280,10 @@ TEST(Epochs, TellsTheNumbersOfTheLearnerAndOfTheTurnsBefore) {
 TEST(Epochs, TellsWhoseTheEpochIs) {
     Trial trial;
     FakeLearner alone(better_each_time), second(better_each_time);
-    trial.train(alone, epoch_settings(2));
+    trial.train(alone, settings(2));
     for (const char* name : {"member", "members", "stage"})
         EXPECT_FALSE(trial.last("epoch").contains(name)) << name << " of a training of one network";
-    trial.train(second, epoch_settings(2), "",
+    trial.train(second, settings(2), "",
                 {.number = 1, .of = 3, .member = 2, .members = 3, .stage = "student"});
     for (const json& event : trial.events) {
         EXPECT_EQ(event.at("member"), 2) << event.dump();
@@ -267,18 +297,18 @@ TEST(Epochs, TellsWhoseTheEpochIs) {
 TEST(Epochs, ATrialTellsOfItsProgressAlone) {
     Trial trial;
     FakeLearner learner(better_each_time);
-    trial.train(learner, epoch_settings(2), "", {.of = 10, .shown = 0.1, .stage = "trial"});
+    trial.train(learner, settings(2), "", {.of = 10, .shown = 0.1, .stage = "trial"});
     EXPECT_TRUE(trial.last("epoch").is_null());
     EXPECT_EQ(trial.last("progress").at("stage"), "trial");
 }
 
 TEST(Epochs, WhatIsRefinedCounts) {
     Trial trial;
-    FakeLearner learner([](std::int64_t) { return 8; });
+    FakeLearner learner([](std::int64_t, bool) { return 8; });
     Reporter reporter;
     const trainer::Run run{trial.shop.data, trial.workers, reporter};
     ::testing::internal::CaptureStdout();
-    Epochs epochs(run, epoch_settings(1), learner, Random(1));
+    Epochs epochs(run, settings(1), learner, Random(1));
     epochs.run();
     ::testing::internal::GetCapturedStdout();
     EXPECT_DOUBLE_EQ(learner.refined, 1) << "what is asked for stands first";
