@@ -9,7 +9,7 @@ UPDATE goods SET title = 'Northfold Tent' WHERE item_id = 'i1';
 -- the table of items as a kind that reads one has it in its source
 CREATE FUNCTION with_items(name text, relation text) RETURNS void LANGUAGE sql AS
 $$ UPDATE seqrec.models m SET source = source || jsonb_build_object('items', jsonb_build_object('relation', $2, 'id_column', 'item_id')) WHERE m.name = $1 AND active $$;
-SELECT seqrec_train('visits', 'words', options => '{"epochs": 1, "dim": 16}') AS job \gset
+SELECT seqrec_train('visits', 'words', options => '{"epochs": 1, "dim": 16, "user_dropout": 0.5}') AS job \gset
 CALL seqrec_wait(:job);
 SELECT with_items('words', 'public.goods');
 

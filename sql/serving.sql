@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 CREATE TABLE shop AS
 SELECT 'u' || u AS user_id, 'i' || (u * 7 + g * g) % 300 AS item_id, g AS timestamp
 FROM generate_series(1, 200) u, generate_series(1, 12) g;
-SELECT seqrec_train('shop', 'shop', options => '{"epochs": 1, "dim": 32, "max_len": 10, "members": 2}') AS job \gset
+SELECT seqrec_train('shop', 'shop', options => '{"epochs": 1, "dim": 32, "max_len": 10, "members": 2, "user_dropout": 0.5}') AS job \gset
 CALL seqrec_wait(:job);
 
 -- The k nearest by definition: every item's cosine with the user's vector, what the user has left out.

@@ -18,7 +18,6 @@ using testing::FewWeights;
 constexpr int kUsers = 80;  // of a window each, two in a step: as many steps as lie between validations
 constexpr int kStepsOfEpoch = 40;
 constexpr std::int64_t kItems = 12;
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 /// How many items stand before the one that is asked for, after so many epochs.
 using Course = std::function<std::int64_t(std::int64_t epochs, bool cooled)>;
@@ -86,7 +85,7 @@ class FakeLearner final : public Learner {
     double drawn_ = 0;
 };
 
-EpochSettings settings(std::int64_t epochs) {
+EpochSettings epoch_settings(std::int64_t epochs) {
     return {.epochs = epochs,
             .max_len = 10,
             .batch = 2,
@@ -136,7 +135,7 @@ std::int64_t stuck_after_four(std::int64_t epochs, bool cooled) {
 TEST(Epochs, CoolDownGoesBackToTheBestAndPlansTheEnd) {
     Trial trial;
     FakeLearner learner(stuck_after_four);
-    EpochSettings told = settings(100);
+    EpochSettings told = epoch_settings(100);
     told.refit = false;
     const Totals totals = trial.train(learner, told);
     EXPECT_EQ(totals.epochs, 6 + 4) << "two without gain, then four epochs again as many as led to the best";
@@ -150,7 +149,7 @@ TEST(Epochs, CoolDownGoesBackToTheBestAndPlansTheEnd) {
 TEST(Epochs, WithoutACoolDownPatienceEndsIt) {
     Trial trial;
     FakeLearner learner(stuck_after_four);
-    EpochSettings told = settings(100);
+    EpochSettings told = epoch_settings(100);
     told.cool_down = 0;
     const Totals totals = trial.train(learner, told);
     EXPECT_EQ(totals.epochs, 6);
@@ -160,7 +159,7 @@ TEST(Epochs, WithoutACoolDownPatienceEndsIt) {
 TEST(Epochs, WithoutPatienceNothingIsCooledDown) {
     Trial trial;
     FakeLearner learner(stuck_after_four);
-    EpochSettings told = settings(100);
+    EpochSettings told = epoch_settings(100);
     told.patience = 0;
     EXPECT_EQ(trial.train(learner, told).epochs, 7);
     EXPECT_EQ(learner.rates[7 * kStepsOfEpoch - 1], 1)
@@ -190,7 +189,7 @@ TEST(Epochs, WithoutPatienceATenthAfterTheBestEndsIt) {
 TEST(Epochs, StopsWhenTimeIsOver) {
     Trial trial;
     FakeLearner learner(better_each_time);
-    EpochSettings told = settings(1'000'000);
+    EpochSettings told = epoch_settings(1'000'000);
     told.max_seconds = 0.2;
     told.patience = 1'000'000;
     const Totals totals = trial.train(learner, told);
@@ -203,11 +202,11 @@ TEST(Epochs, AnInterruptedTrainingEndsAsIfItHadNotBeen) {
     Trial trial;
     const TempFolder folder;
     FakeLearner whole(stuck_after_four), killed(stuck_after_four), resumed(stuck_after_four);
-    const Totals expected = trial.train(whole, settings(100));
+    const Totals expected = trial.train(whole, epoch_settings(100));
     killed.stop_at = kStepsOfEpoch * 3;
-    EXPECT_THROW(trial.train(killed, settings(100), folder / "checkpoint"), std::runtime_error);
+    EXPECT_THROW(trial.train(killed, epoch_settings(100), folder / "checkpoint"), std::runtime_error);
     ASSERT_TRUE(std::filesystem::exists(folder / "checkpoint.0"));
-    const Totals totals = trial.train(resumed, settings(100), folder / "checkpoint");
+    const Totals totals = trial.train(resumed, epoch_settings(100), folder / "checkpoint");
     EXPECT_LT(resumed.rates.size(), whole.rates.size()) << "it has gone on";
     EXPECT_EQ(resumed.learned(), whole.learned());
     EXPECT_EQ(resumed.rates.back(), whole.rates.back());
@@ -215,7 +214,7 @@ TEST(Epochs, AnInterruptedTrainingEndsAsIfItHadNotBeen) {
     EXPECT_EQ(totals.epochs, expected.epochs);
     EXPECT_EQ(totals.steps, expected.steps);
     EXPECT_EQ(seqrec::testing::error_of([&] {
-                  EpochSettings other = settings(100);
+                  EpochSettings other = epoch_settings(100);
                   other.options = {{"dim", 8}};
                   FakeLearner learner(stuck_after_four);
                   trial.train(learner, other, folder / "checkpoint");
@@ -226,19 +225,19 @@ TEST(Epochs, AnInterruptedTrainingEndsAsIfItHadNotBeen) {
 TEST(Epochs, FitsAllOnlyWhereSomethingIsHeldOutAndItIsWanted) {
     Trial trial;
     FakeLearner fitted(better_each_time);
-    const Totals totals = trial.train(fitted, settings(8));
+    const Totals totals = trial.train(fitted, epoch_settings(8));
     EXPECT_EQ(fitted.calls, (std::vector<std::string>{"training", "all", "refit", "best"}));
     EXPECT_EQ(totals.epochs, 8);
     EXPECT_EQ(totals.final_fit_epochs, 1);
     EXPECT_EQ(fitted.shares_done.back(), 1);
     EXPECT_GT(fitted.best_epoch(), 8);
     FakeLearner kept(better_each_time);
-    EpochSettings told = settings(8);
+    EpochSettings told = epoch_settings(8);
     told.refit = false;
     EXPECT_EQ(trial.train(kept, told).final_fit_epochs, 0);
     Trial open{.shop = {testing::Sequences(kUsers, {0, 1}), kItems}};
     FakeLearner all(better_each_time);
-    EXPECT_EQ(open.train(all, settings(2)).final_fit_epochs, 0);
+    EXPECT_EQ(open.train(all, epoch_settings(2)).final_fit_epochs, 0);
     EXPECT_EQ(all.calls, std::vector<std::string>{"training"});
     EXPECT_EQ(all.refined, -1) << "there is nothing to choose by";
 }
@@ -246,8 +245,9 @@ TEST(Epochs, FitsAllOnlyWhereSomethingIsHeldOutAndItIsWanted) {
 TEST(Epochs, ALossThatIsNoNumberIsAnError) {
     Trial trial;
     FakeLearner learner(better_each_time);
-    learner.loss = kNan;
-    EXPECT_EQ(seqrec::testing::error_of([&] { trial.train(learner, settings(2)); }), sqlstate::kInternal);
+    learner.loss = std::numeric_limits<double>::quiet_NaN();
+    EXPECT_EQ(seqrec::testing::error_of([&] { trial.train(learner, epoch_settings(2)); }),
+              sqlstate::kInternal);
     EXPECT_TRUE(learner.rates.empty()) << "and is not applied";
 }
 
@@ -255,17 +255,17 @@ TEST(Epochs, StepsWithoutLabelsAreNotApplied) {
     Trial trial;
     FakeLearner learner(better_each_time);
     learner.labels = 0;
-    EXPECT_EQ(trial.train(learner, settings(2)).steps, 0);
+    EXPECT_EQ(trial.train(learner, epoch_settings(2)).steps, 0);
     EXPECT_TRUE(learner.rates.empty());
 }
 
 TEST(Epochs, TellsTheNumbersOfTheLearnerAndOfTheTurnsBefore) {
     Trial trial;
     FakeLearner first(better_each_time), second(better_each_time);
-    const Turn turn{.number = 1, .of = 2, .before = trial.train(first, settings(3), "", {0, 2})};
+    const Turn turn{.number = 1, .of = 2, .before = trial.train(first, epoch_settings(3), "", {0, 2})};
     EXPECT_EQ(trial.last("epoch").at("epoch"), 3);
     EXPECT_LE(trial.last("progress").at("percent").get<double>(), 50);
-    const Totals totals = trial.train(second, settings(2), "", turn);
+    const Totals totals = trial.train(second, epoch_settings(2), "", turn);
     const json epoch = trial.last("epoch");
     EXPECT_EQ(epoch.at("epoch"), 5);
     EXPECT_EQ(epoch.at("kl"), 0.5);
@@ -280,10 +280,10 @@ TEST(Epochs, TellsTheNumbersOfTheLearnerAndOfTheTurnsBefore) {
 TEST(Epochs, TellsWhoseTheEpochIs) {
     Trial trial;
     FakeLearner alone(better_each_time), second(better_each_time);
-    trial.train(alone, settings(2));
+    trial.train(alone, epoch_settings(2));
     for (const char* name : {"member", "members", "stage"})
         EXPECT_FALSE(trial.last("epoch").contains(name)) << name << " of a training of one network";
-    trial.train(second, settings(2), "",
+    trial.train(second, epoch_settings(2), "",
                 {.number = 1, .of = 3, .member = 2, .members = 3, .stage = "student"});
     for (const json& event : trial.events) {
         EXPECT_EQ(event.at("member"), 2) << event.dump();
@@ -297,7 +297,7 @@ TEST(Epochs, TellsWhoseTheEpochIs) {
 TEST(Epochs, ATrialTellsOfItsProgressAlone) {
     Trial trial;
     FakeLearner learner(better_each_time);
-    trial.train(learner, settings(2), "", {.of = 10, .shown = 0.1, .stage = "trial"});
+    trial.train(learner, epoch_settings(2), "", {.of = 10, .shown = 0.1, .stage = "trial"});
     EXPECT_TRUE(trial.last("epoch").is_null());
     EXPECT_EQ(trial.last("progress").at("stage"), "trial");
 }
@@ -308,7 +308,7 @@ TEST(Epochs, WhatIsRefinedCounts) {
     Reporter reporter;
     const trainer::Run run{trial.shop.data, trial.workers, reporter};
     ::testing::internal::CaptureStdout();
-    Epochs epochs(run, settings(1), learner, Random(1));
+    Epochs epochs(run, epoch_settings(1), learner, Random(1));
     epochs.run();
     ::testing::internal::GetCapturedStdout();
     EXPECT_DOUBLE_EQ(learner.refined, 1) << "what is asked for stands first";
