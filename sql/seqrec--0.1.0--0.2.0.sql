@@ -350,7 +350,7 @@ CREATE FUNCTION @extschema@.seqrec_recommend(
 ) RETURNS TABLE (rank integer, item_id text, score real)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 1000 SUPPORT seqrec.rows_from_k AS 'MODULE_PATHNAME', 'seqrec_recommend';
 COMMENT ON FUNCTION @extschema@.seqrec_recommend IS
-'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: the user''s long-term vector answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered; min_probability: of an item, where scores are logits; diversity: 0 to 1, how much the items shall differ from one another, chosen by maximal marginal relevance among the max(5 k, 50) best, in the order of choice; context: what is known beyond the clicks, columns and their values';
+'the k items a user is most likely to want next, given the latest clicks, oldest first; NULL clicks means the user''s own latest rows, read now, and an empty array that there are none: what is known of the user beside clicks answers, or popularity; items of exclude, and with exclude_seen those clicked or had in training, are left out (NULL: unless the model was trained with repeats); candidates, when given, are the only items answered; min_probability: of an item, where scores are logits; diversity: 0 to 1, how much the items shall differ from one another, chosen by maximal marginal relevance among the max(5 k, 50) best, in the order of choice; context: what is known beyond the clicks, columns and their values';
 
 CREATE FUNCTION @extschema@.seqrec_recommend_info(
     user_id seqrec.id,
@@ -410,7 +410,7 @@ CREATE FUNCTION seqrec.answers(
 ) RETURNS TABLE (item_ids text[], scores real[], source text, unknown_items text[], version text, problem text, unknown_context text[], probabilities real[])
 LANGUAGE c STABLE PARALLEL SAFE ROWS 1 COST 1000 AS 'MODULE_PATHNAME', 'seqrec_answers';
 COMMENT ON FUNCTION seqrec.answers IS
-'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items; contexts are one a user, or NULL; probabilities are NULL where scores are no logits; ks: k of each user; history_ms: with several users, how long reading own rows may take in all: who is not read by then, and all after, get a row of NULLs and are to be asked for alone';
+'what seqrec-http asks: seqrec_recommend for one user or many, one row each in their order; clicks are those of all users one after the other, click_counts how many are whose, NULL for the user''s own latest rows; where those can''t be read, problem is JSON with sqlstate, message and hint, and there are no items; contexts are one a user, or NULL; probabilities are NULL where scores are no logits; ks: k of each user; history_ms: with several users, how long reading own rows may take in all: who is not read by then, and all after, get a row of NULLs and are to be asked for again, the first of them alone';
 
 CREATE FUNCTION @extschema@.seqrec_recommend_all(
     k integer DEFAULT 10,
@@ -463,7 +463,7 @@ CREATE FUNCTION @extschema@.seqrec_explain(
 ) RETURNS TABLE (item_id text, because_of text, contribution real, source text, reason text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 10000 AS 'MODULE_PATHNAME', 'seqrec_explain';
 COMMENT ON FUNCTION @extschema@.seqrec_explain IS
-'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; clicks and context as in seqrec_recommend; source is clicks, user (leaving out the user''s long-term vector and the context costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know; reason says it in words: language en or zh (NULL: that of lc_messages; templates: seqrec.reason_templates), titles as far as the caller may read them from the given table, else from the model''s own table of items';
+'why each of the given items would be recommended, in their order: the click whose removal lowers its score most, and by how much; clicks and context as in seqrec_recommend; source is clicks, user (leaving out the user''s own vector and the context costs more than any click) or popular; because_of is NULL when no click helped, all is NULL for items the model does not know; reason says it in words: language en or zh (NULL: that of lc_messages; templates: seqrec.reason_templates), titles as far as the caller may read them from the given table, else from the model''s own table of items';
 
 CREATE FUNCTION @extschema@.seqrec_recommend_explained(
     user_id seqrec.id,

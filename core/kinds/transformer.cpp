@@ -314,7 +314,7 @@ void check_students(std::int64_t students, std::int64_t members, std::int64_t sa
 
 constinit const Kind kTransformer = {
     .name = "transformer",
-    .meaning = "a causal Transformer over the latest clicks, with a vector of each user's long-term interest",
+    .meaning = "a causal Transformer over the latest clicks, on request with a vector of each user",
     .form = {.link = Link::Cosine},
     .needs = {.text = true, .context = true},
     .options = kOptions,

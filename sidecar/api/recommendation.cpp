@@ -73,7 +73,7 @@ enum Column {
 };
 
 // Reading a user's own rows takes as long as the table makes it. Those who want theirs are joined with one another alone,
-// since this is a parameter, and read together for so many milliseconds in all: who is not read by then is asked for alone.
+// since this is a parameter, and read together for so many milliseconds in all: who is not read by then is asked for again.
 constexpr char kHistoryTime[] = "50";
 
 constexpr char kNoHistory[] = "history-unavailable";

@@ -106,10 +106,12 @@ ServingModel* open_version(const char* name, const ActiveVersion& row) {
 /// What is answered with while a version's snapshot is made ready: this process may have the earlier one mapped.
 enum class Meanwhile { Earlier, Nothing };
 
-/// Whether the earlier version answers for now: it is whole, and somebody works on the one that is active.
+/// Whether the earlier version answers for now: it is whole and of the same owner (else it is another model, which had the name
+/// before), and somebody works on the one that is active.
 bool answers_for_now(ServingModel& earlier, const ActiveVersion& row) {
-    return earlier.model_id != 0 && earlier.version != row.version && takes_long_to_open(row.version) &&
-           file_is_unchanged(earlier) && is_being_prepared(row.model_id, row.version);
+    return earlier.model_id != 0 && earlier.version != row.version && earlier.owner == row.owner &&
+           takes_long_to_open(row.version) && file_is_unchanged(earlier) &&
+           is_being_prepared(row.model_id, row.version);
 }
 
 /// Looks the name up and maps its snapshot when it is another version than before, or a file that changed.
@@ -130,7 +132,8 @@ ServingModel& look_up(std::string_view wanted, Meanwhile meanwhile) {
     }
     ServingModel* model = find(name);
     if (model && meanwhile == Meanwhile::Earlier && answers_for_now(*model, *row)) {
-        model->generation = 0;  // the next call looks again
+        model->generation = 0;  // the next statement looks again
+        model->answers_for = GetCurrentStatementStartTimestamp();
         return *model;
     }
     // A number may come again, where the extension was dropped and created; a version never does.
@@ -173,10 +176,17 @@ std::uint32_t local_transaction() {
 
 namespace {
 
+/// One statement is answered by one version, though the one that is active may have become ready meanwhile.
+bool answers(const ServingModel& model, Meanwhile meanwhile) {
+    return is_current(model) ||
+           (meanwhile == Meanwhile::Earlier && model.answers_for == GetCurrentStatementStartTimestamp());
+}
+
 ServingModel& model_now(std::string_view wanted, Meanwhile meanwhile) {
     free_retired();  // at every call: a deleted file keeps its disk space while it is mapped
     ServingModel* model = find(wanted);
-    return model && is_current(*model) && file_is_unchanged(*model) ? *model : look_up(wanted, meanwhile);
+    return model && answers(*model, meanwhile) && file_is_unchanged(*model) ? *model
+                                                                            : look_up(wanted, meanwhile);
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ struct ServingModel {
     History* history = nullptr;      // prepared by history.cpp
     CandidateLists candidates;       // of this version's items
 
+    TimestampTz answers_for = 0;            // start of the statement that it answers though another is active
     std::uint64_t generation = 0;           // of the activations it was looked up after
     std::uint32_t only_in_transaction = 0;  // not 0: the answer holds for this local transaction only
 

@@ -296,6 +296,18 @@ const Snapshot* open_locked(std::int64_t model_id, const char* version, const ch
     return open_private_copy(model_id, version);
 }
 
+/// Who only looks whether somebody works on a version has its lock for a moment; who works on it, for long.
+bool lock_soon(const char* version) {
+    constexpr int kTries = 50;
+    constexpr long kPause = 2000;  // microseconds
+    for (int i = 0; i < kTries; ++i) {
+        if (try_lock_version(version)) return true;
+        pg_usleep(kPause);
+        CHECK_FOR_INTERRUPTS();
+    }
+    return false;
+}
+
 bool can_be_written() { return !foreign_folder() && !folder_problem(); }
 
 }  // namespace
@@ -313,7 +325,7 @@ const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* 
 }
 
 void make_snapshot_ready(std::int64_t model_id, const char* version) {
-    if (!can_be_written() || !try_lock_version(version)) return;
+    if (!can_be_written() || !lock_soon(version)) return;
     const char* path = snapshot_path(version);
     const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
     if (!snapshot && version_exists_now(version)) snapshot = build_and_open(model_id, version, path);

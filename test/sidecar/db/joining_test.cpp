@@ -66,7 +66,7 @@ TEST(Joining, TakesEveryTopK) {
     EXPECT_EQ(group->query.parameters[3].value, encode_array(wanted));
 }
 
-/// Those whose own rows are read are asked for together, within a time: who has none left is asked for alone.
+/// Those whose own rows are read are asked for together, within a time: who has none left is asked for again.
 TEST(Joining, TakesThoseWithoutClicksTogether) {
     const auto one = recommend_query(asked("u", std::nullopt)),
                other = recommend_query(asked("v", std::nullopt, 5));

@@ -326,7 +326,7 @@ TEST(Job, SigtermLeavesNoFile) {
     const pid_t child = start_job(folder, {{"dataset", folder / "dataset"},
                                            {"model", folder / "model"},
                                            {"kind", "transformer"},
-                                           {"options", {{"epochs", 100000}}}});
+                                           {"options", {{"epochs", 100000}, {"patience", 100000}}}});
     std::this_thread::sleep_for(std::chrono::seconds(2));
     const auto begin = std::chrono::steady_clock::now();
     ::kill(child, SIGTERM);

@@ -9,12 +9,13 @@ namespace seqrec::trainer {
 /// The options that the course of a training depends on.
 /// 决定训练过程的选项。
 struct EpochSettings {
-    std::int64_t epochs;    ///< at most
-    std::int64_t max_len;   ///< inputs of a window at most
-    std::int64_t batch;     ///< inputs of a step
-    std::int64_t patience;  ///< validations without gain before the end, see is_past_best()
-    int shards = 1;         ///< of a step, see shards_of()
-    double user_dropout;    ///< share of windows whose user is left out
+    std::int64_t epochs;   ///< at most
+    std::int64_t max_len;  ///< inputs of a window at most
+    std::int64_t batch;    ///< inputs of a step
+    std::int64_t
+        patience;  ///< validations without gain before the cool-down, and before the end; 0: see is_past_best()
+    int shards = 1;       ///< of a step, see shards_of()
+    double user_dropout;  ///< share of windows whose user is left out
     double learning_rate, weight_decay;
     double average = 0.999;  ///< decay of the moving average of the weights
     double max_seconds;      ///< from the beginning of the first turn

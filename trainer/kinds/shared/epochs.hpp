@@ -72,9 +72,9 @@ struct Standing {
 };
 
 /// Whether the ranking got worse for good: after `patience` validations without gain; with 0, once a tenth of the epochs would
-/// have come after the best with the next validation. What is ranked are averaged weights, whose course is smooth and has one
+/// have come after the best with the next validation, and in the first 500 steps not before three without gain. What is ranked are averaged weights, whose course is smooth and has one
 /// summit (docs/ablations.md).
-/// 排名是否已不再提高：patience 次验证无提高之后；为 0 时，若到下一次验证将有一成的轮数在最佳轮之后即停止。
+/// 排名是否已不再提高：patience 次验证无提高之后；为 0 时，若到下一次验证将有一成的轮数在最佳轮之后即停止（最初 500 步内须连续三次无提高）。
 /// 被排名的是平均后的权重，其走势平滑、只有一个峰（docs/ablations.md）。
 bool is_past_best(const Standing& now, std::int64_t patience);
 

@@ -128,7 +128,7 @@ nlohmann::json Settings::to_json() const {
             {"precision", bfloat16 ? "bfloat16" : "float32"}};
 }
 
-/// What the course of the training depends on: two more validations follow, of the users' vectors.
+/// What the course of the training depends on: where users have vectors two more validations follow.
 EpochSettings Settings::course() const {
     return {.epochs = epochs,
             .max_len = max_len,
@@ -143,7 +143,7 @@ EpochSettings Settings::course() const {
             .cool_down = cool_down,
             .refit = refit,
             .options = to_json(),
-            .validations_to_come = 3};
+            .validations_to_come = user_dropout < 1 ? 3.0 : 1.0};
 }
 
 }  // namespace seqrec::trainer

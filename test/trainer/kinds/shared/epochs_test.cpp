@@ -166,7 +166,7 @@ TEST(Epochs, WithoutPatienceNothingIsCooledDown) {
         << "the rate falls only towards an end that is in sight";
 }
 
-TEST(Epochs, WithoutPatienceATenthAfterTheBestEndsIt) {
+TEST(Epochs, WhenTheBestIsPast) {
     // Validated after each `interval` epochs of 40 steps: when is it over?
     const auto end = [](std::int64_t best, std::int64_t interval) {
         Standing now{.epoch = best, .best_epoch = best};
