@@ -53,12 +53,19 @@ bool takes_more(int file) {
     return poll(&wanted, 1, 0) == 1;
 }
 
+/// What a pipe takes at once, so far as it is whole lines: another stream of the same pipe writes into no line's middle.
+std::string_view piece_of(std::string_view text) {
+    text = text.substr(0, PIPE_BUF);
+    const std::size_t end = text.rfind('\n');
+    return end == std::string_view::npos ? text : text.substr(0, end + 1);
+}
+
 /// One write that does not wait, although the stream, which others may share, blocks: a socket can be told so, and a pipe
 /// that is ready takes PIPE_BUF bytes. What it could not do is -1 with EAGAIN.
 ssize_t write_some(int file, Kind kind, std::string_view text) {
     if (kind == Kind::Socket) return send(file, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (kind == Kind::Other) return ::write(file, text.data(), text.size());
-    if (takes_more(file)) return ::write(file, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+    if (takes_more(file)) return ::write(file, text.data(), piece_of(text).size());
     errno = EAGAIN;
     return -1;
 }

@@ -52,8 +52,8 @@ struct AccessEntry {
 };
 
 /// Standard output as a buffer: filled a line a request, written out by flush() a few times a second, so that
-/// a request costs no system call.
-/// 将标准输出作为缓冲区：每个请求写入一行，由 flush() 每秒数次写出，使请求无需系统调用。
+/// few requests cost a system call.
+/// 将标准输出作为缓冲区：每个请求写入一行，由 flush() 每秒数次写出，使大多数请求无需系统调用。
 class AccessLog {
   public:
     explicit AccessLog(bool enabled) : enabled_(enabled) {}

@@ -223,6 +223,13 @@ void append_about(std::string& json, const Rows& rows, const About& about) {
     append_json(json, static_cast<float>(std::round(took.count()) / 1000));
 }
 
+/// Each reason takes an encoding and a score for each click: who wants many would hold up everybody asked for beside them.
+bool takes_few_reasons(const RecommendRequest& request) {
+    constexpr std::size_t kFew = 1000;
+    const auto& clicks = request.asker.recent_clicks;
+    return clicks && clicks->size() * static_cast<std::size_t>(request.wish.top_k) <= kFew;
+}
+
 }  // namespace
 
 Query recommend_query(const RecommendRequest& request, const TitleTable& titles) {
@@ -235,7 +242,7 @@ Query recommend_query(const RecommendRequest& request, const TitleTable& titles)
         add_words(query, request.language, titles);
     else
         query.parameters.push_back(request.asker.recent_clicks ? Parameter{} : Parameter{kHistoryTime});
-    query.joinable = !request.wish.explain || request.asker.recent_clicks;
+    query.joinable = !request.wish.explain || takes_few_reasons(request);
     return query;
 }
 

@@ -8,6 +8,7 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -40,6 +41,7 @@ const ActiveVersion* copy(HeapTuple row, TupleDesc columns) {
     version->version = text(uuid_out, "version");
     version->owner = DatumGetObjectId(column(row, columns, "owner"));
     version->source = text(jsonb_out, "source");
+    version->is_own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->t_data));
     return version;
 }
 

@@ -18,6 +18,7 @@ struct ActiveVersion {
     std::int64_t model_id;
     const char *version, *source;
     Oid owner;
+    bool is_own;  ///< made active by this transaction
 };
 
 /// The version of `name` that is active in `snapshot`; null when there is none. seqrec's own tables are read

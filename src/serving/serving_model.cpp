@@ -106,12 +106,12 @@ ServingModel* open_version(const char* name, const ActiveVersion& row) {
 /// What is answered with while a version's snapshot is made ready: this process may have the earlier one mapped.
 enum class Meanwhile { Earlier, Nothing };
 
-/// Whether the earlier version answers for now: it is whole and of the same owner (else it is another model, which had the name
-/// before), and somebody works on the one that is active.
+/// Whether the earlier version answers for now: it was everybody's and of the same owner (else it is another model, which had the
+/// name before), it is whole, and somebody works on the one that others made active.
 bool answers_for_now(ServingModel& earlier, const ActiveVersion& row) {
-    return earlier.model_id != 0 && earlier.version != row.version && earlier.owner == row.owner &&
-           takes_long_to_open(row.version) && file_is_unchanged(earlier) &&
-           is_being_prepared(row.model_id, row.version);
+    return earlier.model_id != 0 && !earlier.is_own && !row.is_own && earlier.version != row.version &&
+           earlier.owner == row.owner && takes_long_to_open(row.version) && can_write_snapshots() &&
+           file_is_unchanged(earlier) && is_being_prepared(earlier.worker, row.model_id, row.version);
 }
 
 /// Looks the name up and maps its snapshot when it is another version than before, or a file that changed.
@@ -133,7 +133,9 @@ ServingModel& look_up(std::string_view wanted, Meanwhile meanwhile) {
     ServingModel* model = find(name);
     if (model && meanwhile == Meanwhile::Earlier && answers_for_now(*model, *row)) {
         model->generation = 0;  // the next statement looks again
+        model->only_in_transaction = local_transaction();
         model->answers_for = GetCurrentStatementStartTimestamp();
+        model->answers_since = seen;
         return *model;
     }
     // A number may come again, where the extension was dropped and created; a version never does.
@@ -141,6 +143,7 @@ ServingModel& look_up(std::string_view wanted, Meanwhile meanwhile) {
         !file_is_unchanged(*model))
         model = open_version(name, *row);
     model->owner = row->owner;
+    model->is_own = row->is_own;
     // Whether a snapshot taken now sees the same version. If not, this transaction looks at the past, and
     // what it sees must not be remembered beyond it: the invalidation that would correct it has come already.
     const ActiveVersion* latest = find_active_version(name, snapshot_of_now());
@@ -178,8 +181,9 @@ namespace {
 
 /// One statement is answered by one version, though the one that is active may have become ready meanwhile.
 bool answers(const ServingModel& model, Meanwhile meanwhile) {
-    return is_current(model) ||
-           (meanwhile == Meanwhile::Earlier && model.answers_for == GetCurrentStatementStartTimestamp());
+    return is_current(model) || (meanwhile == Meanwhile::Earlier && model.answers_since == generation &&
+                                 model.only_in_transaction == local_transaction() &&
+                                 model.answers_for == GetCurrentStatementStartTimestamp());
 }
 
 ServingModel& model_now(std::string_view wanted, Meanwhile meanwhile) {
@@ -194,6 +198,8 @@ ServingModel& model_now(std::string_view wanted, Meanwhile meanwhile) {
 ServingModel& serving_model(const char* name, std::size_t length) {
     return model_now({name, length}, Meanwhile::Earlier);
 }
+
+ServingModel& active_model(std::string_view name) { return model_now(name, Meanwhile::Nothing); }
 
 std::int64_t prewarm(const char* name, std::size_t length) {
     ServingModel* model = &model_now({name, length}, Meanwhile::Nothing);

@@ -34,8 +34,11 @@ struct ServingModel {
     History* history = nullptr;      // prepared by history.cpp
     CandidateLists candidates;       // of this version's items
 
-    TimestampTz answers_for = 0;            // start of the statement that it answers though another is active
-    std::uint64_t generation = 0;           // of the activations it was looked up after
+    bool is_own = false;              // opened by the transaction that made it active: it may come to nothing
+    SnapshotWorker worker;            // makes the version ready that is active instead
+    TimestampTz answers_for = 0;      // start of the statement that it answers meanwhile
+    std::uint64_t answers_since = 0;  // as `generation`: what has changed since is looked up
+    std::uint64_t generation = 0;     // of the activations it was looked up after
     std::uint32_t only_in_transaction = 0;  // not 0: the answer holds for this local transaction only
 
     ServingModel() = default;
@@ -47,6 +50,11 @@ struct ServingModel {
 /// none. The reference is good until the next call.
 /// 当前数据库快照所见的启用版本；没有则报错 42704。引用在下次调用前有效。
 ServingModel& serving_model(const char* name, std::size_t length);
+
+/// The same, though its snapshot has to be made ready first, where serving_model() answers with the earlier version meanwhile: for
+/// who asks for all users, and wants them once.
+/// 同上，但总是启用版本本身，即使须等待其快照就绪：用于一次取全部用户的查询。
+ServingModel& active_model(std::string_view name);
 
 /// Reads the active version's whole snapshot into memory and verifies it again, whatever its stamp says; a
 /// damaged one is built again. Returns its size.

@@ -308,14 +308,14 @@ bool lock_soon(const char* version) {
     return false;
 }
 
-bool can_be_written() { return !foreign_folder() && !folder_problem(); }
-
 }  // namespace
+
+bool can_write_snapshots() { return !foreign_folder() && !folder_problem(); }
 
 const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* is_private) {
     const char* path = snapshot_path(version);
     if (const Snapshot* snapshot = try_open(path, version, Unverified::Leave)) return snapshot;
-    if (takes_long_to_open(version) && can_be_written()) prepare_snapshot(model_id, version);
+    if (takes_long_to_open(version) && can_write_snapshots()) prepare_snapshot(model_id, version);
     lock_version(version);
     bool copied = false;
     const Snapshot* snapshot = open_locked(model_id, version, path, &copied);
@@ -325,7 +325,7 @@ const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* 
 }
 
 void make_snapshot_ready(std::int64_t model_id, const char* version) {
-    if (!can_be_written() || !lock_soon(version)) return;
+    if (!can_write_snapshots() || !lock_soon(version)) return;
     const char* path = snapshot_path(version);
     const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
     if (!snapshot && version_exists_now(version)) snapshot = build_and_open(model_id, version, path);

@@ -22,6 +22,10 @@ inline constexpr std::int64_t kWeightPart = 8 << 20;
 /// 由一个进程完成，其他进程等待；耗时较长时由后台进程完成，不受任何会话超时的影响。目录不可写时为私有副本。结果归调用者所有。
 const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* is_private = nullptr);
 
+/// Whether snapshots can be kept where they belong, for all sessions.
+/// 能否将快照写入其应在的目录供所有会话使用。
+bool can_write_snapshots();
+
 /// Builds or verifies the file of a version, unless somebody does, or the folder can't be written: what that worker does.
 /// 构建或校验某版本的文件（已有进程在做或目录不可写时除外）：即该后台进程的工作。
 void make_snapshot_ready(std::int64_t model_id, const char* version);

@@ -16,9 +16,11 @@ extern "C" {
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "libpq/pqsignal.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
@@ -28,6 +30,7 @@ namespace seqrec {
 namespace {
 
 constexpr std::int64_t kSoonRead = 64 << 20;  // bytes that are verified while a statement waits
+constexpr int kMoment = 250, kLook = 5;       // milliseconds
 
 /// What the worker is told, in bgw_extra.
 struct Order {
@@ -36,13 +39,6 @@ struct Order {
     char version[kUuidLength + 1];
 };
 static_assert(sizeof(Order) <= BGW_EXTRALEN);
-
-/// The worker that this process began last; its handle lives as long as the process.
-struct Begun {
-    char version[kUuidLength + 1];
-    BackgroundWorkerHandle* handle;
-};
-Begun begun = {};
 
 BackgroundWorkerHandle* launch(std::int64_t model_id, const char* version) {
     if (IsParallelWorker()) return nullptr;
@@ -75,12 +71,22 @@ bool is_locked(const char* version) {
     return false;
 }
 
-void begin(std::int64_t model_id, const char* version) {
+/// Its handle is kept as long as the process lives, or until another is begun for the same name.
+void begin(SnapshotWorker& worker, std::int64_t model_id, const char* version) {
     const MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
-    if (begun.handle) pfree(begun.handle);
-    begun.handle = launch(model_id, version);
-    strlcpy(begun.version, version, sizeof begun.version);
+    if (worker.handle) pfree(worker.handle);
+    worker.handle = launch(model_id, version);
+    strlcpy(worker.version, version, sizeof worker.version);
     MemoryContextSwitchTo(before);
+}
+
+/// What is small is built before anybody notices: the version that is active answers then, as after any other activation.
+void wait_a_moment(BackgroundWorkerHandle* handle) {
+    for (int waited = 0; waited < kMoment && !has_ended(handle); waited += kLook) {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kLook, PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    }
 }
 
 /// Whatever the database's defaults are. Locks are not waited for: whoever waits for this worker may hold them.
@@ -108,10 +114,13 @@ void prepare_snapshot(std::int64_t model_id, const char* version) {
         (void)WaitForBackgroundWorkerShutdown(handle);
 }
 
-bool is_being_prepared(std::int64_t model_id, const char* version) {
+bool is_being_prepared(SnapshotWorker& worker, std::int64_t model_id, const char* version) {
     if (is_locked(version)) return true;
-    if (strcmp(begun.version, version) != 0) begin(model_id, version);
-    return begun.handle && !has_ended(begun.handle);
+    if (strcmp(worker.version, version) != 0) {
+        begin(worker, model_id, version);
+        if (worker.handle) wait_a_moment(worker.handle);
+    }
+    return worker.handle && !has_ended(worker.handle);
 }
 
 }  // namespace seqrec
@@ -125,8 +134,9 @@ void seqrec_snapshot_main(Datum) {
     memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof order);
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
+    set_own_limits();  // connecting, too, takes locks
     BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
-    set_own_limits();
+    set_own_limits();  // the database may have others
     StartTransactionCommand();
     PushActiveSnapshot(GetTransactionSnapshot());
     pgstat_report_activity(STATE_RUNNING, psprintf("seqrec: snapshot of version %s", order.version));

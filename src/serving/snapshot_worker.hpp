@@ -5,6 +5,11 @@
 #include <cstdint>
 
 #include "pg/boundary.hpp"
+#include "serving/snapshot_files.hpp"
+
+extern "C" {
+#include "postmaster/bgworker.h"
+}
 
 namespace seqrec {
 
@@ -17,9 +22,16 @@ bool takes_long_to_open(const char* version);
 /// 由后台进程准备快照并等待其结束。无论结果如何调用者须自行检查：可能没有可用的后台进程，后台进程也看不到本事务未提交的内容。
 void prepare_snapshot(std::int64_t model_id, const char* version);
 
-/// Begins that, unless somebody does it already, and does not wait; false when this came to nothing: no worker could be had, or the
-/// one that this process began has ended.
-/// 开始准备（若已有进程在做则不重复）而不等待；无法开始或本进程启动的后台进程已结束时返回 false。
-bool is_being_prepared(std::int64_t model_id, const char* version);
+/// The worker that this process began last for a name, of which version.
+/// 本进程为某名称最近启动的后台进程及其版本。
+struct SnapshotWorker {
+    char version[kUuidLength + 1] = {};
+    BackgroundWorkerHandle* handle = nullptr;
+};
+
+/// Begins that, unless somebody does it already, and waits for no more than a moment; false when this came to nothing: no worker
+/// could be had, or the one that this process began for the version, once, has ended.
+/// 开始准备（若已有进程在做则不重复），至多稍候片刻；无法开始，或本进程为该版本启动的（唯一一个）后台进程已结束时返回 false。
+bool is_being_prepared(SnapshotWorker& worker, std::int64_t model_id, const char* version);
 
 }  // namespace seqrec

@@ -64,17 +64,7 @@ void choose_candidates(ServingModel& model, const Wish& wish) {
     if (wish.candidates && !work.candidates) find_candidates(model, wish);
 }
 
-}  // namespace
-
-Work work;
-
-void begin_answering(Wish& wish, std::span<SqlAsker> askers) {
-    for (SqlAsker& asker : askers) read_missing_clicks(asker, wish.model);
-    open_for_answering(wish, askers);
-}
-
-const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
-    ServingModel& model = serving_model(wish.model.data(), wish.model.size());
+const ServingModel& begin_with(ServingModel& model, Wish& wish, std::span<SqlAsker> askers) {
     for (SqlAsker& asker : askers) canonicalize(asker, model);
     canonicalize(wish.exclude.view(), model.item_type);
     require_probabilities(wish, model);
@@ -87,6 +77,21 @@ const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
         work.recommender = std::make_unique<const Recommender>(*model.snapshot, work.request, work.poll);
     });
     return model;
+}
+
+}  // namespace
+
+Work work;
+
+void begin_answering(Wish& wish, std::span<SqlAsker> askers) {
+    for (SqlAsker& asker : askers) read_missing_clicks(asker, wish.model);
+    open_for_answering(wish, askers);
+}
+
+void begin_answering_all(Wish& wish) { begin_with(active_model(wish.model), wish, {}); }
+
+const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers) {
+    return begin_with(serving_model(wish.model.data(), wish.model.size()), wish, askers);
 }
 
 std::span<SqlAsker> askers_of(const IdArray& users) {

@@ -30,6 +30,11 @@ extern Work work;
 /// 先读取所需的历史记录，再打开模型：评分视图可能自己调用过 seqrec_recommend，此间启用版本也可能已切换。
 void begin_answering(Wish& wish, std::span<SqlAsker> askers);
 
+/// For all users that the model knows: with the active version, though others answer with the earlier one until its snapshot is
+/// ready.
+/// 针对模型认识的全部用户：总用启用版本，即使其他查询在快照就绪前仍用上一版本应答。
+void begin_answering_all(Wish& wish);
+
 /// The part of it that comes after the histories, for who reads those differently.
 /// 其中读取历史记录之后的部分，供以其他方式读取者使用。
 const ServingModel& open_for_answering(Wish& wish, std::span<SqlAsker> askers);

@@ -343,7 +343,7 @@ void seqrec_answer_users(dsm_segment* segment, shm_toc* toc) {
     shm_mq_set_sender(mine, MyProc);
     shm_mq_handle* queue = shm_mq_attach(mine, segment, nullptr);
     Wish wish = read_call(static_cast<char*>(shm_toc_lookup(toc, kCall, false)));
-    begin_answering(wish, {});
+    begin_answering_all(wish);
     if (work.model->version != shared->version) return;
     const std::uint32_t blocks = blocks_of(users_of_model());
     for (std::uint32_t block; (block = pg_atomic_fetch_add_u32(&shared->next, 1)) < blocks;) {

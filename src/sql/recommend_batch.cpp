@@ -122,7 +122,7 @@ PG_FUNCTION_INFO_V1(seqrec_recommend_all);
 Datum seqrec_recommend_all(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     Wish wish = read_wish(fcinfo, 0);
-    begin_answering(wish, {});
+    begin_answering_all(wish);
     answer_all_users(fcinfo, put_user_rows, begin_rows(fcinfo));
     return (Datum)0;
 }

@@ -17,7 +17,7 @@ from testing import SqlError, main, psql, script, sql
 
 os.environ["PGCLIENTENCODING"] = "UTF8"
 # Options that make a training short, of those kinds that know them.
-QUICK = {"students": 0, "epochs": 2, "dim": 16, "index": "none", "threads": 1, "seed": 7, "max_seconds": 60}
+QUICK = {"user_dropout": 0.5, "students": 0, "epochs": 2, "dim": 16, "index": "none", "threads": 1, "seed": 7, "max_seconds": 60}
 LINEAR = {"label": "liked", "threads": 1}
 ENGLISH, CHINESE = "because you viewed ", "因为您最近浏览了"
 

@@ -287,7 +287,7 @@ def preloaded_for_all_connections():
     who, active, session = "SELECT seqrec_recommend_info('u1')->>'model_id';", sql(ACTIVE), Session()
     for version in (active, copy_version(active), active):
         sql(f"SELECT seqrec_activate({version})")
-        assert session.run(who) == version
+        wait_for(lambda: session.run(who) == version, "the version whose snapshot is being built")
     session.close()
     sql("SELECT seqrec_drop(max(model_id)) FROM seqrec_models WHERE model = 'default'")
     sql("ALTER SYSTEM RESET shared_preload_libraries")

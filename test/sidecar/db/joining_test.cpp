@@ -87,6 +87,10 @@ TEST(Joining, TakesThoseWhoWantReasons) {
     EXPECT_EQ(group->query.parameters[1].value, encode_array(counts));
     EXPECT_EQ(group->query.parameters[2].value, encode_array(Strings{"a", "b", "c"}));
     EXPECT_EQ(group->query.parameters[3].value, encode_array(ks));
+    auto many = one;
+    many.asker.recent_clicks = Strings(201, "a");
+    EXPECT_FALSE(may_join(recommend_query(many), recommend_query(many)))
+        << "five items with 201 clicks take long";
     other.language = "zh";
     EXPECT_FALSE(may_join(recommend_query(one), recommend_query(other)));
     other.asker.recent_clicks.reset();
