@@ -11,6 +11,7 @@
 #include "core/files/snapshot.hpp"
 
 #include "pg/boundary.hpp"
+#include "serving/snapshot_worker.hpp"
 
 extern "C" {
 #include "datatype/timestamp.h"

@@ -7,7 +7,6 @@
 #include "core/files/mapped_file.hpp"
 
 #include "pg/boundary.hpp"
-#include "pg/data_folder.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_stamp.hpp"
 #include "serving/snapshot_store.hpp"
@@ -30,7 +29,7 @@ namespace seqrec {
 namespace {
 
 constexpr std::int64_t kSoonRead = 64 << 20;  // bytes that are verified while a statement waits
-constexpr int kMoment = 250, kLook = 5;       // milliseconds
+constexpr int kMoment = 100, kLook = 5;       // milliseconds
 
 /// What the worker is told, in bgw_extra.
 struct Order {

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "pg/boundary.hpp"
-#include "serving/snapshot_files.hpp"
+#include "pg/data_folder.hpp"
 
 extern "C" {
 #include "postmaster/bgworker.h"

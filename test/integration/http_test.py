@@ -400,7 +400,7 @@ class Restarts:
         stop.set()
         for worker in workers:
             worker.join()
-        expect({status for _, status in statuses}, {200, 503})
+        assert {status for _, status in statuses} <= {200, 503}, "those that were being answered wait, others are 503"
         late = [status for at, status in statuses if at > started + 2]
         assert late and set(late) == {200}, "not recovered 2 s after the database"
         expect(s.request("GET", "/readyz")[0], 200)

@@ -271,6 +271,21 @@ def built_in_spite_of_a_timeout():
     sql(f"SELECT seqrec_activate({old}); SELECT seqrec_drop({big})")
 
 
+def what_a_session_activated_answers_it():
+    """Though its snapshot has to be built first; what it took back never stands in for anything."""
+    who, active, session = "SELECT seqrec_recommend_info('u1')->>'model_id';", sql(ACTIVE), Session()
+    other = copy_version(active)
+    assert session.run(who) == active
+    session.run(f"BEGIN; SELECT seqrec_activate({other});")
+    assert session.run(who) == other
+    session.run("ROLLBACK;")
+    os.unlink(snapshot_file())
+    assert session.run(who) == active
+    session.close()
+    sql(f"SELECT seqrec_drop({other})")
+    expect_same_answer()
+
+
 def server_restarted():
     before = read(stamp_file())
     pg_ctl("restart", os.environ["PGDATA"], "-m", "fast")
@@ -635,7 +650,7 @@ if __name__ == "__main__":
         many_build_at_once,
         built_by_a_parallel_worker,
         built_by_many_parallel_workers,
-        built_in_spite_of_a_timeout,
+        built_in_spite_of_a_timeout, what_a_session_activated_answers_it,
         server_restarted,
         preloaded_for_all_connections,
         instruction_sets_agree,
