@@ -70,8 +70,8 @@ void write_pools(Exposition& out, Pools pools) {
                &PoolState::in_flight);
     write_each(out, pools, "seqrec_db_pool_waiting", "Queries that wait for a connection.",
                &PoolState::waiting);
-    write_each(out, pools, "seqrec_db_pool_timeouts_total", "Queries that met their deadline (504).",
-               &PoolStatistics::timeouts);
+    write_each(out, pools, "seqrec_db_pool_timeouts_total",
+               "Queries that met their deadline (504 deadline-exceeded).", &PoolStatistics::timeouts);
     write_each(out, pools, "seqrec_db_pool_overflows_total", "Queries turned away by a full queue (503).",
                &PoolStatistics::turned_away);
     write_each(out, pools, "seqrec_db_unavailable_total", "Queries that found no database (503).",

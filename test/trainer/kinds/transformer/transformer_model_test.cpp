@@ -130,11 +130,11 @@ struct WarmStart {
     Trial before;
     std::optional<EarlierModel> earlier;
 
-    explicit WarmStart(const testing::Names& names) {
+    explicit WarmStart(const testing::Names& names, const json& options = json::object()) {
         const testing::Names first{{"a", "b", "c", "d"}, {"u", "v", "w"}};
         testing::write_dataset(folder / "first", testing::walks(3, 4, 8), 4, "", first);
         const Dataset data(folder / "first");
-        before = train(data, still());
+        before = train(data, still(options));
         write_model(folder / "model", {kTransformer, before.trained.config, json::object()},
                     *before.trained.served, data, nullptr);
         testing::write_snapshot(SafetensorsFile::open(folder / "model"), first, folder / "snapshot");
@@ -159,6 +159,20 @@ TEST(TransformerModel, AWarmStartKeepsKnownRowsAndGivesFreshOnes) {
     EXPECT_GT(now.network.item.select(0, 0).norm().item<float>(), 0.005);  // fresh, not zero
     EXPECT_TRUE(same(now.network.blocks[0].qkv_weight, old.network.blocks[0].qkv_weight));
     EXPECT_TRUE(same(now.network.position, old.network.position));
+}
+
+TEST(TransformerModel, AWarmStartKeepsUsersVectorsWhereItHasAny) {
+    const testing::Names names{{"a", "b"}, {"w", "other"}};
+    const WarmStart with(names, {{"user_dropout", 0.5}}), without(names);
+    const auto users = [&](const WarmStart& warm, const json& options) {
+        return train(Dataset(warm.folder / "second"), still(options), &*warm.earlier).served().user_rows();
+    };
+    const Tensor old = with.before.served().user_rows(), kept = users(with, json::object());
+    ASSERT_EQ(kept.sizes(), (std::vector<std::int64_t>{2, old.size(1)}));
+    EXPECT_LT((kept[0] - old[2]).abs().max().item<float>(), 1e-6) << "w";
+    EXPECT_EQ(users(with, {{"user_dropout", 1}}).size(1), 0);
+    EXPECT_EQ(users(without, json::object()).size(1), 0);
+    EXPECT_EQ(users(without, {{"user_dropout", 0.5}}).size(1), old.size(1));
 }
 
 /// So that a pass or two over new rows are enough: its fresh row, and the mean of theirs.

@@ -83,6 +83,18 @@ TEST(Settings, ManyItemsAreSampledAndManyRowsHaveOneNetwork) {
     EXPECT_EQ(settings_for({{0, 1}}, 200000).members, 1);  // and one user
 }
 
+TEST(Settings, NobodyHasAVectorUnlessAskedForOrBefore) {
+    const auto width = [](const json& options, const json& earlier = nullptr) {
+        return settings_for(even_histories(20, 10), 10, options, earlier).user_width();
+    };
+    EXPECT_EQ(width(json::object()), 0);
+    EXPECT_EQ(width({{"user_dropout", 0.5}, {"dim", 16}}), 16);
+    EXPECT_EQ(width({{"dim", 16}}, {{"user_dropout", 0.5}}), 16);
+    EXPECT_EQ(width(json::object(), {{"user_dropout", "x"}}), 0) << "an edited number is none";
+    EXPECT_EQ(width(json::object(), json::object()), 0);
+    EXPECT_EQ(settings_for(even_histories(20, 10), 10).patience, 0);
+}
+
 TEST(Settings, AStartFromAModelIsShortAndGentle) {
     const Settings settings =
         settings_for(even_histories(20, 10), 10, json::object(), {{"trained_epochs", 60}});
