@@ -315,7 +315,8 @@ void check_students(std::int64_t students, std::int64_t members, std::int64_t sa
 
 constinit const Kind kTransformer = {
     .name = "transformer",
-    .meaning = "a causal Transformer over the latest clicks, on request with a vector of each user",
+    .meaning =
+        "a causal Transformer over the latest clicks, and where histories are long a vector of each user",
     .form = {.link = Link::Cosine},
     .needs = {.text = true, .context = true},
     .options = kOptions,

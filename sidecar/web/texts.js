@@ -209,7 +209,7 @@ const pairs = {
     'try.model': ['Model', '模型'],
     'try.user': ['User', '用户'],
     'try.user.placeholder': ['An id, known or new', '标识，已知或全新'],
-    'try.user.hint': ['Somebody unknown is served as all others', '未知用户同样获得推荐'],
+    'try.user.hint': ['Somebody unknown is served by the clicks alone', '未知用户仅凭点击获得推荐'],
     'try.somebody': ['somebody new', '新用户'],
     'try.clicks': ['Clicks of this session, oldest first', '本次会话的点击（由旧到新）'],
     'try.clicks.hint': ['Search by title or id; Enter adds what you typed', '按标题或标识搜索；回车添加所输入的内容'],

@@ -74,6 +74,7 @@ void free_retired() {
     std::erase_if(retired, [](const Retired& old) {
         if (old.transaction == local_transaction()) return false;
         free_history(old.model->history);
+        free_worker(old.model->worker);
         return true;
     });
 }

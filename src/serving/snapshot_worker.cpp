@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "core/files/mapped_file.hpp"
 
@@ -70,10 +71,10 @@ bool is_locked(const char* version) {
     return false;
 }
 
-/// Its handle is kept as long as the process lives, or until another is begun for the same name.
+/// Its handle is kept until another is begun for the same name, or the name's version is let go of.
 void begin(SnapshotWorker& worker, std::int64_t model_id, const char* version) {
+    free_worker(worker);
     const MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
-    if (worker.handle) pfree(worker.handle);
     worker.handle = launch(model_id, version);
     strlcpy(worker.version, version, sizeof worker.version);
     MemoryContextSwitchTo(before);
@@ -105,6 +106,10 @@ bool takes_long_to_open(const char* version) {
         const std::optional<FileState> state = FileState::of(path);
         return !state || (static_cast<std::int64_t>(state->size) > kSoonRead && !has_stamp(path, *state));
     });
+}
+
+void free_worker(SnapshotWorker& worker) {
+    if (BackgroundWorkerHandle* handle = std::exchange(worker.handle, nullptr)) pfree(handle);
 }
 
 void prepare_snapshot(std::int64_t model_id, const char* version) {

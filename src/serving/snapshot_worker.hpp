@@ -29,6 +29,10 @@ struct SnapshotWorker {
     BackgroundWorkerHandle* handle = nullptr;
 };
 
+/// Forgets it; what it has begun goes on.
+/// 不再记录该进程；其已开始的工作继续进行。
+void free_worker(SnapshotWorker& worker);
+
 /// Begins that, unless somebody does it already, and waits for no more than a moment; false when this came to nothing: no worker
 /// could be had, or the one that this process began for the version, once, has ended.
 /// 开始准备（若已有进程在做则不重复），至多稍候片刻；无法开始，或本进程为该版本启动的（唯一一个）后台进程已结束时返回 false。
