@@ -21,7 +21,15 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # --- the extension: PostgreSQL's own flags and linker line, products in build/ ---
-OBJECTS = $(patsubst src/%.cpp,build/extension/%.o,$(wildcard src/*.cpp src/*/*.cpp))
+# The files of a folder are compiled as one, at most thirteen, which takes a third of the time that each by itself does; with
+# UNITY= each is compiled by itself, faster where one is edited again and again.
+UNITY = yes
+FOLDERS = $(sort $(patsubst src/%/,%,$(dir $(wildcard src/*/*.cpp))))
+files_of = $(sort $(wildcard src/$1/*.cpp))
+UNITS = $(FOLDERS:%=%_1) $(foreach folder,$(FOLDERS),$(if $(word 14,$(call files_of,$(folder))),$(folder)_2))
+unit_files = $(if $(filter %_1,$1),$(wordlist 1,13,$(call files_of,$(1:_1=))),$(wordlist 14,99,$(call files_of,$(1:_2=))))
+OBJECTS = $(patsubst src/%.cpp,build/extension/%.o,$(wildcard src/*.cpp $(if $(UNITY),,src/*/*.cpp))) \
+	$(if $(UNITY),$(UNITS:%=build/extension/unity/%.o))
 EXTENSION_CPPFLAGS = $(CPPFLAGS) -I. -Isrc -MMD -MP
 EXTENSION_CXXFLAGS = $(CXXFLAGS) $(CFLAGS_SL) -std=c++20 -O2 -g1 -Wall -Wextra -Wno-register
 
@@ -33,10 +41,27 @@ build/extension/precompiled.hpp: core/precompiled.hpp
 	echo '#include "core/precompiled.hpp"' >$@
 	$(CXX) $(EXTENSION_CXXFLAGS) $(EXTENSION_CPPFLAGS) -x c++-header $@ -o $@.gch || { rm -f $@; exit 1; }
 
-build/extension/%.o: src/%.cpp $(PRECOMPILED)
+# What a unit consists of changes with the files there are, so it is always looked at, and only then written.
+$(UNITS:%=build/extension/unity/%.cpp): build/extension/unity/%.cpp: FORCE
+	@mkdir -p $(@D)
+	@printf '#include "%s"\n' $(call unit_files,$*) >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+FORCE:
+
+objects:  # how many there are to compile, which ./dev shows the progress by
+	@echo $(words $(OBJECTS))
+
+define compile
 	@mkdir -p $(@D)
 	@echo 'Building CXX object $@'
 	$(CXX) $(EXTENSION_CXXFLAGS) -isystem $(shell $(PG_CONFIG) --includedir-server) $(PRECOMPILED:%=-include %) $(EXTENSION_CPPFLAGS) -c $< -o $@
+endef
+
+build/extension/unity/%.o: build/extension/unity/%.cpp $(PRECOMPILED)
+	$(compile)
+
+build/extension/%.o: src/%.cpp $(PRECOMPILED)
+	$(compile)
 
 build/seqrec.so: $(OBJECTS) build/libseqrec_core.a src/exports.map
 	$(CXX) -shared -o $@ $(OBJECTS) build/libseqrec_core.a $(LDFLAGS) $(LDFLAGS_SL) \
@@ -145,4 +170,4 @@ uninstall: uninstall-programs
 uninstall-programs:
 	rm -f '$(DESTDIR)$(pkglibdir)/seqrec.so' '$(DESTDIR)$(bindir)/seqrec-trainer' '$(DESTDIR)$(bindir)/seqrec-http'
 
-.PHONY: everything sanitize fuzz fuzz-snapshot fuzz-http cmake-build install-programs uninstall-programs
+.PHONY: everything objects sanitize fuzz fuzz-snapshot fuzz-http cmake-build install-programs uninstall-programs

@@ -44,7 +44,7 @@ struct History {
     Oid* relations;  // all that the plan reads, locked before it is trusted
     int relation_count;
     std::uint64_t checked;     // the count of changes when its code was last looked at
-    History* next;             // among the retired
+    History* next;             // among those retired
     std::uint32_t retired_in;  // the local transaction
 };
 
@@ -151,25 +151,25 @@ bool is_current(const History& history, Oid owner) {
 
 /// Those that were replaced while they may have been in use: a view over the ratings may itself recommend.
 /// They go in a later transaction.
-History* retired = nullptr;
+History* retired_histories = nullptr;
 
 void retire(History*& history) {
-    history->next = retired;
+    history->next = retired_histories;
     history->retired_in = local_transaction();
-    retired = history;
+    retired_histories = history;
     history = nullptr;
 }
 
-void free_retired() {
-    while (retired && retired->retired_in != local_transaction()) {
-        History* old = retired;
-        retired = old->next;
+void free_retired_histories() {
+    while (retired_histories && retired_histories->retired_in != local_transaction()) {
+        History* old = retired_histories;
+        retired_histories = old->next;
         free_history(old);
     }
 }
 
 History& history_of(ServingModel& model) {
-    free_retired();
+    free_retired_histories();
     if (model.history && !is_current(*model.history, model.owner)) retire(model.history);
     if (!model.history) {
         prepare(model);

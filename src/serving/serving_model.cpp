@@ -31,11 +31,11 @@ std::vector<std::unique_ptr<ServingModel>> known;
 
 // A version that was replaced may still be in use further up the stack, when a view over the ratings calls
 // seqrec_recommend itself. It goes in a later transaction.
-struct Retired {
+struct RetiredModel {
     std::unique_ptr<ServingModel> model;
     std::uint32_t transaction;
 };
-std::vector<Retired> retired;
+std::vector<RetiredModel> retired_models;
 
 void note_change(Datum, Oid relation) {
     if (relation == InvalidOid || models_table == InvalidOid || relation == models_table) ++generation;
@@ -45,11 +45,6 @@ ServingModel* find(std::string_view name) {
     for (const auto& model : known)
         if (model->name == name) return model.get();
     return nullptr;
-}
-
-bool is_current(const ServingModel& model) {
-    return model.generation == generation &&
-           (model.only_in_transaction == 0 || model.only_in_transaction == local_transaction());
 }
 
 /// Looks once a statement whether the file is the one that was mapped. A file that is gone is no change: what
@@ -65,13 +60,13 @@ bool file_is_unchanged(ServingModel& model) {
 
 void forget(std::string_view name) {
     for (auto& model : known)
-        if (model->name == name) retired.push_back({std::move(model), local_transaction()});
+        if (model->name == name) retired_models.push_back({std::move(model), local_transaction()});
     std::erase(known, nullptr);
 }
 
-void free_retired() {
-    if (retired.empty()) return;
-    std::erase_if(retired, [](const Retired& old) {
+void free_retired_models() {
+    if (retired_models.empty()) return;
+    std::erase_if(retired_models, [](const RetiredModel& old) {
         if (old.transaction == local_transaction()) return false;
         free_history(old.model->history);
         free_worker(old.model->worker);
@@ -133,10 +128,7 @@ ServingModel& look_up(std::string_view wanted, Meanwhile meanwhile) {
     }
     ServingModel* model = find(name);
     if (model && meanwhile == Meanwhile::Earlier && answers_for_now(*model, *row)) {
-        model->generation = 0;  // the next statement looks again
-        model->only_in_transaction = local_transaction();
-        model->answers_for = GetCurrentStatementStartTimestamp();
-        model->answers_since = seen;
+        model->holds = {seen, local_transaction(), GetCurrentStatementStartTimestamp()};
         return *model;
     }
     // A number may come again, where the extension was dropped and created; a version never does.
@@ -150,8 +142,10 @@ ServingModel& look_up(std::string_view wanted, Meanwhile meanwhile) {
     const ActiveVersion* latest = find_active_version(name, snapshot_of_now());
     const bool lasting = latest && strcmp(latest->version, row->version) == 0;
     // An answer about the past holds while the transaction's one snapshot does, else for this call only.
-    model->generation = lasting || IsolationUsesXactSnapshot() ? seen : 0;
-    model->only_in_transaction = lasting ? 0 : local_transaction();
+    if (lasting)
+        model->holds = {seen};
+    else
+        model->holds = {IsolationUsesXactSnapshot() ? seen : 0, local_transaction()};
     return *model;
 }
 
@@ -178,17 +172,20 @@ std::uint32_t local_transaction() {
 #endif
 }
 
+bool Holds::now() const {
+    return generation == seqrec::generation && (transaction == 0 || transaction == local_transaction()) &&
+           (statement == 0 || statement == GetCurrentStatementStartTimestamp());
+}
+
 namespace {
 
 /// One statement is answered by one version, though the one that is active may have become ready meanwhile.
 bool answers(const ServingModel& model, Meanwhile meanwhile) {
-    return is_current(model) || (meanwhile == Meanwhile::Earlier && model.answers_since == generation &&
-                                 model.only_in_transaction == local_transaction() &&
-                                 model.answers_for == GetCurrentStatementStartTimestamp());
+    return model.holds.now() && (meanwhile == Meanwhile::Earlier || model.holds.statement == 0);
 }
 
 ServingModel& model_now(std::string_view wanted, Meanwhile meanwhile) {
-    free_retired();  // at every call: a deleted file keeps its disk space while it is mapped
+    free_retired_models();  // at every call: a deleted file keeps its disk space while it is mapped
     ServingModel* model = find(wanted);
     return model && answers(*model, meanwhile) && file_is_unchanged(*model) ? *model
                                                                             : look_up(wanted, meanwhile);
@@ -207,7 +204,7 @@ std::int64_t prewarm(const char* name, std::size_t length) {
     if (!is_whole(*model->snapshot)) {
         distrust_snapshot(model->version.c_str());
         model->model_id = 0;  // no version: the next look-up opens anew
-        model->generation = 0;
+        model->holds = {};
         model = &model_now({name, length}, Meanwhile::Nothing);
     }
     return model->snapshot->file().mapped().state().size;

@@ -22,6 +22,17 @@ namespace seqrec {
 struct History;  // the prepared query of users' own rows: history.cpp
 void free_history(History*& history);
 
+/// For how long a look-up is good; as it begins, for the call that made it only.
+/// 一次查找在多长时间内有效；默认仅对发起它的那次调用有效。
+struct Holds {
+    std::uint64_t generation = 0;   // while no activation has come since; 0: not beyond the call
+    std::uint32_t transaction = 0;  // not 0: in this local transaction only
+    TimestampTz statement =
+        0;  // not 0: in the statement that began then only, in place of the version that is active
+
+    bool now() const;
+};
+
 struct ServingModel {
     std::string name, version, source;
     Oid owner = InvalidOid;
@@ -35,12 +46,9 @@ struct ServingModel {
     History* history = nullptr;      // prepared by history.cpp
     CandidateLists candidates;       // of this version's items
 
-    bool is_own = false;              // opened by the transaction that made it active: it may come to nothing
-    SnapshotWorker worker;            // makes the version ready that is active instead
-    TimestampTz answers_for = 0;      // start of the statement that it answers meanwhile
-    std::uint64_t answers_since = 0;  // as `generation`: what has changed since is looked up
-    std::uint64_t generation = 0;     // of the activations it was looked up after
-    std::uint32_t only_in_transaction = 0;  // not 0: the answer holds for this local transaction only
+    bool is_own = false;    // opened by the transaction that made it active: it may come to nothing
+    Holds holds;            // when it answers without another look
+    SnapshotWorker worker;  // makes the version ready that is active instead
 
     ServingModel() = default;
     ServingModel(const ServingModel&) = delete;

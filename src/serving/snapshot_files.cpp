@@ -209,11 +209,11 @@ void sweep_snapshots() {
 namespace {
 
 /// What the sweeper is told, in bgw_extra.
-struct Order {
+struct SweepOrder {
     Oid database;
     TransactionId transaction;
 };
-static_assert(sizeof(Order) <= BGW_EXTRALEN);
+static_assert(sizeof(SweepOrder) <= BGW_EXTRALEN);
 
 constexpr std::uint16_t kSweeperLockClass = 1520;
 
@@ -241,7 +241,7 @@ void sweep_after(TransactionId transaction) {
     strlcpy(worker.bgw_function_name, "seqrec_sweeper_main", sizeof worker.bgw_function_name);
     strlcpy(worker.bgw_name, "seqrec sweeper", sizeof worker.bgw_name);
     strlcpy(worker.bgw_type, "seqrec sweeper", sizeof worker.bgw_type);
-    const Order order{MyDatabaseId, transaction};
+    const SweepOrder order{MyDatabaseId, transaction};
     memcpy(worker.bgw_extra, &order, sizeof order);
     BackgroundWorkerHandle* handle;
     // Without a free slot the files wait for the next training's end.
@@ -255,7 +255,7 @@ extern "C" {
 PGDLLEXPORT void seqrec_sweeper_main(Datum argument);
 void seqrec_sweeper_main(Datum) {
     using namespace seqrec;
-    Order order;
+    SweepOrder order;
     memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof order);
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);

@@ -33,12 +33,12 @@ constexpr std::int64_t kSoonRead = 64 << 20;  // bytes that are verified while a
 constexpr int kMoment = 100, kLook = 5;       // milliseconds
 
 /// What the worker is told, in bgw_extra.
-struct Order {
+struct BuildOrder {
     Oid database;
     std::int64_t model_id;
     char version[kUuidLength + 1];
 };
-static_assert(sizeof(Order) <= BGW_EXTRALEN);
+static_assert(sizeof(BuildOrder) <= BGW_EXTRALEN);
 
 BackgroundWorkerHandle* launch(std::int64_t model_id, const char* version) {
     if (IsParallelWorker()) return nullptr;
@@ -51,7 +51,7 @@ BackgroundWorkerHandle* launch(std::int64_t model_id, const char* version) {
     strlcpy(worker.bgw_function_name, "seqrec_snapshot_main", sizeof worker.bgw_function_name);
     strlcpy(worker.bgw_name, "seqrec snapshot", sizeof worker.bgw_name);
     strlcpy(worker.bgw_type, "seqrec snapshot", sizeof worker.bgw_type);
-    Order order{MyDatabaseId, model_id, {}};
+    BuildOrder order{MyDatabaseId, model_id, {}};
     strlcpy(order.version, version, sizeof order.version);
     memcpy(worker.bgw_extra, &order, sizeof order);
     BackgroundWorkerHandle* handle = nullptr;
@@ -134,7 +134,7 @@ extern "C" {
 PGDLLEXPORT void seqrec_snapshot_main(Datum argument);
 void seqrec_snapshot_main(Datum) {
     using namespace seqrec;
-    Order order;
+    BuildOrder order;
     memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof order);
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();

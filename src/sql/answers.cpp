@@ -59,10 +59,10 @@ void share_clicks(const Counts& counts, IdArray clicks, std::span<SqlAsker> aske
 }
 
 /// Arguments 0 to 2: users, click_counts, clicks.
-std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
+std::span<SqlAsker> read_http_askers(FunctionCallInfo fcinfo) {
     IdArray users{}, clicks{};
     if (!PG_ARGISNULL(0)) users = id_array(PG_GETARG_DATUM(0), "user_ids", kMostAskers, Nulls::Kept);
-    if (!PG_ARGISNULL(2)) clicks = id_array(PG_GETARG_DATUM(2), "clicks", kMostIds, Nulls::Kept);
+    if (!PG_ARGISNULL(2)) clicks = id_array(PG_GETARG_DATUM(2), "clicks", kMostGivenIds, Nulls::Kept);
     const Counts counts = read_numbers(fcinfo, 1);
     if (PG_ARGISNULL(1) || counts.size != users.count) counts_misfit();
     const std::span<SqlAsker> all = askers_of(users);
@@ -192,7 +192,7 @@ extern "C" {
 PG_FUNCTION_INFO_V1(seqrec_answers);
 Datum seqrec_answers(PG_FUNCTION_ARGS) {
     using namespace seqrec;
-    const std::span<SqlAsker> askers = read_askers(fcinfo);
+    const std::span<SqlAsker> askers = read_http_askers(fcinfo);
     Wish wish = read_wish(fcinfo, 3);
     read_context_array(fcinfo, kContexts, askers);
     read_ks(fcinfo, askers);

@@ -113,7 +113,7 @@ std::string_view read_model(FunctionCallInfo fcinfo, int number) {
 namespace {
 
 IdArray read_ids(FunctionCallInfo fcinfo, int number, const char* name) {
-    return PG_ARGISNULL(number) ? IdArray{} : id_array(PG_GETARG_DATUM(number), name, kMostIds);
+    return PG_ARGISNULL(number) ? IdArray{} : id_array(PG_GETARG_DATUM(number), name, kMostGivenIds);
 }
 
 float read_min_score(FunctionCallInfo fcinfo, int number) {
@@ -137,7 +137,7 @@ float read_min_probability(FunctionCallInfo fcinfo, int number) {
 void read_candidates(FunctionCallInfo fcinfo, int number, Wish* wish) {
     if (PG_ARGISNULL(number)) return;
     wish->given_candidates = PG_GETARG_DATUM(number);
-    wish->candidates = given_array(wish->given_candidates, "candidates", kMostIds);
+    wish->candidates = given_array(wish->given_candidates, "candidates", kMostGivenIds);
 }
 
 /// What both kinds of wishes begin with.

@@ -44,9 +44,9 @@ IdArray id_array(Datum array, const char* name, int limit, Nulls nulls = Nulls::
 /// given_array() 的非 NULL 元素。
 IdArray ids_of(const ArrayType* array, Nulls nulls = Nulls::LeftOut);
 
-inline constexpr int kMostItems = 10000;    ///< k; a longer list is a ranking of the catalogue
-inline constexpr int kMostClicks = 100000;  ///< only the last max_len count
-inline constexpr int kMostIds = 10000000;   ///< of exclude, candidates and lists to be scored
+inline constexpr int kMostItems = 10000;        ///< k; a longer list is a ranking of the catalogue
+inline constexpr int kMostClicks = 100000;      ///< only the last max_len count
+inline constexpr int kMostGivenIds = 10000000;  ///< of exclude, candidates and lists to be scored
 
 /// Who asks, from SQL; clicks that are not given are the user's own latest rows (history.hpp).
 /// SQL 参数中的请求者；未给出的点击即该用户自己的最新记录。

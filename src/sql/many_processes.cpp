@@ -47,7 +47,7 @@ struct Shared {
 constexpr struct {
     bool by_value;
     int length;
-} kArguments[kWishes] = {{true, 4},   {false, -1}, {false, -1}, {true, 1},
+} kWishTypes[kWishes] = {{true, 4},   {false, -1}, {false, -1}, {true, 1},
                          {false, -1}, {true, 4},   {true, 4},   {true, 4}};
 
 std::uint32_t blocks_of(std::int32_t users) {
@@ -129,14 +129,14 @@ Size call_size(FunctionCallInfo call) {
     Size size = 0;
     for (int i = 0; i < kWishes; ++i)
         size = add_size(size, datumEstimateSpace(call->args[i].value, call->args[i].isnull,
-                                                 kArguments[i].by_value, kArguments[i].length));
+                                                 kWishTypes[i].by_value, kWishTypes[i].length));
     return size;
 }
 
 void write_call(FunctionCallInfo call, char* at) {
     for (int i = 0; i < kWishes; ++i)
-        datumSerialize(call->args[i].value, call->args[i].isnull, kArguments[i].by_value,
-                       kArguments[i].length, &at);
+        datumSerialize(call->args[i].value, call->args[i].isnull, kWishTypes[i].by_value,
+                       kWishTypes[i].length, &at);
 }
 
 Wish read_call(char* at) {

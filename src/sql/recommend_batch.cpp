@@ -59,7 +59,7 @@ void read_clicks(Jsonb* clicks, std::span<SqlAsker> askers) {
     }
 }
 
-std::span<SqlAsker> read_askers(FunctionCallInfo fcinfo) {
+std::span<SqlAsker> read_all_askers(FunctionCallInfo fcinfo) {
     if (PG_ARGISNULL(0))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("user_ids must not be NULL"),
                         errhint("Give an empty array for no users; a NULL in it is somebody unknown.")));
@@ -108,7 +108,7 @@ extern "C" {
 PG_FUNCTION_INFO_V1(seqrec_recommend_batch);
 Datum seqrec_recommend_batch(PG_FUNCTION_ARGS) {
     using namespace seqrec;
-    const std::span<SqlAsker> askers = read_askers(fcinfo);
+    const std::span<SqlAsker> askers = read_all_askers(fcinfo);
     Wish wish = read_wish(fcinfo, 2);
     read_contexts(fcinfo, 2 + kWishes, askers);
     begin_answering(wish, askers);

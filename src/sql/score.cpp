@@ -107,7 +107,7 @@ Datum score_rows(FunctionCallInfo fcinfo) {
     const std::string_view name = read_model(fcinfo, 3);
     const SqlAsker asker = read_whole_asker(fcinfo, name, 4);
     IdArray items{};
-    if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), "item_ids", kMostIds);
+    if (!PG_ARGISNULL(2)) items = id_array(PG_GETARG_DATUM(2), "item_ids", kMostGivenIds);
     const ServingModel& model = model_named(name);
     canonicalize(items.view(), model.item_type);
     guarded([&] { score_items(model, asker, items); });
@@ -257,7 +257,7 @@ Datum seqrec_item_embedding(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(seqrec_unknown_items);
 Datum seqrec_unknown_items(PG_FUNCTION_ARGS) {
     using namespace seqrec;
-    const IdArray ids = id_array(PG_GETARG_DATUM(0), "item_ids", kMostIds);
+    const IdArray ids = id_array(PG_GETARG_DATUM(0), "item_ids", kMostGivenIds);
     const ServingModel& model = model_named(read_model(fcinfo, 1));
     Datum* unknown = static_cast<Datum*>(
         palloc_extended(sizeof(Datum) * static_cast<Size>(ids.count + 1), MCXT_ALLOC_HUGE));

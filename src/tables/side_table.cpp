@@ -118,7 +118,8 @@ char* hint_of(const Found& found, const char* option) {
     return psprintf("Columns that can be used for %s: %s.", option, list.data);
 }
 
-SideColumn find_among(const Found& found, const SourceTable& table, const char* name, const Wish& wish) {
+SideColumn find_among(const Found& found, const SourceTable& table, const char* name,
+                      const ColumnWish& wish) {
     for (int i = 0; i < found.count; ++i)
         if (strcmp(found.usable[i].column.name, name) == 0) return found.usable[i];
     const char* hint = hint_of(found, wish.option);
@@ -196,7 +197,7 @@ void append_contents(StringInfo sql, const SideTable& table) {
 
 }  // namespace
 
-SideColumns find_features(const SourceTable& table, const Wish& wish) {
+SideColumns find_features(const SourceTable& table, const ColumnWish& wish) {
     const Found found = look_at_columns(table, wish.reserved, is_any);
     if (wish.all) return {found.usable, found.count, found.left_out.len ? found.left_out.data : nullptr};
     const auto size = sizeof(SideColumn) * static_cast<Size>(list_length(wish.names) + 1);
@@ -208,7 +209,7 @@ SideColumns find_features(const SourceTable& table, const Wish& wish) {
     return wanted;
 }
 
-SideColumns find_texts(const SourceTable& table, const Wish& wish) {
+SideColumns find_texts(const SourceTable& table, const ColumnWish& wish) {
     if (!wish.all) return find_features(table, wish);
     const Found found = look_at_columns(table, wish.reserved, is_any);
     SideColumns texts{found.usable, 0, nullptr};
@@ -240,7 +241,7 @@ Column find_vector(const SourceTable& table, const char* name) {
     pg_unreachable();
 }
 
-SideColumn find_feature(const SourceTable& table, const char* name, const Wish& wish,
+SideColumn find_feature(const SourceTable& table, const char* name, const ColumnWish& wish,
                         bool (*is_usable)(FeatureForm form)) {
     return find_among(look_at_columns(table, wish.reserved, is_usable), table, name, wish);
 }
@@ -251,7 +252,7 @@ SideTable open_id_table(Oid relation, const char* id_column, const char* role) {
     return table;
 }
 
-SideTable open_side_table(Oid relation, const char* id_column, const char* role, Wish wish) {
+SideTable open_side_table(Oid relation, const char* id_column, const char* role, ColumnWish wish) {
     SideTable table = open_id_table(relation, id_column, role);
     wish.reserved = lappend(wish.reserved, pstrdup(id_column));
     table.features = find_features(table, wish);

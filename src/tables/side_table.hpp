@@ -41,7 +41,7 @@ struct SideTable : SourceTable {
 
 /// Which columns are wanted: those listed, or all that can be used.
 /// 需要哪些列：列出的，或全部可用的。
-struct Wish {
+struct ColumnWish {
     const char* option;  // that lists them, for messages
     bool all;
     List* names;     // char*
@@ -51,24 +51,24 @@ struct Wish {
 /// The wanted columns. ERROR 42703 for one that does not exist, 42804 for one that can't be used; the hint
 /// lists those that can.
 /// 查找所需的列。不存在报错 42703，不可用报错 42804；提示中列出可用的列。
-SideColumns find_features(const SourceTable& table, const Wish& wish);
+SideColumns find_features(const SourceTable& table, const ColumnWish& wish);
 
 /// One column of the forms that `is_usable` takes; the same errors.
 /// 查找一列，其形式须为 is_usable 所接受；错误同上。
-SideColumn find_feature(const SourceTable& table, const char* name, const Wish& wish,
+SideColumn find_feature(const SourceTable& table, const char* name, const ColumnWish& wish,
                         bool (*is_usable)(FeatureForm form));
 
 /// The columns whose words are wanted: those that can be text of those listed, or every one of a text type; with the same
 /// errors, and 54000 for too many.
 /// 查找所需的文本列：列出的（须能成为文本），或所有文本类型的列；错误同上，过多时为 54000。
-SideColumns find_texts(const SourceTable& table, const Wish& wish);
+SideColumns find_texts(const SourceTable& table, const ColumnWish& wish);
 /// A column of vectors: real[], double precision[], or what has a cast to real[], as pgvector's types do. ERROR 42703, 42804.
 /// 向量列：real[]、double precision[]，或可转换为 real[] 的类型（如 pgvector）。错误 42703、42804。
 Column find_vector(const SourceTable& table, const char* name);
 
 /// Opens a table of `what` ("items" or "users"); `role` names the option of its id's column.
 /// 打开 what（"items" 或 "users"）表；role 为其 id 列选项的名称。
-SideTable open_side_table(Oid relation, const char* id_column, const char* role, Wish wish);
+SideTable open_side_table(Oid relation, const char* id_column, const char* role, ColumnWish wish);
 /// The same without features.
 /// 同上，但没有特征。
 SideTable open_id_table(Oid relation, const char* id_column, const char* role);

@@ -159,7 +159,7 @@ List* ids_and_time(const RatingsTable& ratings) {
 }
 
 EventColumns find_further(const RatingsTable& ratings, const Options& options) {
-    const Wish wish{"context", false, options.context.names, ids_and_time(ratings)};
+    const ColumnWish wish{"context", false, options.context.names, ids_and_time(ratings)};
     const SideColumns context = find_features(ratings, wish);
     const auto size = sizeof(SideColumn) * static_cast<Size>(context.count + 2);
     EventColumns further{static_cast<SideColumn*>(palloc0(size)),

@@ -20,8 +20,8 @@ constexpr double kLeastSlope = 0.01;
 constexpr double kShiftPrior = 100, kSlopePrior = 10;  // precisions
 constexpr double kInterceptPenalty = 1e-3;  // so that it is found at all where all outcomes are the same
 
-bool has_both(const std::vector<Outcome>& outcomes) {
-    const auto positives = std::ranges::count_if(outcomes, &Outcome::positive);
+bool has_both(const std::vector<PairOutcome>& outcomes) {
+    const auto positives = std::ranges::count_if(outcomes, &PairOutcome::positive);
     return positives > 0 && positives < static_cast<std::ptrdiff_t>(outcomes.size());
 }
 
@@ -34,7 +34,7 @@ namespace {
 struct CalibrationLoss {
     double value, g0, g1, h00, h01, h11;
 
-    CalibrationLoss(const Calibration& c, const std::vector<Outcome>& outcomes)
+    CalibrationLoss(const Calibration& c, const std::vector<PairOutcome>& outcomes)
         : value(0.5 * (kShiftPrior * c.shift * c.shift + kSlopePrior * (c.slope - 1) * (c.slope - 1))),
           g0(kShiftPrior * c.shift),
           g1(kSlopePrior * (c.slope - 1)),
@@ -54,7 +54,7 @@ struct CalibrationLoss {
 };
 
 /// A higher score must not mean less: where it does on what was held out, hardly anything of it is left.
-Calibration with_least_slope(const std::vector<Outcome>& outcomes) {
+Calibration with_least_slope(const std::vector<PairOutcome>& outcomes) {
     Calibration c{kLeastSlope, 0};
     for (int i = 0; i < 50; ++i) {
         const CalibrationLoss at(c, outcomes);
@@ -67,7 +67,7 @@ Calibration with_least_slope(const std::vector<Outcome>& outcomes) {
 
 /// Newton's method in two variables; a step is halved until it gains, or logits that say all or nothing would throw it
 /// anywhere.
-Calibration calibrate(const std::vector<Outcome>& outcomes) {
+Calibration calibrate(const std::vector<PairOutcome>& outcomes) {
     if (!has_both(outcomes)) return {};
     Calibration c;
     for (int i = 0; i < 50; ++i) {
@@ -180,8 +180,8 @@ void Fitting::fit() {
 
 void Fitting::fit_all() { round({Of::All}, kRefitIterations, kLastTolerance); }
 
-std::vector<Outcome> Fitting::out_of_fold() {
-    std::vector<Outcome> outcomes;
+std::vector<PairOutcome> Fitting::out_of_fold() {
+    std::vector<PairOutcome> outcomes;
     const std::vector<float> whole = coefficients_;
     for (int fold = 0; fold < kFolds; ++fold) {
         round({Of::Training, Pairs::Fold::Outside, fold}, kRefitIterations, kLastTolerance);
@@ -199,9 +199,9 @@ std::vector<float> Fitting::errors(Pairs pairs) const {
 }
 
 void Fitting::report_round() {
-    const std::vector<Outcome> outcomes = passes_.outcomes({Of::Validation}, coefficients_);
+    const std::vector<PairOutcome> outcomes = passes_.outcomes({Of::Validation}, coefficients_);
     std::vector<ScoredPair> pairs;
-    for (const Outcome& outcome : outcomes)
+    for (const PairOutcome& outcome : outcomes)
         pairs.push_back({static_cast<float>(sigmoid(static_cast<double>(outcome.logit))), outcome.positive});
     const json measured = pair_metrics(std::move(pairs), 0.5f);
     const double mean = loss_ / std::max<double>(1, static_cast<double>(pairs_));

@@ -19,7 +19,7 @@ struct Calibration {
 };
 /// The likeliest whose slope is at least 0.01; none where one outcome alone is there.
 /// 斜率不小于 0.01 的最大似然校准；只有一类结果时不校准。
-Calibration calibrate(const std::vector<Outcome>& outcomes);
+Calibration calibrate(const std::vector<PairOutcome>& outcomes);
 
 /// Minimises loss + 1/2 sum over groups of penalty * |coefficients|^2 with L-BFGS, and between rounds sets
 /// each group's penalty to the number of its coefficients that the data determine, sum of h / (h + penalty),
@@ -40,7 +40,7 @@ class Fitting {
     void fit_all();
     /// What models of four fifths of the training part say of the last fifth, each fifth in turn.
     /// 以训练部分的五分之四拟合、预测其余五分之一，依次轮换。
-    std::vector<Outcome> out_of_fold();
+    std::vector<PairOutcome> out_of_fold();
     const std::vector<float>& coefficients() const { return coefficients_; }
     /// Standard errors given the other coefficients: the inverse root of curvature and penalty.
     /// 给定其余系数时的标准误：曲率与惩罚之和的平方根的倒数。

@@ -15,9 +15,10 @@ using nlohmann::json;
 
 constexpr std::size_t kFewPairs = 2000;
 
-std::vector<ScoredPair> probabilities(const std::vector<Outcome>& outcomes, const Calibration& calibration) {
+std::vector<ScoredPair> probabilities(const std::vector<PairOutcome>& outcomes,
+                                      const Calibration& calibration) {
     std::vector<ScoredPair> pairs;
-    for (const Outcome& outcome : outcomes) {
+    for (const PairOutcome& outcome : outcomes) {
         const double logit = calibration.slope * static_cast<double>(outcome.logit) + calibration.shift;
         pairs.push_back({static_cast<float>(sigmoid(logit)), outcome.positive});
     }
@@ -37,12 +38,12 @@ class LogisticModel final : public Model {
         const Passes passes(run.data, design, options_.at("negatives"), options_.at("seed"), run.workers);
         Fitting fitting(run.data, design, passes, options_, run.reporter, run.checkpoint);
         fitting.fit();
-        const std::vector<Outcome> validation = passes.outcomes({Of::Validation}, fitting.coefficients()),
-                                   test = passes.outcomes({Of::Test}, fitting.coefficients());
+        const std::vector<PairOutcome> validation = passes.outcomes({Of::Validation}, fitting.coefficients()),
+                                       test = passes.outcomes({Of::Test}, fitting.coefficients());
         // Of few held-out pairs a calibration would be noise; what is told out of fold nobody trained on either.
         const bool few = test.size() < kFewPairs && calibrates();
-        const std::vector<Outcome> known =
-            together(few ? fitting.out_of_fold() : std::vector<Outcome>(), validation);
+        const std::vector<PairOutcome> known =
+            together(few ? fitting.out_of_fold() : std::vector<PairOutcome>(), validation);
         Calibration calibration = choose_calibration(known);
         json metrics = fitting.metrics();
         metrics.update(measure(run, validation, test, calibration));
@@ -74,19 +75,20 @@ class LogisticModel final : public Model {
     }
 
     /// Weights say what to learn from; probabilities are those of pairs as they come.
-    Calibration choose_calibration(std::vector<Outcome> outcomes) const {
-        for (Outcome& outcome : outcomes) outcome.weight = 1;
+    Calibration choose_calibration(std::vector<PairOutcome> outcomes) const {
+        for (PairOutcome& outcome : outcomes) outcome.weight = 1;
         return calibrates() ? calibrate(outcomes) : Calibration{};
     }
     bool calibrates() const { return options_.at("calibration") == "platt"; }
 
-    static std::vector<Outcome> together(std::vector<Outcome> first, const std::vector<Outcome>& second) {
+    static std::vector<PairOutcome> together(std::vector<PairOutcome> first,
+                                             const std::vector<PairOutcome>& second) {
         first.insert(first.end(), second.begin(), second.end());
         return first;
     }
 
-    static json measure(const Run& run, const std::vector<Outcome>& validation,
-                        const std::vector<Outcome>& test, const Calibration& calibration) {
+    static json measure(const Run& run, const std::vector<PairOutcome>& validation,
+                        const std::vector<PairOutcome>& test, const Calibration& calibration) {
         const float threshold = best_threshold(probabilities(validation, calibration));
         json metrics = pair_metrics(probabilities(test, calibration), threshold);
         if (metrics["pairs_evaluated"] == 0)

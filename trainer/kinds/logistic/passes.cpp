@@ -97,7 +97,7 @@ class Passes::Walk {
         for (std::size_t i = 0; i < rest_.size(); ++i) sums_[from + i] += rest_[i];
     }
     double loss() const { return loss_; }
-    std::vector<Outcome>& outcomes() { return outcomes_; }
+    std::vector<PairOutcome>& outcomes() { return outcomes_; }
 
   private:
     static constexpr bool kAdds = !std::is_same_v<Mode, Outcomes>;
@@ -269,7 +269,7 @@ class Passes::Walk {
     Clicked clicked_;
     std::vector<float> base_, query_, user_sum_, query_sum_;
     std::vector<Entry> moment_, moment_wide_, own_, item_features_;
-    std::vector<Outcome> outcomes_;
+    std::vector<PairOutcome> outcomes_;
     float clicks_ = 0;
     double loss_ = 0;
 };
@@ -342,7 +342,7 @@ std::vector<float> Passes::counts(Pairs pairs) const {
     return sums;
 }
 
-std::vector<Outcome> Passes::outcomes(Pairs pairs, std::span<const float> at) const {
+std::vector<PairOutcome> Passes::outcomes(Pairs pairs, std::span<const float> at) const {
     Walk<Outcomes> walk(*this, pairs, at, {});
     walk.users(0, data_.users());
     return std::move(walk.outcomes());

@@ -30,7 +30,7 @@ struct Pairs {
 
 /// A pair whose outcome is known.
 /// 结果已知的一对。
-struct Outcome {
+struct PairOutcome {
     float logit;
     float weight;
     bool positive;
@@ -53,7 +53,7 @@ class Passes {
     std::vector<float> curvature(Pairs pairs, std::span<const float> at) const;
     /// How many pairs each coefficient takes part in [total]. 每个系数参与的样本对数。
     std::vector<float> counts(Pairs pairs) const;
-    std::vector<Outcome> outcomes(Pairs pairs, std::span<const float> at) const;
+    std::vector<PairOutcome> outcomes(Pairs pairs, std::span<const float> at) const;
     /// What is taken off the logit of each item where there are no labels; 0 with labels.
     /// 没有标签时从各物品 logit 中减去的量；有标签时为 0。
     float correction(std::int64_t item) const {

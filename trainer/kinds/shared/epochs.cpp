@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "clock.hpp"
@@ -42,9 +43,20 @@ nlohmann::json Turn::place(std::int64_t epoch) const {
     return place;
 }
 
+void Standing::remember(double ndcg) {
+    if (lately.size() == kLately) lately.erase(lately.begin());
+    lately.push_back(ndcg);
+}
+
+bool Standing::no_longer_rises() const {
+    if (lately.size() < kLately) return false;
+    const auto half = lately.begin() + kLately / 2;
+    return std::accumulate(half, lately.end(), 0.0) <= std::accumulate(lately.begin(), half, 0.0);
+}
+
 bool is_past_best(const Standing& now, std::int64_t patience) {
     if (patience > 0) return now.without_gain >= patience;
-    if (now.without_gain < (now.steps < kBeginning ? 3 : 1)) return false;
+    if (now.without_gain < (now.steps < kBeginning ? 3 : 1) || !now.no_longer_rises()) return false;
     const auto after = static_cast<double>(now.epoch - now.best_epoch);
     const double interval = after / static_cast<double>(now.without_gain);
     return after + interval > kShareAfterBest * (static_cast<double>(now.epoch) + interval);
@@ -152,6 +164,7 @@ void Epochs::validate() {
         now_.best_epoch = now_.epoch;
     }
     now_.without_gain = better ? 0 : now_.without_gain + 1;
+    now_.remember(ndcg);
     report_validation(metrics);
 }
 
@@ -179,6 +192,7 @@ bool Epochs::cool_down() {
     now_.planned_epochs =
         std::min(settings_.epochs - now_.begun, static_cast<std::int64_t>(std::ceil(planned)));
     now_.without_gain = 0;
+    now_.lately.clear();
     start_from_best();
     return !is_over();
 }

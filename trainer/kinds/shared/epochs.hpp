@@ -4,6 +4,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "kinds/shared/epoch_settings.hpp"
 #include "kinds/shared/learner.hpp"
@@ -60,22 +61,29 @@ struct Standing {
     std::int64_t validated_step = 0;
     bool cooling = false;  // went back to the best weights
     double best_ndcg = -1, epoch_loss = 0;
+    std::vector<double> lately;  // NDCG@10 of the last validations, kLately at most
     double validation_seconds = 0, step_seconds = 0, flops = 0, seconds = 0;
     // only in a checkpoint
     std::int64_t step = 0;
     std::uint64_t random = 0;
     bool finished = false;  // nothing is left but Learner::refine and the final fit
 
+    static constexpr std::size_t kLately = 4;
+    void remember(double ndcg);
+    /// Whether the last two validations together were no better than the two before: one alone may dip by chance.
+    /// 最近两次验证合计是否不优于之前两次：单次下降可能只是偶然。
+    bool no_longer_rises() const;
+
     NLOHMANN_DEFINE_TYPE_INTRUSIVE(Standing, epoch, best_epoch, without_gain, steps, labels, begun,
-                                   planned_epochs, validated_step, cooling, best_ndcg, epoch_loss,
+                                   planned_epochs, validated_step, cooling, best_ndcg, epoch_loss, lately,
                                    validation_seconds, step_seconds, flops, seconds, step, random, finished)
 };
 
-/// Whether the ranking got worse for good: after `patience` validations without gain; with 0, once a tenth of the epochs would
-/// have come after the best with the next validation, and in the first 500 steps not before three without gain. What is ranked are averaged weights, whose course is smooth and has one
-/// summit (docs/ablations.md).
-/// 排名是否已不再提高：patience 次验证无提高之后；为 0 时，若到下一次验证将有一成的轮数在最佳轮之后即停止（最初 500 步内须连续三次无提高）。
-/// 被排名的是平均后的权重，其走势平滑、只有一个峰（docs/ablations.md）。
+/// Whether the ranking got worse for good: after `patience` validations without gain; with 0, once it no longer rises and a tenth
+/// of the epochs would have come after the best with the next validation, and in the first 500 steps not before three without gain.
+/// What is ranked are averaged weights, whose course has one summit but for chance (docs/ablations.md).
+/// 排名是否已不再提高：patience 次验证无提高之后；为 0 时，若排名不再上升，且到下一次验证将有一成的轮数在最佳轮之后即停止
+/// （最初 500 步内须连续三次无提高）。被排名的是平均后的权重，其走势除偶然波动外只有一个峰（docs/ablations.md）。
 bool is_past_best(const Standing& now, std::int64_t patience);
 
 /// Trains on every user's training part, keeps the weights that ranked the validation items best, and stops

@@ -21,6 +21,16 @@ constexpr std::int64_t kEpochsOnNewRows = 10;  // which are few
 
 bool is_open(const json& options, const char* name) { return value_or(options, name, json()).is_null(); }
 
+/// What a training says of itself; what is said later counts.
+struct Account {
+    json config = json::object(), metrics = json::object();
+
+    void add(const json& more_config, const json& more_metrics) {
+        if (!more_config.is_null()) config.update(more_config);
+        if (!more_metrics.is_null()) metrics.update(more_metrics);
+    }
+};
+
 /// Networks trained one after the other, and such as learn from them.
 class TransformerModel final : public Model {
   public:
@@ -51,48 +61,51 @@ class TransformerModel final : public Model {
         const std::optional<Rehearsal> rehearsal = before_ ? before_->rehearse(run, turn) : std::nullopt;
         EpochSettings course = settings_.course();
         course.options["plan"] = plan.to_json();
-        Curriculum curriculum{run, settings_, course, content, moments};
-        if (rehearsal) curriculum.rehearsal = &*rehearsal;
-        Networks networks = train_each(curriculum, std::move(start), turn, random_);
-        json config = settings_.to_json(), teaching = json::object();
-        if (plan.students > 0) {
-            Graduation graduation = teach(
-                curriculum, networks, fresh_start(run.data, content, moments, plan.students), turn, random_);
-            networks = std::move(graduation.served);
-            config.update(graduation.config);
-            teaching = std::move(graduation.metrics);
-        }
-        Members &measured = networks.measured, &served = networks.served;
-        config["trained_epochs"] = turn.before.epochs / turn.of;
-        json metrics = turn.before.to_json();  // of all; what is served says its own
-        metrics.update(networks.metrics);
-        metrics.update(teaching);
-        metrics.update(plan.metrics);
+        Curriculum curriculum{run, settings_, course, content, moments, rehearsal ? &*rehearsal : nullptr};
+        Account account{settings_.to_json()};
+        Networks networks = train_all(curriculum, plan, std::move(start), turn, account);
+        account.add({}, plan.metrics);
         if (known.defined()) {
-            const auto said = rehearsal ? rehearsal->said() : std::span<const std::int32_t>();
-            const NewItems decided =
-                settle_new_items(run, settings_, known, said, plan.trains_content, measured, served);
-            config.update(decided.config);
-            metrics.update(decided.metrics);
+            const NewItems decided = settle_new_items(
+                run, settings_, known, rehearsal ? rehearsal->said() : std::span<const std::int32_t>(),
+                plan.trains_content, networks.measured, networks.served);
+            account.add(decided.config, decided.metrics);
         }
-        if (rehearsal) {
-            config["distill"] = rehearsal->share();
-            metrics["distill_clicks"] = rehearsal->positions();
-        }
-        const std::vector<NamedTensor> names = tell_moments(run, moments, measured, config, metrics);
-        return {std::make_unique<const TransformerWeights>(std::move(measured), names),
-                std::make_unique<const TransformerWeights>(std::move(served), names), std::move(metrics),
-                std::move(config)};
+        if (rehearsal)
+            account.add({{"distill", rehearsal->share()}}, {{"distill_clicks", rehearsal->positions()}});
+        const std::vector<NamedTensor> names = tell_moments(run, moments, networks.measured, account);
+        return {std::make_unique<const TransformerWeights>(std::move(networks.measured), names),
+                std::make_unique<const TransformerWeights>(std::move(networks.served), names),
+                std::move(account.metrics), std::move(account.config)};
     }
 
   private:
+    /// The members, and then the students that learn from them, where there are any, in their place.
+    Networks train_all(Curriculum& curriculum, const Plan& plan, Members start, Turn& turn, Account& account) {
+        Networks networks = train_each(curriculum, std::move(start), turn, random_);
+        json teaching = json::object();
+        if (plan.students > 0) {
+            Graduation graduation =
+                teach(curriculum, networks,
+                      fresh_start(curriculum.run.data, curriculum.content, curriculum.moments, plan.students),
+                      turn, random_);
+            networks = std::move(graduation.served);
+            account.add(graduation.config, {});
+            teaching = std::move(graduation.metrics);
+        }
+        account.add({{"trained_epochs", turn.before.epochs / turn.of}}, turn.before.to_json());  // of all
+        account.add({}, networks.metrics);  // what is served says its own
+        account.add({}, teaching);
+        return networks;
+    }
+
     /// What the config, the metrics and the model file say of moments.
     static std::vector<NamedTensor> tell_moments(const Run& run, const Moments& moments,
-                                                 const Members& measured, json& config, json& metrics) {
-        config["context_use"] = moments.use().name();
+                                                 const Members& measured, Account& account) {
+        account.add({{"context_use", moments.use().name()}}, {});
         if (!moments.exists()) return {};
-        config.update(moments.config());
-        metrics["context_test_ndcg@10"] = context_test(run, TransformerWeights(measured), moments);
+        account.add(moments.config(),
+                 {{"context_test_ndcg@10", context_test(run, TransformerWeights(measured), moments)}});
         return moments.tensors();
     }
 

@@ -213,7 +213,7 @@ TEST_F(FittingTest, OutOfFoldIsWhatOthersSay) {
     Fitting fitting(rich.shop.data, rich.design, rich.passes, options, reporter, "");
     fitting.fit();
     const std::vector<float> before = fitting.coefficients();
-    const auto loss = [](const std::vector<Outcome>& outcomes) {
+    const auto loss = [](const std::vector<PairOutcome>& outcomes) {
         double sum = 0;
         for (const auto& [logit, weight, positive] : outcomes) sum += softplus(positive ? -logit : logit);
         return sum;
@@ -243,9 +243,9 @@ TEST_F(FittingTest, GoesOnFromACheckpoint) {
     EXPECT_NE(output().find("where it was interrupted"), std::string::npos);
 }
 
-std::vector<Outcome> distorted(double slope, double shift, int count) {
+std::vector<PairOutcome> distorted(double slope, double shift, int count) {
     Random random(9);
-    std::vector<Outcome> outcomes;
+    std::vector<PairOutcome> outcomes;
     for (int i = 0; i < count; ++i) {
         const double logit = 4 * random.uniform() - 2;
         outcomes.push_back({static_cast<float>(logit), 1, random.uniform() < sigmoid(slope * logit + shift)});
@@ -262,20 +262,20 @@ TEST(Calibrate, FindsSlopeAndShift) {
 }
 
 TEST(Calibrate, APairOfWeightTwoIsTwoPairs) {
-    std::vector<Outcome> heavy = distorted(0.5, 0.4, 2000), twice = heavy;
+    std::vector<PairOutcome> heavy = distorted(0.5, 0.4, 2000), twice = heavy;
     twice.insert(twice.end(), heavy.begin(), heavy.end());
-    for (Outcome& outcome : heavy) outcome.weight = 2;
+    for (PairOutcome& outcome : heavy) outcome.weight = 2;
     EXPECT_NEAR(calibrate(heavy).slope, calibrate(twice).slope, 1e-9);
     EXPECT_NEAR(calibrate(heavy).shift, calibrate(twice).shift, 1e-9);
 }
 
 /// Logits that say all or nothing, of which hardly anything is true: Newton's step alone would go anywhere.
 TEST(Calibrate, EndsWhereLogitsAreMuchTooLarge) {
-    std::vector<Outcome> outcomes = distorted(0.02, 0, 3000);
-    for (Outcome& outcome : outcomes) outcome.logit *= 20;
+    std::vector<PairOutcome> outcomes = distorted(0.02, 0, 3000);
+    for (PairOutcome& outcome : outcomes) outcome.logit *= 20;
     const Calibration found = calibrate(outcomes);
     double loss = 0;
-    for (const Outcome& o : outcomes) {
+    for (const PairOutcome& o : outcomes) {
         const double p = 1 / (1 + std::exp(-(found.slope * static_cast<double>(o.logit) + found.shift)));
         loss -= std::log(o.positive ? p : 1 - p) / 3000;
     }
@@ -285,10 +285,10 @@ TEST(Calibrate, EndsWhereLogitsAreMuchTooLarge) {
 
 TEST(Calibrate, ChangesNothingWhereNothingCanBeSaid) {
     const auto is_none = [](const Calibration& c) { return c.slope == 1 && c.shift == 0; };
-    std::vector<Outcome> outcomes = distorted(0.5, 0.4, 1000);
+    std::vector<PairOutcome> outcomes = distorted(0.5, 0.4, 1000);
     EXPECT_TRUE(is_none(calibrate({})));
     for (const bool positive : {false, true}) {
-        for (Outcome& outcome : outcomes) outcome.positive = positive;
+        for (PairOutcome& outcome : outcomes) outcome.positive = positive;
         EXPECT_TRUE(is_none(calibrate(outcomes)));
     }
     const Calibration turned = calibrate(distorted(-2, 0, 50000));

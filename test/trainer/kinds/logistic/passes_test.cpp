@@ -121,7 +121,7 @@ TEST(Passes, LogitsAreTheFormulas) {
         for (const Split split : {Split::LeaveOneOut, Split::Random}) {
             const Rich rich(Wanted{}, {{"ids", ids}}, 1, split);
             const std::vector<float> at = rich.coefficients();
-            const std::vector<Outcome> outcomes = rich.passes.outcomes(kAll, at);
+            const std::vector<PairOutcome> outcomes = rich.passes.outcomes(kAll, at);
             const std::vector<Told> pairs = told(rich);
             ASSERT_EQ(outcomes.size(), pairs.size());
             for (std::size_t i = 0; i < pairs.size(); ++i) {
@@ -138,7 +138,7 @@ TEST(Passes, LogitsAreTheFormulas) {
 TEST(Passes, WithoutLabelsItemsAreDrawn) {
     const Rich rich(Wanted{.labels = false}, {{"negatives", 3}});
     const std::vector<float> at = rich.coefficients();
-    const std::vector<Outcome> outcomes = rich.passes.outcomes(kAll, at);
+    const std::vector<PairOutcome> outcomes = rich.passes.outcomes(kAll, at);
     const std::vector<Told> pairs = told(rich);
     ASSERT_EQ(outcomes.size(), 4 * pairs.size());
     const std::vector<std::int64_t> counts = rich.shop.data.counts(Part::All);
@@ -184,9 +184,9 @@ TEST(Passes, ThreadsAgree) {
     }
 }
 
-std::vector<float> sorted_logits(const std::vector<Outcome>& outcomes) {
+std::vector<float> sorted_logits(const std::vector<PairOutcome>& outcomes) {
     std::vector<float> logits;
-    for (const Outcome& outcome : outcomes) logits.push_back(outcome.logit);
+    for (const PairOutcome& outcome : outcomes) logits.push_back(outcome.logit);
     std::ranges::sort(logits);
     return logits;
 }
@@ -194,7 +194,7 @@ std::vector<float> sorted_logits(const std::vector<Outcome>& outcomes) {
 TEST(Passes, FoldsPartThePairs) {
     const Rich rich(Wanted{.labels = false});
     const std::vector<float> at = rich.coefficients();
-    std::vector<Outcome> together;
+    std::vector<PairOutcome> together;
     std::vector<float> sum(at.size()), gradient(at.size());
     double loss = 0;
     const std::vector<float> whole = sorted_logits(rich.passes.outcomes({Of::Training}, at));
@@ -217,7 +217,7 @@ TEST(Passes, PartsPartThePairs) {
     for (const Split split : {Split::LeaveOneOut, Split::Time, Split::Random}) {
         const Rich rich(Wanted{}, {}, 1, split);
         const std::vector<float> at = rich.coefficients();
-        std::vector<Outcome> together;
+        std::vector<PairOutcome> together;
         for (const Of of : {Of::Training, Of::Validation, Of::Test}) {
             const auto part = rich.passes.outcomes({of}, at);
             EXPECT_FALSE(part.empty());
