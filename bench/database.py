@@ -67,9 +67,9 @@ def expected_bytes(sql, rows, users, items):
     """By the table of docs/operations.md: L is the mean length of an id, W numbers an item, U a user, S items that a user had."""
     length = {of: float(sql(f"SELECT avg(octet_length({of[:-1]}_id)) FROM seqrec.{of}")) for of in ("items", "users")}
     return {
-        "items": round(items * (140 + 2.4 * length["items"] + 4 * DIM)),
-        "users": round(users * (160 + 2.4 * length["users"] + 4 * (rows // users) + 4 * DIM)),
-        "snapshot": round(items * 5 * DIM + users * 4 * (DIM + rows // users)),
+        "items": round(items * (145 + 2.4 * length["items"] + 4 * DIM)),
+        "users": round(users * (185 + 2.4 * length["users"] + 4 * (rows // users) + 4 * DIM)),
+        "snapshot": round(items * 5 * DIM + users * 4 * (DIM + rows // users) + 45 * (items + users)),
     }
 
 
