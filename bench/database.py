@@ -5,7 +5,9 @@ usage: bench/database.py [--rows N] [--users N] [--items N]
 
 Generates a table of interactions in a private PostgreSQL (the extension must be installed) and prints one JSON
 object: the export's time against COPY (SELECT ... ORDER BY user, time) TO '/dev/null' in the same run, the worker's
-memory, and the time to publish a model of --items items and --users users that a stand-in for the trainer writes.
+memory, and the time to publish a model of --items items and --users users that a stand-in for the trainer writes; of the last
+publish the WAL, the bytes that its tables grew by, indexes included, and those of the snapshot file, beside what docs/operations.md
+lets one expect ("What a version takes").
 """
 
 import argparse
@@ -49,6 +51,28 @@ class PeakMemory(threading.Thread):
             return False
 
 
+def table_bytes(sql):
+    return json.loads(sql("""SELECT json_object_agg(relname, pg_total_relation_size(oid)) FROM pg_class
+                             WHERE relnamespace = 'seqrec'::regnamespace AND relname IN ('items', 'users', 'weights')"""))
+
+
+def snapshot_bytes(sql):
+    """Of the active version, in the server's own folder."""
+    version = sql("SELECT version FROM seqrec_models WHERE model = 'default' AND active")
+    return int(sql(f"""SELECT size FROM pg_ls_dir('seqrec') folder, pg_ls_dir('seqrec/' || folder) file,
+                       pg_stat_file('seqrec/' || folder || '/' || file) WHERE folder ~ '^[0-9]+$' AND file = '{version}.safetensors'"""))
+
+
+def expected_bytes(sql, rows, users, items):
+    """By the table of docs/operations.md: L is the mean length of an id, W numbers an item, U a user, S items that a user had."""
+    length = {of: float(sql(f"SELECT avg(octet_length({of[:-1]}_id)) FROM seqrec.{of}")) for of in ("items", "users")}
+    return {
+        "items": round(items * (145 + 2.4 * length["items"] + 4 * DIM)),
+        "users": round(users * (185 + 2.4 * length["users"] + 4 * (rows // users) + 4 * DIM)),
+        "snapshot": round(items * 5 * DIM + users * 4 * (DIM + rows // users) + 45 * (items + users)),
+    }
+
+
 def time_copy(sql):
     start = time.monotonic()
     sql("SET work_mem = '64MB'; COPY (SELECT user_id, item_id, timestamp FROM ratings ORDER BY user_id, timestamp) TO '/dev/null'")
@@ -67,6 +91,7 @@ def run(rows, users, items):
     use_stand_in(folder)
     copies, jobs = [], []
     for _ in range(2):
+        before = table_bytes(sql), sql("SELECT pg_current_wal_lsn()")
         copies.append(time_copy(sql))
         peak = PeakMemory()
         peak.start()
@@ -74,6 +99,8 @@ def run(rows, users, items):
         sql(f"CALL seqrec_wait({job})")
         peak.running = False
         jobs.append(json.loads(sql(f"SELECT metrics FROM seqrec_jobs WHERE job_id = {job}")) | {"peak_kb": peak.peak_kb})
+    wal = int(sql(f"SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '{before[1]}')"))
+    grown = {name: size - before[0][name] for name, size in table_bytes(sql).items()}
     export, copy = min(j["export_seconds"] for j in jobs), min(copies)
     publish = min(j["publish_seconds"] for j in jobs)
     return {
@@ -81,6 +108,8 @@ def run(rows, users, items):
         "copy_seconds": round(copy, 2), "export_seconds": round(export, 2),
         "export_rows_per_s": round(rows / export), "export_to_copy": round(export / copy, 2),
         "publish_seconds": round(publish, 2), "publish_rows_per_s": round((users + items) / publish),
+        "publish_wal_bytes": wal, "publish_wal_to_tables": round(wal / sum(grown.values()), 2),
+        "version_bytes": grown | {"snapshot": snapshot_bytes(sql)}, "expected_bytes": expected_bytes(sql, rows, users, items),
         "worker_peak_private_mb": round(max(j["peak_kb"] for j in jobs) / 1024),
     }
 

@@ -158,7 +158,7 @@ constexpr Variable kVariables[] = {
     {"SEQREC_READ_TOKEN_FILE", "", "a file that holds the token", "the same, read from a file",
      token_file<&Config::read_token>},
     {"SEQREC_ADMIN_TOKEN", "", kTokenRange,
-     "token of the routes that train, cancel and activate; without it they do not exist",
+     "token of the routes that train, refresh, cancel and activate; without it they do not exist",
      token<&Config::admin_token>, true},
     {"SEQREC_ADMIN_TOKEN_FILE", "", "a file that holds the token", "the same, read from a file",
      token_file<&Config::admin_token>},
@@ -291,7 +291,8 @@ std::vector<std::string> unknown_variables() {
 std::string help_text() {
     std::string text =
         "seqrec-http " SEQREC_VERSION
-        ": POST /recommend, /livez and /readyz in front of a PostgreSQL database with seqrec\n\n"
+        ": recommendations, trainings and a dashboard over HTTP, from a PostgreSQL database with seqrec\n"
+        "(GET /openapi.json describes every route)\n\n"
         "usage: seqrec-http [--help | --version | --print-config]\n\n"
         "Everything is set by the environment; libpq's own PG* variables say which database.\n\n";
     for (const auto& variable : kVariables) {

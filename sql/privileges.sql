@@ -57,7 +57,7 @@ SELECT count(*) FROM seqrec_similar_items('i1', 5, 'hers');
 SELECT seqrec_unknown_items(ARRAY['i1'], 'hers');
 SELECT count(*) FROM seqrec_coefficients('hers');
 RESET ROLE;
--- The role of seqrec-http as README has it: it asks, with the rights of the model's owner for a user's own rows, and no more.
+-- A role that asks, as that of packaging/roles.sql for seqrec-http: with the rights of the model's owner for a user's own rows, and no more.
 CREATE ROLE seqrec_http LOGIN;
 GRANT EXECUTE ON FUNCTION seqrec_recommend,
     seqrec.answers, seqrec_explain, seqrec_similar_items,

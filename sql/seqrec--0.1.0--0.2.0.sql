@@ -102,7 +102,7 @@ COMMENT ON TABLE seqrec.users IS 'users of a model: id, index, time of the lates
 
 COMMENT ON TABLE seqrec.jobs IS 'one row a job: a training, or a refresh of a version''s items';
 
-COMMENT ON TABLE seqrec.job_log IS 'one row an epoch of a training job';
+COMMENT ON TABLE seqrec.job_log IS 'one row a validation of a training job';
 
 COMMENT ON TABLE seqrec.event_keys IS 'keys of calls of seqrec_add_events in the last day, so that a repeated call adds nothing';
 
@@ -801,7 +801,7 @@ SELECT l.job_id, l.at, l.epoch, l.step, l.loss, l.metrics, l.member, l.members, 
 FROM seqrec.job_log l JOIN seqrec.jobs j USING (job_id)
 WHERE seqrec.visible_to_me(j.owner) OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role('pg_monitor', 'USAGE');
 
-COMMENT ON VIEW @extschema@.seqrec_job_log IS 'epochs of the training jobs that the current user may see, each of network member of members, or of a stage';
+COMMENT ON VIEW @extschema@.seqrec_job_log IS 'validations of the training jobs that the current user may see, each of network member of members, or of a stage';
 
 CREATE VIEW @extschema@.seqrec_models WITH (security_barrier) AS
 SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, m.pinned, pg_get_userbyid(m.owner) AS owner, m.created_at, m.metrics, m.dim,

@@ -114,7 +114,7 @@ CREATE TABLE seqrec.job_log (
     stage text,
     PRIMARY KEY (job_id, epoch)
 );
-COMMENT ON TABLE seqrec.job_log IS 'one row an epoch of a training job';
+COMMENT ON TABLE seqrec.job_log IS 'one row a validation of a training job';
 
 CREATE TABLE seqrec.reason_templates (
     language text NOT NULL CHECK (language ~ '^[a-z]{2,8}$'),
@@ -869,7 +869,7 @@ CREATE VIEW @extschema@.seqrec_job_log WITH (security_barrier) AS
 SELECT l.job_id, l.at, l.epoch, l.step, l.loss, l.metrics, l.member, l.members, l.stage
 FROM seqrec.job_log l JOIN seqrec.jobs j USING (job_id)
 WHERE seqrec.visible_to_me(j.owner) OR has_function_privilege('seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role('pg_monitor', 'USAGE');
-COMMENT ON VIEW @extschema@.seqrec_job_log IS 'epochs of the training jobs that the current user may see, each of network member of members, or of a stage';
+COMMENT ON VIEW @extschema@.seqrec_job_log IS 'validations of the training jobs that the current user may see, each of network member of members, or of a stage';
 
 CREATE VIEW @extschema@.seqrec_models WITH (security_barrier) AS
 SELECT m.model_id, m.name AS model, m.kind, m.version, m.active, m.pinned, pg_get_userbyid(m.owner) AS owner, m.created_at, m.metrics, m.dim,
@@ -880,7 +880,8 @@ WHERE o.own OR pg_has_role('pg_monitor', 'USAGE')
 COMMENT ON VIEW @extschema@.seqrec_models IS 'model versions that the current user may see';
 
 -- What trains, answers, writes or decides who sees is for nobody until the DBA grants EXECUTE. PUBLIC keeps what the views call, the
--- procedure that waits for a job one may see, and the two functions of titles, which read with the caller's rights.
+-- procedure that waits for a job one may see, the lists of kinds and of built-in sentences, and the functions of titles, which read with the
+-- caller's rights.
 
 REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_refresh_items, @extschema@.seqrec_evaluate, @extschema@.seqrec_export, @extschema@.seqrec_cancel, @extschema@.seqrec_resume, @extschema@.seqrec_activate, @extschema@.seqrec_pin,
     @extschema@.seqrec_drop, @extschema@.seqrec_set_owner, @extschema@.seqrec_history, @extschema@.seqrec_recommend, @extschema@.seqrec_recommend_info,

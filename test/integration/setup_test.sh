@@ -23,6 +23,12 @@ stub sudo <<'END'
 exec "$@"
 END
 stub apt-get <<'END'
+if [[ " $* " == *" -s "* ]]; then # what it would do
+    [[ -z ${UNMET:-} || $* != *"=15.1-old"* ]] || exit 100
+    [[ -z ${NEWER_SERVER:-} || $* == *"=15.1-old"* ]] || echo "Inst postgresql-15 [15.1-old] (15.2-new Debian:12/stable [amd64])"
+    echo "Inst cmake (1.0 Debian:12/stable [amd64])"
+    exit
+fi
 echo "apt-get $*" >>"$APT_CALLS"
 echo "dlstatus:1:50:Retrieving file 1 of 1"
 for ((i = 1; i <= 400; i++)); do echo "apt says line $i"; done
@@ -35,6 +41,9 @@ all="g++ cmake make libopenblas0-pthread nlohmann-json3-dev libpq-dev libxxhash-
     libboost1.81-dev libboost1.83-dev libtorch-dev postgresql-15 postgresql-server-dev-15 postgresql-17 postgresql-server-dev-17 postgresql-common"
 [[ $* != *Version* ]] || { [[ -n ${INSTALLED:-} ]] && echo "installed $INSTALLED"; exit; }
 for name in $all; do [[ " ${MISSING:-} " == *" $name "* ]] || echo "installed $name"; done
+END
+stub apt-cache <<'END'
+[[ $* != "madison libpq-dev" || -z ${OLDER_HEADERS:-} ]] || echo " libpq-dev | 15.1-old | http://deb.example bookworm/main amd64 Packages"
 END
 stub dpkg <<'END'
 case $1 in --print-architecture) echo amd64 ;; --verify) [[ -z ${CHANGED:-} ]] || echo "??5?????? $2" ;; esac
@@ -61,6 +70,23 @@ what_is_missing() {
     dev "MISSING=cmake curl" setup && told 'install .*--no-upgrade cmake curl$' && ! grep -q 'g++' "$work/calls"
 }
 check "what is missing is installed, what is there stays as it is" what_is_missing
+
+keeps_the_server() {
+    dev "MISSING=cmake libpq-dev" NEWER_SERVER=1 OLDER_HEADERS=1 INSTALLED=15.1-old setup && told 'install .*--no-upgrade cmake libpq-dev=15.1-old$' &&
+        ! grep -qE 'install .*postgresql-[0-9]+( |=|$)' "$work/calls"
+}
+check "headers come in the version of the server that is here, which stays" keeps_the_server
+
+leaves_the_server() {
+    ! dev "MISSING=cmake libpq-dev" NEWER_SERVER=1 INSTALLED=15.1-old setup && said 'would replace postgresql-15.*upgrade it when that suits' &&
+        ! grep -q 'install' "$work/calls"
+}
+check "where only a newer server would do nothing is installed, and it says so" leaves_the_server
+
+tells_what_apt_says() {
+    ! dev "MISSING=cmake libpq-dev" NEWER_SERVER=1 OLDER_HEADERS=1 INSTALLED=15.1-old UNMET=1 APT_FAILS=1 setup && said 'E: no room left'
+}
+check "where apt knows no way that is told, and not passed over" tells_what_apt_says
 
 is_quiet() {
     dev "MISSING=cmake" setup && said '^Installing 1 packages .*cmake' && said 'installing: 100 %' && ! grep -q 'apt says' "$work/said" &&
