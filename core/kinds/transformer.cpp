@@ -48,9 +48,8 @@ constexpr OptionSpec kOptions[] = {
     {"exclude_events", Json, 0, 0, "null", "",
      "list of events, such as [\"dislike\"], whose items are never recommended to who had one; null = none"},
     {"user_dropout", Real, 0, 1, "null", "",
-     "share of sequences trained without a vector of their user; 1 = no user has one; null = 1 where "
-     "histories are short, else "
-     "0.5; as the model of init_from"},
+     "share of sequences trained without a vector of their user; 1 = no user has one; null = 1, or as the "
+     "model of init_from"},
     {"temperature", Real, 0.001, 10, "0.05", "", "divisor of the cosine in the softmax"},
     {"epochs", Integer, 1, 100000, "null", "", "most passes over the data"},
     {"batch_tokens", Integer, 16, 1048576, "null", "", "clicks in one step"},

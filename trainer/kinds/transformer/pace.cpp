@@ -19,8 +19,8 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr double kEnough =
-    15;  // epochs: thirty in place of ten gain a network a hundredth (docs/ablations.md)
+// Epochs in which a network comes near its best, of two layers and of more (docs/ablations.md).
+constexpr double kEnough = 15, kEnoughOfDeep = 30;
 constexpr double kOtherWork = 1.25;               // validations, and the final fit over everything
 constexpr double kFewLabels = 50000;              // a pass over which is a matter of a second or two
 constexpr std::int64_t kSample = 4096;            // items that are drawn where all are too many
@@ -66,7 +66,7 @@ double labels_per_second(const Run& run, const Settings& settings, Random random
 }  // namespace
 
 double Speed::networks_in(double seconds) const {
-    return seconds * labels_per_second / (kEnough * kOtherWork * labels);
+    return seconds * labels_per_second / (epochs * kOtherWork * labels);
 }
 
 std::int64_t members_that_fit(std::int64_t wanted, const Speed& speed, double seconds) {
@@ -89,7 +89,8 @@ Pace::Pace(const Run& run, Settings& settings, const Open& open, const Random& r
 }
 
 Speed Pace::timed(const Settings& settings, const Random& random) const {
-    return {labels_per_second(run_, settings, random), labels_of_a_pass(run_.data)};
+    return {labels_per_second(run_, settings, random), labels_of_a_pass(run_.data),
+            settings.layers > 2 ? kEnoughOfDeep : kEnough};
 }
 
 void Pace::choose_sample(const Random& random, double seconds) {
@@ -132,7 +133,7 @@ void Pace::settle_networks(const Turn& turn) {
     told_["members"] = settings_.members;
     told_["members_wanted"] = members;
     told_["students"] = settings_.students;
-    told_["epochs_each"] = std::lround(kEnough * networks / static_cast<double>(trained));
+    told_["epochs_each"] = std::lround(speed_.epochs * networks / static_cast<double>(trained));
     if (trained == wanted) return;
     const double needed =
         settings_.max_seconds - left(turn) + left(turn) * static_cast<double>(wanted) / networks;

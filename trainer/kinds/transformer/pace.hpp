@@ -14,10 +14,10 @@ struct Open {
     bool members = false, students = false, sampled_items = false;
 };
 
-/// Labels a second of one network, and what a pass over the training part has.
-/// 单个网络每秒学习的标签数，以及训练部分每轮的标签数。
+/// Labels a second of one network, what a pass over the training part has, and the epochs that are enough for one.
+/// 单个网络每秒学习的标签数、训练部分每轮的标签数，以及一个网络所需的轮数。
 struct Speed {
-    double labels_per_second, labels;
+    double labels_per_second, labels, epochs;
 
     /// How many networks get epochs enough in so many seconds.
     /// 给定秒数内能得到足够轮数的网络个数。
@@ -58,7 +58,7 @@ class Pace {
     const Run& run_;
     Settings& settings_;
     const Open open_;
-    Speed speed_{0, 0};  // 0 a second: not timed
+    Speed speed_{0, 0, 0};  // 0 a second: not timed
     nlohmann::json told_ = nlohmann::json::object();
 };
 

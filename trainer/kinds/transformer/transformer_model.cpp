@@ -81,7 +81,8 @@ class TransformerModel final : public Model {
 
   private:
     /// The members, and then the students that learn from them, where there are any, in their place.
-    Networks train_all(Curriculum& curriculum, const Plan& plan, Members start, Turn& turn, Account& account) {
+    Networks train_all(Curriculum& curriculum, const Plan& plan, Members start, Turn& turn,
+                       Account& account) {
         Networks networks = train_each(curriculum, std::move(start), turn, random_);
         json teaching = json::object();
         if (plan.students > 0) {
@@ -105,7 +106,7 @@ class TransformerModel final : public Model {
         account.add({{"context_use", moments.use().name()}}, {});
         if (!moments.exists()) return {};
         account.add(moments.config(),
-                 {{"context_test_ndcg@10", context_test(run, TransformerWeights(measured), moments)}});
+                    {{"context_test_ndcg@10", context_test(run, TransformerWeights(measured), moments)}});
         return moments.tensors();
     }
 

@@ -22,10 +22,10 @@ double choose_learning_rate(const Dataset& data, const nlohmann::json& earlier) 
     return rounded((earlier.is_null() ? 1 : 0.5) * (0.004 + 0.004 * length_share(data)), 10000);
 }
 
-/// A vector of each user learns short histories by heart (docs/ablations.md); an update goes on as its model was trained.
-double choose_user_dropout(const Dataset& data, const nlohmann::json& earlier) {
+/// A vector of each user learns histories by heart (docs/ablations.md); an update goes on as its model was trained.
+double choose_user_dropout(const nlohmann::json& earlier) {
     const auto found = earlier.find("user_dropout");
-    if (found == earlier.end() || !found->is_number()) return length_share(data) < 0.5 ? 1 : 0.5;
+    if (found == earlier.end() || !found->is_number()) return 1;
     return std::clamp(found->get<double>(), 0.0, 1.0);
 }
 
@@ -79,7 +79,7 @@ Settings::Settings(const nlohmann::json& options, const Dataset& data, const nlo
       threads(options.at("threads")),
       patience(options.at("patience")),
       dropout(value_or(options, "dropout", choose_dropout(data))),
-      user_dropout(value_or(options, "user_dropout", choose_user_dropout(data, earlier))),
+      user_dropout(value_or(options, "user_dropout", choose_user_dropout(earlier))),
       temperature(options.at("temperature")),
       learning_rate(value_or(options, "learning_rate", choose_learning_rate(data, earlier))),
       weight_decay(options.at("weight_decay")),

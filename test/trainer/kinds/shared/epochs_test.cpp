@@ -195,8 +195,8 @@ TEST(Epochs, WhenTheBestIsPast) {
 TEST(Epochs, ADipOnTheWayUpIsNoSummit) {
     // MovieLens-1M, one network without users' vectors: NDCG@10 after each second epoch.
     Standing now;
-    for (const double ndcg :
-         {0.1495, 0.1786, 0.1902, 0.1959, 0.1996, 0.1990, 0.2040, 0.2037, 0.2045, 0.2079}) {
+    for (const double ndcg : {0.1505, 0.1795, 0.1913, 0.1960, 0.1990, 0.2008, 0.2040, 0.2040, 0.2046, 0.2061,
+                              0.2080, 0.2075, 0.2075, 0.2080, 0.2086}) {
         now.epoch += 2;
         now.steps += 312;
         now.remember(ndcg);

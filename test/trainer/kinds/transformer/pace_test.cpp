@@ -12,7 +12,7 @@ using nlohmann::json;
 
 TEST(Pace, GivesEachNetworkEpochsEnough) {
     // A million labels, a hundred thousand a second: 10 s a pass, some 190 s a network.
-    const auto members = [](double seconds) { return members_that_fit(3, {1e5, 1e6}, seconds); };
+    const auto members = [](double seconds) { return members_that_fit(3, {1e5, 1e6, 15}, seconds); };
     EXPECT_EQ(members(20), 1);  // at least one, however starved
     EXPECT_EQ(members(190), 1);
     EXPECT_EQ(members(380), 2);

@@ -83,7 +83,7 @@ TEST(Settings, ManyItemsAreSampledAndManyRowsHaveOneNetwork) {
     EXPECT_EQ(settings_for({{0, 1}}, 200000).members, 1);  // and one user
 }
 
-TEST(Settings, UsersOfShortHistoriesHaveAVectorOnlyWhereAskedForOrBefore) {
+TEST(Settings, UsersHaveAVectorOnlyWhereAskedForOrBefore) {
     const auto width = [](const json& options, const json& earlier = nullptr) {
         return settings_for(even_histories(20, 10), 10, options, earlier).user_width();
     };
@@ -93,7 +93,7 @@ TEST(Settings, UsersOfShortHistoriesHaveAVectorOnlyWhereAskedForOrBefore) {
     EXPECT_EQ(width(json::object(), {{"user_dropout", "x"}}), 0) << "an edited number is none";
     EXPECT_EQ(width(json::object(), json::object()), 0);
     EXPECT_EQ(settings_for(even_histories(20, 10), 10).patience, 0);
-    EXPECT_EQ(settings_for(even_histories(3, 100), 100).user_width(), 64);
+    EXPECT_EQ(settings_for(even_histories(3, 100), 100).user_width(), 0);
 }
 
 TEST(Settings, AStartFromAModelIsShortAndGentle) {
