@@ -174,7 +174,7 @@ async def steady_load(port, bodies, seconds):
     async def send(number, due):
         reader, writer = free.pop() if free else await asyncio.open_connection("127.0.0.1", port)
         body = bodies[number % len(bodies)].encode()
-        writer.write(b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.write(b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")).split(b":")[1])
         await reader.readexactly(length)

@@ -2,8 +2,10 @@
 
 #include <arpa/inet.h>
 #include <libpq-fe.h>
+#include <sys/un.h>
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
@@ -71,7 +73,16 @@ bool is_ip_address(const std::string& host) {
     return inet_pton(AF_INET, host.c_str(), &buffer) == 1 || inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
 }
 
+/// A name without its place in the file system (`unix:@name`) is nobody's: whoever is first has it.
+void socket_path(const Variable& variable, std::string_view text, Config& config) {
+    const auto path = text.substr(kUnixPrefix.size());
+    if (!path.starts_with('/') || path.ends_with('/') || path.size() >= sizeof(sockaddr_un::sun_path))
+        refuse(variable, text);
+    config.listen_host = text;
+}
+
 void listen_address(const Variable& variable, std::string_view text, Config& config) {
+    if (text.starts_with(kUnixPrefix)) return socket_path(variable, text, config);
     const auto colon = text.rfind(':');
     if (colon == std::string_view::npos) refuse(variable, text);
     auto host = std::string(text.substr(0, colon));
@@ -85,6 +96,65 @@ void listen_address(const Variable& variable, std::string_view text, Config& con
         end != port.data() + port.size())
         refuse(variable, text);
     config.listen_host = host;
+}
+
+void file_mode(const Variable& variable, std::string_view text, Config& config) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), config.socket_mode, 8);
+    if (error != std::errc() || end != text.data() + text.size() || (config.socket_mode & ~0666U) != 0)
+        refuse(variable, text);
+}
+
+/// Calls `take` for each element of a list with commas; spaces around them do not count.
+template <typename Take>
+void each_of(std::string_view list, Take take) {
+    while (!list.empty()) {
+        const auto comma = std::min(list.find(','), list.size());
+        auto element = list.substr(0, comma);
+        list.remove_prefix(std::min(comma + 1, list.size()));
+        while (element.starts_with(' ')) element.remove_prefix(1);
+        while (element.ends_with(' ')) element.remove_suffix(1);
+        take(std::string(element));
+    }
+}
+
+std::string in_lower_case(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
+/// A name or an address, in brackets if it is IPv6, as it stands in a URL before the port.
+bool is_host(std::string_view text) {
+    const bool bracketed = text.starts_with('[') && text.ends_with(']');
+    if (bracketed) return is_ip_address(std::string(text.substr(1, text.size() - 2)));
+    return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-._") == text.npos;
+}
+
+void host_names(const Variable& variable, std::string_view text, Config& config) {
+    each_of(text, [&](std::string name) {
+        name = in_lower_case(std::move(name));
+        if (name != "*" && !is_host(name)) refuse(variable, text);
+        config.hosts.push_back(std::move(name));
+    });
+}
+
+/// SCHEME://HOST or SCHEME://HOST:PORT.
+bool is_origin(std::string_view text) {
+    if (!text.starts_with("http://") && !text.starts_with("https://")) return false;
+    text.remove_prefix(text.find("//") + 2);
+    const auto end = text.starts_with('[') ? text.find(']') + 1 : text.find(':');
+    const auto port = text.substr(std::min(end, text.size()));
+    return is_host(text.substr(0, end)) &&
+           (port.empty() || (port.size() > 1 && port[0] == ':' &&
+                             port.find_first_not_of("0123456789", 1) == std::string_view::npos));
+}
+
+void origins(const Variable& variable, std::string_view text, Config& config) {
+    each_of(text, [&](std::string origin) {
+        origin = in_lower_case(std::move(origin));
+        if (!is_origin(origin)) refuse(variable, text);
+        config.cors_origins.push_back(std::move(origin));
+    });
 }
 
 template <auto Field>
@@ -143,8 +213,19 @@ void model_name(const Variable& variable, std::string_view text, Config& config)
 }
 
 constexpr Variable kVariables[] = {
-    {"SEQREC_LISTEN", "127.0.0.1:8080", "ADDRESS:PORT or [IPV6]:PORT with an IP address or localhost",
-     "where to listen; port 0 takes a free one", listen_address},
+    {"SEQREC_LISTEN", "127.0.0.1:8080",
+     "ADDRESS:PORT or [IPV6]:PORT with an IP address or localhost, or unix:/PATH",
+     "where to listen; port 0 takes a free one; unix: a Unix socket, with a file PATH.lock beside it",
+     listen_address},
+    {"SEQREC_SOCKET_MODE", "0660", "an octal mode of the bits 0666",
+     "permissions of the Unix socket: who may write to it may connect", file_mode},
+    {"SEQREC_HOSTS", "", "names and addresses with commas between, without ports, or *",
+     "what requests may name in their Host header beside loopback's names; *: anything; default: loopback's "
+     "names alone "
+     "on loopback without a read token, else anything",
+     host_names},
+    {"SEQREC_CORS_ORIGINS", "", "origins such as https://shop.example.org with commas between",
+     "sites whose pages may ask from browsers (CORS); default: none but this service's own", origins},
     {"SEQREC_DSN", "", "a libpq connection string or URI",
      "the database; what it leaves out comes from libpq's PG* variables", connection_string<&Config::dsn>,
      true},
@@ -267,10 +348,19 @@ Config read_config() {
     return config;
 }
 
+bool is_loopback(const std::string& address) {
+    boost::system::error_code error;
+    const auto parsed = boost::asio::ip::make_address(address, error);
+    if (error) return false;
+    const bool is_mapped = parsed.is_v6() && parsed.to_v6().is_v4_mapped();
+    return is_mapped ? make_address_v4(boost::asio::ip::v4_mapped, parsed.to_v6()).is_loopback()
+                     : parsed.is_loopback();
+}
+
 void refuse_exposure(const Config& config, const std::string& address) {
-    const bool is_loopback = address.starts_with("127.") || address == "::1";
+    const bool is_local = address.starts_with(kUnixPrefix) || is_loopback(address);
     const bool has_token = !config.read_token.empty() || !config.admin_token.empty();
-    if (is_loopback || has_token || config.events.table.empty()) return;
+    if (is_local || has_token || config.events.table.empty()) return;
     throw ConfigError("SEQREC_EVENTS_TABLE: everybody who reaches " + address +
                       " could add interactions; set SEQREC_READ_TOKEN or SEQREC_ADMIN_TOKEN");
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace seqrec::sidecar {
@@ -33,10 +34,13 @@ struct TitleTable {
 /// The settings of one seqrec-http process, already checked. Times are durations, sizes are bytes.
 /// 一个 seqrec-http 进程的全部设置（已检查）。时间为时长，大小以字节计。
 struct Config {
-    std::string listen_host;  // an IP address, without brackets
+    std::string listen_host;  // an IP address, without brackets; or "unix:PATH"
     std::uint16_t listen_port = 0;
-    std::string dsn;    // empty: libpq's PG* variables alone
-    std::string model;  // used when a request names none, and looked for by /readyz
+    unsigned socket_mode = 0;               // of a Unix socket
+    std::vector<std::string> hosts;         // what Host headers may name beside loopback; empty: see Hosts
+    std::vector<std::string> cors_origins;  // whose pages may ask, as browsers write them
+    std::string dsn;                        // empty: libpq's PG* variables alone
+    std::string model;                      // used when a request names none, and looked for by /readyz
     int pool = 0;
     int pipeline = 0;
     int batch = 0;
@@ -65,9 +69,17 @@ struct Config {
 /// 读取并检查环境变量；遇到第一个不可用的值时抛出 ConfigError。
 Config read_config();
 
+/// How listening on a Unix socket is written, before its path.
+/// Unix 套接字监听地址的写法，其后为路径。
+inline constexpr std::string_view kUnixPrefix = "unix:";
+
+/// Whether an IP address is one of loopback's.
+/// IP 地址是否为回环地址。
+bool is_loopback(const std::string& address);
+
 /// Throws ConfigError when a service that listens on `address` would let everybody add interactions: that
-/// takes a token, or loopback.
-/// 若监听 address 的服务会让任何人追加交互，则抛出 ConfigError：必须设置令牌或只监听回环地址。
+/// takes a token, or loopback, or a Unix socket.
+/// 若监听 address 的服务会让任何人追加交互，则抛出 ConfigError：必须设置令牌，或只监听回环地址或 Unix 套接字。
 void refuse_exposure(const Config& config, const std::string& address);
 
 /// Names of SEQREC_* variables in the environment that seqrec-http does not know: most often a typing error.

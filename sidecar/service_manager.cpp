@@ -37,20 +37,34 @@ bool is_listening(int file) {
     return getsockopt(file, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
 }
 
-/// The address that a listening TCP socket is bound to; nothing for another kind of file.
-std::optional<boost::asio::ip::address> bound_address(int file) {
+std::string text_of(const sockaddr_in& address) {
+    return boost::asio::ip::address_v4(ntohl(address.sin_addr.s_addr)).to_string();
+}
+
+std::string text_of(const sockaddr_in6& address) {
+    boost::asio::ip::address_v6::bytes_type bytes;
+    std::memcpy(bytes.data(), &address.sin6_addr, bytes.size());
+    return boost::asio::ip::address_v6(bytes).to_string();
+}
+
+/// What a listening stream socket is bound to; nothing for another kind of file.
+std::optional<InheritedListener> listener_at(int file) {
     sockaddr_storage storage{};
     socklen_t size = sizeof storage;
     if (!is_listening(file) || getsockname(file, reinterpret_cast<sockaddr*>(&storage), &size) != 0)
         return std::nullopt;
-    if (storage.ss_family == AF_INET) {
-        const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
-        return boost::asio::ip::address_v4(ntohl(v4.sin_addr.s_addr));
+    switch (storage.ss_family) {
+        case AF_INET:
+            return InheritedListener{file, text_of(reinterpret_cast<const sockaddr_in&>(storage)), AF_INET};
+        case AF_INET6:
+            return InheritedListener{file, text_of(reinterpret_cast<const sockaddr_in6&>(storage)), AF_INET6};
+        case AF_UNIX:
+            return InheritedListener{
+                file, std::string(kUnixPrefix) + reinterpret_cast<const sockaddr_un&>(storage).sun_path,
+                AF_UNIX};
+        default:
+            return std::nullopt;
     }
-    if (storage.ss_family != AF_INET6) return std::nullopt;
-    boost::asio::ip::address_v6::bytes_type bytes;
-    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr, bytes.size());
-    return boost::asio::ip::address_v6(bytes);
 }
 
 }  // namespace
@@ -60,10 +74,10 @@ std::optional<InheritedListener> inherited_listener() {
     const auto count = number_in("LISTEN_FDS");
     for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) unsetenv(name);
     if (!is_ours || count == 0) return std::nullopt;
-    const auto address = bound_address(kFirstFile);
-    if (count != 1 || !address) throw ConfigError("LISTEN_FDS: expected one listening TCP socket");
+    auto listener = listener_at(kFirstFile);
+    if (count != 1 || !listener) throw ConfigError("LISTEN_FDS: expected one listening TCP or Unix socket");
     fcntl(kFirstFile, F_SETFD, FD_CLOEXEC);
-    return InheritedListener{kFirstFile, address->to_string(), address->is_v6()};
+    return listener;
 }
 
 ServiceManager::ServiceManager(boost::asio::io_context& loop)

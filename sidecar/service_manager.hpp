@@ -14,13 +14,13 @@ namespace seqrec::sidecar {
 /// 在本进程启动之前已打开的监听套接字。
 struct InheritedListener {
     int file;
-    std::string address;  // an IP address
-    bool is_v6;
+    std::string address;  // an IP address, or "unix:PATH"
+    int family;
 };
 
 /// The socket of LISTEN_FDS, when there is one for this process; its variables are removed from the
-/// environment. Throws ConfigError when it is not one listening TCP socket.
-/// LISTEN_FDS 交给本进程的套接字（如有），并从环境中移除相关变量。若不是恰好一个监听中的 TCP 套接字，
+/// environment. Throws ConfigError when it is not one listening TCP or Unix socket.
+/// LISTEN_FDS 交给本进程的套接字（如有），并从环境中移除相关变量。若不是恰好一个监听中的 TCP 或 Unix 套接字，
 /// 则抛出 ConfigError。
 std::optional<InheritedListener> inherited_listener();
 

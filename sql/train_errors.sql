@@ -21,6 +21,7 @@ SELECT seqrec_train('ratings_errors', model => '');
 SELECT seqrec_train('ratings_errors', options => '{"dimension": 64}');
 \set VERBOSITY default
 SELECT seqrec_train('ratings_errors', options => '{"dim": 1000000}');
+SELECT seqrec_train('ratings_errors', options => '{"dim": 1e400}');
 SELECT seqrec_train('ratings_errors', options => '{"dim": "64"}');
 SELECT seqrec_train('ratings_errors', options => '{"dim": 20, "heads": 3}');
 SELECT seqrec_train('ratings_errors', options => '{"dropout": -0.1}');

@@ -114,8 +114,8 @@ asio::awaitable<Response> users(const Services& services, const Request& request
 void add_catalogue_routes(Router& router, const Services& services) {
     router.add(
         {"GET", "/items", false, [services](const Request& request) { return items(services, request); }});
-    router.add(
-        {"GET", "/users", false, [services](const Request& request) { return users(services, request); }});
+    router.add({"GET", "/users", false,
+                [services](const Request& request) { return users(services, request); }, Access::Bearer});
 }
 
 }  // namespace seqrec::sidecar

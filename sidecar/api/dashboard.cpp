@@ -30,6 +30,7 @@ std::string assets_version() {
     return text;
 }
 
+/// Relative paths: a proxy may have the page below a path of its own.
 std::string page_text(const std::string& assets) {
     std::string text(embedded_file(kPage).bytes);
     for (auto at = text.find(kPlaceholder); at != std::string::npos; at = text.find(kPlaceholder, at))
@@ -65,7 +66,7 @@ void add_page(Router& router, const std::string& assets, const std::string& vers
 
 void add_dashboard(Router& router) {
     const auto version = assets_version();
-    add_page(router, "/assets/" + version, version);
+    add_page(router, "assets/" + version, version);
     router.add({"GET", "/assets/{version}/{file}", false,
                 [version](const Request& request) { return answer_asset(version, request); }, Access::Open});
 }

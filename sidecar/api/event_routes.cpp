@@ -63,7 +63,7 @@ asio::awaitable<Response> add(const Services& services, const Request& request) 
 
 void add_event_routes(Router& router, const Services& services) {
     router.add({"POST", "/events", true,
-                [services](const Request& request) { return add(services, request); }, Access::Write});
+                [services](const Request& request) { return add(services, request); }, Access::Bearer});
 }
 
 }  // namespace seqrec::sidecar

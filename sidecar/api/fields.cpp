@@ -71,7 +71,7 @@ std::string id_text(std::string text, const std::string& field) {
 std::string id_text(const json& value, const std::string& field) {
     if (value.is_number_unsigned()) return std::to_string(value.get<std::uint64_t>());
     if (value.is_number_integer()) return std::to_string(value.get<std::int64_t>());
-    if (!value.is_string()) refuse_field(field, "must be a string or a whole number");
+    if (!value.is_string()) refuse_field(field, "must be a string or a whole number of 64 bits");
     return id_text(value.get<std::string>(), field);
 }
 
@@ -130,6 +130,8 @@ std::optional<double> number(const Parameters& parameters, const std::string& na
     if (!text) return std::nullopt;
     double value = 0;
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+    if (error == std::errc::result_out_of_range && end == text->data() + text->size())
+        refuse_field(name, "must be a number of double precision");
     if (error != std::errc() || end != text->data() + text->size() || !std::isfinite(value))
         refuse_field(name, "must be a number");
     return value;

@@ -66,7 +66,8 @@ asio::awaitable<Response> events(const Services& services, JobFeeds& feeds, cons
 void add_job_events_routes(Router& router, const Services& services) {
     auto feeds = std::make_shared<JobFeeds>(services.pool);
     router.add({"GET", "/jobs/{job_id}/events", false,
-                [services, feeds](const Request& request) { return events(services, *feeds, request); }});
+                [services, feeds](const Request& request) { return events(services, *feeds, request); },
+                Access::Bearer});
 }
 
 }  // namespace seqrec::sidecar

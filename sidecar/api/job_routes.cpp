@@ -1,5 +1,7 @@
 #include "api/routes.hpp"
 
+#include <algorithm>
+
 #include "api/ask.hpp"
 #include "api/fields.hpp"
 #include "api/job_feed.hpp"
@@ -86,11 +88,18 @@ asio::awaitable<Response> cancel(const Services& services, const Request& reques
     co_return json_response({{"cancelled", rows.text(0, 0) == "true"}});
 }
 
+/// The way from one path of this service to another, which stays right below a path of a proxy's.
+std::string way(const Request& from, const std::string& to) {
+    std::string up;
+    for (auto slashes = std::ranges::count(from.path, '/'); slashes > 1; --slashes) up += "../";
+    return up + to;
+}
+
 /// Without a job the model is being trained already, and the request wanted none then.
-Response train_response(const std::string& id) {
+Response train_response(const Request& request, const std::string& id) {
     if (id.empty()) return json_response({{"job_id", nullptr}, {"skipped", true}});
     Response response = json_response({{"job_id", std::stoll(id)}}, 202);
-    response.headers.emplace_back("Location", "/jobs/" + id);
+    response.headers.emplace_back("Location", way(request, "jobs/" + id));
     return response;
 }
 
@@ -109,23 +118,23 @@ asio::awaitable<Response> train(const Services& services, const Request& request
                  {wanted.users}}};
     query.repeatable = false;
     const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kTrainRules);
-    co_return train_response(std::string(rows.text(0, 0)));
+    co_return train_response(request, std::string(rows.text(0, 0)));
 }
 
 asio::awaitable<Response> refresh(const Services& services, const Request& request) {
     Query query{&kRefresh, {{id_text(request.in_path, "model").value_or("")}}};
     query.repeatable = false;
     const Rows rows = co_await ask(services.writing_pool, std::move(query), request, kRefreshRules);
-    co_return train_response(std::string(rows.text(0, 0)));
+    co_return train_response(request, std::string(rows.text(0, 0)));
 }
 
 }  // namespace
 
 void add_job_routes(Router& router, const Services& services) {
-    router.add(
-        {"GET", "/jobs", false, [services](const Request& request) { return jobs(services, request); }});
+    router.add({"GET", "/jobs", false, [services](const Request& request) { return jobs(services, request); },
+                Access::Bearer});
     router.add({"GET", "/jobs/{job_id}", false,
-                [services](const Request& request) { return job(services, request); }});
+                [services](const Request& request) { return job(services, request); }, Access::Bearer});
     router.add({"POST", "/jobs/{job_id}/cancel", false,
                 [services](const Request& request) { return cancel(services, request); }, Access::Admin});
     router.add({"POST", "/train", true,

@@ -164,7 +164,8 @@ asio::awaitable<Response> answer_metrics(const Services& services, ModelWatch& w
 void add_metrics_routes(Router& router, const Services& services) {
     auto watch = std::make_shared<ModelWatch>(services.pool);
     router.add({"GET", "/metrics", false,
-                [services, watch](const Request&) { return answer_metrics(services, *watch); }});
+                [services, watch](const Request&) { return answer_metrics(services, *watch); },
+                Access::Bearer});
 }
 
 }  // namespace seqrec::sidecar

@@ -76,7 +76,8 @@ void add_model_routes(Router& router, const Services& services) {
     router.add(
         {"GET", "/kinds", false, [services](const Request& request) { return kinds(services, request); }});
     router.add({"GET", "/models/{model}/coefficients", false,
-                [services](const Request& request) { return coefficients(services, request); }});
+                [services](const Request& request) { return coefficients(services, request); },
+                Access::Bearer});
     router.add({"POST", "/models/{model_id}/activate", false,
                 [services](const Request& request) { return activate(services, request); }, Access::Admin});
 }

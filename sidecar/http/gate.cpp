@@ -43,7 +43,7 @@ Gate::Bearer Gate::who(std::string_view authorization) const {
 }
 
 std::optional<Problem> Gate::refusal(Access access, std::string_view authorization) const {
-    const bool closed = !read_token_.empty() || (access == Access::Write && !admin_token_.empty());
+    const bool closed = !read_token_.empty() || (access == Access::Bearer && !admin_token_.empty());
     if (access == Access::Admin && admin_token_.empty()) return disabled();
     if (access == Access::Open || (access != Access::Admin && !closed)) return std::nullopt;
     switch (who(authorization)) {

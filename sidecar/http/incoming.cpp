@@ -52,11 +52,17 @@ Request request_of(const RequestParser& parser) {
     return request;
 }
 
-Admission admit(const Router& router, const Gate& gate, const RequestParser& parser, Request& request) {
+Admission admit(const Router& router, const Doors& doors, const RequestParser& parser, Request& request) {
     Admission admission;
+    admission.problem = doors.hosts.refusal(request);
+    if (admission.problem) return admission;
     try {
+        if (doors.cors.is_preflight(request)) {
+            admission.answer = doors.cors.preflight(router, request);
+            return admission;
+        }
         admission.route = &find_route(router, request, parser.get().target());
-        admission.problem = gate.refusal(admission.route->access, request.header("Authorization"));
+        admission.problem = doors.gate.refusal(admission.route->access, request.header("Authorization"));
         if (!admission.problem && admission.route->takes_json)
             admission.problem = body_problem(parser, request);
     } catch (const Problem& problem) {

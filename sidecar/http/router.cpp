@@ -43,16 +43,23 @@ Parameters parameters_of(std::string_view pattern, std::string_view path) {
 
 Match Router::find(std::string_view method, std::string_view path) const {
     const auto wanted = method == "HEAD" ? std::string_view("GET") : method;
-    std::string allow;
-    for (const auto& route : routes_) {
-        if (!fits(route.path, path)) continue;
-        if (route.method == wanted) return {&route, parameters_of(route.path, path)};
-        allow += (allow.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
-    }
-    if (allow.empty()) throw Problem(404, "unknown-path", "there is nothing at this path");
+    for (const auto& route : routes_)
+        if (route.method == wanted && fits(route.path, path))
+            return {&route, parameters_of(route.path, path)};
+    const auto allow = methods(path);
     Problem problem(405, "method-not-allowed", "this path answers " + allow);
     problem.allow = allow;
     throw problem;
+}
+
+std::string Router::methods(std::string_view path) const {
+    std::string methods;
+    for (const auto& route : routes_) {
+        if (!fits(route.path, path)) continue;
+        methods += (methods.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
+    }
+    if (methods.empty()) throw Problem(404, "unknown-path", "there is nothing at this path");
+    return methods;
 }
 
 }  // namespace seqrec::sidecar

@@ -11,9 +11,9 @@ namespace seqrec::sidecar {
 /// Who may use a route.
 /// 谁可以使用某个路由。
 enum class Access {
-    Open,   ///< everybody: health, documents
-    Read,   ///< whoever may ask
-    Write,  ///< whoever may add interactions: the bearer of any token that is set
+    Open,  ///< everybody: health, documents
+    Read,  ///< whoever may ask
+    Bearer,  ///< the bearer of any token, once one is set: who adds interactions, or learns of users and trainings
     Admin,  ///< whoever may change models and jobs
 };
 
@@ -48,6 +48,10 @@ class Router {
     /// 返回路由，在 Router 存续期间有效。路径未知抛出 404，方法不符抛出 405，
     /// 路径不是百分号编码的 UTF-8 时抛出 400。
     Match find(std::string_view method, std::string_view path) const;
+
+    /// The methods that a path answers, with commas between. Throws Problem 404 for an unknown path.
+    /// 某个路径支持的方法，以逗号分隔。路径未知时抛出 Problem 404。
+    std::string methods(std::string_view path) const;
 
     const std::vector<Route>& routes() const { return routes_; }
 

@@ -11,7 +11,6 @@ namespace seqrec::sidecar {
 namespace {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kTick{100};
@@ -19,12 +18,6 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::chrono::milliseconds kLastWords{
     1000};  // after the deadline of the last request, to write its answer
 constexpr std::size_t kTurnedAwayAtOnce = 64;
-
-std::string address_text(const tcp::endpoint& endpoint) {
-    const auto host = endpoint.address().to_string();
-    const auto port = std::to_string(endpoint.port());
-    return endpoint.address().is_v6() ? "[" + host + "]:" + port : host + ":" + port;
-}
 
 }  // namespace
 
@@ -35,7 +28,7 @@ Server::Server(asio::io_context& loop, const Config& config, const Router& route
       access_log_(config.access_log),
       context_(std::make_shared<SessionContext>(config, router, access_log_, counters)),
       on_stopped_(std::move(on_stopped)),
-      acceptor_(loop),
+      listener_(loop),
       tick_timer_(loop),
       drain_timer_(loop) {
     context_->on_end = [this](Session& session) {
@@ -49,39 +42,32 @@ Server::~Server() {
     context_->on_end = [](Session&) {};
 }
 
-void Server::listen() {
-    const tcp::endpoint endpoint(asio::ip::make_address(config_.listen_host), config_.listen_port);
-    acceptor_.open(endpoint.protocol());
-    acceptor_.set_option(tcp::acceptor::reuse_address(true));
-    acceptor_.bind(endpoint);
-    acceptor_.listen();
-}
-
 void Server::start(const std::optional<InheritedListener>& inherited) {
     if (inherited)
-        acceptor_.assign(inherited->is_v6 ? tcp::v6() : tcp::v4(), inherited->file);
+        listener_.take(*inherited);
     else
-        listen();
+        listener_.open(config_);
+    context_->doors.hosts = Hosts(config_, inherited ? inherited->address : config_.listen_host);
     asio::co_spawn(loop_, accept_all(), asio::detached);
     tick();
-    log_event("info", "listening on http://" + address_text(acceptor_.local_endpoint()));
+    log_event("info", "listening on " + listener_.name());
 }
 
 asio::awaitable<void> Server::accept_all() {
     asio::steady_timer pause(loop_);
-    while (acceptor_.is_open()) {
+    while (listener_.is_open()) {
         error_code error;
-        tcp::socket socket(loop_);
-        co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+        ClientSocket socket(loop_);
+        co_await listener_.acceptor().async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
         if (!error) admit(std::move(socket));
-        if (!error || !acceptor_.is_open()) continue;
+        if (!error || !listener_.is_open()) continue;
         // Out of descriptors or memory: the listener stays, and tries again when others may have left.
         pause.expires_after(kAcceptPause);
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
     }
 }
 
-void Server::admit(tcp::socket socket) {
+void Server::admit(ClientSocket socket) {
     const auto limit = static_cast<std::size_t>(config_.max_connections);
     if (sessions_.size() >= limit + kTurnedAwayAtOnce) return;
     const auto entry = sessions_.size() < limit ? Session::Entry::Admitted : Session::Entry::TurnedAway;
@@ -115,8 +101,8 @@ void Server::drain(std::chrono::milliseconds wait) {
 }
 
 void Server::stop_accepting() {
-    if (!acceptor_.is_open()) return;
-    acceptor_.close();
+    if (!listener_.is_open()) return;
+    listener_.close();
     close_sessions(false);
     drain_timer_.expires_after(config_.deadline + kLastWords);
     drain_timer_.async_wait([this](error_code error) {
@@ -130,7 +116,7 @@ void Server::close_sessions(bool force) {
 }
 
 void Server::stop_if_empty() {
-    if (!context_->draining || acceptor_.is_open() || !sessions_.empty()) return;
+    if (!context_->draining || listener_.is_open() || !sessions_.empty()) return;
     tick_timer_.cancel();
     drain_timer_.cancel();
     access_log_.flush();

@@ -2,15 +2,14 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_set>
 
+#include "http/listener.hpp"
 #include "http/session.hpp"
-#include "service_manager.hpp"
 
 namespace seqrec::sidecar {
 
@@ -26,9 +25,8 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    /// Opens the listener, or takes the one that was handed over; throws boost::system::system_error when the
-    /// address cannot be had.
-    /// 打开监听，或使用交接来的监听套接字；地址不可用时抛出 boost::system::system_error。
+    /// Opens the listener, or takes the one that was handed over. Throws what Listener::open does.
+    /// 打开监听，或使用交接来的监听套接字。抛出的异常同 Listener::open。
     void start(const std::optional<InheritedListener>& inherited);
 
     /// Goes on serving for `wait` with /readyz at 503, then accepts nobody and ends when the running requests
@@ -39,9 +37,8 @@ class Server {
     bool is_draining() const { return context_->draining; }
 
   private:
-    void listen();
     boost::asio::awaitable<void> accept_all();
-    void admit(boost::asio::ip::tcp::socket socket);
+    void admit(ClientSocket socket);
     void tick();
     void stop_accepting();
     void close_sessions(bool force);
@@ -52,7 +49,7 @@ class Server {
     AccessLog access_log_;
     std::shared_ptr<SessionContext> context_;
     std::function<void()> on_stopped_;
-    boost::asio::ip::tcp::acceptor acceptor_;
+    Listener listener_;
     boost::asio::steady_timer tick_timer_;
     boost::asio::steady_timer drain_timer_;
     std::unordered_set<Session*> sessions_;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "http/listener.hpp"
 #include "http/wire.hpp"
 
 namespace seqrec::sidecar {
@@ -32,14 +34,14 @@ bool has_left(error_code error) {
 
 }  // namespace
 
-Session::Session(asio::ip::tcp::socket socket, std::shared_ptr<SessionContext> context, Entry entry)
+Session::Session(ClientSocket socket, std::shared_ptr<SessionContext> context, Entry entry)
     : socket_(std::move(socket)),
       context_(std::move(context)),
       entry_(entry),
       buffer_(context_->config.max_header + kReadAhead) {
     error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    remote_ = socket_.remote_endpoint(ignored).address().to_string();
+    remote_ = client_address(socket_);
 }
 
 Session::~Session() { context_->on_end(*this); }
@@ -68,7 +70,7 @@ asio::awaitable<bool> Session::serve_one() {
 asio::awaitable<bool> Session::exchange_one(Exchange& exchange) {
     co_await receive(exchange);
     if (exchange.gone) co_return false;
-    if (exchange.response.body.empty()) co_await answer(exchange);
+    if (!exchange.answered) co_await answer(exchange);
     const bool goes_on = co_await reply(exchange);
     co_return goes_on;
 }
@@ -93,7 +95,7 @@ asio::awaitable<void> Session::receive(Exchange& exchange) {
     exchange.request = request_of(parser);
     if (error) co_return read_failed(exchange, error);
     const bool expects = boost::beast::iequals(parser.get()[http::field::expect], "100-continue");
-    const auto [route, problem] = admit(context_->router, context_->gate, parser, exchange.request);
+    auto [route, problem, ready] = admit(context_->router, context_->doors, parser, exchange.request);
     exchange.route = route;
     if (problem && (expects || problem->status == 411)) co_return spoil(exchange, *problem);
     if (expects) {
@@ -101,7 +103,8 @@ asio::awaitable<void> Session::receive(Exchange& exchange) {
         co_await asio::async_write(socket_, asio::buffer(kContinue), into(error));
     }
     if (!parser.is_done()) co_await receive_body(exchange);
-    if (problem && exchange.intact) exchange.response = to_response(*problem, exchange.request.request_id);
+    if (problem) ready = to_response(*problem, exchange.request.request_id);
+    if (ready && exchange.intact) answer_with(exchange, *std::move(ready));
 }
 
 asio::awaitable<void> Session::receive_body(Exchange& exchange) {
@@ -123,7 +126,12 @@ void Session::read_failed(Exchange& exchange, error_code error) {
 void Session::spoil(Exchange& exchange, const Problem& problem) {
     exchange.intact = false;
     unread_ = true;
-    exchange.response = to_response(problem, exchange.request.request_id);
+    answer_with(exchange, to_response(problem, exchange.request.request_id));
+}
+
+void Session::answer_with(Exchange& exchange, Response response) {
+    exchange.response = std::move(response);
+    exchange.answered = true;
 }
 
 asio::awaitable<void> Session::answer(Exchange& exchange) {
@@ -144,6 +152,7 @@ asio::awaitable<bool> Session::reply(Exchange& exchange) {
     const bool streams = exchange.response.stream && !head;
     const bool keep = exchange.intact && exchange.parser.keep_alive() && !context_->draining && !streams;
     tell_time(exchange);
+    context_->doors.cors.mark(exchange.request, exchange.response);
     const auto bytes = render(exchange.response, exchange.request.request_id, keep, head);
     exchange.body_bytes = exchange.response.body.size();
     limit(context_->config.read_timeout);
@@ -206,7 +215,7 @@ asio::awaitable<void> Session::turn_away() {
 /// bounded by time alone: a body of any size may be under way.
 asio::awaitable<void> Session::linger() {
     error_code error;
-    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
+    socket_.shutdown(ClientSocket::shutdown_send, error);
     limit(kLingerTime);
     buffer_.clear();
     while (!error) co_await socket_.async_read_some(buffer_.prepare(kReadAhead), into(error));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <chrono>
 #include <functional>
@@ -11,6 +10,7 @@
 
 #include "config.hpp"
 #include "counters.hpp"
+#include "http/client_socket.hpp"
 #include "http/incoming.hpp"
 #include "http/socket_writer.hpp"
 #include "log.hpp"
@@ -27,13 +27,13 @@ struct SessionContext {
           router(router),
           access_log(access_log),
           counters(counters),
-          gate(config.read_token, config.admin_token) {}
+          doors{{}, Cors(config.cors_origins), Gate(config.read_token, config.admin_token)} {}
 
     const Config& config;
     const Router& router;
     AccessLog& access_log;
     Counters& counters;
-    Gate gate;
+    Doors doors;  // its hosts are known once the server listens
     bool draining = false;
     std::function<void(Session&)> on_end;
 };
@@ -47,7 +47,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
     /// A session TurnedAway answers 503 and closes: the server has as many clients as it takes.
     /// TurnedAway 的会话只应答 503 并关闭：服务器的客户端数已达上限。
-    Session(boost::asio::ip::tcp::socket socket, std::shared_ptr<SessionContext> context, Entry entry);
+    Session(ClientSocket socket, std::shared_ptr<SessionContext> context, Entry entry);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -70,6 +70,7 @@ class Session : public std::enable_shared_from_this<Session> {
         Request request;
         const Route* route = nullptr;
         Response response;
+        bool answered = false;  // without a handler
         std::size_t body_bytes = 0;
         Clock::duration took{};  // until the answer's header was on its way
         bool intact = true;      // the next request on this connection can still be found
@@ -89,11 +90,12 @@ class Session : public std::enable_shared_from_this<Session> {
     boost::asio::awaitable<void> linger();
     void read_failed(Exchange& exchange, boost::system::error_code error);
     void spoil(Exchange& exchange, const Problem& problem);
+    void answer_with(Exchange& exchange, Response response);
     void tell_time(Exchange& exchange);
     void log(const Exchange& exchange);
     void limit(std::chrono::milliseconds time);
 
-    boost::asio::ip::tcp::socket socket_;
+    ClientSocket socket_;
     std::shared_ptr<SessionContext> context_;
     Entry entry_;
     std::string remote_;

@@ -10,7 +10,7 @@ namespace seqrec::sidecar {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-SocketWriter::SocketWriter(asio::ip::tcp::socket& socket, std::chrono::milliseconds write_timeout)
+SocketWriter::SocketWriter(ClientSocket& socket, std::chrono::milliseconds write_timeout)
     : socket_(&socket), timer_(socket.get_executor()), write_timeout_(write_timeout) {}
 
 void SocketWriter::watch() {

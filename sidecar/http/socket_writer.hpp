@@ -2,11 +2,11 @@
 #pragma once
 
 #include <array>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
 
+#include "http/client_socket.hpp"
 #include "http/message.hpp"
 
 namespace seqrec::sidecar {
@@ -16,7 +16,7 @@ namespace seqrec::sidecar {
 /// 将正文写入套接字，同时监视客户端是否仍在：流式传输期间客户端发来的任何内容（首先是关闭）都会结束该流。
 class SocketWriter final : public BodyWriter, public std::enable_shared_from_this<SocketWriter> {
   public:
-    SocketWriter(boost::asio::ip::tcp::socket& socket, std::chrono::milliseconds write_timeout);
+    SocketWriter(ClientSocket& socket, std::chrono::milliseconds write_timeout);
     SocketWriter(const SocketWriter&) = delete;
     SocketWriter& operator=(const SocketWriter&) = delete;
 
@@ -37,7 +37,7 @@ class SocketWriter final : public BodyWriter, public std::enable_shared_from_thi
     void watch();
     void limit_write();
 
-    boost::asio::ip::tcp::socket* socket_;
+    ClientSocket* socket_;
     boost::asio::steady_timer timer_;
     std::chrono::milliseconds write_timeout_;
     std::array<char, 1> unwanted_{};

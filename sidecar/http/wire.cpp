@@ -11,6 +11,7 @@ namespace seqrec::sidecar {
 namespace {
 
 constexpr std::size_t kMaxRequestId = 128;
+constexpr unsigned kNoContent = 204;
 constexpr unsigned kNotModified = 304;
 
 /// The Date header's value; made once a second.
@@ -66,7 +67,7 @@ std::string render(const Response& response, const std::string& request_id, bool
     text.reserve(400 + response.body.size());
     text += "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(reason);
     text += "\r\nServer: seqrec-http\r\nDate: " + http_date();
-    if (response.status != kNotModified) {  // which has neither; the client keeps those it has
+    if (response.status != kNoContent && response.status != kNotModified) {  // which have neither
         text += "\r\nContent-Type: " + response.content_type;
         if (!response.stream) text += "\r\nContent-Length: " + std::to_string(response.body.size());
     }

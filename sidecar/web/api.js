@@ -12,6 +12,9 @@ export class ApiError extends Error {
     }
 }
 
+/** Where a path of the API is: beside this page, which may lie below a path of a proxy's. */
+export const address = (path) => new URL(`.${path}`, document.baseURI).href;
+
 const KEYS = {read: 'seqrec.read-token', admin: 'seqrec.admin-token'};
 const TIMEOUT_S = 30;
 let askForToken = async () => null; // (access, wasRefused) → token or null
@@ -43,7 +46,7 @@ async function obtainToken(access, refused) {
     return Boolean(token);
 }
 
-async function send(path, options, access) {
+async function send(path, options, access, quiet = false) {
     for (;;) {
         const token = tokenFor(access);
         const headers = {...options.headers};
@@ -52,23 +55,23 @@ async function send(path, options, access) {
         if (response.ok) return response;
         const error = new ApiError(response.status, await response.json().catch(() => ({})));
         const wantsAnother = response.status === 401 || error.kind === 'admin-only';
-        if (!wantsAnother || !await obtainToken(access, token)) throw error;
+        if (!wantsAnother || quiet || !await obtainToken(access, token)) throw error;
     }
 }
 
 async function reach(path, options) {
     try {
-        return await fetch(path, {cache: 'no-store', ...options});
+        return await fetch(address(path), {cache: 'no-store', ...options});
     } catch (error) {
         if (error.name === 'AbortError') throw error;
         throw new ApiError(0, {type: 'unreachable', detail: error.message});
     }
 }
 
-/** GET: the JSON (or the text) that is there. */
-export async function get(path, {signal, text} = {}) {
+/** GET: the JSON (or the text) that is there. What is `quiet` asks nobody for a token. */
+export async function get(path, {signal, text, quiet} = {}) {
     const limit = AbortSignal.timeout(TIMEOUT_S * 1000);
-    const response = await send(path, {signal: signal ? AbortSignal.any([signal, limit]) : limit}, 'read');
+    const response = await send(path, {signal: signal ? AbortSignal.any([signal, limit]) : limit}, 'read', quiet);
     return text ? response.text() : response.json();
 }
 

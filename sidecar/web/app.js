@@ -1,5 +1,5 @@
 // The frame around the pages: navigation, language, the server's state, the question for a token.
-import {forgetDeclined, onTokenNeeded} from './api.js';
+import {address, forgetDeclined, onTokenNeeded} from './api.js';
 import {fill, h, icon, iconButton, newId, repeat} from './dom.js';
 import {language, t} from './i18n.js';
 import * as models from './models.js';
@@ -30,7 +30,7 @@ function header() {
 function open() {
     if (location.hash && !location.hash.startsWith('#/')) return; // a link within the page
     const name = location.hash.slice(2).split('?')[0];
-    const current = name in PAGES ? name : 'models';
+    const current = Object.hasOwn(PAGES, name) ? name : 'models';
     leave.abort();
     leave = new AbortController();
     forgetDeclined();
@@ -45,7 +45,7 @@ function open() {
 }
 
 async function showState() {
-    const ready = await fetch('/readyz', {cache: 'no-store'}).then((answer) => answer.json(), () => null);
+    const ready = await fetch(address('/readyz'), {cache: 'no-store'}).then((answer) => answer.json(), () => null);
     const kind = !ready ? 'bad' : ready.ready ? 'good' : 'warn';
     const text = t(`state.${kind}`);
     if (state.dataset.kind !== kind) fill(state, h('span', {class: 'dot'}), h('span', {class: 'state-text'}, text));

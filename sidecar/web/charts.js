@@ -8,6 +8,19 @@ const FEW_POINTS = 40;
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const seriesColor = (index) => color(`--series-${(index % SERIES) + 1}`);
 
+const LABEL_HEIGHT = 14;
+
+/** Names of lines, by their height in pixels; those of lines too close together stand beside each other. */
+function namesOf(lines, scale) {
+    const names = [];
+    for (const {label, at} of lines.map(({label, y}) => ({label, at: scale.getPixelForValue(y)})).sort((a, b) => a.at - b.at)) {
+        const last = names.at(-1);
+        if (last && at - last.low < LABEL_HEIGHT) Object.assign(last, {label: `${last.label} · ${label}`, low: at});
+        else names.push({label, high: at, low: at});
+    }
+    return names;
+}
+
 /** Horizontal lines, and over the data their names: [{label, y}] in options.plugins.baselines.lines. */
 const baselines = {
     id: 'baselines',
@@ -32,11 +45,11 @@ const baselines = {
         ctx.lineJoin = 'round';
         ctx.strokeStyle = color('--surface');
         ctx.fillStyle = color('--muted');
-        for (const {label, y} of lines) {
-            const at = scales.y.getPixelForValue(y);
-            const below = at < (top + bottom) / 2; // a good model's curve runs above a good baseline
-            ctx.strokeText(label, right, below ? at + 14 : at - 6);
-            ctx.fillText(label, right, below ? at + 14 : at - 6);
+        for (const {label, high, low} of namesOf(lines, scales.y)) {
+            const below = high < (top + bottom) / 2; // a good model's curve runs above a good baseline
+            const at = below ? low + LABEL_HEIGHT : high - 6;
+            ctx.strokeText(label, right, at);
+            ctx.fillText(label, right, at);
         }
         ctx.restore();
     },

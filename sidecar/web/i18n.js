@@ -1,12 +1,22 @@
 // The two languages, and numbers and times as their readers write them.
 import {texts} from './texts.js';
 
-const wanted = new URLSearchParams(location.search).get('lang');
-const preferred = [wanted, ...navigator.languages].filter(Boolean);
+/** The tag as Intl takes it, in a list; none for what is no tag. Others write en_US, too. */
+function canonical(tag) {
+    try {
+        return Intl.getCanonicalLocales(tag.replaceAll('_', '-'));
+    } catch {
+        return [];
+    }
+}
+
+const languageOf = (tag) => tag.split('-')[0];
+const wanted = new URLSearchParams(location.search).get('lang') ?? '';
+const preferred = [wanted, ...navigator.languages].flatMap(canonical);
 
 /** 'en' or 'zh': the first of the reader's languages that is here. */
-export const language = preferred.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag in texts) ?? 'en';
-const locale = preferred.find((tag) => tag.toLowerCase().startsWith(language)) ?? language;
+export const language = preferred.map(languageOf).find((name) => Object.hasOwn(texts, name)) ?? 'en';
+const locale = preferred.find((tag) => languageOf(tag) === language) ?? language;
 
 /** The text of that name, with {names} replaced. */
 export function t(name, values = {}) {

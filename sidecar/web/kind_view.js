@@ -49,7 +49,7 @@ function drawReliability(charts, bins, metrics, signal) {
 async function loadCoefficients(charts, version, signal) {
     let found;
     try {
-        found = await get(withQuery(`/models/${encodeURIComponent(version.model)}/coefficients`, {top: TOP}), {signal});
+        found = await get(withQuery(`/models/${encodeURIComponent(version.model)}/coefficients`, {top: TOP}), {signal, quiet: true});
     } catch { return; } // the page is whole without
     if (signal.aborted || !found.coefficients.length) return;
     const bars = found.coefficients.map(({feature, value, coefficient, standard_error: error, rows}) =>

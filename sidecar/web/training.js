@@ -12,6 +12,7 @@ const POLL_EVERY_S = 1;
 const STREAMS = 2;    // each keeps one of the browser's six connections
 const OVERLAID = 2;   // runs that are drawn at first
 const SHOWN_RUNS = 50;
+const REFUSED = Symbol('an answer that will be no other');
 
 export function open(root, signal) {
     new TrainingPage(root, signal).start();
@@ -115,8 +116,16 @@ class TrainingPage {
             this.draw();
             return job;
         } catch (error) {
-            return null; // the list tells what is wrong
+            if (error.status === 404) this.forget(id);
+            return [401, 403, 404].includes(error.status) ? REFUSED : null; // the list tells what is wrong
         }
+    }
+
+    /** A job that is gone. */
+    forget(id) {
+        this.views.get(id)?.element.remove();
+        for (const known of [this.views, this.epochs, this.drawn]) known.delete(id);
+        this.draw();
     }
 
     addEpoch(id, row) {
@@ -155,7 +164,7 @@ class TrainingPage {
         const until = AbortSignal.any([this.signal, over.signal]);
         await repeat(POLL_EVERY_S, until, async () => {
             const job = await this.loadEpochs(id);
-            if (job && isOver(job)) over.abort();
+            if (job === REFUSED || (job && isOver(job))) over.abort();
         });
     }
 

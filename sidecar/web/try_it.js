@@ -1,5 +1,5 @@
 // Try it: a user and clicks, what is recommended and why, and the same call to copy.
-import {get, post, withQuery} from './api.js';
+import {address, get, post, withQuery} from './api.js';
 import {combobox} from './combobox.js';
 import {field, fill, h, iconButton} from './dom.js';
 import {duration, language, number, percent, t} from './i18n.js';
@@ -61,7 +61,7 @@ class TryIt {
         this.model.value = names.includes('default') ? 'default' : names[0];
         this.titles.model = this.model.value;
         const users = async (query) => {
-            const {users: found} = await get(withQuery('/users', {query, limit: OFFERED_USERS, model: this.model.value}));
+            const {users: found} = await get(withQuery('/users', {query, limit: OFFERED_USERS, model: this.model.value}), {quiet: true});
             return found.map(({user_id: value}) => ({value}));
         };
         this.user = combobox({search: users, placeholder: t('try.user.placeholder'), onChoose: changed});
@@ -178,7 +178,7 @@ class TryIt {
         if (key === this.callsKey) return;
         this.callsKey = key;
         fill(this.calls, h('section', {class: 'card'}, h('h2', {}, t('try.calls')),
-            h('h3', {}, 'curl'), code(curlPost(`${location.origin}/recommend`, body, needsToken), 'curl'),
+            h('h3', {}, 'curl'), code(curlPost(address('/recommend'), body, needsToken), 'curl'),
             h('h3', {}, 'SQL'), code(sql, 'SQL')));
     }
 }

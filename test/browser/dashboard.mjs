@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import {go, launch, leave, run, shoot, shut, visit} from './support.mjs';
 
-const {SHOP, EMPTY, PLAIN, GUARDED, TWICE_GUARDED, ADMIN_TOKEN: TOKEN, READ_TOKEN, HOSTILE_ID, HOSTILE_TITLE} = process.env;
+const {SHOP, BELOW, EMPTY, PLAIN, GUARDED, TWICE_GUARDED, ADMIN_TOKEN: TOKEN, READ_TOKEN, HOSTILE_ID, HOSTILE_TITLE} = process.env;
 const PAGES = ['models', 'training', 'try', 'serving'];
 const MOST_BYTES = 200_000;
 const NOT_READY = /503 .*\/readyz/; // the browser itself writes a line about each answer like this
 const HEADINGS = {en: ['Models', 'Training', 'Try it', 'Serving'], zh: ['模型', '训练', '试用', '服务']};
 
 const ask = async (path) => (await fetch(SHOP + path)).json();
+/** The shop, of whoever has its token. */
+const visitShop = (options = {}) => visit(SHOP, {token: TOKEN, ...options});
 const userField = (page) => page.getByRole('combobox', {name: /User|用户/});
 const clicksField = (page) => page.getByRole('combobox', {name: /Clicks of this session/});
 const results = (page) => page.locator('.recommendations li');
@@ -48,7 +50,7 @@ async function says_what_to_do_next_when_there_is_nothing() {
 }
 
 async function explains_what_is_wrong_and_what_helps() {
-    const page = await visit(SHOP, {allow: [/(403|503|ERR_FAILED).*\/models/]});
+    const page = await visitShop({allow: [/(403|503|ERR_FAILED).*\/models/]});
     const cases = [['forbidden', 'packaging/roles.sql'], ['not-installed', 'CREATE EXTENSION seqrec'], ['database-unavailable', 'can’t be reached']];
     for (const [kind, help] of cases) {
         await page.route('**/models', (route) => route.fulfill({
@@ -81,13 +83,16 @@ async function tabTo(page, selector) {
 }
 
 async function trains_with_the_keyboard_alone() {
-    const page = await visit(SHOP, {allow: [/401 .*\/train/]});
+    const page = await visit(SHOP, {allow: [/401 .*\/(jobs|coefficients)/]});
     await go(page, 'models');
     await page.keyboard.press('Tab');
     assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
     await tabTo(page, 'a[data-page=training]');
     await page.keyboard.press('Enter');
-    await page.locator('.start-form').waitFor();
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.type(TOKEN); // the dialog begins in its field
+    await page.keyboard.press('Enter');
+    await page.locator('.run').first().waitFor();
     await tabTo(page, 'input[name=max_seconds]');
     await page.keyboard.type('6');
     await tabTo(page, '.start-form summary');
@@ -95,9 +100,6 @@ async function trains_with_the_keyboard_alone() {
     await tabTo(page, 'textarea[name=options]');
     await page.keyboard.type('{"dim": 16, "max_len": 20, "epochs": 6, "members": 2}');
     await tabTo(page, '.start-form button[type=submit]');
-    await page.keyboard.press('Enter');
-    await page.getByRole('dialog').waitFor();
-    await page.keyboard.type(TOKEN); // the dialog begins in its field
     await page.keyboard.press('Enter');
     await assertTrains(page);
     await page.evaluate(() => document.querySelectorAll('details[open]').forEach((element) => { element.open = false; }));
@@ -124,7 +126,7 @@ async function assertTrains(page) {
     for (const name of [/^Loss\. #\d+ default: from/, /^NDCG@10\. #\d+ default: from/]) await assertDrawn(page.getByRole('img', {name}));
 }
 
-/** A canvas with colours on it. */
+/** A canvas with colours on it; of a busy machine's training there may be one epoch, which is a dot. */
 async function assertDrawn(canvas) {
     await canvas.waitFor();
     const points = await canvas.evaluate((element) => {
@@ -133,11 +135,11 @@ async function assertDrawn(canvas) {
         for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 128 && Math.max(data[i], data[i + 1], data[i + 2]) - Math.min(data[i], data[i + 1], data[i + 2]) > 60) ++count;
         return count;
     });
-    assert.ok(points > 50, `${points} coloured points`);
+    assert.ok(points > 10, `${points} coloured points`);
 }
 
 async function shows_why_a_training_came_to_nothing() {
-    const page = await visit(SHOP, {token: TOKEN, allow: [/400 .*\/train/]});
+    const page = await visitShop({allow: [/400 .*\/train/]});
     await go(page, 'training');
     const start = async (table, seconds = '300') => {
         await page.fill('input[name=ratings]', table);
@@ -161,7 +163,7 @@ async function shows_why_a_training_came_to_nothing() {
 }
 
 async function overlays_the_runs_that_are_ticked() {
-    const page = await visit(SHOP);
+    const page = await visitShop();
     await go(page, 'training');
     const loss = page.getByRole('img', {name: /^Loss/});
     await page.waitForFunction(() => document.querySelector('canvas[aria-label^=Loss]')?.getAttribute('aria-label').split('from').length === 3);
@@ -171,10 +173,54 @@ async function overlays_the_runs_that_are_ticked() {
     await leave(page);
 }
 
+/** Jobs may be gone while they are watched: with their database, or deleted. */
+async function asks_no_more_for_a_job_that_is_gone() {
+    const page = await visitShop({allow: [/404 .*\/jobs\/999/]});
+    const job = {job_id: 999, model: 'gone', kind: 'transformer', state: 'training', percent: 50, created_at: new Date().toISOString()};
+    let asked = 0, listed = 0;
+    await page.route('**/jobs?*', (route) => { ++listed; route.fulfill({json: {jobs: listed === 1 ? [job] : []}}); });
+    await page.route(/\/jobs\/999/, (route) => {
+        ++asked;
+        route.fulfill({status: 404, contentType: 'application/problem+json', body: JSON.stringify({type: 'urn:seqrec:problem:unknown-job', title: 'no', status: 404})});
+    });
+    await go(page, 'training');
+    await page.waitForResponse((answer) => answer.url().includes('/jobs?') && listed > 1);
+    await page.locator('.run').waitFor({state: 'detached'});
+    const before = asked, lists = listed;
+    while (listed < lists + 1) await page.waitForResponse((answer) => answer.url().includes('/jobs?'));
+    assert.equal(asked, before);
+    assert.ok(asked <= 6, `${asked} times`);
+    await leave(page);
+}
+
+/** Names of baselines never lie upon each other: the shop's best known and one's own usual items are as good as each other. */
+async function names_baselines_apart() {
+    for (const locale of ['en-GB', 'zh-CN']) {
+        const page = await visitShop({locale});
+        await page.addInitScript(() => {
+            globalThis.drawn = [];
+            const {fillText} = CanvasRenderingContext2D.prototype;
+            CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...rest) {
+                if (this.textAlign === 'right' && this.lineWidth === 4) drawn.push({text, y});
+                return fillText.call(this, text, x, y, ...rest);
+            };
+        });
+        await go(page, 'training');
+        const popular = locale === 'en-GB' ? 'Most popular' : '最热门';
+        await page.waitForFunction((name) => drawn.some(({text}) => text.includes(name)), popular);
+        const names = await page.evaluate(() => drawn);
+        const places = new Map(names.map(({text, y}) => [text, y]));
+        assert.ok([...places.keys()].some((text) => text.includes(popular) && text.includes(' · ')), `they are far apart: ${JSON.stringify([...places])}`);
+        for (const [text, y] of places)
+            for (const [other, otherY] of places) assert.ok(text === other || Math.abs(y - otherY) >= 12, `${text} lies on ${other}`);
+        await leave(page);
+    }
+}
+
 // --- models ---
 
 async function rolls_back_and_forth() {
-    const page = await visit(SHOP, {token: TOKEN});
+    const page = await visitShop();
     await go(page, 'models');
     const rows = page.locator('table.data tbody tr');
     const active = async () => (await ask('/models')).models.find((model) => model.active).version.slice(0, 8);
@@ -199,7 +245,7 @@ async function rolls_back_and_forth() {
 // --- try it ---
 
 async function recommends_and_says_why() {
-    const page = await visit(SHOP);
+    const page = await visitShop();
     await go(page, 'try');
     await userField(page).pressSequentially('c42');
     await page.getByRole('option').first().waitFor();
@@ -235,7 +281,7 @@ async function recommends_and_says_why() {
 
 /** The sentences are the server's, in the page's language. */
 async function says_why_in_chinese() {
-    const page = await visit(SHOP, {locale: 'zh-CN'});
+    const page = await visitShop({locale: 'zh-CN'});
     await go(page, 'try');
     await userField(page).fill('nobody at all');
     await page.getByRole('combobox', {name: /本次会话的点击/}).fill('tent-4');
@@ -250,7 +296,7 @@ async function says_why_in_chinese() {
 }
 
 async function tells_popular_from_personal() {
-    const page = await visit(SHOP);
+    const page = await visitShop();
     await go(page, 'try');
     await userField(page).fill('nobody at all');
     await clicksField(page).fill('not in the catalogue');
@@ -283,7 +329,7 @@ async function says_that_own_rows_cannot_be_read() {
 }
 
 async function shows_hostile_names_as_text() {
-    const page = await visit(SHOP, {token: TOKEN, allow: [/400 .*\/train/]});
+    const page = await visitShop({allow: [/400 .*\/train/]});
     await go(page, 'try');
     await userField(page).fill(HOSTILE_ID);
     await page.locator('summary').click();
@@ -313,7 +359,7 @@ async function shows_hostile_names_as_text() {
 // --- serving ---
 
 async function shows_what_was_served() {
-    const page = await visit(SHOP);
+    const page = await visitShop();
     await go(page, 'serving');
     await page.getByRole('radio', {name: 'Since the start'}).check();
     await page.locator('tr', {hasText: '/recommend'}).first().waitFor();
@@ -365,8 +411,54 @@ async function wants_the_other_token_to_change_something() {
     await leave(page);
 }
 
+/** Nobody is asked for a token in the middle of typing; ids that are known need none. */
+async function asks_for_no_token_while_one_types() {
+    const page = await visit(SHOP, {allow: [/401 .*\/users/]});
+    await go(page, 'try');
+    const refused = page.waitForResponse((answer) => answer.url().includes('/users?') && answer.status() === 401);
+    await userField(page).pressSequentially('c42');
+    await refused;
+    await userField(page).fill('c428');
+    await page.getByRole('button', {name: 'Recommend', exact: true}).click();
+    await results(page).first().waitFor();
+    assert.equal(await page.getByRole('dialog').count(), 0);
+    await leave(page);
+}
+
+/** Behind a proxy that has the page below /rec/ and nothing else of this service's. */
+async function works_below_a_path() {
+    const page = await visit(BELOW, {token: TOKEN});
+    for (const name of PAGES) await go(page, name);
+    await page.locator('.tile').first().waitFor();
+    await go(page, 'training');
+    await page.locator('.run[data-state=done]').first().waitFor();
+    await assertDrawn(page.getByRole('img', {name: /^Loss/}));
+    await go(page, 'try');
+    await recommendOnce(page);
+    assert.ok((await page.locator('.code').first().textContent()).includes(`'${BELOW}/recommend'`));
+    await page.getByRole('link', {name: '中文'}).click();
+    await page.getByRole('heading', {level: 1, name: '试用'}).waitFor();
+    assert.equal(page.url(), `${BELOW}/?lang=zh#/try`);
+    await page.locator('.state[data-kind=good]').waitFor();
+    assert.ok(await page.evaluate(() => performance.getEntriesByType('resource').some(({name}) => name.endsWith('/style.css'))));
+    await leave(page);
+}
+
+/** Addresses that were written by hand, or in another program's way. */
+async function opens_whatever_the_address_says() {
+    for (const [query, heading] of [['?lang=en_US', 'Models'], ['?lang=zh_CN', '模型'], ['?lang=ZH', '模型'], ['?lang=x', 'Models'], ['?lang=constructor', 'Models'], ['?lang=', 'Models'], ['?lang=%F0%9F%98%80', 'Models']]) {
+        const page = await visitShop();
+        for (const name of query === '?lang=en_US' ? ['models', 'constructor', '__proto__', 'toString', 'nowhere'] : ['models']) {
+            await page.goto(`${SHOP}/${query}#/${name}`);
+            await page.getByRole('heading', {level: 1, name: heading, exact: true}).waitFor();
+        }
+        await page.locator('.card h2', {hasText: 'default'}).waitFor();
+        await leave(page);
+    }
+}
+
 async function changes_language_where_one_is() {
-    const page = await visit(SHOP);
+    const page = await visitShop();
     await go(page, 'serving');
     await page.getByRole('link', {name: '中文'}).click();
     await page.getByRole('heading', {level: 1, name: '服务'}).waitFor();
@@ -380,7 +472,7 @@ async function fits_every_screen() {
     for (const [language, locale] of [['en', 'en-GB'], ['zh', 'zh-CN']]) {
         for (const scheme of ['light', 'dark']) {
             for (const width of [400, 1400]) {
-                const page = await visit(SHOP, {locale, scheme, width});
+                const page = await visitShop({locale, scheme, width});
                 for (const [i, name] of PAGES.entries()) {
                     await go(page, name);
                     await page.locator({models: '.quality', training: '.run', try: '.try-form', serving: '.tile'}[name]).first().waitFor();
@@ -404,7 +496,7 @@ async function recommendOnce(page) {
 }
 
 async function weighs_little() {
-    const page = await visit(SHOP);
+    const page = await visitShop();
     const network = await page.context().newCDPSession(page);
     const files = new Map();
     let bytes = 0;
@@ -422,9 +514,9 @@ async function weighs_little() {
 await launch();
 const failed = await run([
     says_what_to_do_next_when_there_is_nothing, trains_with_the_keyboard_alone, explains_what_is_wrong_and_what_helps,
-    shows_why_a_training_came_to_nothing, overlays_the_runs_that_are_ticked, rolls_back_and_forth, recommends_and_says_why, says_why_in_chinese,
+    shows_why_a_training_came_to_nothing, asks_no_more_for_a_job_that_is_gone, names_baselines_apart, overlays_the_runs_that_are_ticked, rolls_back_and_forth, recommends_and_says_why, says_why_in_chinese,
     tells_popular_from_personal, says_that_own_rows_cannot_be_read, shows_hostile_names_as_text, shows_what_was_served, keeps_out_who_has_no_token,
-    wants_the_other_token_to_change_something,
+    wants_the_other_token_to_change_something, asks_for_no_token_while_one_types, works_below_a_path, opens_whatever_the_address_says,
     changes_language_where_one_is, weighs_little, fits_every_screen,
 ]);
 await shut();

@@ -23,7 +23,7 @@ async function theFormOffersEveryKind() {
     await page.locator('.start-form button[type=submit]').click();
     await page.waitForFunction(() => /from_the_form/.test(document.body.innerText));
     await shoot(page, 'kinds-training');
-    const {jobs} = await (await fetch(`${SHOP}/jobs?model=from_the_form`)).json();
+    const {jobs} = await (await fetch(`${SHOP}/jobs?model=from_the_form`, {headers: {Authorization: `Bearer ${ADMIN_TOKEN}`}})).json();
     assert.equal(jobs[0].options.weight, 2.5);
     await leave(page);
 }

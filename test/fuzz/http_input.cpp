@@ -16,6 +16,9 @@ constexpr int kMostRequests = 8;
 
 Config quiet_config() {
     Config config;
+    config.listen_host = "127.0.0.1";
+    config.hosts = {"x"};
+    config.cors_origins = {"https://shop.example"};
     config.model = "default";
     config.pool = config.pipeline = config.batch = config.queue = 1;
     config.deadline = std::chrono::seconds(1);
@@ -47,7 +50,7 @@ HttpInput::HttpInput()
       pool_(loop_, tasks_, reading_pool(config_)),
       writing_pool_(loop_, tasks_, writing_pool(config_)),
       router_(make_router({config_, pool_, writing_pool_, counters_, [] { return false; }})),
-      gate_("", "0123456789abcdef") {
+      doors_{Hosts(config_, config_.listen_host), Cors(config_.cors_origins), Gate("", "0123456789abcdef")} {
     pool_.stop();  // every query fails at once
     writing_pool_.stop();
 }
@@ -66,7 +69,7 @@ bool HttpInput::take_one(std::string_view& bytes) {
     Request request = request_of(parser);
     Admission admission;
     if (whole) {
-        admission = admit(router_, gate_, parser, request);
+        admission = admit(router_, doors_, parser, request);
         whole = read_on(parser, bytes, error);
     }
     if (!whole) {
@@ -74,8 +77,10 @@ bool HttpInput::take_one(std::string_view& bytes) {
         return false;
     }
     request.body = std::move(parser.get().body());
-    const auto response = admission.problem ? to_response(*admission.problem, request.request_id)
-                                            : answer(*admission.route, request);
+    auto response = admission.problem  ? to_response(*admission.problem, request.request_id)
+                    : admission.answer ? *admission.answer
+                                       : answer(*admission.route, request);
+    doors_.cors.mark(request, response);
     render(response, request.request_id, parser.keep_alive(), request.method == "HEAD");
     return true;
 }

@@ -6,13 +6,14 @@
 #include <string_view>
 
 #include "api/routes.hpp"
-#include "http/gate.hpp"
 #include "http/incoming.hpp"
 
 namespace seqrec::testing {
 
-/// A service whose database is away. Its admin token is "0123456789abcdef".
-/// 一个数据库不可用的服务，管理令牌为 "0123456789abcdef"。
+/// A service whose database is away, on loopback. Its admin token is "0123456789abcdef", and it answers to "x", too, also to
+/// pages of https://shop.example.
+/// 一个监听回环地址、数据库不可用的服务，管理令牌为 "0123456789abcdef"；也接受名称 "x"，
+/// 并允许 https://shop.example 的网页访问。
 class HttpInput {
   public:
     HttpInput();
@@ -36,7 +37,7 @@ class HttpInput {
     sidecar::Counters counters_;
     sidecar::Pool pool_, writing_pool_;
     sidecar::Router router_;
-    sidecar::Gate gate_;
+    sidecar::Doors doors_;
 };
 
 }  // namespace seqrec::testing

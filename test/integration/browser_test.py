@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 """The dashboard: its files over HTTP, and its pages in a headless Chromium (test/browser/*.mjs)."""
 
+import contextlib
 import filecmp
 import glob
 import gzip
+import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 
 sys.dont_write_bytecode = True
 
@@ -38,6 +41,42 @@ GRANT SELECT ON products TO shop_api, plain_api;
 GRANT SELECT, INSERT ON ratings TO shop_trainer;
 GRANT SELECT ON broken TO shop_trainer;
 """
+
+
+class BelowAPath(http.server.BaseHTTPRequestHandler):
+    """A proxy that passes on what is below /rec/, without that, to the server's `target`."""
+
+    def pass_on(self):
+        if not self.path.startswith("/rec/"):
+            self.send_error(404)
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name: value for name, value in self.headers.items() if name not in ("Host", "Connection")}
+        upstream = self.server.target.connect(timeout=60)
+        upstream.request(self.command, self.path.removeprefix("/rec"), body, headers)
+        answer = upstream.getresponse()
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name != "Connection":
+                self.send_header(name, value)
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the browser has left
+            while part := answer.read1(65536):
+                self.wfile.write(part)
+                self.wfile.flush()
+        upstream.close()
+
+    do_GET = do_POST = pass_on
+
+    def log_message(self, *arguments):
+        pass
+
+
+def start_proxy(target):
+    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), BelowAPath)
+    proxy.target, proxy.daemon_threads = target, True
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    return proxy
 
 
 def start(**settings):
@@ -83,7 +122,10 @@ def get(path, headers=None, method="GET"):
 
 
 def asset_paths():
-    return re.findall(r'(?:src|href)="(/assets/[^"]+)"', get("/")[2].decode())
+    """As they are below the root; in the page they are relative."""
+    found = re.findall(r'(?:src|href)="([^"]+)"', get("/")[2].decode())
+    assert all(re.match(r"assets/[0-9a-f]+/", path) for path in found), found
+    return ["/" + path for path in found]
 
 
 def page_is_closed_to_others():
@@ -181,9 +223,10 @@ if __name__ == "__main__":
     plain_server = start(PGUSER="plain_api")
     guarded_server = start(SEQREC_READ_TOKEN=READ)
     twice_guarded_server = start(SEQREC_READ_TOKEN=READ, SEQREC_ADMIN_TOKEN=ADMIN, SEQREC_ADMIN_DSN="user=shop_trainer")
+    below = start_proxy(SHOP_SERVER)
     try:
         results = [run_files(),
-                   run_browser(SHOP=url(SHOP_SERVER), EMPTY=url(empty_server), PLAIN=url(plain_server), GUARDED=url(guarded_server), TWICE_GUARDED=url(twice_guarded_server), ADMIN_TOKEN=ADMIN, READ_TOKEN=READ,
+                   run_browser(SHOP=url(SHOP_SERVER), BELOW=f"http://127.0.0.1:{below.server_port}/rec", EMPTY=url(empty_server), PLAIN=url(plain_server), GUARDED=url(guarded_server), TWICE_GUARDED=url(twice_guarded_server), ADMIN_TOKEN=ADMIN, READ_TOKEN=READ,
                                HOSTILE_ID=HOSTILE_ID, HOSTILE_TITLE=HOSTILE_TITLE, CHROMIUM=CHROMIUM, SCREENSHOTS=SCREENSHOTS)]
     finally:
         for server in (SHOP_SERVER, empty_server, plain_server, guarded_server, twice_guarded_server):

@@ -4,11 +4,13 @@
 Prints a line a test and "N passed, N failed".
 """
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -102,11 +104,163 @@ def takes_events_from_bearers_of_any_token(db):
         expect_problem(s.request("POST", "/events", "{}", {**JSON, **bearer(READ)}), 400, "invalid-field")
 
 
+def tells_of_users_and_trainings_to_bearers_of_any_token(db):
+    """One token is enough to keep them in; asking stays open without a read token."""
+    closed = ("/users", "/jobs", "/jobs/1", "/jobs/1/events", "/models/second/coefficients", "/metrics")
+    with sidecar(db, SEQREC_ADMIN_TOKEN=ADMIN) as s:
+        s.wait_ready()
+        for path in closed:
+            expect_problem(s.request("GET", path), 401, "unauthorized")
+            expect_problem(s.request("GET", path, headers=bearer("x" * 20)), 401, "unauthorized")
+        expect(s.request("GET", "/metrics", headers=bearer(ADMIN))[0], 200)
+        expect(s.request("GET", "/models/second/coefficients", headers=bearer(ADMIN))[0], 200)
+        expect(s.recommend("u")[0], 200)
+        expect(s.request("GET", "/similar/a")[0], 200)
+    with sidecar(db, SEQREC_READ_TOKEN=READ, SEQREC_ADMIN_TOKEN=ADMIN) as s:
+        for path in closed:
+            expect(s.request("GET", path)[0], 401, path)
+        for token in (READ, ADMIN):
+            expect(s.request("GET", "/metrics", headers=bearer(token))[0], 200)
+    with sidecar(db) as s:
+        expect(s.request("GET", "/metrics")[0], 200)
+
+
+# --- names, other sites' pages ---
+
+
+def answers_to_its_own_names_on_loopback(db):
+    """A page whose name was made to stand for 127.0.0.1 (DNS rebinding) sends that name."""
+    with sidecar(db) as s:
+        s.wait_ready()
+        for path in ("/users", "/metrics", "/readyz", "/", "/nowhere"):
+            problem = expect_problem(s.request("GET", path, headers={"Host": f"attacker.example:{s.port}"}), 421, "unknown-host")
+            assert "SEQREC_HOSTS" in problem["hint"], problem
+        expect(s.recommend("u", headers={"Host": "attacker.example"})[0], 421)
+        for name in ("localhost", f"localhost:{s.port}", "127.0.0.1:1", "[::1]:80"):
+            expect(s.recommend("u", headers={"Host": name})[0], 200, name)
+        assert s.raw(b"GET /livez HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        connection = s.connect()  # goes on after a refusal
+        for name, status in (("attacker.example", 421), ("localhost", 200)):
+            expect(s.recommend("u", connection=connection, headers={"Host": name})[0], status)
+        connection.close()
+    with sidecar(db, SEQREC_HOSTS="recommend.example.org") as s:  # as a proxy may send it
+        s.wait_ready()
+        for name, status in (("recommend.example.org", 200), ("localhost", 200), ("attacker.example", 421)):
+            expect(s.recommend("u", headers={"Host": name})[0], status, name)
+    with sidecar(db, SEQREC_READ_TOKEN=READ) as s:
+        s.wait_ready()
+        expect(s.recommend("u", headers={"Host": "recommend.example.org", **bearer(READ)})[0], 200)
+
+
+SHOP = "https://shop.example.org"
+CORS_HEADERS = [f"Access-Control-{name}" for name in ("Allow-Origin", "Allow-Methods", "Allow-Headers", "Max-Age", "Expose-Headers", "Allow-Credentials")]
+
+
+def preflight(s, path, origin, method="POST"):
+    return s.request("OPTIONS", path, headers={"Origin": origin, "Access-Control-Request-Method": method,
+                                               "Access-Control-Request-Headers": "authorization,content-type"})
+
+
+def lets_pages_of_listed_sites_ask(db):
+    with sidecar(db, SEQREC_CORS_ORIGINS=f"http://localhost:3000,{SHOP}", SEQREC_READ_TOKEN=READ) as s:
+        s.wait_ready()
+        status, headers, body = preflight(s, "/recommend", SHOP)
+        expect((status, body, headers["Content-Length"], headers["Content-Type"]), (204, b"", None, None))
+        expect([headers[name] for name in CORS_HEADERS[:2]] + [headers["Vary"]], [SHOP, "POST", "Origin"])
+        assert {"authorization", "content-type"} <= set(headers["Access-Control-Allow-Headers"].lower().split(", ")), headers
+        connection = s.connect()  # as browsers do: the request follows on the same connection
+        for send, status in ((lambda: s.request("OPTIONS", "/recommend", connection=connection, headers={
+                "Origin": SHOP, "Access-Control-Request-Method": "POST"}), 204),
+                             (lambda: s.recommend("u", connection, {"Origin": SHOP, **bearer(READ)}), 200)):
+            expect(send()[0], status)
+        connection.close()
+        for answer, status in ((s.recommend("u", headers={"Origin": SHOP, **bearer(READ)}), 200),
+                               (s.recommend("u", headers={"Origin": SHOP}), 401),
+                               (s.request("GET", "/nowhere", headers={"Origin": SHOP}), 404), (preflight(s, "/nowhere", SHOP), 404)):
+            expect((answer[0], answer[1]["Access-Control-Allow-Origin"], answer[1]["Vary"]), (status, SHOP, "Origin"))
+        for origin in ("https://attacker.example", "null", SHOP + ".attacker.example", SHOP + ":444", "http://shop.example.org", ""):
+            for answer, status in ((preflight(s, "/recommend", origin), 405),
+                                   (s.recommend("u", headers={"Origin": origin, **bearer(READ)}), 200)):
+                expect((answer[0], [answer[1][name] for name in CORS_HEADERS], answer[1]["Vary"]), (status, [None] * 6, "Origin"), origin)
+        expect(s.recommend("u", headers=bearer(READ))[1]["Vary"], "Origin")
+        vary = s.request("GET", "/openapi.json", headers={"Origin": SHOP})[1].get_all("Vary")
+        expect(sorted(vary), ["Accept-Encoding", "Origin"])
+    with sidecar(db) as s:  # off
+        s.wait_ready()
+        expect(preflight(s, "/recommend", SHOP)[0], 405)
+        headers = s.recommend("u", headers={"Origin": SHOP})[1]
+        expect([headers[name] for name in (*CORS_HEADERS, "Vary")], [None] * 7)
+
+
+# --- Unix sockets ---
+
+
+@contextlib.contextmanager
+def folder():
+    path = tempfile.mkdtemp(prefix="seqrec-unix-")
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+def listens_on_a_unix_socket(db):
+    with folder() as place:
+        path = os.path.join(place, "http.sock")
+        for mode in ("0660", "0600", "0666"):
+            with sidecar(db, SEQREC_LISTEN="unix:" + path, SEQREC_SOCKET_MODE=mode, SEQREC_EVENTS_TABLE="models") as s:
+                s.wait_ready()
+                expect(stat.S_IMODE(os.stat(path).st_mode), int(mode, 8))
+                connection = s.connect()
+                for _ in range(2):
+                    expect(s.recommend("u", connection, {"Host": "recommend.example.org"})[0], 200)
+                connection.close()
+                expect(s.access_lines()[-1]["remote"], "unix")
+                expect(s.stop(), 0)
+            expect(os.listdir(place), [], "left behind")
+
+
+def takes_over_what_a_dead_process_left(db):
+    with folder() as place:
+        path = os.path.join(place, "http.sock")
+        with sidecar(db, SEQREC_LISTEN="unix:" + path) as s:
+            second = run_program(SEQREC_LISTEN="unix:" + path, PGHOST="/nonexistent")
+            expect(second.returncode, 1)
+            assert path in second.stderr, second.stderr
+            expect(s.request("GET", "/livez")[0], 200, "the first one goes on")
+            s.process.kill()
+            s.process.wait()
+        assert stat.S_ISSOCK(os.stat(path).st_mode)
+        with sidecar(db, SEQREC_LISTEN="unix:" + path) as s:
+            expect(s.request("GET", "/livez")[0], 200)
+
+
+def leaves_other_files_alone(db):
+    """Whatever is at the path, also another program's socket that nobody listens on just now."""
+    with folder() as place:
+        paths = [os.path.join(place, name) for name in ("file", "socket", "folder", "link")]
+        with open(paths[0], "w") as file:
+            file.write("precious")
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(paths[1])
+        os.mkdir(paths[2])
+        os.symlink("nowhere", paths[3])
+        before = [os.lstat(path) for path in paths]
+        for path in paths:
+            refused = run_program(SEQREC_LISTEN="unix:" + path, PGHOST="/nonexistent")
+            expect(refused.returncode, 1, path)
+            assert path in refused.stderr, refused.stderr
+        expect([os.lstat(path)[:7] for path in paths], [status[:7] for status in before])
+        missing = run_program(SEQREC_LISTEN=f"unix:{place}/none/http.sock", PGHOST="/nonexistent")
+        expect(missing.returncode, 1)
+        assert f"{place}/none" in missing.stderr, missing.stderr
+
+
 def refuses_before_the_body_is_judged(db):
     with sidecar(db, SEQREC_READ_TOKEN=READ) as s:
         expect(s.request("POST", "/recommend", "x" * 1000, {"Content-Type": "text/plain"})[0], 401)
         expect(s.request("GET", "/recommend")[0], 405)
-        head = b"POST /recommend HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 15\r\nConnection: close\r\n\r\n"
+        head = b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 15\r\nConnection: close\r\n\r\n"
         assert s.raw(head).startswith(b"HTTP/1.1 401 "), "was asked to send its body"
 
 
@@ -293,6 +447,20 @@ def takes_a_socket_from_systemd(db):
         process = start_with_listener(listener, SEQREC_LISTEN="127.0.0.1:1", FDS="2")
         expect(process.wait(3), 2)
         assert "LISTEN_FDS" in process.communicate()[1]
+    with folder() as place, socket.socket(socket.AF_UNIX) as listener:
+        path = os.path.join(place, "http.sock")
+        listener.bind(path)
+        listener.listen()
+        process = start_with_listener(listener, SEQREC_EVENTS_TABLE="ratings")
+        assert "unix:" + path in process.stderr.readline()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            client.sendall(b"GET /livez HTTP/1.1\r\nHost: shop.example.org\r\nConnection: close\r\n\r\n")
+            assert read_all(client).startswith(b"HTTP/1.1 200")
+        process.send_signal(signal.SIGINT)
+        expect(process.wait(3), 0)
+        process.stderr.close()
+        expect(os.listdir(place), ["http.sock"], "systemd's")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         process = start_with_listener(other)
         expect(process.wait(3), 2)
@@ -306,6 +474,8 @@ def takes_a_socket_from_systemd(db):
 
 
 TESTS = [asks_for_the_read_token, tells_admins_from_readers, has_no_admin_routes_without_a_token, takes_events_from_bearers_of_any_token,
+         tells_of_users_and_trainings_to_bearers_of_any_token, answers_to_its_own_names_on_loopback, lets_pages_of_listed_sites_ask,
+         listens_on_a_unix_socket, takes_over_what_a_dead_process_left, leaves_other_files_alone,
          refuses_before_the_body_is_judged, reads_tokens_from_files, refuses_bad_tokens, masks_tokens, refuses_to_stand_open,
          counts_requests, counts_what_answers_hold, counts_what_goes_wrong, knows_its_process, tells_where_the_time_went, tells_systemd, takes_a_socket_from_systemd]
 

@@ -44,7 +44,7 @@ class Fields:
                ["10", "default", "NULL", "NULL", "NULL", "0.1", "NULL", "NULL", "0"])
 
     def answers_plainly_when_nothing_is_new(self, s, db):
-        raw = s.raw(b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        raw = s.raw(b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
                     b"Content-Length: 28\r\n\r\n" + b'{"user_id":"u", "top_k": 2 }')
         expect(raw.split(b"\r\n\r\n")[1], b'{"recommended_item_ids":["u-1","u-2"]}')
         assert b"Server-Timing: " in raw, raw

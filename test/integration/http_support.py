@@ -153,6 +153,19 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
 class Sidecar:
     """A running seqrec-http; its address is read from the line it writes when it listens."""
 
@@ -170,9 +183,9 @@ class Sidecar:
 
     def wait_for_address(self):
         for _ in range(200):
-            found = re.search(r"listening on http://\[?([^\]\s]+?)\]?:(\d+)\"", self.log())
+            found = re.search(r"listening on (?:http://\[?([^\]\s]+?)\]?:(\d+)|unix:(.+?))\"", self.log())
             if found:
-                return found.group(1), int(found.group(2))
+                return (found[3], None) if found[3] else (found[1], int(found[2]))
             time.sleep(0.02)
         raise AssertionError("no listening line: " + self.log())
 
@@ -188,6 +201,8 @@ class Sidecar:
             return [json.loads(line) for line in file]
 
     def connect(self, timeout=10):
+        if self.port is None:
+            return UnixConnection(self.host, timeout)
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
 
     def request(self, method, path, body=None, headers=None, connection=None):

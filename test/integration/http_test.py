@@ -106,7 +106,7 @@ class Plain:
             expect(s.post('{"user_id":"a"}', kind)[0], 200)
         answer = s.request("POST", "/recommend", b"x", {"Content-Type": "application/json", "Content-Encoding": "gzip"})
         expect_problem(answer, 415, "unsupported-media-type")
-        head = b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head = b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         expect(status_of(s.raw(head + b"\r\n")), 411)
         body = b'{"user_id":"u"}'
         chunks = head + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
@@ -118,7 +118,7 @@ class Plain:
         expect(s.post(b'{"user_id":"a"}'.ljust(524288))[0], 200)
         ids = [f"item-{n:09}" for n in range(10000)]
         expect(s.recommend("a", exclude_item_ids=ids, candidate_item_ids=ids)[0], 200)
-        chunked = (b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        chunked = (b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                    b"Transfer-Encoding: chunked\r\n\r\n") + b"4000\r\n" + b" " * 0x4000 + b"\r\n"
         expect(status_of(s.raw(chunked + (b"4000\r\n" + b" " * 0x4000 + b"\r\n") * 32)), 413)
 
@@ -149,13 +149,13 @@ class Plain:
         for k in (3, 1, 2):
             body = b'{"user_id":"u","top_k":%d}' % k
             close = b"Connection: close\r\n" if k == 2 else b""
-            requests += (b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + close +
+            requests += (b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + close +
                          b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
         bodies = re.findall(rb"\{\"recommended_item_ids\":\[.*?\]\}", s.raw(requests))
         expect([len(json.loads(body)["recommended_item_ids"]) for body in bodies], [3, 1, 2])
 
     def waits_for_leave_to_send(self, s, db):
-        head = b"POST /recommend HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 15\r\n"
+        head = b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 15\r\n"
         with socket.create_connection((s.host, s.port), timeout=5) as client:
             client.sendall(head + b"Content-Type: application/json\r\n\r\n")
             expect(client.recv(1000), b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -296,7 +296,7 @@ class Narrow:
 
     def gives_up_on_a_slow_body(self, s, db):
         begin = time.monotonic()
-        answer = s.raw(b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        answer = s.raw(b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                        b"Content-Length: 100\r\n\r\n{\"user_id\"")
         expect(status_of(answer), 408)
         assert time.monotonic() - begin < 4  # the limit, the tick, and the time given to read the answer

@@ -100,7 +100,7 @@ def is_served_over_http():
         expect((body["unknown_context"], {reason["source"] for reason in body["reasons"]}, "fallback" in body), (["mood"], {"user"}, False))
         refusal = server.request("POST", "/recommend", '{"user_id": "u7", "recent_clicks": [], "min_probability": 0.5}', {"Content-Type": "application/json"})
         expect((refusal[0], refusal[2]["sqlstate"]), (400, "0A000"))
-        body = server.request("GET", "/models/cats/coefficients?top=2")[2]
+        body = server.request("GET", "/models/cats/coefficients?top=2", headers={"Authorization": f"Bearer {ADMIN}"})[2]
         expect(body, {"model": "cats", "count": 3, "coefficients": [
             {"feature": "category", "value": "1", "coefficient": 3, "standard_error": 0.5, "rows": 8},
             {"feature": "category", "value": "帐篷", "coefficient": -3, "standard_error": 0.125, "rows": 9}]})

@@ -21,12 +21,28 @@ class ConfigTest : public ::testing::Test {
     void SetUp() override { clear(); }
     void TearDown() override { clear(); }
     static void clear() {
-        for (const auto& name :
-             {"SEQREC_LISTEN", "SEQREC_DSN", "SEQREC_ADMIN_DSN", "SEQREC_READ_TOKEN",
-              "SEQREC_READ_TOKEN_FILE", "SEQREC_ADMIN_TOKEN", "SEQREC_ADMIN_TOKEN_FILE",
-              "SEQREC_EVENTS_TABLE", "SEQREC_EVENTS_USER_COLUMN", "SEQREC_TITLE_TABLE", "SEQREC_MODEL",
-              "SEQREC_POOL", "SEQREC_QUEUE", "SEQREC_PIPELINE", "SEQREC_PREPARE", "SEQREC_DEADLINE_MS",
-              "SEQREC_MAX_BODY", "SEQREC_STREAMS", "SEQREC_POOOL"})
+        for (const auto& name : {"SEQREC_LISTEN",
+                                 "SEQREC_DSN",
+                                 "SEQREC_ADMIN_DSN",
+                                 "SEQREC_READ_TOKEN",
+                                 "SEQREC_READ_TOKEN_FILE",
+                                 "SEQREC_ADMIN_TOKEN",
+                                 "SEQREC_ADMIN_TOKEN_FILE",
+                                 "SEQREC_EVENTS_TABLE",
+                                 "SEQREC_EVENTS_USER_COLUMN",
+                                 "SEQREC_TITLE_TABLE",
+                                 "SEQREC_MODEL",
+                                 "SEQREC_POOL",
+                                 "SEQREC_QUEUE",
+                                 "SEQREC_PIPELINE",
+                                 "SEQREC_PREPARE",
+                                 "SEQREC_DEADLINE_MS",
+                                 "SEQREC_MAX_BODY",
+                                 "SEQREC_STREAMS",
+                                 "SEQREC_POOOL",
+                                 "SEQREC_SOCKET_MODE",
+                                 "SEQREC_HOSTS",
+                                 "SEQREC_CORS_ORIGINS"})
             ::unsetenv(name);
     }
     static Config with(const std::map<std::string, std::string>& variables) {
@@ -71,6 +87,39 @@ TEST_F(ConfigTest, ListensOnAddresses) {
          {"8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:8x",
           "example.com:80", "::1:80", "[127.0.0.1]:80", "[]:80", "256.0.0.1:80"})
         EXPECT_NE(refusal({{"SEQREC_LISTEN", text}}).find("SEQREC_LISTEN"), std::string::npos) << text;
+}
+
+TEST_F(ConfigTest, ListensOnUnixSockets) {
+    const Config config = with({{"SEQREC_LISTEN", "unix:/run/seqrec/http.sock"}});
+    EXPECT_EQ(config.listen_host, "unix:/run/seqrec/http.sock");
+    EXPECT_EQ(config.socket_mode, 0660U);
+    EXPECT_EQ(with({{"SEQREC_SOCKET_MODE", "0600"}}).socket_mode, 0600U);
+    for (const std::string& text :
+         {std::string("unix:"), std::string("unix:http.sock"), std::string("unix:/run/"),
+          std::string("unix:@name"), "unix:/" + std::string(107, 'x')})
+        EXPECT_NE(refusal({{"SEQREC_LISTEN", text}}).find("SEQREC_LISTEN"), std::string::npos) << text;
+    for (const char* text : {"rw", "0777", "888", "-1", "1660", "0660 "})
+        EXPECT_NE(refusal({{"SEQREC_SOCKET_MODE", text}}).find("SEQREC_SOCKET_MODE"), std::string::npos)
+            << text;
+}
+
+TEST_F(ConfigTest, NamesAndOriginsAreLists) {
+    using Strings = std::vector<std::string>;
+    const Config config =
+        with({{"SEQREC_HOSTS", "Shop.example.org, [::1],10.0.0.1"},
+              {"SEQREC_CORS_ORIGINS", "https://Shop.example.org, http://localhost:3000,http://[::1]:80"}});
+    EXPECT_EQ(config.hosts, (Strings{"shop.example.org", "[::1]", "10.0.0.1"}));
+    EXPECT_EQ(config.cors_origins,
+              (Strings{"https://shop.example.org", "http://localhost:3000", "http://[::1]:80"}));
+    EXPECT_EQ(with({{"SEQREC_HOSTS", "*"}}).hosts, Strings{"*"});
+    EXPECT_TRUE(with({}).hosts.empty());
+    for (const char* text : {"a b", "http://a", "a:80", "a,,b", "[a]", "*.a"})
+        EXPECT_NE(refusal({{"SEQREC_HOSTS", text}}).find("SEQREC_HOSTS"), std::string::npos) << text;
+    for (const char* text :
+         {"*", "null", "shop.example.org", "https://", "https://a/", "https://a:", "https://a:x", "ftp://a",
+          "https://a b", "https://[::1", "https://u@a", "http://a\r\nb"})
+        EXPECT_NE(refusal({{"SEQREC_CORS_ORIGINS", text}}).find("SEQREC_CORS_ORIGINS"), std::string::npos)
+            << text;
 }
 
 TEST_F(ConfigTest, NumbersKeepTheRangeThatTheHelpGives) {
@@ -132,6 +181,9 @@ TEST_F(ConfigTest, EventsNeedATokenWhereOthersCanReach) {
     const Config loopback = with({{"SEQREC_EVENTS_TABLE", "clicks"}});
     EXPECT_NO_THROW(refuse_exposure(loopback, "::1"));
     EXPECT_NO_THROW(refuse_exposure(loopback, "127.8.0.1"));
+    EXPECT_NO_THROW(refuse_exposure(loopback, "::ffff:127.0.0.1"));
+    EXPECT_NO_THROW(refuse_exposure(loopback, "unix:/run/seqrec/http.sock"));
+    EXPECT_THROW(refuse_exposure(loopback, "127.evil.example"), ConfigError);
     EXPECT_THROW(refuse_exposure(loopback, "::"), ConfigError);  // an inherited socket may listen anywhere
 }
 

@@ -24,6 +24,15 @@ TEST(ParseObject, SaysWhereABodyIsNoJsonAndNotWhatItSays) {
         EXPECT_EQ(problem_of([&] { parse_object(body); }).kind, "invalid-json") << body;
 }
 
+TEST(ParseObject, RefusesNumbersThatFitNowhere) {
+    for (const char* body :
+         {R"({"options":{"dim":1e400}})", R"({"a":[-1e400]})", R"({"context":{"a":{"b":1e400}}})"}) {
+        const Problem problem = problem_of([&] { parse_object(body); });
+        EXPECT_EQ(problem.status, 400U) << body;
+        EXPECT_EQ(problem.detail, "the body holds a number that is out of range") << body;
+    }
+}
+
 TEST(ParseObject, IsNotTakenIntoTheDepth) {
     const auto nested = [](int depth) {
         return R"({"a":)" + std::string(static_cast<std::size_t>(depth), '[') +
@@ -110,6 +119,11 @@ TEST(QueryFields, MayBeListsAndNumbers) {
                   }),
                   "min_score")
             << text;
+    for (const char* text : {"1e400", "-1e400", "1e-400"}) {
+        const Problem problem = problem_of([&] { number(parameters({{"k", text}}), "k"); });
+        EXPECT_EQ(problem.status, 400U) << text;
+        EXPECT_NE(problem.detail.find("double precision"), std::string::npos) << text;
+    }
 }
 
 TEST(QueryFields, AreNumbersAndIds) {

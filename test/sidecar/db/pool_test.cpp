@@ -409,6 +409,31 @@ TEST_F(Pooled, KeepsNothingOfWhatIsAnswered) {
     EXPECT_LT(mallinfo2().uordblks, before + 500000);
 }
 
+/// What waits behind a query that does not end is let go at its own deadline, not at the other's end.
+TEST_F(Pooled, KeepsNothingOfWhatWasGivenUp) {
+    constexpr std::size_t kBytes = 200000, kRequests = 100;
+    auto settings = settings_of(database);
+    settings.deadline = milliseconds(200);
+    settings.pipeline = 1;
+    open(settings);
+    ASSERT_TRUE(comes_open(1));
+    database.on_question = [](const FakeQuestion&) {};
+    database.hold_cancels = true;
+    ask("first");
+    const auto before = mallinfo2();
+    for (std::size_t i = 0; i < kRequests; ++i) ask(query_of(std::string(kBytes, 'x')), std::to_string(i));
+    const auto held = [](const auto& now) { return now.uordblks + now.hblkhd; };
+    EXPECT_GT(held(mallinfo2()), held(before) + kRequests * kBytes / 2) << "counts nothing";
+    comes([] { return false; }, milliseconds(50));
+    Query urgent = query_of("first in the queue, and longest");
+    urgent.urgent = true;
+    ask(std::move(urgent), "urgent");
+    ASSERT_TRUE(comes([&] { return answers.size() >= kRequests + 1; }));
+    const auto after = mallinfo2();
+    for (std::size_t i = 0; i < kRequests; ++i) EXPECT_EQ(answer_to(std::to_string(i)), "deadline-exceeded");
+    EXPECT_LT(held(after), held(before) + 5 * kBytes);
+}
+
 /// Nor of what nobody waits for any more.
 TEST(Ticket, LetsItsParametersGo) {
     Ticket ticket;

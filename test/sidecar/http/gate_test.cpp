@@ -31,17 +31,17 @@ TEST(Gate, LetsInWhoMay) {
     constexpr Row kRows[] = {
         {"", "", Access::Open, 200, 200, 200, 200},
         {"", "", Access::Read, 200, 200, 200, 200},
-        {"", "", Access::Write, 200, 200, 200, 200},
+        {"", "", Access::Bearer, 200, 200, 200, 200},
         {"", "", Access::Admin, 404, 404, 404, 404},
         {kRead, "", Access::Open, 200, 200, 200, 200},
         {kRead, "", Access::Read, 401, 401, 200, 401},
-        {kRead, "", Access::Write, 401, 401, 200, 401},
+        {kRead, "", Access::Bearer, 401, 401, 200, 401},
         {kRead, "", Access::Admin, 404, 404, 404, 404},
         {"", kAdmin, Access::Read, 200, 200, 200, 200},
-        {"", kAdmin, Access::Write, 401, 401, 401, 200},
+        {"", kAdmin, Access::Bearer, 401, 401, 401, 200},
         {"", kAdmin, Access::Admin, 401, 401, 401, 200},
         {kRead, kAdmin, Access::Read, 401, 401, 200, 200},
-        {kRead, kAdmin, Access::Write, 401, 401, 200, 200},
+        {kRead, kAdmin, Access::Bearer, 401, 401, 200, 200},
         {kRead, kAdmin, Access::Admin, 401, 401, 403, 200},
     };
     for (const auto& row : kRows) {

@@ -38,6 +38,8 @@ TEST_F(Routes, SayWhatIsNotThere) {
     const auto wrong_method = problem_of([&] { router_.find("PUT", "/jobs"); });
     EXPECT_EQ(wrong_method.status, 405U);
     EXPECT_EQ(wrong_method.allow, "GET, HEAD, POST");
+    EXPECT_EQ(router_.methods("/jobs"), "GET, HEAD, POST");
+    EXPECT_EQ(problem_of([&] { router_.methods("/nowhere"); }).kind, "unknown-path");
     EXPECT_EQ(problem_of([&] { router_.find("GET", "/jobs/%ff"); }).status, 400U);
 }
 

@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <string>
 
@@ -26,7 +27,7 @@ class Stream : public ::testing::Test {
         client.open(tcp::v4());
         client.set_option(tcp::socket::receive_buffer_size(4096));
         client.connect(acceptor.local_endpoint());
-        acceptor.accept(served);
+        served = acceptor.accept();
         writer = std::make_shared<SocketWriter>(served, kLimit);
         writer->start();
     }
@@ -50,7 +51,8 @@ class Stream : public ::testing::Test {
     }
 
     asio::io_context loop;
-    tcp::socket client{loop}, served{loop};
+    tcp::socket client{loop};
+    ClientSocket served{loop};
     std::shared_ptr<SocketWriter> writer;
     bool ended = false, goes_on = true;
 };

@@ -37,15 +37,17 @@ TEST(Render, AHeadHasTheHeadersOfTheBodyItLeavesOut) {
     EXPECT_TRUE(text.ends_with("Connection: close\r\n\r\n")) << text;
 }
 
-TEST(Render, AStreamAndANotModifiedHaveNoLength) {
+TEST(Render, WhatHasNoBodyHasNoLength) {
     Response stream;
     stream.stream = [](BodyWriter&) -> boost::asio::awaitable<void> { co_return; };
     EXPECT_EQ(line_of(render(stream, "r", false, false), "Content-Length"), "");
-    Response unchanged;
-    unchanged.status = 304;
-    const std::string text = render(unchanged, "r", true, false);
-    EXPECT_TRUE(text.starts_with("HTTP/1.1 304 Not Modified\r\n"));
-    EXPECT_EQ(line_of(text, "Content-Length") + line_of(text, "Content-Type"), "");
+    for (const auto& [status, line] : {std::pair{304U, "304 Not Modified"}, {204U, "204 No Content"}}) {
+        Response empty;
+        empty.status = status;
+        const std::string text = render(empty, "r", true, false);
+        EXPECT_TRUE(text.starts_with("HTTP/1.1 " + std::string(line) + "\r\n")) << text;
+        EXPECT_EQ(line_of(text, "Content-Length") + line_of(text, "Content-Type"), "");
+    }
 }
 
 TEST(Render, TheDateIsTheWebs) {
