@@ -21,6 +21,11 @@
 SELECT format('CREATE ROLE %I LOGIN', name) FROM unnest(ARRAY[:'api', :'trainer']) name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 
+-- What is granted is the extension's, whatever the search_path is.
+SELECT nspname AS extension_schema FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'seqrec' \gset
+SET search_path = pg_catalog, :"extension_schema";
+GRANT USAGE ON SCHEMA :"extension_schema" TO :"api", :"trainer";
+
 -- POST /recommend, POST /recommend/batch, GET /similar, GET /models/…/coefficients; GET /models goes with the last. Even with clicks given, exclude_seen
 -- tells whether a user had an item when the model was trained.
 GRANT EXECUTE ON FUNCTION seqrec.answers, seqrec_explain, seqrec_similar_items, seqrec_unknown_items, seqrec_recommend,

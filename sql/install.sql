@@ -7,7 +7,8 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
   AND classid IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_namespace'::regclass)
   AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = objid AND relkind IN ('S', 'i', 't'))
   AND obj_description(objid, classid::regclass::name) IS NULL;
--- What everybody may call: what the views need, waiting, titles with the caller's own rights, and what triggers and the planner call.
+-- What everybody may call: what the views need, waiting, titles with the caller's own rights, what triggers and the planner call, and the names by
+-- which seqrec-http calls functions that are not for everybody.
 SELECT p.oid::regprocedure AS for_everybody
 FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'seqrec')

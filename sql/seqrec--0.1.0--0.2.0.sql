@@ -526,15 +526,14 @@ CREATE FUNCTION seqrec.titles_statement(titles regclass, id_column name, title_c
 LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     id_type regtype := (SELECT atttypid FROM pg_attribute WHERE attrelid = titles AND attname = id_column AND NOT attisdropped);
-    read_as text := CASE WHEN id_type = ANY ('{int2,int4,int8}'::regtype[]) THEN 'int8' WHEN id_type = 'uuid'::regtype THEN 'uuid' ELSE 'text' END;
 BEGIN
-    form := CASE read_as WHEN 'int8' THEN '^-?[0-9]{1,18}$' WHEN 'uuid' THEN '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' ELSE '' END;
+    form := CASE WHEN id_type = ANY ('{int2,int4,int8}'::regtype[]) THEN 'int8' WHEN id_type = 'uuid'::regtype THEN 'uuid' ELSE 'text' END;
     statement := format('SELECT t.%1$I::pg_catalog.text, t.%2$I::pg_catalog.text FROM %3$s t '
                         'WHERE t.%1$I%4$s OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.%5$s[])',
-                        id_column, title_column, titles, CASE read_as WHEN 'text' THEN '::pg_catalog.text' ELSE '' END, read_as);
+                        id_column, title_column, titles, CASE form WHEN 'text' THEN '::pg_catalog.text' ELSE '' END, form);
 END $$;
 
-COMMENT ON FUNCTION seqrec.titles_statement IS 'the query of seqrec.titles_of, and the form that an id must have for it';
+COMMENT ON FUNCTION seqrec.titles_statement IS 'the query of seqrec.titles_of, and the type that an id must be of for it';
 
 CREATE OR REPLACE FUNCTION seqrec.titles_of(item_ids text[], titles regclass, id_column name, title_column name)
 RETURNS TABLE (item_id text, title text)
@@ -550,10 +549,15 @@ END $$;
 COMMENT ON FUNCTION seqrec.titles_of IS 'titles of items, from a table of the caller''s';
 
 CREATE FUNCTION seqrec.ids_of_form(item_ids text[], form text) RETURNS text[]
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT array_agg(id) FROM unnest(item_ids) id WHERE id ~ form $$;
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT array_agg(id) FROM unnest(item_ids) id
+    WHERE CASE WHEN form = 'uuid' THEN id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+               WHEN form <> 'int8' THEN true
+               WHEN id ~ '^-?[0-9]{1,19}$' THEN id::numeric BETWEEN -9223372036854775808 AND 9223372036854775807
+               ELSE false END
+$$;
 
-COMMENT ON FUNCTION seqrec.ids_of_form IS 'those of some ids that match a regular expression';
+COMMENT ON FUNCTION seqrec.ids_of_form IS 'those of some ids that are of a type: int8, uuid or text';
 
 CREATE FUNCTION seqrec.title_search(query text, titles regclass, id_column name, title_column name, OUT patterns text[], OUT statement text)
 LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -811,6 +815,51 @@ WHERE o.own OR pg_has_role('pg_monitor', 'USAGE')
    OR has_function_privilege('@extschema@.seqrec_recommend'::regproc, 'EXECUTE');
 
 COMMENT ON VIEW @extschema@.seqrec_models IS 'model versions that the current user may see';
+
+CREATE FUNCTION seqrec.http_find_items(query text, k integer, model text) RETURNS TABLE (item_id text)
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT * FROM @extschema@.seqrec_find_items($1, $2, $3)';
+COMMENT ON FUNCTION seqrec.http_find_items IS 'seqrec_find_items, for seqrec-http';
+CREATE FUNCTION seqrec.http_find_users(query text, k integer, model text) RETURNS TABLE (user_id text)
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT * FROM @extschema@.seqrec_find_users($1, $2, $3)';
+COMMENT ON FUNCTION seqrec.http_find_users IS 'seqrec_find_users, for seqrec-http';
+CREATE FUNCTION seqrec.http_similar_items(item_id seqrec.id, k integer, model text, exclude seqrec.id[], candidates seqrec.id[], min_score real) RETURNS TABLE (rank integer, item_id text, score real)
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT * FROM @extschema@.seqrec_similar_items($1, $2, $3, $4, $5, $6)';
+COMMENT ON FUNCTION seqrec.http_similar_items IS 'seqrec_similar_items, for seqrec-http';
+CREATE FUNCTION seqrec.http_unknown_items(item_ids seqrec.id[], model text) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT @extschema@.seqrec_unknown_items($1, $2)';
+COMMENT ON FUNCTION seqrec.http_unknown_items IS 'seqrec_unknown_items, for seqrec-http';
+CREATE FUNCTION seqrec.http_explain(user_id seqrec.id, clicks seqrec.id[], item_ids seqrec.id[], model text, context jsonb, language text, titles regclass,
+    title_id_column name, title_column name) RETURNS TABLE (item_id text, because_of text, contribution real, source text, reason text)
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT * FROM @extschema@.seqrec_explain($1, $2, $3, $4, $5, $6, $7, $8, $9)';
+COMMENT ON FUNCTION seqrec.http_explain IS 'seqrec_explain, for seqrec-http';
+CREATE FUNCTION seqrec.http_coefficients(model text) RETURNS TABLE (feature text, value text, coefficient real, standard_error real, rows bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT * FROM @extschema@.seqrec_coefficients($1)';
+COMMENT ON FUNCTION seqrec.http_coefficients IS 'seqrec_coefficients, for seqrec-http';
+CREATE FUNCTION seqrec.http_kinds() RETURNS TABLE (kind text, meaning text, score jsonb, options jsonb, learns_from text[])
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT * FROM @extschema@.seqrec_kinds()';
+COMMENT ON FUNCTION seqrec.http_kinds IS 'seqrec_kinds, for seqrec-http';
+CREATE FUNCTION seqrec.http_add_events(events jsonb, ratings regclass, user_column name, item_column name, time_column name, key text) RETURNS bigint
+LANGUAGE sql VOLATILE AS 'SELECT @extschema@.seqrec_add_events($1, $2, $3, $4, $5, $6)';
+COMMENT ON FUNCTION seqrec.http_add_events IS 'seqrec_add_events, for seqrec-http';
+CREATE FUNCTION seqrec.http_train(ratings regclass, model text, kind text, user_column name, item_column name, time_column name, items regclass,
+    users regclass, options jsonb, if_running text) RETURNS bigint
+LANGUAGE sql VOLATILE AS 'SELECT @extschema@.seqrec_train($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)';
+COMMENT ON FUNCTION seqrec.http_train IS 'seqrec_train, for seqrec-http';
+CREATE FUNCTION seqrec.http_refresh_items(model text) RETURNS bigint
+LANGUAGE sql VOLATILE AS 'SELECT @extschema@.seqrec_refresh_items($1)';
+COMMENT ON FUNCTION seqrec.http_refresh_items IS 'seqrec_refresh_items, for seqrec-http';
+CREATE FUNCTION seqrec.http_cancel(job bigint) RETURNS boolean
+LANGUAGE sql VOLATILE AS 'SELECT @extschema@.seqrec_cancel($1)';
+COMMENT ON FUNCTION seqrec.http_cancel IS 'seqrec_cancel, for seqrec-http';
+CREATE FUNCTION seqrec.http_activate(model_id bigint) RETURNS void
+LANGUAGE sql VOLATILE AS 'SELECT @extschema@.seqrec_activate($1)';
+COMMENT ON FUNCTION seqrec.http_activate IS 'seqrec_activate, for seqrec-http';
+CREATE FUNCTION seqrec.http_jobs() RETURNS SETOF @extschema@.seqrec_jobs LANGUAGE sql STABLE AS 'SELECT * FROM @extschema@.seqrec_jobs';
+COMMENT ON FUNCTION seqrec.http_jobs IS 'seqrec_jobs, for seqrec-http';
+CREATE FUNCTION seqrec.http_job_log() RETURNS SETOF @extschema@.seqrec_job_log LANGUAGE sql STABLE AS 'SELECT * FROM @extschema@.seqrec_job_log';
+COMMENT ON FUNCTION seqrec.http_job_log IS 'seqrec_job_log, for seqrec-http';
+CREATE FUNCTION seqrec.http_models() RETURNS SETOF @extschema@.seqrec_models LANGUAGE sql STABLE AS 'SELECT * FROM @extschema@.seqrec_models';
+COMMENT ON FUNCTION seqrec.http_models IS 'seqrec_models, for seqrec-http';
 
 -- What came before is bound to the tables of its names here.
 UPDATE seqrec.models SET source = source

@@ -215,6 +215,11 @@ SELECT seqrec.answers(ARRAY['x'], ARRAY[-1], ARRAY['i1'], 7, 'shop');
 SELECT seqrec.answers(ARRAY['x'], ARRAY[0], ARRAY['i1'], 7, 'shop');
 SELECT seqrec.answers(ARRAY['x'], NULL, ARRAY['i1'], 7, 'shop');
 SELECT seqrec.answers(ARRAY['x'], ARRAY[1], ARRAY['i1'], 0, 'shop');
+-- One user's clicks are as many as seqrec_recommend takes, also where those of all may be more.
+SELECT count(*) FROM seqrec.answers(ARRAY['x'], ARRAY[100000], array_fill('i1'::text, ARRAY[100000]), 5, 'shop');
+SELECT count(*) FROM seqrec.answers(ARRAY['x', 'y'], ARRAY[100000, 1], array_fill('i1'::text, ARRAY[100001]), 5, 'shop');
+SELECT count(*) FROM seqrec.answers(ARRAY['x', 'y'], ARRAY[1, 100001], array_fill('i1'::text, ARRAY[100002]), 5, 'shop');
+\echo :SQLSTATE
 
 -- Neighbours and vectors.
 SELECT bool_and(n.score = s.score) AS same, bool_and(n.item_id <> 'i5') AS without_itself, count(*)

@@ -27,16 +27,15 @@ LEFT JOIN (SELECT o.item_id, pg_catalog.min(o.title) AS title
 constexpr Statement kFoundItems = {"seqrec_items", R"sql(
 WITH found AS (
     SELECT either.item_id, pg_catalog.min(either.place) AS place
-    FROM (SELECT f.item_id, f.place
-          FROM seqrec_find_items($1::pg_catalog.text, $2::int, $3::pg_catalog.text)
-               WITH ORDINALITY AS f (item_id, place)
+    FROM (SELECT f.item_id, pg_catalog.row_number() OVER () AS place
+          FROM seqrec.http_find_items($1::pg_catalog.text, $2::int, $3::pg_catalog.text) f
           UNION ALL
           SELECT t.item_id, 1000
           FROM seqrec.find_titles(
                    CASE WHEN $1::pg_catalog.text OPERATOR(pg_catalog.<>) '' THEN $1::pg_catalog.text END,
                    5 OPERATOR(pg_catalog.*) $2::int, pg_catalog.to_regclass($4::pg_catalog.text),
                    $5::pg_catalog.name, $6::pg_catalog.name) t,
-               LATERAL seqrec_find_items(t.item_id, 1, $3::pg_catalog.text) k
+               LATERAL seqrec.http_find_items(t.item_id, 1, $3::pg_catalog.text) k
           WHERE k.item_id OPERATOR(pg_catalog.=) t.item_id) either
     GROUP BY either.item_id
     ORDER BY pg_catalog.min(either.place), either.item_id
@@ -54,7 +53,7 @@ LEFT JOIN (SELECT o.item_id, pg_catalog.min(o.title) AS title
 constexpr Statement kUsers = {"seqrec_users", R"sql(
 SELECT pg_catalog.json_build_object('users', coalesce(pg_catalog.json_agg(
            pg_catalog.json_build_object('user_id', u.user_id)), '[]'))::pg_catalog.text
-FROM seqrec_find_users($1::pg_catalog.text, $2::int, $3::pg_catalog.text) u
+FROM seqrec.http_find_users($1::pg_catalog.text, $2::int, $3::pg_catalog.text) u
 )sql"};
 
 struct Search {

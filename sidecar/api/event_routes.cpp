@@ -14,8 +14,8 @@ namespace asio = boost::asio;
 
 constexpr std::size_t kMaxKeyBytes = 255;
 constexpr Statement kAdd = {"seqrec_add_events", R"sql(
-SELECT seqrec_add_events($1::pg_catalog.jsonb, $2::pg_catalog.text::pg_catalog.regclass, $3::pg_catalog.name,
-                         $4::pg_catalog.name, $5::pg_catalog.name, $6::pg_catalog.text)::pg_catalog.text
+SELECT seqrec.http_add_events($1::pg_catalog.jsonb, $2::pg_catalog.text::pg_catalog.regclass, $3::pg_catalog.name,
+                              $4::pg_catalog.name, $5::pg_catalog.name, $6::pg_catalog.text)::pg_catalog.text
 )sql"};
 constexpr std::string_view kMisfit = "the table of events is not as this service was told";
 constexpr std::string_view kMisfitHint = "See SEQREC_EVENTS_TABLE and its columns.";

@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 // being made, is not ready.
 constexpr Statement kActiveModel = {"seqrec_ready", R"sql(
 SELECT a.version
-FROM (SELECT model FROM seqrec_models WHERE model OPERATOR(pg_catalog.=) $1::pg_catalog.text AND active LIMIT 1) m,
+FROM (SELECT model FROM seqrec.http_models() WHERE model OPERATOR(pg_catalog.=) $1::pg_catalog.text AND active LIMIT 1) m,
      LATERAL seqrec.answers('{nobody}'::pg_catalog.text[], '{0}'::int[], '{}'::pg_catalog.text[], 1, m.model, NULL,
                             NULL, NULL, NULL, NULL, NULL) a
 )sql"};

@@ -13,10 +13,10 @@ constexpr int kEpochsAtOnce = 1000;
 constexpr Statement kLook = {"seqrec_job_feed", R"sql(
 SELECT news.epoch::pg_catalog.text, news.body, news.state
 FROM (SELECT NULL::int AS epoch, pg_catalog.row_to_json(j)::pg_catalog.text AS body, j.state
-      FROM seqrec_jobs j WHERE j.job_id OPERATOR(pg_catalog.=) $1::bigint
+      FROM seqrec.http_jobs() j WHERE j.job_id OPERATOR(pg_catalog.=) $1::bigint
       UNION ALL
       (SELECT e.epoch, pg_catalog.row_to_json(e)::pg_catalog.text, NULL
-       FROM (SELECT l.epoch, l.at, l.step, l.loss, l.metrics, l.member, l.members, l.stage FROM seqrec_job_log l
+       FROM (SELECT l.epoch, l.at, l.step, l.loss, l.metrics, l.member, l.members, l.stage FROM seqrec.http_job_log() l
              WHERE l.job_id OPERATOR(pg_catalog.=) $1::bigint AND l.epoch OPERATOR(pg_catalog.>) $2::int
              ORDER BY l.epoch LIMIT 1000) e)) news
 ORDER BY news.epoch NULLS FIRST

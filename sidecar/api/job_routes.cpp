@@ -15,7 +15,7 @@ namespace asio = boost::asio;
 
 constexpr Statement kJobs = {"seqrec_jobs", R"sql(
 SELECT pg_catalog.json_build_object('jobs', coalesce(pg_catalog.json_agg(j), '[]'))::pg_catalog.text
-FROM (SELECT * FROM seqrec_jobs
+FROM (SELECT * FROM seqrec.http_jobs()
       WHERE $2::pg_catalog.text IS NULL OR model OPERATOR(pg_catalog.=) $2::pg_catalog.text
       ORDER BY job_id DESC LIMIT $1::int) j
 )sql"};
@@ -23,22 +23,22 @@ FROM (SELECT * FROM seqrec_jobs
 constexpr Statement kJob = {"seqrec_job", R"sql(
 SELECT pg_catalog.row_to_json(j)::pg_catalog.text
 FROM (SELECT j.*, (SELECT coalesce(pg_catalog.json_agg(e ORDER BY e.epoch), '[]')
-                   FROM (SELECT epoch, at, step, loss, metrics, member, members, stage FROM seqrec_job_log
+                   FROM (SELECT epoch, at, step, loss, metrics, member, members, stage FROM seqrec.http_job_log()
                          WHERE job_id OPERATOR(pg_catalog.=) $1::bigint
                          ORDER BY epoch DESC LIMIT 10000) e) AS epochs
-      FROM seqrec_jobs j WHERE j.job_id OPERATOR(pg_catalog.=) $1::bigint) j
+      FROM seqrec.http_jobs() j WHERE j.job_id OPERATOR(pg_catalog.=) $1::bigint) j
 )sql"};
-constexpr Statement kCancel = {"seqrec_cancel", "SELECT seqrec_cancel($1::bigint)::pg_catalog.text"};
+constexpr Statement kCancel = {"seqrec_cancel", "SELECT seqrec.http_cancel($1::bigint)::pg_catalog.text"};
 constexpr Statement kTrain = {"seqrec_train", R"sql(
-SELECT seqrec_train($1::pg_catalog.text::pg_catalog.regclass, model => $2::pg_catalog.text,
-                    kind => coalesce($3::pg_catalog.text, (SELECT kind FROM seqrec_kinds() LIMIT 1)), user_column => $4::pg_catalog.name,
+SELECT seqrec.http_train($1::pg_catalog.text::pg_catalog.regclass, model => $2::pg_catalog.text,
+                    kind => coalesce($3::pg_catalog.text, (SELECT kind FROM seqrec.http_kinds() LIMIT 1)), user_column => $4::pg_catalog.name,
                     item_column => $5::pg_catalog.name, time_column => $6::pg_catalog.name,
                     options => $7::pg_catalog.jsonb, if_running => $8::pg_catalog.text,
                     items => $9::pg_catalog.text::pg_catalog.regclass, users => $10::pg_catalog.text::pg_catalog.regclass)::pg_catalog.text
 )sql"};
 
 constexpr Statement kRefresh = {"seqrec_refresh_items",
-                                "SELECT seqrec_refresh_items($1::pg_catalog.text)::pg_catalog.text"};
+                                "SELECT seqrec.http_refresh_items($1::pg_catalog.text)::pg_catalog.text"};
 
 constexpr Rule kCancelRules[] = {{"42704", 404, "unknown-job", ""}, {"55", 409, "conflict", ""}, kReadOnly};
 // What is wrong with a table, a column or an option, the client has sent.

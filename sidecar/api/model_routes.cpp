@@ -14,16 +14,16 @@ constexpr std::int64_t kMaxCoefficients = 1000;
 constexpr Statement kModels = {"seqrec_models", R"sql(
 SELECT pg_catalog.json_build_object('models', coalesce(pg_catalog.json_agg(m), '[]'))::pg_catalog.text
 FROM (SELECT model, model_id, version, kind, active, pinned, owner, created_at, n_users, n_items, dim, metrics, config
-      FROM seqrec_models ORDER BY model_id DESC LIMIT 1000) m
+      FROM seqrec.http_models() ORDER BY model_id DESC LIMIT 1000) m
 )sql"};
 // JSON keeps the kinds in the database's order, the default first.
 constexpr Statement kKinds = {"seqrec_kinds", R"sql(
 SELECT pg_catalog.json_build_object('kinds', coalesce(pg_catalog.json_agg(k), '[]'))::pg_catalog.text
-FROM seqrec_kinds() k
+FROM seqrec.http_kinds() k
 )sql"};
 // Those that matter most: of several hundred thousand a person looks at a few.
 constexpr Statement kCoefficients = {"seqrec_coefficients", R"sql(
-WITH c AS (SELECT feature, value, coefficient, standard_error, rows FROM seqrec_coefficients($1::pg_catalog.text))
+WITH c AS (SELECT feature, value, coefficient, standard_error, rows FROM seqrec.http_coefficients($1::pg_catalog.text))
 SELECT pg_catalog.json_build_object('model', $1::pg_catalog.text, 'count', (SELECT pg_catalog.count(*) FROM c), 'coefficients',
            coalesce(pg_catalog.json_agg(most), '[]'))::pg_catalog.text
 FROM (SELECT * FROM c ORDER BY pg_catalog.abs(coefficient) DESC, feature, value LIMIT $2::int) most
@@ -31,7 +31,8 @@ FROM (SELECT * FROM c ORDER BY pg_catalog.abs(coefficient) DESC, feature, value 
 // A model of a kind that has none is no mistake of who looks at it.
 constexpr std::string_view kNoCoefficients = "no-coefficients";
 constexpr Rule kCoefficientRules[] = {{"0A000", 404, kNoCoefficients, ""}};
-constexpr Statement kActivate = {"seqrec_activate", "SELECT seqrec_activate($1::bigint)::pg_catalog.text"};
+constexpr Statement kActivate = {"seqrec_activate",
+                                 "SELECT seqrec.http_activate($1::bigint)::pg_catalog.text"};
 constexpr Rule kActivateRules[] = {kReadOnly};
 
 asio::awaitable<Response> models(const Services& services, const Request& request) {

@@ -10,11 +10,11 @@ constexpr Statement kWatchedModels = {"seqrec_watch_models", R"sql(
 SELECT model, version::pg_catalog.text, kind, model_id::pg_catalog.text, n_items::pg_catalog.text,
        n_users::pg_catalog.text, pg_catalog.extract('epoch', created_at)::pg_catalog.text,
        metrics OPERATOR(pg_catalog.->>) 'ndcg@10', metrics OPERATOR(pg_catalog.->>) 'popularity_ndcg@10'
-FROM seqrec_models WHERE active ORDER BY model LIMIT 50
+FROM seqrec.http_models() WHERE active ORDER BY model LIMIT 50
 )sql"};
 constexpr Statement kTrainings = {"seqrec_watch_trainings", R"sql(
 SELECT model, percent::pg_catalog.text, epoch::pg_catalog.text, loss::pg_catalog.text
-FROM seqrec_jobs
+FROM seqrec.http_jobs()
 WHERE finished_at IS NULL
   AND state OPERATOR(pg_catalog.=) ANY ('{queued,exporting,training,publishing}'::pg_catalog.text[])
 ORDER BY model LIMIT 50
@@ -26,7 +26,7 @@ constexpr Statement kOutcomes = {"seqrec_watch_outcomes", R"sql(
 SELECT model, pg_catalog.count(*) FILTER (WHERE state OPERATOR(pg_catalog.=) 'failed')::pg_catalog.text,
        pg_catalog.extract('epoch', pg_catalog.max(finished_at)
            FILTER (WHERE state OPERATOR(pg_catalog.=) 'done' AND refreshes IS NULL))::pg_catalog.text
-FROM seqrec_jobs GROUP BY model ORDER BY model LIMIT 50
+FROM seqrec.http_jobs() GROUP BY model ORDER BY model LIMIT 50
 )sql"};
 
 }  // namespace

@@ -43,14 +43,14 @@ FROM seqrec.answers($1::pg_catalog.text[], $2::int[], $3::pg_catalog.text[], 10,
                      pg_catalog.array_agg(r.contribution ORDER BY r.place) AS contributions,
                      pg_catalog.array_agg(r.source ORDER BY r.place) AS sources,
                      pg_catalog.array_agg(r.reason ORDER BY r.place) AS reasons
-              FROM seqrec_explain(($1::pg_catalog.text[])[a.asker::int]::seqrec.id,
-                                  ($3::pg_catalog.text[])[o.before OPERATOR(pg_catalog.+) 1 : o.before OPERATOR(pg_catalog.+)
-                                                          ($2::int[])[a.asker::int]]::seqrec.id[],
-                                  a.item_ids::seqrec.id[], $6::pg_catalog.text,
-                                  ($5::pg_catalog.text[])[a.asker::int]::pg_catalog.jsonb, $13::pg_catalog.text,
-                                  pg_catalog.to_regclass($14::pg_catalog.text), $15::pg_catalog.name,
-                                  $16::pg_catalog.name)
-                   WITH ORDINALITY AS r (item_id, because_of, contribution, source, reason, place)) e
+              FROM (SELECT w.*, pg_catalog.row_number() OVER () AS place
+                    FROM seqrec.http_explain(($1::pg_catalog.text[])[a.asker::int]::seqrec.id,
+                                             ($3::pg_catalog.text[])[o.before OPERATOR(pg_catalog.+) 1 : o.before OPERATOR(pg_catalog.+)
+                                                                     ($2::int[])[a.asker::int]]::seqrec.id[],
+                                             a.item_ids::seqrec.id[], $6::pg_catalog.text,
+                                             ($5::pg_catalog.text[])[a.asker::int]::pg_catalog.jsonb, $13::pg_catalog.text,
+                                             pg_catalog.to_regclass($14::pg_catalog.text), $15::pg_catalog.name,
+                                             $16::pg_catalog.name) w) r) e
 ORDER BY a.asker
 )sql",
                                 5};

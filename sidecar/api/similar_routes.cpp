@@ -13,9 +13,9 @@ namespace asio = boost::asio;
 
 constexpr Statement kSimilar = {"seqrec_similar", R"sql(
 SELECT pg_catalog.array_agg(s.item_id ORDER BY s.rank), pg_catalog.array_agg(s.score ORDER BY s.rank),
-       seqrec_unknown_items(ARRAY[$1::pg_catalog.text]::seqrec.id[], $3::pg_catalog.text)
-FROM seqrec_similar_items($1::pg_catalog.text::seqrec.id, $2::int, $3::pg_catalog.text, $4::pg_catalog.text[]::seqrec.id[],
-                          $5::pg_catalog.text[]::seqrec.id[], $6::real) s
+       seqrec.http_unknown_items(ARRAY[$1::pg_catalog.text]::seqrec.id[], $3::pg_catalog.text)
+FROM seqrec.http_similar_items($1::pg_catalog.text::seqrec.id, $2::int, $3::pg_catalog.text,
+                               $4::pg_catalog.text[]::seqrec.id[], $5::pg_catalog.text[]::seqrec.id[], $6::real) s
 )sql"};
 
 Query similar_query(const Request& request, const Config& config) {

@@ -65,17 +65,13 @@ std::map<std::string, std::string> hosts_begun_at(const std::string& dsn, unsign
 }
 
 /// Later parameters win over earlier ones, and `dbname` is expanded where it stands: so the DSN may name an
-/// application, and never loses the encoding and the session options that this program relies on. A host that is gone
-/// acknowledges nothing: by the kernel's own limits that is noticed after a quarter of an hour, here after seconds, by cancels too.
+/// application, and never loses the encoding that this program relies on. A host that is gone acknowledges nothing: by the kernel's own limits that is noticed after a quarter of an hour, here after seconds, by cancels too.
 PGconn* start_connecting(const ConnectionSettings& settings, unsigned first_host) {
     const std::string silence = std::to_string(settings.connect_timeout.count());
-    std::vector<const char*> names = {"fallback_application_name", "tcp_user_timeout", "keepalives_idle",
-                                      "keepalives_interval",       "keepalives_count", "dbname",
-                                      "client_encoding",           "options"},
-                             values = {"seqrec-http", silence.c_str(),
-                                       "5",           "1",
-                                       "3",           settings.dsn.c_str(),
-                                       "UTF8",        settings.session_options.c_str()};
+    std::vector<const char*>
+        names = {"fallback_application_name", "tcp_user_timeout", "keepalives_idle", "keepalives_interval",
+                 "keepalives_count",          "dbname",           "client_encoding"},
+        values = {"seqrec-http", silence.c_str(), "5", "1", "3", settings.dsn.c_str(), "UTF8"};
     std::map<std::string, std::string> hosts;
     if (first_host > 0) hosts = hosts_begun_at(settings.dsn, first_host);
     for (const auto& [name, list] : hosts) {
@@ -191,6 +187,8 @@ void Connection::establish() {
     state_ = State::Open;
     opened_at_ = Clock::now();
     limit_lifetime();
+    settings_queries_ = settings_.session.queries(PQbackendPID(handle_.get()));
+    settled_ = settings_queries_.empty();
     socket_.assign(PQsocket(handle_.get()));
     watch_input();
     owner_.on_open(*this);
@@ -237,8 +235,12 @@ void Connection::flush() {
     });
 }
 
-bool Connection::write_query(Sent& sent) {
-    const Query& query = sent.ticket->query;
+/// Whether a statement is to be prepared now.
+bool Connection::must_prepare(const Query& query) {
+    return settings_.prepare && prepared_.insert(query.statement).second;
+}
+
+bool Connection::write_query(const Query& query, bool prepares) {
     const auto& statement = *query.statement;
     const auto count = query.parameters.size();
     std::vector<const char*> values(count);
@@ -254,17 +256,31 @@ bool Connection::write_query(Sent& sent) {
     if (!settings_.prepare)
         return PQsendQueryParams(pg, statement.sql, n, nullptr, values.data(), lengths.data(), formats.data(),
                                  kBinary) == 1;
-    sent.prepares = prepared_.insert(&statement).second;
-    if (sent.prepares && PQsendPrepare(pg, statement.name, statement.sql, 0, nullptr) != 1) return false;
+    if (prepares && PQsendPrepare(pg, statement.name, statement.sql, 0, nullptr) != 1) return false;
     return PQsendQueryPrepared(pg, statement.name, n, values.data(), lengths.data(), formats.data(),
                                kBinary) == 1;
+}
+
+bool Connection::write_settings(Sent& sent) {
+    return std::ranges::all_of(settings_queries_, [&](const Query& query) {
+        const bool prepares = must_prepare(query);
+        sent.before += prepares ? 2 : 1;
+        return write_query(query, prepares);
+    });
+}
+
+bool Connection::write(Sent& sent) {
+    if (!settled_ && !write_settings(sent)) return false;
+    sent.prepares = must_prepare(sent.ticket->query);
+    return write_query(sent.ticket->query, sent.prepares);
 }
 
 void Connection::send(const TicketPtr& ticket) {
     ticket->sent = true;
     ticket->sent_at = Clock::now();
+    if (in_flight_.empty()) busy_since_ = ticket->sent_at;
     in_flight_.push_back({ticket, std::nullopt});
-    if (!write_query(in_flight_.back()) || PQpipelineSync(handle_.get()) != 1)
+    if (!write(in_flight_.back()) || PQpipelineSync(handle_.get()) != 1)
         return fail(trimmed(PQerrorMessage(handle_.get())));
     flush();
 }
@@ -282,10 +298,21 @@ void Connection::read_replies() {
     }
 }
 
+/// A result of the settings that were sent before a query.
+void Connection::read_settings(PGresult* result) {
+    Sent& head = in_flight_.front();
+    const Rows rows(result);
+    if (PQresultStatus(result) == PGRES_TUPLES_OK) head.is_own = is_own_session(rows);
+    --head.before;
+}
+
 void Connection::read_reply(PGresult* result) {
     Sent& head = in_flight_.front();
     auto& reply = head.reply;
-    switch (PQresultStatus(result)) {
+    const auto status = PQresultStatus(result);
+    if (head.before > 0 && (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK))
+        return read_settings(result);
+    switch (status) {
         case PGRES_TUPLES_OK:
             reply = Rows(result);
             head.has_rows = true;
@@ -297,7 +324,8 @@ void Connection::read_reply(PGresult* result) {
         case PGRES_BAD_RESPONSE:
             // libpq's own words, without an SQLSTATE, are that the connection is gone, which is noticed next: no answer.
             if (field(result, PG_DIAG_SQLSTATE).empty()) break;
-            if (!reply || std::holds_alternative<Rows>(*reply)) reply = refused(result);
+            if (!reply || std::holds_alternative<Rows>(*reply))
+                reply = head.before > 0 ? error_of_settings(refused(result)) : refused(result);
             break;
         case PGRES_COMMAND_OK:
             head.prepares = false;
@@ -311,8 +339,11 @@ void Connection::read_reply(PGresult* result) {
 void Connection::finish_head() {
     Sent head = std::move(in_flight_.front());
     in_flight_.pop_front();
+    busy_since_ = Clock::now();
     Outcome outcome = head.reply ? std::move(*head.reply) : DatabaseError{};
     remember_prepared(head, outcome);
+    // What was set in a transaction that failed is gone with it.
+    if (head.is_own && std::holds_alternative<Rows>(outcome)) settled_ = true;
     if (head.cancelled && !cancelling_) timer_.cancel();
     const unsigned life = *generation_;
     owner_.on_reply(head.ticket, std::move(outcome));
@@ -326,6 +357,8 @@ void Connection::finish_head() {
 void Connection::remember_prepared(const Sent& sent, const Outcome& outcome) {
     const auto* error = std::get_if<DatabaseError>(&outcome);
     if (!error || error->sqlstate == sqlstate::kAlreadyPrepared) return;
+    if (sent.before > 0)
+        for (const auto& query : settings_queries_) prepared_.erase(query.statement);
     if (sent.prepares || error->sqlstate == sqlstate::kNotPrepared)
         prepared_.erase(sent.ticket->query.statement);
 }
@@ -391,7 +424,7 @@ void Connection::shut() {
     handle_.reset();
     in_flight_.clear();
     prepared_.clear();
-    flushing_ = cancelling_ = false;
+    flushing_ = cancelling_ = settled_ = false;
 }
 
 void Connection::release_socket() {

@@ -16,6 +16,7 @@
 
 #include "db/blocking_tasks.hpp"
 #include "db/query.hpp"
+#include "db/session_settings.hpp"
 
 namespace seqrec::sidecar {
 
@@ -47,7 +48,7 @@ struct Ticket {
 /// 打开连接所需的信息。
 struct ConnectionSettings {
     std::string dsn;
-    std::string session_options;  // as libpq's `options` takes them
+    SessionSettings session;
     bool prepare = true;
     std::chrono::milliseconds connect_timeout{};
     std::chrono::seconds lifetime{};
@@ -108,6 +109,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool is_closed() const { return state_ == State::Closed; }
     bool accepts(std::size_t depth) const;
     std::size_t in_flight() const { return in_flight_.size(); }
+    /// Whether the query that is being answered has taken longer than `time`.
+    /// 正在执行的查询是否已超过 time。
+    bool is_slow(Clock::time_point now, Clock::duration time) const {
+        return !in_flight_.empty() && now - busy_since_ > time;
+    }
     Clock::time_point opened_at() const { return opened_at_; }
 
   private:
@@ -115,6 +121,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     struct Sent {
         TicketPtr ticket;
         std::optional<Outcome> reply;
+        int before = 0;         // results of settings sent before it that have not come
+        bool is_own = false;    // the session, by what they say
         bool has_rows = false;  // its answer was beginning to come
         bool prepares = false;  // until the server has prepared the statement
         bool cancelled = false;
@@ -131,9 +139,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void watch_input();
     void on_input();
     void flush();
-    bool write_query(Sent& sent);
+    bool write_query(const Query& query, bool prepares);
+    bool write_settings(Sent& sent);
+    bool write(Sent& sent);
+    bool must_prepare(const Query& query);
     void read_replies();
     void read_reply(PGresult* result);
+    void read_settings(PGresult* result);
     void finish_head();
     void remember_prepared(const Sent& sent, const Outcome& outcome);
     void cancel_head();
@@ -159,6 +171,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool cancelling_ = false;
     bool expired_ = false;  // old enough to be replaced once its queries are through
     Clock::time_point opened_at_;
+    Clock::time_point busy_since_;  // when the first of those in flight came to be so
+    std::vector<Query> settings_queries_;
+    bool settled_ = false;  // the session has them, and is this connection's own
     std::deque<Sent> in_flight_;
     std::set<const Statement*> prepared_;
 };

@@ -22,26 +22,23 @@ constexpr int kWritesWaiting = 64;
 // one is as long as it may be, for a server that takes its time.
 constexpr std::chrono::milliseconds kFirstWord{1000};
 constexpr unsigned kPatientProbe = 8;
-constexpr std::size_t kForgetAt = 64;  // finished tickets that are kept without looking
+constexpr std::chrono::milliseconds kSlow{50};  // of a query, where others are quicker
+constexpr std::size_t kForgetAt = 64;           // finished tickets that are kept without looking
 
-/// The user's own options come last and so win, except for what answers rely on.
-std::string session_options(const Config& config, const std::string& dsn) {
-    const auto statement_timeout = config.deadline * 9 / 10;
-    std::string options = "-c statement_timeout=" + std::to_string(statement_timeout.count()) +
-                          " -c plan_cache_mode=force_generic_plan -c client_min_messages=error";
+/// Options of the user's own, which libpq sends as they are.
+std::string own_options(const std::string& dsn) {
     const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> named(
         PQconninfoParse(dsn.c_str(), nullptr), PQconninfoFree);
-    const char* own = std::getenv("PGOPTIONS");
     for (auto* option = named.get(); option && option->keyword; ++option)
-        if (std::string_view(option->keyword) == "options" && option->val) own = option->val;
-    if (own) options += std::string(" ") + own;
-    return options + " -c TimeZone=UTC";
+        if (std::string_view(option->keyword) == "options" && option->val) return option->val;
+    const char* own = std::getenv("PGOPTIONS");
+    return own ? own : "";
 }
 
-PoolSettings pool_settings(const Config& config, const std::string& dsn, std::string_view transactions) {
+PoolSettings pool_settings(const Config& config, const std::string& dsn, bool read_only) {
     PoolSettings settings;
-    settings.connection = {dsn, session_options(config, dsn) + std::string(transactions), config.prepare,
-                           config.connect_timeout, config.connection_lifetime};
+    settings.connection = {dsn, SessionSettings(config.deadline * 9 / 10, read_only, own_options(dsn)),
+                           config.prepare, config.connect_timeout, config.connection_lifetime};
     settings.pipeline = config.pipeline;
     settings.deadline = config.deadline;
     return settings;
@@ -59,7 +56,7 @@ bool may_be_retried(const Ticket& ticket, const DatabaseError& error) {
 }  // namespace
 
 PoolSettings reading_pool(const Config& config) {
-    auto settings = pool_settings(config, config.dsn, " -c default_transaction_read_only=on");
+    auto settings = pool_settings(config, config.dsn, true);
     settings.size = config.pool;
     settings.queue = config.queue;
     settings.batch = config.batch;
@@ -67,8 +64,7 @@ PoolSettings reading_pool(const Config& config) {
 }
 
 PoolSettings writing_pool(const Config& config) {
-    auto settings = pool_settings(config, config.admin_dsn.empty() ? config.dsn : config.admin_dsn,
-                                  " -c default_transaction_read_only=off");
+    auto settings = pool_settings(config, config.admin_dsn.empty() ? config.dsn : config.admin_dsn, false);
     settings.queue = kWritesWaiting;
     settings.lazy = true;
     return settings;
@@ -211,10 +207,17 @@ std::size_t Pool::fair_share() const {
     return live_waiting_ / std::max<std::size_t>(open, 1) + 1;
 }
 
+/// Nobody is sent ahead behind a slow query while another connection is quick, though that may have to be waited for: where all
+/// are slow, as to a server far away, sending ahead is what helps.
 Connection* Pool::least_busy() {
     Connection* best = nullptr;
-    for (auto& connection : connections_) {
+    const auto now = Clock::now();
+    bool quick = false;
+    for (const auto& connection : connections_)
+        quick |= connection->is_open() && !connection->is_slow(now, kSlow);
+    for (const auto& connection : connections_) {
         if (!connection->accepts(static_cast<std::size_t>(settings_.pipeline))) continue;
+        if (quick && connection->is_slow(now, kSlow)) continue;
         if (!best || connection->in_flight() < best->in_flight()) best = connection.get();
     }
     return best;

@@ -18,10 +18,12 @@ namespace seqrec::sidecar {
 /// An SQL text of the program itself, prepared once a connection under `name`. Both live as long as the
 /// program. With `joined` > 0 the first so many parameters are arrays that hold something for each asker, and
 /// there is a row for each asker in return. What it calls of PostgreSQL's own, operators and types included,
-/// is qualified with pg_catalog: a schema on the role's path could hold a closer match.
+/// is qualified with pg_catalog: a schema on the role's path could hold a closer match. What it calls of the extension's is in the
+/// schema seqrec, whatever schema the extension is in.
 /// 程序自身的一条 SQL，每个连接以 name 准备一次。两者在程序运行期间一直有效。
 /// joined > 0 表示前若干个参数为数组，含每个请求者的内容，结果中每个请求者对应一行。
-/// 所用的 PostgreSQL 自带函数、运算符与类型均以 pg_catalog 限定，以免被角色搜索路径上更匹配的对象取代。
+/// 所用的 PostgreSQL 自带函数、运算符与类型均以 pg_catalog 限定，以免被角色搜索路径上更匹配的对象取代；
+/// 所用的扩展函数都在 seqrec 模式中，与扩展安装在哪个模式无关。
 /// A row of several that has nothing in column `answered` (-1: none) is no answer: that asker is asked for again, the first of them alone.
 /// 多行结果中 answered 列（-1 表示没有）为空的行不是回答：须再次询问该请求者，其中第一个单独询问。
 struct Statement {
@@ -103,6 +105,8 @@ namespace sqlstate {
 inline constexpr char kQueryCancelled[] = "57014";
 inline constexpr char kNotPrepared[] = "26000";
 inline constexpr char kAlreadyPrepared[] = "42P05";
+inline constexpr char kReadOnlyTransaction[] = "25006";
+inline constexpr char kFeatureNotSupported[] = "0A000";
 inline constexpr char kSessionEnded[] = "57P0";  // begins those of a server that stops, or ends a session
 }  // namespace sqlstate
 

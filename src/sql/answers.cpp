@@ -44,6 +44,12 @@ Counts read_numbers(FunctionCallInfo fcinfo, int number) {
     return counts;
 }
 
+/// Nobody has more clicks than seqrec_recommend takes; said before all of them are looked at.
+void check_each(const Counts& counts) {
+    for (int i = 0; i < counts.size; ++i)
+        if (!counts.is_null[i]) check_count(DatumGetInt32(counts.values[i]), "clicks", kMostClicks);
+}
+
 /// Hands each asker its part of the clicks of all.
 void share_clicks(const Counts& counts, IdArray clicks, std::span<SqlAsker> askers) {
     for (std::size_t i = 0; i < askers.size(); ++i) {
@@ -62,9 +68,10 @@ void share_clicks(const Counts& counts, IdArray clicks, std::span<SqlAsker> aske
 std::span<SqlAsker> read_http_askers(FunctionCallInfo fcinfo) {
     IdArray users{}, clicks{};
     if (!PG_ARGISNULL(0)) users = id_array(PG_GETARG_DATUM(0), "user_ids", kMostAskers, Nulls::Kept);
-    if (!PG_ARGISNULL(2)) clicks = id_array(PG_GETARG_DATUM(2), "clicks", kMostGivenIds, Nulls::Kept);
     const Counts counts = read_numbers(fcinfo, 1);
     if (PG_ARGISNULL(1) || counts.size != users.count) counts_misfit();
+    check_each(counts);
+    if (!PG_ARGISNULL(2)) clicks = id_array(PG_GETARG_DATUM(2), "clicks", kMostGivenIds, Nulls::Kept);
     const std::span<SqlAsker> all = askers_of(users);
     share_clicks(counts, clicks, all);
     return all;

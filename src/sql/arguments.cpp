@@ -50,10 +50,14 @@ const ArrayType* given_array(Datum argument, const char* name, int limit) {
                 (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("%s must be a one-dimensional array", name),
                  errhint("Give ids of items: ARRAY['a', 'b']; clicks are oldest first.")));
     const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+    check_count(count, name, limit);
+    return array;
+}
+
+void check_count(int count, const char* name, int limit) {
     if (count > limit)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many %s: %d", name, count),
                         errhint("At most %d may be given.", limit)));
-    return array;
 }
 
 IdArray ids_of(const ArrayType* array, Nulls nulls) {

@@ -40,6 +40,9 @@ const ArrayType* given_array(Datum array, const char* name, int limit);
 /// A NULL among them is left out, or kept as a default string_view.
 /// 一维数组的元素；超过 limit 个则报错。NULL 元素被略去，或以默认 string_view 保留。
 IdArray id_array(Datum array, const char* name, int limit, Nulls nulls = Nulls::LeftOut);
+/// ERROR where more of a name are given than may be.
+/// 给出的个数超过 limit 时报错。
+void check_count(int count, const char* name, int limit);
 /// The elements of a given_array(), without NULLs.
 /// given_array() 的非 NULL 元素。
 IdArray ids_of(const ArrayType* array, Nulls nulls = Nulls::LeftOut);

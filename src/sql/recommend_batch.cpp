@@ -29,9 +29,7 @@ std::string_view json_id(const JsonbValue& value) {
 
 /// The ids up to the end of an array of which the iterator has just entered.
 IdArray json_ids(JsonbIterator** iterator, int count) {
-    if (count > kMostClicks)
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many clicks: %d", count),
-                        errhint("At most %d may be given.", kMostClicks)));
+    check_count(count, "clicks", kMostClicks);
     IdArray ids{
         static_cast<std::string_view*>(palloc(sizeof(std::string_view) * static_cast<Size>(count + 1))), 0};
     JsonbValue value;

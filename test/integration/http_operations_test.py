@@ -403,9 +403,10 @@ def finds_users():
 
 def reads_titles_by_ids_of_any_type():
     """Ids that are none of the column's type are unknown, not an error."""
-    for kind, known in (("bigint", "42"), ("smallint", "42"), ("uuid", "0d5ba9a2-6f0e-4a2b-9b3e-1f6b0c6f2a11"), ("varchar(40)", "x"), ("numeric", "42")):
+    for kind, known in (("bigint", "42"), ("smallint", "42"), ("bigint", "9223372036854775807"), ("bigint", "-9223372036854775808"),
+                        ("bigint", "1234567890123456789"), ("uuid", "0d5ba9a2-6f0e-4a2b-9b3e-1f6b0c6f2a11"), ("varchar(40)", "x"), ("numeric", "42")):
         sql(f"CREATE TABLE typed (id {kind}, title text); INSERT INTO typed VALUES ('{known}', 'found')")
-        expect(sql(f"SELECT item_id, title FROM seqrec.titles_of(ARRAY['{known}', 'other', '99999999999999999999', ''], 'typed', 'id', 'title')"),
+        expect(sql(f"SELECT item_id, title FROM seqrec.titles_of(ARRAY['{known}', 'other', '9223372036854775808', '99999999999999999999', ''], 'typed', 'id', 'title')"),
                known + "|found", kind)
         sql("DROP TABLE typed")
 

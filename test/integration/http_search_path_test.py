@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """No statement of seqrec-http calls what somebody has planted on its roles' search path: functions, operators and types of
-PostgreSQL's own stand there once more, each raises when it is used, and every route is asked."""
+PostgreSQL's own stand there once more, each raises when it is used, and every route is asked. The extension may be in a schema that is
+on nobody's path, and what has its names in another is not called."""
 
 import glob
 import json
@@ -67,13 +68,32 @@ WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprkind = 'b' AND oprname = 
 """
 
 
+# Whatever the extension has in its schema, once more in public.
+NAMESAKES = r"""
+DO $do$
+DECLARE
+    own record;
+BEGIN
+    FOR own IN SELECT p.proname, oidvectortypes(p.proargtypes) AS arguments, pg_get_function_result(p.oid) AS result
+               FROM pg_proc p WHERE p.pronamespace = 'ext'::regnamespace AND p.prokind = 'f' LOOP
+        EXECUTE format('CREATE FUNCTION public.%I(%s) RETURNS %s LANGUAGE plpgsql AS ''BEGIN RAISE ''''planted %s''''; END''',
+                       own.proname, own.arguments, own.result, own.proname);
+    END LOOP;
+    FOR own IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'ext'::regnamespace AND c.relkind = 'v' LOOP
+        EXECUTE format('CREATE VIEW public.%I AS SELECT v.* FROM ext.%1$I v, (SELECT public.boom()) b (planted) WHERE planted', own.relname);
+    END LOOP;
+END $do$;
+GRANT SELECT ON ALL TABLES IN schema public TO PUBLIC;
+"""
+
+
 def plant(schema, *what):
     sql((PLANTING + "".join(what)).replace("SCHEMA", schema))
 
 
-def raises(statement):
+def raises(statement, user="shop_api"):
     try:
-        sql(statement, user="shop_api")
+        sql(statement, user=user)
     except SqlError as error:
         return "planted" in str(error)
     return False
@@ -171,6 +191,22 @@ def a_schema_before_pg_catalog_is_not_used():
     check_all()
 
 
+def the_extension_may_be_in_any_schema():
+    """In one that no path has, while functions and views of its names stand in one that all have; then in one behind that."""
+    os.environ["PGDATABASE"] = "apart"
+    sql("CREATE DATABASE apart", database="postgres")
+    sql("CREATE SCHEMA ext; CREATE EXTENSION seqrec SCHEMA ext")
+    make_shop()
+    plant("public", NAMESAKES)
+    for path in ("public", "public, ext"):
+        for role in ("shop_api", "shop_trainer"):
+            sql(f"ALTER ROLE {role} SET search_path = {path}")
+        for call, role in (("seqrec_kinds()", "shop_api"), ("seqrec_find_items('', 1, '')", "shop_api"), ("seqrec_cancel(1)", "shop_trainer"),
+                           ("count(*) FROM seqrec_models", "shop_api")):
+            assert raises("SELECT " + call, role), call + " does not find what was planted"
+        check_all()
+
+
 def types_are_named_in_full():
     """A planted "text" would stop the extension's own view of models, so this one is read from the sources."""
     found = []
@@ -180,13 +216,30 @@ def types_are_named_in_full():
     expect(found, [])
 
 
-if __name__ == "__main__":
-    sql("CREATE EXTENSION seqrec")
+def nothing_depends_on_a_path():
+    """Names without a schema that are called, or read: those of the extension are in the schema seqrec."""
+    found = []
+    for path in glob.glob(os.path.join(ROOT, "sidecar", "**", "*.cpp"), recursive=True):
+        with open(path, encoding="utf-8") as file:
+            found += [(os.path.basename(path), call or name) for call, name in
+                      re.findall(r"(?<![\w.])(seqrec_\w+) *\(|(?:FROM|JOIN) (seqrec_\w+)", file.read())]
+    expect(found, [])
+
+
+def make_shop():
+    """A table, a model, and the roles of seqrec-http."""
     make_ratings()
     sql("CREATE TABLE products (item_id text PRIMARY KEY, title text); INSERT INTO products VALUES ('i1', 'Blue Tent')")
     made = psql("-v", "api=shop_api", "-v", "trainer=shop_trainer", "-v", "history=on", "-f", os.path.join(ROOT, "packaging", "roles.sql"))
     assert made.returncode == 0, made.stderr
     sql("GRANT SELECT ON products TO shop_api, shop_trainer; GRANT SELECT, INSERT ON ratings TO shop_trainer")
-    job = sql(f"SELECT seqrec_train('ratings', options => '{json.dumps(QUICK)}')", user="shop_trainer")
-    sql(f"CALL seqrec_wait({job})")
-    main(types_are_named_in_full, closer_matches_are_not_called, a_schema_before_pg_catalog_is_not_used)
+    job = sql(f"SELECT seqrec.http_train('ratings', 'default', 'transformer', 'user_id', 'item_id', 'timestamp', NULL, NULL, '{json.dumps(QUICK)}', 'error')",
+              user="shop_trainer")
+    wait_for(lambda: sql(f"SELECT state FROM seqrec.http_jobs() WHERE job_id = {job}", user="shop_trainer") == "done", "the training")
+
+
+if __name__ == "__main__":
+    sql("CREATE EXTENSION seqrec")
+    make_shop()
+    main(types_are_named_in_full, nothing_depends_on_a_path, closer_matches_are_not_called, a_schema_before_pg_catalog_is_not_used,
+         the_extension_may_be_in_any_schema)

@@ -83,29 +83,30 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 END $$;
-CREATE FUNCTION seqrec_explain(user_id text, clicks text[], item_ids text[], model text, context jsonb, language text, titles regclass, title_id_column name, title_column name)
+CREATE FUNCTION seqrec.http_explain(user_id text, clicks text[], item_ids text[], model text, context jsonb, language text, titles regclass, title_id_column name, title_column name)
 RETURNS TABLE(item_id text, because_of text, contribution real, source text, reason text) LANGUAGE sql AS $$
     SELECT i, clicks[n], (1.0 / n)::real, CASE WHEN clicks[n] IS NULL THEN 'user' ELSE 'clicks' END,
            concat_ws(' ', coalesce(clicks[n], 'user'), coalesce(language, '-'), titles, title_id_column, title_column)
     FROM unnest(item_ids) WITH ORDINALITY AS u(i, n)
 $$;
-CREATE FUNCTION seqrec_similar_items(like_item text, k int, model text, exclude text[], candidates text[], min_score real)
+CREATE FUNCTION seqrec.http_similar_items(like_item text, k int, model text, exclude text[], candidates text[], min_score real)
 RETURNS TABLE(rank int, item_id text, score real) LANGUAGE sql AS $$
     SELECT row_number() OVER ()::int, id, (1.0 / i)::real FROM (SELECT i, like_item || '~' || i AS id FROM generate_series(1, 2 * k) AS i) s
     WHERE like_item NOT LIKE 'unknown%' AND id <> ALL (coalesce(exclude, '{}')) AND (candidates IS NULL OR id = ANY (candidates))
       AND coalesce((1.0 / i)::real >= min_score, true) LIMIT k
 $$;
-CREATE FUNCTION seqrec_coefficients(model text) RETURNS TABLE(feature text, value text, coefficient real, standard_error real, rows bigint)
+CREATE FUNCTION seqrec.http_coefficients(model text) RETURNS TABLE(feature text, value text, coefficient real, standard_error real, rows bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
     IF model <> 'second' THEN RAISE 'model "%" has no coefficients', model USING ERRCODE = '0A000', HINT = 'Other kinds have.'; END IF;
     RETURN QUERY VALUES ('bias', NULL, -0.5::real, NULL::real, 9::bigint), ('price', NULL, -2, 0.25, 8), ('device', 'phone', 1.5, 0.125, 7);
 END $$;
-CREATE FUNCTION seqrec_unknown_items(ids text[], model text) RETURNS text[]
+CREATE FUNCTION seqrec.http_unknown_items(ids text[], model text) RETURNS text[]
 LANGUAGE sql AS $$ SELECT ARRAY(SELECT i FROM unnest(ids) AS i WHERE i LIKE 'unknown%') $$;
 CREATE TABLE models(model text, active boolean);
 INSERT INTO models VALUES ('default', true), ('second', true);
 CREATE VIEW seqrec_models AS TABLE models;
+CREATE FUNCTION seqrec.http_models() RETURNS SETOF seqrec_models LANGUAGE sql STABLE AS 'SELECT * FROM seqrec_models';
 """
 
 

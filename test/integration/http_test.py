@@ -198,9 +198,11 @@ class Plain:
         expect_problem(s.recommend("write"), 500, "database-error", sqlstate="25006")
 
     def sets_its_session(self, s, db):
-        names = ["application_name", "default_transaction_read_only", "statement_timeout", "client_encoding"]
-        expect(s.recommend("session", recent_clicks=names)[2]["recommended_item_ids"],
-               ["seqrec-http", "on", "1800ms", "UTF8"])
+        names = ["application_name", "default_transaction_read_only", "transaction_read_only", "statement_timeout", "client_encoding",
+                 "TimeZone", "DateStyle", "plan_cache_mode", "client_min_messages"]
+        for _ in range(4):  # the first of a session and those after it
+            expect(s.recommend("session", recent_clicks=names)[2]["recommended_item_ids"],
+                   ["seqrec-http", "on", "on", "1800ms", "UTF8", "UTC", "ISO, MDY", "force_generic_plan", "error"])
 
     def says_whether_it_is_ready(self, s, db):
         expect(s.request("GET", "/livez")[2], {"live": True})
@@ -585,10 +587,10 @@ def listens_on_ipv6(db):
 
 
 def takes_a_dsn(db):
-    dsn = f"postgresql:///shop?host={db.folder}&user=postgres&application_name=mine&options=-c%20work_mem%3D8MB"
+    dsn = f"postgresql:///shop?host={db.folder}&user=postgres&application_name=mine&options=-c%20work_mem%3D8MB%20-c%20TimeZone%3DAsia/Dubai%20--statement-timeout%3D7s"
     with sidecar(db, SEQREC_DSN=dsn, PGHOST="/nonexistent", PGDATABASE="none") as s:
-        names = ["application_name", "work_mem", "default_transaction_read_only"]
-        expect(s.recommend("session", recent_clicks=names)[2]["recommended_item_ids"], ["mine", "8MB", "on"])
+        names = ["application_name", "work_mem", "default_transaction_read_only", "TimeZone", "statement_timeout"]
+        expect(s.recommend("session", recent_clicks=names)[2]["recommended_item_ids"], ["mine", "8MB", "on", "UTC", "7s"])
 
 
 def refuses_bad_settings(db):

@@ -305,6 +305,18 @@ def misbehaving_trainers():
         set_trainer("RESET seqrec.trainer")
 
 
+def a_trainer_says_bytes_that_are_no_text():
+    """They are told with the job, in a row that is valid text."""
+    try:
+        for body in ("printf '\\377\\303 oops' >&2\nexit 4\n", "printf '\\377\\303 oops\\n'\nsleep 60\n"):
+            fake_trainer(body)
+            number = train()
+            wait_for_state(number, "failed")
+            assert job(number, "detail").endswith("?? oops"), job(number, "detail")
+    finally:
+        set_trainer("RESET seqrec.trainer")
+
+
 def silent_trainer_cancelled():
     """One that closes its output and hangs still hears a cancel."""
     fake_trainer("exec >&-\nsleep 60\n")
@@ -390,6 +402,7 @@ if __name__ == "__main__":
         started_from_an_earlier_model,
         version_dropped,
         misbehaving_trainers,
+        a_trainer_says_bytes_that_are_no_text,
         silent_trainer_cancelled,
         memory_limited,
         wait_in_subtransaction,

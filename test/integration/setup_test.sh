@@ -108,6 +108,7 @@ make_packages() { # folder
     for name in "postgresql-$major-seqrec" seqrec-http; do touch "$1/${name}_0.2.0+deb${debian}_amd64.deb"; done
 }
 stub make <<'END'
+[[ $* != *objects* ]] || exec echo 7
 echo "make $*" >>"$APT_CALLS"
 for percent in 0 10 40 70 100; do
     echo "[ $percent%] Building CXX object core/CMakeFiles/x.dir/some.cpp.o"

@@ -4,7 +4,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
 #include <cstdint>
-#include <deque>
+#include <map>
 
 namespace seqrec::sidecar {
 namespace {
@@ -15,6 +15,7 @@ using boost::system::error_code;
 constexpr std::uint32_t kCancelRequest = 80877102;
 constexpr char kReady[] = "I";
 constexpr int kText = 25;  // the type
+constexpr int kPid = 1;
 
 std::string word(std::uint32_t value, int bytes = 4) {
     std::string text;
@@ -38,7 +39,7 @@ std::string greeting() {
     std::string text = message('R', word(0));
     for (const auto& [name, value] : {std::pair{"server_version", "15.0"}, {"client_encoding", "UTF8"}})
         text += message('S', zero_ended(name) + zero_ended(value));
-    return text + message('K', word(1) + word(2)) + message('Z', kReady);
+    return text + message('K', word(kPid) + word(2)) + message('Z', kReady);
 }
 
 std::string error(const std::string& severity, const std::string& sqlstate) {
@@ -54,13 +55,19 @@ std::string table(const FakeQuestion::Cells& rows) {
     return text + message('C', zero_ended("SELECT"));
 }
 
+/// The n-th of the texts that a message begins with.
+std::string text_at(std::string_view body, int place) {
+    for (; place > 0; --place) body.remove_prefix(body.find('\0') + 1);
+    return std::string(body.substr(0, body.find('\0')));
+}
+
 /// The parameters of a Bind message.
-std::vector<std::optional<std::string>> bound(std::string_view body) {
+FakeQuestion::Parameters bound(std::string_view body) {
     const auto skip = [&](std::size_t bytes) { body.remove_prefix(bytes); };
     skip(body.find('\0') + 1);
     skip(body.find('\0') + 1);
     skip(2 + 2 * number(body, 2));
-    std::vector<std::optional<std::string>> parameters(number(body, 2));
+    FakeQuestion::Parameters parameters(number(body, 2));
     skip(2);
     for (auto& parameter : parameters) {
         const auto size = number(body);
@@ -101,10 +108,6 @@ class FakeSession : public std::enable_shared_from_this<FakeSession> {
         socket_.close(ignored);
     }
 
-    std::string acknowledged() {
-        return (std::exchange(parsed_, false) ? message('1', "") : "") + message('2', "");
-    }
-
     bool deaf = false;  // the socket stays open, and nothing more comes out of it
 
   private:
@@ -140,31 +143,59 @@ class FakeSession : public std::enable_shared_from_this<FakeSession> {
     }
 
     void take(char type, const std::string& body) {
-        if (type == 'P') parsed_ = true;
-        if (type == 'B') parameters_ = bound(body);
-        if (type == 'S') owner_->on_question({std::move(parameters_), shared_from_this()});
+        if (type == 'P') parse(body);
+        if (type == 'B') bind(body);
+        if (type == 'E') execute();
+        if (type == 'S') owner_->on_question({parameters_, shared_from_this(), std::exchange(said_, "")});
         if (type == 'X') close();
+    }
+
+    void parse(const std::string& body) {
+        statements_[text_at(body, 0)] = text_at(body, 1);
+        said_ += message('1', "");
+    }
+
+    void bind(const std::string& body) {
+        statement_ = statements_[text_at(body, 1)];
+        parameters_ = bound(body);
+        said_ += message('2', "");
+    }
+
+    /// Settings are answered by the database itself, when the question is.
+    void execute() {
+        if (statement_.find("pg_backend_pid") != std::string::npos) {
+            owner_->settings.push_back(parameters_);
+            const bool own = !owner_->is_pooler && parameters_.at(0) == std::to_string(kPid);
+            said_ += table({std::string(1, own ? '\1' : '\0')});
+        } else if (statement_.starts_with("SET transaction_read_only")) {
+            ++owner_->writes;
+            said_ += message('n', "") + message('C', zero_ended("SET"));
+        }
     }
 
     FakeDatabase* owner_;
     asio::ip::tcp::socket socket_;
     std::array<char, 65536> chunk_{};
     std::string input_;
-    std::vector<std::optional<std::string>> parameters_;
+    std::map<std::string, std::string> statements_;
+    std::string statement_;  // the one that was bound last
+    FakeQuestion::Parameters parameters_;
+    std::string said_;  // to be sent with the answer
     bool greeted_ = false;
-    bool parsed_ = false;
 };
 
 void FakeQuestion::answer(const Cells& rows) const {
-    session->send(session->acknowledged() + table(rows) + message('Z', kReady));
+    session->send(acknowledged + table(rows) + message('Z', kReady));
 }
 
-void FakeQuestion::answer_half(const Cells& rows) const {
-    session->send(session->acknowledged() + table(rows));
-}
+void FakeQuestion::answer_half(const Cells& rows) const { session->send(acknowledged + table(rows)); }
 
 void FakeQuestion::refuse(const std::string& sqlstate) const {
-    session->send(session->acknowledged() + error("ERROR", sqlstate) + message('Z', kReady));
+    session->send(acknowledged + error("ERROR", sqlstate) + message('Z', kReady));
+}
+
+void FakeQuestion::refuse_settings(const std::string& sqlstate) const {
+    session->send(message('1', "") + error("ERROR", sqlstate) + message('Z', kReady));
 }
 
 void FakeQuestion::hang_up(const std::string& last_words) const {

@@ -16,8 +16,10 @@ class FakeSession;
 /// One query that has come; it must be answered, in the order of a connection's queries, unless the test says
 /// that it is not.
 struct FakeQuestion {
-    std::vector<std::optional<std::string>> parameters;
+    using Parameters = std::vector<std::optional<std::string>>;
+    Parameters parameters;
     std::shared_ptr<FakeSession> session;
+    std::string acknowledged;  // what is said of its words, and of the settings before them
 
     using Cells = std::vector<std::string>;  // of one column
     /// The rows, and that all is well.
@@ -25,6 +27,8 @@ struct FakeQuestion {
     /// The rows alone: what was asked has not come to its end.
     void answer_half(const Cells& rows) const;
     void refuse(const std::string& sqlstate) const;
+    /// An error of what was sent before it.
+    void refuse_settings(const std::string& sqlstate) const;
     /// Ends the session, with last words where there is an SQLSTATE.
     void hang_up(const std::string& last_words = "") const;
 };
@@ -51,9 +55,12 @@ class FakeDatabase {
     };
     /// How the n-th session, from 1 on, is received.
     std::function<Reception(int number)> receive = [](int) { return Reception::Greeted; };
-    int sessions = 0;           // that have asked to begin
-    int cancels = 0;            // that have come
-    bool hold_cancels = false;  // and are not let go
+    int sessions = 0;                                // that have asked to begin
+    int cancels = 0;                                 // that have come
+    bool hold_cancels = false;                       // and are not let go
+    bool is_pooler = false;                          // its sessions are no client's own
+    std::vector<FakeQuestion::Parameters> settings;  // that have been told
+    int writes = 0;                                  // transactions that were said to write
 
   private:
     friend class FakeSession;

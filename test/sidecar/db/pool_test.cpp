@@ -23,7 +23,7 @@ constexpr Statement kAsk = {"ask", "SELECT one", 1, 0};
 
 PoolSettings settings_of(const FakeDatabase& database) {
     PoolSettings settings;
-    settings.connection = {database.dsn(), "", false, milliseconds(5000), std::chrono::seconds(1800)};
+    settings.connection = {database.dsn(), {}, false, milliseconds(5000), std::chrono::seconds(1800)};
     settings.batch = 64;
     settings.queue = 1000;
     settings.deadline = milliseconds(2000);
@@ -163,6 +163,34 @@ TEST_F(Together, AFailureIsAskedForAlone) {
     EXPECT_EQ(asked, wanted);
     EXPECT_EQ(answer_to("bad"), "refused-by-database");
     EXPECT_EQ(answer_to("b"), "b");
+}
+
+// --- who is sent ahead ---
+
+/// One sits behind a slow query only where all connections have one.
+TEST_F(Pooled, NobodyIsSentAheadBehindASlowQueryWhileOthersAreQuick) {
+    auto settings = settings_of(database);
+    settings.size = 2;
+    settings.pipeline = 2;
+    settings.batch = 1;
+    open(settings);
+    ASSERT_TRUE(comes_open(2));
+    std::map<std::string, FakeQuestion> questions;
+    database.on_question = [&](const FakeQuestion& question) {
+        questions.emplace(askers(question)[0], question);
+    };
+    ask("slow");
+    ASSERT_TRUE(comes([&] { return questions.contains("slow"); }));
+    comes([] { return false; }, milliseconds(100));
+    const auto is_behind_the_slow = [&](const std::string& name) {
+        ask(name);
+        EXPECT_TRUE(comes([&] { return questions.contains(name); })) << name;
+        return questions.at(name).session == questions.at("slow").session;
+    };
+    EXPECT_FALSE(is_behind_the_slow("a"));
+    EXPECT_FALSE(is_behind_the_slow("b"));  // ahead
+    comes([] { return false; }, milliseconds(100));
+    EXPECT_TRUE(is_behind_the_slow("c"));  // by now all are slow
 }
 
 // --- connections that go ---
@@ -381,6 +409,105 @@ TEST_F(Written, WhenAllEndsItsOutcomeIsNotKnown) {
     pool->stop();
     EXPECT_EQ(answer_to("sent"), "outcome-unknown");
     EXPECT_EQ(answer_to("waiting"), "database-unavailable, again");
+}
+
+// --- settings ---
+
+class Set : public Pooled {
+  protected:
+    void open_set(bool read_only, bool prepare) {
+        auto settings = settings_of(database);
+        settings.connection.session = SessionSettings(milliseconds(1800), read_only, "");
+        settings.connection.prepare = prepare;
+        open(settings);
+        ASSERT_TRUE(comes_open(1));
+    }
+
+    /// How often settings have been told after so many questions, one after the other.
+    std::vector<std::size_t> told(int questions) {
+        std::vector<std::size_t> counts;
+        for (int i = 0; i < questions; ++i) {
+            answers.clear();
+            ask("a");
+            EXPECT_EQ(answer_to("a"), "answer");
+            counts.push_back(database.settings.size());
+        }
+        return counts;
+    }
+};
+
+/// A session of its own is set once, together with its first question.
+TEST_F(Set, ASessionOfItsOwnIsToldOnce) {
+    for (const bool prepare : {true, false}) {
+        database.settings.clear();
+        open_set(true, prepare);
+        EXPECT_EQ(told(3), (std::vector<std::size_t>{1, 1, 1}));
+        const FakeQuestion::Parameters wanted = {"1", "1800", "force_generic_plan", "error", "ISO", "t"};
+        EXPECT_EQ(database.settings.front(), wanted);
+        pool->stop();
+    }
+}
+
+/// A pooler gives the next transaction to another session.
+TEST_F(Set, APoolersIsToldWithEachTransaction) {
+    database.is_pooler = true;
+    for (const bool prepare : {true, false}) {
+        database.settings.clear();
+        open_set(true, prepare);
+        EXPECT_EQ(told(3), (std::vector<std::size_t>{1, 2, 3}));
+        pool->stop();
+    }
+    EXPECT_EQ(database.writes, 0);
+}
+
+/// What a failed transaction has set is gone.
+TEST_F(Set, AnErrorTakesThemAlong) {
+    open_set(true, true);
+    database.on_question = [](const FakeQuestion& question) { question.refuse("22023"); };
+    ask("a");
+    EXPECT_EQ(answer_to("a"), "refused-by-database");
+    database.on_question = [](const FakeQuestion& question) { question.answer({"answer"}); };
+    EXPECT_EQ(told(2), (std::vector<std::size_t>{2, 2}));
+}
+
+TEST_F(Set, TheNextSessionIsToldToo) {
+    open_set(true, true);
+    EXPECT_EQ(told(1), (std::vector<std::size_t>{1}));
+    database.on_question = [this](const FakeQuestion& question) {
+        question.hang_up();
+        database.on_question = [](const FakeQuestion& next) { next.answer({"answer"}); };
+    };
+    EXPECT_EQ(told(1), (std::vector<std::size_t>{2}));
+}
+
+/// A role's default may be to write nothing.
+TEST_F(Set, AWriteSaysThatItIsOne) {
+    database.is_pooler = true;
+    open_set(false, true);
+    told(2);
+    EXPECT_EQ(database.writes, 2);
+    EXPECT_EQ(database.settings.front().back(), "f");
+}
+
+TEST_F(Set, AStandbyTakesNoWrites) {
+    open_set(false, true);
+    database.on_question = [](const FakeQuestion& question) { question.refuse_settings("0A000"); };
+    ask_to_write("w");
+    ASSERT_TRUE(comes([this] { return is_answered("w"); }));
+    EXPECT_EQ(std::get<DatabaseError>(answers.at("w")).sqlstate, "25006");
+    database.on_question = [](const FakeQuestion& question) { question.answer({"answer"}); };
+    EXPECT_EQ(told(1).size(), 1U);  // what was not prepared is prepared
+}
+
+/// Options of the user's own win where answers don't rely on them.
+TEST(SessionSettings, LeaveWhatTheUserSays) {
+    const SessionSettings settings(
+        milliseconds(1800), true,
+        "-c Statement_Timeout=0 --client-min-messages=notice -c TimeZone=Asia/Dubai");
+    const auto queries = settings.queries(7);
+    ASSERT_EQ(queries.size(), 1U);
+    const std::vector<Parameter> wanted = {{"7"}, {}, {"force_generic_plan"}, {}, {"ISO"}, {"t"}};
+    EXPECT_EQ(queries[0].parameters, wanted);
 }
 
 // --- memory ---

@@ -43,8 +43,11 @@ TEST(SlowNames, DoNotHoldTheLoop) {
     const auto work = boost::asio::make_work_guard(loop);
     BlockingTasks tasks(loop);
     PoolSettings settings;
-    settings.connection = {std::string("host=127.0.0.1,") + kSlow + " port=1,1 user=u sslmode=disable", "",
-                           false, std::chrono::milliseconds(300), std::chrono::seconds(1800)};
+    settings.connection = {std::string("host=127.0.0.1,") + kSlow + " port=1,1 user=u sslmode=disable",
+                           {},
+                           false,
+                           std::chrono::milliseconds(300),
+                           std::chrono::seconds(1800)};
     Pool pool(loop, tasks, settings);
     pool.start();
     const auto end = Clock::now() + std::chrono::seconds(10);
