@@ -61,7 +61,7 @@ struct Standing {
     std::int64_t validated_step = 0;
     bool cooling = false;  // went back to the best weights
     double best_ndcg = -1, epoch_loss = 0;
-    std::vector<double> lately;  // NDCG@10 of the last validations, kLately at most
+    std::vector<double> lately{};  // NDCG@10 of the last validations, kLately at most
     double validation_seconds = 0, step_seconds = 0, flops = 0, seconds = 0;
     // only in a checkpoint
     std::int64_t step = 0;
