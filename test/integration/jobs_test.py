@@ -334,7 +334,7 @@ def threads_limited():
         told = job(number, "options->'threads'"), sql(f"SELECT config->'threads' FROM seqrec_models WHERE model_id = {job(number, 'model_id')}")
         return told, "seqrec.trainer_threads allows no more" in said
 
-    few = {"epochs": 2, "dim": 16, "max_len": 20}
+    few = {"epochs": 1, "dim": 16, "max_len": 20, "members": 1, "students": 0}
     assert trained({**few, "threads": 2}) == (("2", "2"), False)
 
     def act():
