@@ -46,7 +46,7 @@ def load_ml_100k(folder):
 def load_online_retail(folder):
     from item_text import load_rows
 
-    raw = gzip.decompress((folder / "online_retail.csv.gz").read_bytes()).decode("utf-8", "replace")
+    raw = gzip.decompress((folder / "online_retail.csv.gz").read_bytes()).decode("utf-8", "surrogateescape")
     rows = [row for row in csv.DictReader(io.StringIO(raw)) if row["CustomerID"] and float(row["Quantity"]) > 0]
     load_rows("online_retail", "user_id text, item_id text, timestamp timestamp, country text",
               [(row["CustomerID"], row["StockCode"], row["InvoiceDate"], row["Country"]) for row in rows])

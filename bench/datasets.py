@@ -141,10 +141,15 @@ def write_shop(path, users, items, draw):
 
 
 def read_csv(path):
-    opened = gzip.open(path, "rt") if str(path).endswith(".gz") else open(path)
+    """Ends with the line's number where the file is not as it says: nothing is guessed, and nothing replaced."""
+    opened = gzip.open(path, "rt", encoding="utf-8-sig", newline="") if str(path).endswith(".gz") else open(path, encoding="utf-8-sig", newline="")
     with opened as text:
-        for row in csv.DictReader(text):
-            yield row["user_id"], row["item_id"], float(row["timestamp"])
+        rows = csv.DictReader(text, strict=True)
+        try:
+            for row in rows:
+                yield row["user_id"], row["item_id"], float(row["timestamp"])
+        except (csv.Error, KeyError, TypeError, ValueError) as error:  # UnicodeDecodeError is a ValueError
+            sys.exit(f"{path}, after line {rows.line_num}: {error!r}; it must be UTF-8 with the columns user_id, item_id and timestamp")
 
 
 def read_ml_100k(folder):
@@ -161,7 +166,8 @@ def read_amazon_beauty(folder):
 
 def read_online_retail(folder):
     """Rows with a customer, not cancelled, of a positive quantity."""
-    raw = gzip.decompress((folder / "online_retail.csv.gz").read_bytes()).decode("utf-8", "replace")
+    # Bytes of descriptions that are no text stay what they are; in an id, write_arrays could not encode them.
+    raw = gzip.decompress((folder / "online_retail.csv.gz").read_bytes()).decode("utf-8", "surrogateescape")
     for row in csv.DictReader(io.StringIO(raw)):
         if row["CustomerID"] and not row["InvoiceNo"].startswith("C") and int(row["Quantity"]) > 0:
             time = datetime.datetime.fromisoformat(row["InvoiceDate"]).replace(tzinfo=datetime.timezone.utc)

@@ -698,14 +698,25 @@ COMMENT ON FUNCTION seqrec.refuse_restricted IS
 'an error where code runs inside a security-restricted operation, in the session of somebody who did not call it';
 
 CREATE FUNCTION seqrec.claim_event_key(key text) RETURNS boolean
-LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT seqrec.refuse_restricted();
-    DELETE FROM seqrec.event_keys e WHERE e.at < clock_timestamp() - interval '1 day';
-    WITH claimed AS (
-        INSERT INTO seqrec.event_keys (owner, key) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1)
-        ON CONFLICT (owner, key) DO NOTHING RETURNING 1)
-    SELECT EXISTS (SELECT FROM claimed);
-$$;
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM seqrec.refuse_restricted();
+    IF octet_length($1) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'key has % bytes', octet_length($1) USING ERRCODE = '22023',
+            HINT = 'It is a text of 1 to 255 bytes that no other call has; NULL for none.';
+    END IF;
+    -- What another transaction removes already is left to it: nobody waits for the end of one that has used another key.
+    DELETE FROM seqrec.event_keys e USING (
+        SELECT owner, key FROM seqrec.event_keys WHERE at < statement_timestamp() - interval '1 day' FOR UPDATE SKIP LOCKED) old
+    WHERE e.owner = old.owner AND e.key = old.key;
+    INSERT INTO seqrec.event_keys (owner, key) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1)
+    ON CONFLICT (owner, key) DO NOTHING;
+    RETURN FOUND;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'a call with the same key has not ended yet' USING ERRCODE = '55P03',
+        HINT = 'Call again with this key: what it stands for is added once, whichever of the calls commits first.';
+END $$;
 COMMENT ON FUNCTION seqrec.claim_event_key IS
 'whether a key of the session''s user is new; keys are kept for a day';
 
@@ -723,10 +734,10 @@ BEGIN
     END IF;
     SELECT e.place, f.field INTO place, missing
     FROM jsonb_array_elements(events) WITH ORDINALITY e(event, place), unnest('{user_id,item_id}'::text[]) f(field)
-    WHERE coalesce(jsonb_typeof(e.event->f.field), 'null') NOT IN ('string', 'number') ORDER BY 1 LIMIT 1;
+    WHERE coalesce(jsonb_typeof(e.event->f.field), 'null') NOT IN ('string', 'number') OR e.event->>f.field = '' ORDER BY 1 LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'event % has no %', place, missing USING ERRCODE = '22023',
-            HINT = 'Every event is an object with user_id and item_id, a string or a number each.';
+            HINT = 'Every event is an object with user_id and item_id, a number or a string that is not empty each.';
     END IF;
     SELECT e.place, f.field INTO place, missing
     FROM jsonb_array_elements(events) WITH ORDINALITY e(event, place), unnest('{user_id,item_id}'::text[]) f(field)

@@ -135,10 +135,24 @@ void append_ids(std::string& json, const std::vector<std::optional<std::string_v
     append_json_array(json, ids, [&](const auto& id) { append_json(json, id.value_or("")); });
 }
 
+using Texts = std::vector<std::optional<std::string_view>>;
+
+/// Every reason has a source and words, and what belongs to one stands at one place: what is not so is a fault, and no answer.
+void expect_whole(const Texts& sources, const Texts& texts, std::size_t because_of,
+                  std::size_t contributions) {
+    const auto is_told = [](const auto& text) { return text.has_value(); };
+    const std::size_t count = sources.size();
+    if (texts.size() == count && because_of == count && contributions == count &&
+        std::ranges::all_of(sources, is_told) && std::ranges::all_of(texts, is_told))
+        return;
+    throw Problem(500, "database-error", "the database told a reason without its source or its words");
+}
+
 void append_reasons(std::string& json, const Rows& rows) {
     const auto because_of = decode_texts(rows.text(0, kBecauseOf)),
                sources = decode_texts(rows.text(0, kSources)), texts = decode_texts(rows.text(0, kReasons));
     const auto contributions = decode_reals(rows.text(0, kContributions));
+    expect_whole(sources, texts, because_of.size(), contributions.size());
     std::size_t i = 0;
     append_json_array(json, sources, [&](const auto& source) {
         json += R"({"because_of":)";
@@ -149,9 +163,9 @@ void append_reasons(std::string& json, const Rows& rows) {
         json += R"(,"contribution":)";
         append_json(json, contributions[i]);
         json += R"(,"source":)";
-        append_json(json, source.value_or(""));
+        append_json(json, *source);
         json += R"(,"text":)";
-        append_json(json, texts[i].value_or(""));
+        append_json(json, *texts[i]);
         json += '}';
         ++i;
     });

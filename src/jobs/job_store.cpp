@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "jobs/model_lock.hpp"
+#include "jobs/thread_limit.hpp"
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 
@@ -127,6 +128,7 @@ JobKey insert_job(const char* model, const char* kind, const char* source, const
     if (running != 0 && !skip) report_being_trained(model, running);
     JobKey key{};
     if (is_free && running == 0) {
+        options = with_allowed_threads(options);
         // A number may be taken by a row that came without the sequence: by replication, or from a dump.
         (void)run_sql(
             R"sql(

@@ -181,7 +181,8 @@ bool is_snapshot_file(const char* name) {
     if (!begins_with_uuid(name) || strncmp(name + kUuidLength, kSnapshotSuffix, strlen(kSnapshotSuffix)) != 0)
         return false;
     const char* rest = name + kUuidLength + strlen(kSnapshotSuffix);
-    if (strncmp(rest, kStampSuffix, strlen(kStampSuffix)) == 0) rest += strlen(kStampSuffix);
+    for (const char* suffix : {kStampSuffix, kFailureSuffix})
+        if (strncmp(rest, suffix, strlen(suffix)) == 0) rest += strlen(suffix);
     return *rest == '\0' || is_temporary_suffix(rest);
 }
 

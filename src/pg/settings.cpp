@@ -16,6 +16,7 @@ char* text_model = nullptr;
 int trainer_memory = 0;
 int trainer_nice = 10;
 int trainer_silence = 60;
+int trainer_threads = 0;
 int keep_versions = 5;
 bool exact = false;
 int probes = 0;
@@ -43,6 +44,9 @@ void define() {
         "seqrec.trainer_silence", "Time without a sign of life after which a trainer is ended.",
         "A sign is a new line or use of the CPU. 0 means never.", &trainer_silence, 60, 0,
         std::numeric_limits<int>::max() / 1000, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("seqrec.trainer_threads", "Most threads that a trainer may compute with.",
+                            "0 means as many as the job's options say, which is all cores by default.",
+                            &trainer_threads, 0, 0, 1024, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("seqrec.keep_versions", "Versions of a model that publishing a new one keeps.",
                             "The active version is always kept. 0 keeps all.", &keep_versions, 5, 0, 10000,
                             PGC_SIGHUP, 0, nullptr, nullptr, nullptr);

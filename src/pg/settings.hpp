@@ -9,6 +9,7 @@ extern char* text_model;     // seqrec.text_model: folder of the language model,
 extern int trainer_memory;   // seqrec.trainer_memory: limit in kB, 0 = none
 extern int trainer_nice;     // seqrec.trainer_nice: scheduling priority
 extern int trainer_silence;  // seqrec.trainer_silence: seconds without a line until it is ended, 0 = never
+extern int trainer_threads;  // seqrec.trainer_threads: most threads of a job, 0 = as its options say
 extern int keep_versions;    // seqrec.keep_versions: versions of a model kept by a publish, 0 = all
 extern bool exact;           // seqrec.exact: float32 throughout, no index
 extern int probes;           // seqrec.probes: lists of an index to read, 0 = the model's own number

@@ -7,6 +7,7 @@
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 #include "serving/active_version.hpp"
+#include "serving/snapshot_failure.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_store.hpp"
 #include "serving/snapshot_worker.hpp"
@@ -200,6 +201,9 @@ ServingModel& serving_model(const char* name, std::size_t length) {
 ServingModel& active_model(std::string_view name) { return model_now(name, Meanwhile::Nothing); }
 
 std::int64_t prewarm(const char* name, std::size_t length) {
+    // Who asks for this may have mended what kept the snapshot from being built.
+    if (const ActiveVersion* row = find_active_version(pnstrdup(name, length), GetActiveSnapshot()))
+        forget_failure(row->version);
     ServingModel* model = &model_now({name, length}, Meanwhile::Nothing);
     if (!is_whole(*model->snapshot)) {
         distrust_snapshot(model->version.c_str());

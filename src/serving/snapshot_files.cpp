@@ -61,12 +61,13 @@ bool has_writer(const char* path, const char* temporary) {
 }
 
 /// A file that is no longer a whole snapshot's: a temporary one without its writer, or a stamp whose snapshot
-/// is gone.
+/// is gone. A note why there is none goes with the version.
 bool is_unfinished(const char* folder, const char* name) {
     const char* rest = name + kUuidLength + strlen(kSnapshotSuffix);
     if (*rest == '\0') return false;
     if (const char* temporary = strstr(rest, kTemporary))
         return !has_writer(psprintf("%s/%s", folder, name), temporary);
+    if (strcmp(rest, kFailureSuffix) == 0) return false;
     if (strcmp(rest, kStampSuffix) != 0) return true;
     return access(psprintf("%s/%s", folder, pnstrdup(name, static_cast<Size>(rest - name))), F_OK) != 0;
 }
@@ -192,8 +193,8 @@ void remove_snapshot_at_commit(const char* version) {
     const char* path = snapshot_path(version);
     const int level = GetCurrentTransactionNestLevel();
     guarded([&] {
-        removals.push_back({path, level});
-        removals.push_back({std::string(path) + kStampSuffix, level});
+        for (const char* suffix : {"", kStampSuffix, kFailureSuffix})
+            removals.push_back({std::string(path) + suffix, level});
     });
 }
 

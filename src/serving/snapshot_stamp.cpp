@@ -23,7 +23,7 @@ std::string stamp(const FileState& state) {
     return text + "\n";
 }
 
-bool write_file(const std::string& path, const std::string& text) {
+bool write_note(const std::string& path, const std::string& text) {
     const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file < 0) return false;
     const bool written = write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
@@ -43,9 +43,12 @@ bool has_stamp(const std::string& path, const FileState& state) {
 }
 
 void leave_stamp(const std::string& path, const FileState& state) {
-    const std::string final_name = path + kStampSuffix;
-    const std::string temporary = final_name + ".tmp." + std::to_string(MyProcPid);
-    if (!write_file(temporary, stamp(state)) || rename(temporary.c_str(), final_name.c_str()) != 0)
+    leave_file(path + kStampSuffix, stamp(state));
+}
+
+void leave_file(const std::string& path, const std::string& text) {
+    const std::string temporary = path + ".tmp." + std::to_string(MyProcPid);
+    if (!write_note(temporary, text) || rename(temporary.c_str(), path.c_str()) != 0)
         unlink(temporary.c_str());
 }
 

@@ -13,6 +13,7 @@
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 #include "pg/data_folder.hpp"
+#include "serving/snapshot_failure.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_stamp.hpp"
 #include "serving/snapshot_worker.hpp"
@@ -264,6 +265,7 @@ const Snapshot* build_and_open(std::int64_t model_id, const char* version, const
     remove_unfinished(version);
     build_snapshot(model_id, version);
     const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
+    forget_failure(version);
     if (!version_exists_now(version)) {
         unlink(path);
         distrust_snapshot(version);
@@ -308,6 +310,27 @@ bool lock_soon(const char* version) {
     return false;
 }
 
+/// What of a version's data, or of the server, keeps its file from being built. Somebody who ends the worker, or has a lock that it
+/// needs for a moment, does not.
+bool is_lasting(int sqlerrcode) {
+    return sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE && sqlerrcode != ERRCODE_QUERY_CANCELED &&
+           sqlerrcode != ERRCODE_ADMIN_SHUTDOWN &&
+           ERRCODE_TO_CATEGORY(sqlerrcode) != ERRCODE_TRANSACTION_ROLLBACK;
+}
+
+struct Work {
+    std::int64_t model_id;
+    const char* version;
+};
+
+void verify_or_build(void* state) {
+    const auto& [model_id, version] = *static_cast<const Work*>(state);
+    const char* path = snapshot_path(version);
+    const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
+    if (!snapshot && version_exists_now(version)) snapshot = build_and_open(model_id, version, path);
+    delete snapshot;
+}
+
 }  // namespace
 
 bool can_write_snapshots() { return !foreign_folder() && !folder_problem(); }
@@ -315,8 +338,12 @@ bool can_write_snapshots() { return !foreign_folder() && !folder_problem(); }
 const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* is_private) {
     const char* path = snapshot_path(version);
     if (const Snapshot* snapshot = try_open(path, version, Unverified::Leave)) return snapshot;
-    if (takes_long_to_open(version) && can_write_snapshots()) prepare_snapshot(model_id, version);
+    if (takes_long_to_open(version) && can_write_snapshots()) {
+        raise_recent_failure(version);
+        prepare_snapshot(model_id, version);
+    }
     lock_version(version);
+    raise_recent_failure(version);
     bool copied = false;
     const Snapshot* snapshot = open_locked(model_id, version, path, &copied);
     if (is_private) *is_private = copied;
@@ -326,10 +353,14 @@ const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* 
 
 void make_snapshot_ready(std::int64_t model_id, const char* version) {
     if (!can_write_snapshots() || !lock_soon(version)) return;
-    const char* path = snapshot_path(version);
-    const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
-    if (!snapshot && version_exists_now(version)) snapshot = build_and_open(model_id, version, path);
-    delete snapshot;
+    if (failed_recently(version)) return;  // in another worker, whose lock this one has waited for
+    Work work{model_id, version};
+    const TimestampTz begin = GetCurrentTimestamp();
+    if (ErrorData* error = call_postgres(verify_or_build, &work)) {
+        const long took = TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
+        if (is_lasting(error->sqlerrcode)) note_failure(version, *error, took);
+        ReThrowError(error);
+    }
     unlock_version(version);
 }
 

@@ -8,6 +8,7 @@
 #include "core/files/mapped_file.hpp"
 
 #include "pg/boundary.hpp"
+#include "serving/snapshot_failure.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_stamp.hpp"
 #include "serving/snapshot_store.hpp"
@@ -121,6 +122,7 @@ void prepare_snapshot(std::int64_t model_id, const char* version) {
 bool is_being_prepared(SnapshotWorker& worker, std::int64_t model_id, const char* version) {
     if (is_locked(version)) return true;
     if (strcmp(worker.version, version) != 0) {
+        if (failed_recently(version)) return false;
         begin(worker, model_id, version);
         if (worker.handle) wait_a_moment(worker.handle);
     }

@@ -679,10 +679,46 @@ def events_are_inserted_as_a_plain_insert_would():
     assert sql("""SELECT seqrec_add_events('[{"user_id": "u1", "item_id": 7}, {"user_id": 2, "item_id": "8", "timestamp": "2026-01-01"}]', 'events')""") == "2"
     assert sql("SELECT string_agg(user_id || item_id || via, ' ' ORDER BY id) FROM events") == "u17web 28web"
     for events, code in (('[{}]', "22023"), ('[{"user_id": "a"}]', "22023"), ('{}', "22023"), ('[{"user_id": null, "item_id": 1}]', "22023"),
+                         ('[{"user_id": "", "item_id": 1}]', "22023"), ('[{"user_id": "a", "item_id": ""}]', "22023"), ('[{"user_id": ["a"], "item_id": 1}]', "22023"),
+                         ('[{"user_id": true, "item_id": 1}]', "22023"), ('[null]', "22023"), ('["a"]', "22023"), ('null', "22023"),
                          ('[{"user_id": "too long", "item_id": 1}]', "22001"), ('[{"user_id": "%s", "item_id": 1}]' % ("x" * 513), "54000"), ('[{"user_id": "a", "item_id": "x"}]', "22P02")):
         refused(f"SELECT seqrec_add_events('{events}', 'events')", code)
     refused("""SELECT seqrec_add_events('[{"user_id": "a", "item_id": 1}]', 'events', item_column => 'product')""", "42703")
     assert sql("SELECT count(*) FROM events") == "2"
+
+
+def events_of_domains_are_inserted():
+    """Ids and times in domains of the table's own: NOT NULL ones, with a default and a check."""
+    sql(
+        """CREATE DOMAIN customer AS bigint NOT NULL DEFAULT 0 CHECK (VALUE > 0); CREATE DOMAIN article AS varchar(4) NOT NULL DEFAULT 'none';
+           CREATE DOMAIN moment AS bigint NOT NULL DEFAULT 0;
+           CREATE TABLE domain_events (user_id customer, item_id article, timestamp moment, via channel)"""
+    )
+    assert sql("""SELECT seqrec_add_events('[{"user_id": 7, "item_id": "a"}, {"user_id": "8", "item_id": 9, "timestamp": 10}]', 'domain_events')""") == "2"
+    assert sql("SELECT string_agg(concat_ws(' ', user_id, item_id, timestamp > 1e9, via), ', ' ORDER BY user_id) FROM domain_events") == "7 a t web, 8 9 f web"
+    refused("""SELECT seqrec_add_events('[{"user_id": -1, "item_id": "a"}]', 'domain_events')""", "23514")
+
+
+def a_keyed_call_in_an_open_transaction_holds_nobody():
+    """Whoever uses another key does not wait for it, though both remove old keys; whoever uses the same one waits for a moment."""
+    add = """SELECT seqrec_add_events('[{{"user_id": "k", "item_id": 1}}]', 'events', key => '{}')"""
+    sql("INSERT INTO seqrec.event_keys SELECT 'postgres'::regrole, 'old ' || n, now() - interval '2 days' FROM generate_series(1, 3) n")
+    first, second = Session(), Session()
+    for session, key in ((first, "a"), (second, "b")):
+        assert session.run("BEGIN;\n" + add.format(key) + ";") == "1"
+    assert sql(add.format("c")) == "1", "the lock on old keys was waited for"
+    refused(add.format("a"), "55P03", "has not ended yet", "HINT")
+    refused("SET lock_timeout = 0; " + add.format("old 1"), "55P03")  # which the first removes, or not
+    first.run("ROLLBACK;")
+    second.run("COMMIT;")
+    assert sql(add.format("a")) == "1", "what was rolled back has used no key"
+    assert sql(add.format("b")) == "", "what was committed has"
+    assert sql("SHOW lock_timeout") == "0"
+    assert sql("SELECT count(*) FROM seqrec.event_keys WHERE key LIKE 'old%'") == "0"
+    for key in ("", "x" * 256):
+        refused(add.format(key), "22023", "HINT")
+    for session in (first, second):
+        session.close()
 
 
 if __name__ == "__main__":
@@ -724,4 +760,6 @@ if __name__ == "__main__":
         rows_that_take_long_hold_nobody_up,
         each_user_may_want_a_number_of_items,
         events_are_inserted_as_a_plain_insert_would,
+        events_of_domains_are_inserted,
+        a_keyed_call_in_an_open_transaction_holds_nobody,
     )

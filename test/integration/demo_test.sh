@@ -10,6 +10,10 @@ reads_as() { # expected rows, file
     diff <(printf '%b' "$1") <("$root/demo/read_ratings.py" "$2" 2>/dev/null)
 }
 
+reads_in_ascii_as() { # the same, where Python would write ASCII
+    LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 reads_as "$@"
+}
+
 refuses() { # part of the message, file
     ! "$root/demo/read_ratings.py" "$2" >"$work/refused" 2>&1 && grep -q "$1" "$work/refused"
 }
@@ -24,11 +28,34 @@ printf 'user_id,item_id,price\nu1,m1,100\n' >"$work/no_time.csv"
 printf 'a,b\nc,d\n' >"$work/two_columns.csv"
 : >"$work/empty.csv"
 gzip -c "$work/plain.csv" >"$work/plain.csv.gz"
+printf 'user_id:token\titem_id:token\trating:float\ttimestamp:float\nu1\tm1\t5\t100\nu1\tm2\t3\t200\n' >"$work/recbole.inter"
+printf 'user,item,time\nu1,Café,100\nu1,Cafè,200\n' >"$work/accents.csv"
+iconv -t UTF-16 "$work/accents.csv" >"$work/utf16.csv"
+(printf '\xfe\xff' && iconv -t UTF-16BE "$work/accents.csv") | gzip -c >"$work/utf16be.csv.gz"
+iconv -t UTF-32 "$work/accents.csv" >"$work/utf32.csv"
+iconv -t UTF-16LE "$work/accents.csv" >"$work/unmarked.csv"
+iconv -t LATIN1 "$work/accents.csv" >"$work/latin1.csv"
+head -c 77 "$work/utf16.csv" >"$work/cut.csv"
+{ printf 'user,item,time\nu1,m1,1\nu2,' && head -c 140000 /dev/zero | tr '\0' x && printf ',2\n'; } >"$work/long.csv"
+printf 'user,item,time\n"u\n1",m1,1\nu2,"m2,2\nu3,m3,3\n' >"$work/quote.csv"
+printf 'kunde,artikel,wann\nu1,m1,1\n' >"$work/other_names.csv"
+printf 'user_id:token\titem_id:token\trating:float\nu1\tm1\t5\n' >"$work/no_time.inter"
 
-for file in ratings.dat u.data header.csv plain.csv plain.csv.gz holes.csv; do
+for file in ratings.dat u.data header.csv plain.csv plain.csv.gz holes.csv recbole.inter; do
     check "reads $file" reads_as 'u1,m1,100\nu1,m2,200\n' "$work/$file"
 done
 check "reads semicolon.csv" reads_as 'u1,a;b,2026-01-02 03:04:05\n' "$work/semicolon.csv"
+for file in accents.csv utf16.csv utf16be.csv.gz utf32.csv; do
+    check "reads $file" reads_as 'u1,Café,100\nu1,Cafè,200\n' "$work/$file"
+    check "reads $file whatever the locale" reads_in_ascii_as 'u1,Café,100\nu1,Cafè,200\n' "$work/$file"
+done
+check "refuses Latin-1, which would make one item of two" refuses 'line 2 is not in UTF-8.*iconv' "$work/latin1.csv"
+check "refuses UTF-16 without a mark" refuses 'line 1 has a zero byte.*UTF-16' "$work/unmarked.csv"
+check "refuses half a character" refuses 'line 3 is not in UTF-16' "$work/cut.csv"
+check "refuses a field of more than 128 kB" refuses 'begins in line 3 .*field larger than' "$work/long.csv"
+check "refuses a quote that swallows rows" refuses 'begins in line 4 .*quote' "$work/quote.csv"
+check "refuses a header that it does not know" refuses "can't tell.*kunde" "$work/other_names.csv"
+check "refuses RecBole's file without times" refuses 'no column for: time' "$work/no_time.inter"
 check "refuses a file without times" refuses 'no column for: time' "$work/no_time.csv"
 check "refuses two columns" refuses "can't tell" "$work/two_columns.csv"
 check "refuses an empty file" refuses 'is empty' "$work/empty.csv"

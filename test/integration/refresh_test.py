@@ -10,7 +10,7 @@ sys.dont_write_bytecode = True
 
 from clusters import restart_with, shell
 from http_support import expect
-from testing import Session, main, refused, script, sql, wait_for
+from testing import Session, main, refused, script, sql, wait_for, with_trainer
 
 os.environ["PGCLIENTENCODING"] = "UTF8"
 HOST = os.environ["PGHOST"]
@@ -266,6 +266,10 @@ def the_ratings_need_not_be_there():
     wait(refresh("orphan"))
 
 
+def has_no_more_threads_than_the_server_allows():
+    with_trainer("", {"seqrec.trainer_threads": "1"}, lambda: expect(job(wait(refresh()), "options->'threads'"), "1"))
+
+
 sql(f"""CREATE EXTENSION seqrec;
         CREATE TABLE items (item_id text PRIMARY KEY, title text);
         INSERT INTO items SELECT kind || i, kind || ' number ' || i FROM unnest('{{{",".join(KINDS)}}}'::text[]) kind, generate_series(0, 9) i;
@@ -275,4 +279,5 @@ sql(f"""CREATE EXTENSION seqrec;
 slow_trainer()
 main(new_changed_and_dropped_items, the_new_item_is_recommended_to_who_clicks_its_kind, what_has_not_changed_is_the_same, columns_that_came_later_are_not_read,
      survives_a_restart_and_a_lost_snapshot, an_interrupted_one_goes_on, is_cancelled, a_running_training_excludes_it, fails_with_its_trainer,
-     does_not_replace_newer_weights, leaves_a_pinned_version_alone, is_the_owners_to_ask_for, what_can_not_be_refreshed_is_refused, the_ratings_need_not_be_there)
+     does_not_replace_newer_weights, leaves_a_pinned_version_alone, is_the_owners_to_ask_for, what_can_not_be_refreshed_is_refused, the_ratings_need_not_be_there,
+     has_no_more_threads_than_the_server_allows)

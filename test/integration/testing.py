@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+import sys
 import time
 
 
@@ -91,17 +92,21 @@ def with_trainer(body, setting, act):
     with open(path, "w", encoding="utf-8") as file:
         file.write("#!/bin/sh\n" + body)
     os.chmod(path, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
-    names = {"seqrec.trainer": path, **setting}
-    if not body:
-        del names["seqrec.trainer"]
+    names = {**({"seqrec.trainer": path} if body else {}), **setting}
+
+    def shown(name):
+        return script(f"LOAD 'seqrec';\nSHOW {name};").strip()
+
+    before = {name: shown(name) for name in names}
     script("LOAD 'seqrec';\n" + "".join(f"ALTER SYSTEM SET {name} = '{value}';\n" for name, value in names.items()) + "SELECT pg_reload_conf();")
     try:
         for name, value in names.items():
-            wait_for(lambda: script(f"LOAD 'seqrec';\nSHOW {name};").strip() == value, name)
+            wait_for(lambda: shown(name) == value, name)
         act()
     finally:
         script("LOAD 'seqrec';\n" + "".join(f"ALTER SYSTEM RESET {name};\n" for name in names) + "SELECT pg_reload_conf();")
-        wait_for(lambda: script("LOAD 'seqrec';\nSHOW seqrec.trainer;").strip() == "", "the settings of before")
+        for name, value in before.items():
+            wait_for(lambda: shown(name) == value, f"{name} of before")
 
 
 def make_ratings(name="ratings", users=300, items=60, length=12):
@@ -116,7 +121,10 @@ def make_ratings(name="ratings", users=300, items=60, length=12):
 
 
 def main(*tests):
-    """Runs the tests in order and prints a line for each, then the line that the runner counts."""
+    """Runs the tests in order, or those named on the command line in theirs, and prints a line for each, then the line that the runner
+    counts."""
+    named = {test.__name__: test for test in tests}
+    tests = [named[name] for name in sys.argv[1:]] or tests
     failed = 0
     for test in tests:
         start = time.monotonic()

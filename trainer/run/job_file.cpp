@@ -1,7 +1,9 @@
 #include "run/job_file.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "core/error.hpp"
 
@@ -23,6 +25,11 @@ Job read_job(const std::string& path) {
         throw Error(sqlstate::kInvalidParameter, "job file is not valid: " + std::string(error.what()),
                     R"(It is {"dataset": PATH, "model": PATH, "kind": NAME, "options": {…}}.)");
     }
+}
+
+int thread_count(const json& options) {
+    const int asked = options.value("threads", 0);
+    return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace seqrec::trainer

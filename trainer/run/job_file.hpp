@@ -17,4 +17,8 @@ struct Job {
 /// 错误：58030（无法读取）、22023（无效）。
 Job read_job(const std::string& path);
 
+/// How many threads the option `threads` means: all cores where it is 0 or not given.
+/// 选项 threads 所指的线程数：为 0 或未给出时为全部核心。
+int thread_count(const nlohmann::json& options);
+
 }  // namespace seqrec::trainer

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <thread>
 
 #include "clock.hpp"
 #include "core/error.hpp"
@@ -202,7 +201,7 @@ void refresh(const Job& job, Reporter& reporter) {
                     "the model was trained without text or vectors of its items",
                     "Train it with a table of items and item_text or item_vector.");
     const at::NoGradGuard no_gradients;
-    Workers workers(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+    Workers workers(thread_count(job.options));
     const Catalogue items(earlier.file, earlier.items);
     check_dropped(items, reporter);
     const ItemContent content(table, static_cast<std::int64_t>(earlier.items.size()),

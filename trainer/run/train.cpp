@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 
 #include "core/error.hpp"
 #include "core/options.hpp"
@@ -180,8 +179,7 @@ void keep_reference(json& config, const json& earlier) {
 
 /// The options with those of all kinds decided.
 json decided(json options) {
-    json& threads = options.at("threads");
-    if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
+    options.at("threads") = thread_count(options);
     return options;
 }
 

@@ -1,0 +1,24 @@
+// The note beside a snapshot file that says: a worker could not build it, and why. Nobody tries again for a while, so that those who
+// ask for a broken version don't start one worker after the other. PostgreSQL code: may ereport.
+#pragma once
+
+#include "pg/boundary.hpp"
+
+namespace seqrec {
+
+/// The error of the last attempt at a version, with a hint that says when there is another one, as long as nobody tries: ten times as
+/// long as the attempt took, from two seconds to a minute.
+/// 在尚不重试的时段内报出上次尝试的错误，并提示何时再试：该时段为那次尝试用时的十倍，两秒至一分钟。
+void raise_recent_failure(const char* version);
+/// The same, asked and not raised.
+/// 同上，仅询问而不报错。
+bool failed_recently(const char* version);
+
+/// Notes that an attempt came to this error after so many milliseconds; where the folder can't be written, nobody is kept from trying.
+/// 记下一次尝试经过若干毫秒后因该错误失败；目录不可写时不阻止任何人重试。
+void note_failure(const char* version, const ErrorData& error, long milliseconds);
+/// Has the next who asks try at once.
+/// 使下一个请求者立即重试。
+void forget_failure(const char* version);
+
+}  // namespace seqrec
