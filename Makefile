@@ -46,7 +46,7 @@ $(UNITS:%=build/extension/unity/%.cpp): build/extension/unity/%.cpp: FORCE
 	@mkdir -p $(@D)
 	@printf '#include "%s"\n' $(call unit_files,$*) >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-FORCE:
+.PHONY: FORCE  # the server's own makefiles make all files secondary, and such as are not there nobody then waits for
 
 objects:  # how many there are to compile, which ./dev shows the progress by
 	@echo $(words $(OBJECTS))

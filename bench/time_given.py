@@ -35,10 +35,10 @@ def write(name, data, path):
 
 
 def courses(events):
-    """The epochs of each network that were ranked: a network begins where `member` changes."""
+    """The epochs of each network that were ranked: a network begins where `member` or `stage` changes."""
     networks = {}
     for event in events:
-        networks.setdefault(event.get("member", 1), []).append(event)
+        networks.setdefault((event.get("stage"), event.get("member", 1)), []).append(event)
     return list(networks.values())
 
 
