@@ -98,7 +98,7 @@ COMMENT ON TABLE seqrec.weights IS 'weights of the encoder, little-endian, in pa
 
 COMMENT ON TABLE seqrec.items IS 'items of a model: id, index, interactions in training (older ones count less), embedding, list of the index (NULL without one)';
 
-COMMENT ON TABLE seqrec.users IS 'users of a model: id, index, time of the latest interaction in training (seconds since 1970, or the number of the time column), long-term embedding, indexes of the items in training, the latest last';
+COMMENT ON TABLE seqrec.users IS 'users of a model: id, index, time of the latest interaction in training (seconds since 1970, or the number of the time column), embedding (empty where users have no vector of their own), indexes of the items in training, the latest last';
 
 COMMENT ON TABLE seqrec.jobs IS 'one row a job: a training, or a refresh of a version''s items';
 
@@ -605,9 +605,12 @@ BEGIN
         RAISE EXCEPTION 'key has % bytes', octet_length($1) USING ERRCODE = '22023',
             HINT = 'It is a text of 1 to 255 bytes that no other call has; NULL for none.';
     END IF;
-    -- What another transaction removes already is left to it: nobody waits for the end of one that has used another key.
+    DELETE FROM seqrec.event_keys e
+    WHERE e.owner = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND e.key = $1 AND e.at < statement_timestamp() - interval '1 day';
+    -- What another transaction removes already is left to it, and what may still come again is left alone: nobody waits for the end of
+    -- one that has used another key.
     DELETE FROM seqrec.event_keys e USING (
-        SELECT owner, key FROM seqrec.event_keys WHERE at < statement_timestamp() - interval '1 day' FOR UPDATE SKIP LOCKED) old
+        SELECT owner, key FROM seqrec.event_keys WHERE at < statement_timestamp() - interval '1 week' FOR UPDATE SKIP LOCKED) old
     WHERE e.owner = old.owner AND e.key = old.key;
     INSERT INTO seqrec.event_keys (owner, key) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1)
     ON CONFLICT (owner, key) DO NOTHING;
@@ -618,7 +621,7 @@ EXCEPTION WHEN lock_not_available THEN
 END $$;
 
 COMMENT ON FUNCTION seqrec.claim_event_key IS
-'whether a key of the session''s user is new; keys are kept for a day';
+'whether a key of the session''s user is new, or older than a day; after a week it is removed';
 
 CREATE FUNCTION seqrec.events_statement(events jsonb, ratings regclass, user_column name, item_column name, time_column name, OUT statement text, OUT at jsonb)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

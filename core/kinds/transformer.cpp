@@ -68,9 +68,8 @@ constexpr OptionSpec kOptions[] = {
      "last share of the training, in which the learning rate falls to 0"},
     {"weight_decay", Real, 0, 1, "0.01", "", "AdamW's weight decay"},
     {"patience", Integer, 0, 100000, "0", "",
-     "validations without a better NDCG@10 before it cools down, or stops; 0 = as many as make a tenth of "
-     "its epochs, after "
-     "which it stops"},
+     "validations without a better NDCG@10 before it cools down, or stops; 0 = it stops once the last two "
+     "together are no better than the two before and a tenth of its epochs came after the best"},
     {"device", Text, 0, 0, "\"auto\"", "auto|cpu|cuda",
      "where steps are computed; auto = a GPU when libtorch finds one"},
     {"precision", Text, 0, 0, "\"auto\"", "auto|float32|bfloat16",
@@ -312,16 +311,14 @@ void check_students(std::int64_t students, std::int64_t members, std::int64_t sa
                "Raise members, or lower students: what is served is to cost less than they do.");
 }
 
-constinit const Kind kTransformer = {
-    .name = "transformer",
-    .meaning =
-        "a causal Transformer over the latest clicks, and where histories are long a vector of each user",
-    .form = {.link = Link::Cosine},
-    .needs = {.text = true, .context = true},
-    .options = kOptions,
-    .shape = kShape,
-    .check = check_options,
-    .open = open_encoder,
-    .packing = &kPackingOf<read_networks>};
+constinit const Kind kTransformer = {.name = "transformer",
+                                     .meaning = "a causal Transformer over the latest clicks",
+                                     .form = {.link = Link::Cosine},
+                                     .needs = {.text = true, .context = true},
+                                     .options = kOptions,
+                                     .shape = kShape,
+                                     .check = check_options,
+                                     .open = open_encoder,
+                                     .packing = &kPackingOf<read_networks>};
 
 }  // namespace seqrec

@@ -1,4 +1,4 @@
-// Kind `transformer`: a causal Transformer over the latest clicks plus, where histories are long, a vector of the user's long-term
+// Kind `transformer`: a causal Transformer over the latest clicks plus, with `user_dropout` below 1, a vector of the user's long-term
 // interest.
 #pragma once
 

@@ -8,7 +8,8 @@ namespace {
 constexpr std::string_view kOrigin = "Origin";
 constexpr std::string_view kPreflightMethod = "OPTIONS";
 // Beside those that every page may send or read.
-constexpr const char* kRequestHeaders = "Authorization, Content-Type, Idempotency-Key, X-Request-Id";
+constexpr const char* kRequestHeaders =
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Request-Id";
 constexpr const char* kAnswerHeaders = "ETag, Location, Retry-After, Server-Timing, X-Request-Id";
 constexpr const char* kKeptForSeconds = "600";
 

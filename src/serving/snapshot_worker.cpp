@@ -121,7 +121,7 @@ void prepare_snapshot(std::int64_t model_id, const char* version) {
 
 bool is_being_prepared(SnapshotWorker& worker, std::int64_t model_id, const char* version) {
     if (is_locked(version)) return true;
-    if (strcmp(worker.version, version) != 0) {
+    if (strcmp(worker.version, version) != 0 || !worker.handle || has_ended(worker.handle)) {
         if (failed_recently(version)) return false;
         begin(worker, model_id, version);
         if (worker.handle) wait_a_moment(worker.handle);

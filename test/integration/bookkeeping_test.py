@@ -702,7 +702,7 @@ def events_of_domains_are_inserted():
 def a_keyed_call_in_an_open_transaction_holds_nobody():
     """Whoever uses another key does not wait for it, though both remove old keys; whoever uses the same one waits for a moment."""
     add = """SELECT seqrec_add_events('[{{"user_id": "k", "item_id": 1}}]', 'events', key => '{}')"""
-    sql("INSERT INTO seqrec.event_keys SELECT 'postgres'::regrole, 'old ' || n, now() - interval '2 days' FROM generate_series(1, 3) n")
+    sql("INSERT INTO seqrec.event_keys SELECT 'postgres'::regrole, 'old ' || n, now() - interval '8 days' FROM generate_series(1, 3) n")
     first, second = Session(), Session()
     for session, key in ((first, "a"), (second, "b")):
         assert session.run("BEGIN;\n" + add.format(key) + ";") == "1"

@@ -74,9 +74,10 @@ struct Standing {
     /// 最近两次验证合计是否不优于之前两次：单次下降可能只是偶然。
     bool no_longer_rises() const;
 
-    NLOHMANN_DEFINE_TYPE_INTRUSIVE(Standing, epoch, best_epoch, without_gain, steps, labels, begun,
-                                   planned_epochs, validated_step, cooling, best_ndcg, epoch_loss, lately,
-                                   validation_seconds, step_seconds, flops, seconds, step, random, finished)
+    NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Standing, epoch, best_epoch, without_gain, steps, labels,
+                                                begun, planned_epochs, validated_step, cooling, best_ndcg,
+                                                epoch_loss, lately, validation_seconds, step_seconds, flops,
+                                                seconds, step, random, finished)
 };
 
 /// Whether the ranking got worse for good: after `patience` validations without gain; with 0, once it no longer rises and a tenth

@@ -1,4 +1,4 @@
-// Kind `transformer`: long-term interest (a vector a user) + short-term interest (a causal Transformer over
+// Kind `transformer`: long-term interest (a vector a user, with `user_dropout` below 1) + short-term interest (a causal Transformer over
 // the latest clicks), scored by cosine against every item.
 #pragma once
 

@@ -89,8 +89,9 @@ Pace::Pace(const Run& run, Settings& settings, const Open& open, const Random& r
 }
 
 Speed Pace::timed(const Settings& settings, const Random& random) const {
+    const double enough = settings.layers > 2 ? kEnoughOfDeep : kEnough;
     return {labels_per_second(run_, settings, random), labels_of_a_pass(run_.data),
-            settings.layers > 2 ? kEnoughOfDeep : kEnough};
+            std::min(enough, static_cast<double>(settings.epochs))};
 }
 
 void Pace::choose_sample(const Random& random, double seconds) {

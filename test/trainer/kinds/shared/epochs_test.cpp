@@ -207,6 +207,13 @@ TEST(Epochs, ADipOnTheWayUpIsNoSummit) {
     }
 }
 
+TEST(Epochs, AnEarlierBuildsStandingIsRead) {
+    json old = Standing{.epoch = 7, .best_epoch = 5};
+    old.erase("lately");
+    EXPECT_EQ(old.get<Standing>().best_epoch, 5);
+    EXPECT_TRUE(old.get<Standing>().lately.empty());
+}
+
 TEST(Epochs, StopsWhenTimeIsOver) {
     Trial trial;
     FakeLearner learner(better_each_time);

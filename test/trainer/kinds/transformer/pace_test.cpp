@@ -18,6 +18,7 @@ TEST(Pace, GivesEachNetworkEpochsEnough) {
     EXPECT_EQ(members(380), 2);
     EXPECT_EQ(members(570), 3);
     EXPECT_EQ(members(10000), 3);
+    EXPECT_EQ(members_that_fit(3, {1e5, 1e6, 30}, 570), 1) << "deep networks need twice as many epochs";
     std::int64_t before = 1;
     for (double seconds = 1; seconds < 1000; seconds *= 1.1) {
         EXPECT_GE(members(seconds), before);
