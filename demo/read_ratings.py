@@ -61,7 +61,7 @@ def csv_rows(lines, separator):
 
 def rows_of(lines):
     """The rows of the file, split at the separator that its first line shows."""
-    first = next(lines, "")
+    first = next(filter(str.strip, lines), "")
     lines = itertools.chain([first], lines)
     if "::" in first:
         return (line.rstrip("\r\n").split("::") for line in lines)
@@ -89,6 +89,7 @@ def main(path):
         sys.exit(f"{path} is empty")
     columns, is_header = find_columns(first)
     if not is_header:
+        print(f"no header: the first column is the user, the second the item, the last of {len(first)} the time", file=sys.stderr)
         rows = itertools.chain([first], rows)
     sys.stdout.reconfigure(encoding="utf-8", newline="")
     write = csv.writer(sys.stdout, lineterminator="\n").writerow

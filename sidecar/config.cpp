@@ -133,6 +133,7 @@ bool is_host(std::string_view text) {
 void host_names(const Variable& variable, std::string_view text, Config& config) {
     each_of(text, [&](std::string name) {
         name = in_lower_case(std::move(name));
+        if (name.size() > 1 && name.ends_with('.')) name.pop_back();  // as a Host header's
         if (name != "*" && !is_host(name)) refuse(variable, text);
         config.hosts.push_back(std::move(name));
     });
@@ -153,6 +154,9 @@ void origins(const Variable& variable, std::string_view text, Config& config) {
     each_of(text, [&](std::string origin) {
         origin = in_lower_case(std::move(origin));
         if (!is_origin(origin)) refuse(variable, text);
+        const std::string_view usual =
+            origin.starts_with("https:") ? ":443" : ":80";  // which browsers leave out
+        if (origin.ends_with(usual)) origin.resize(origin.size() - usual.size());
         config.cors_origins.push_back(std::move(origin));
     });
 }

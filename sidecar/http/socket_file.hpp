@@ -7,9 +7,9 @@ namespace seqrec::sidecar {
 
 /// Keeps a path for one process's listening socket. PATH.lock beside it is held while the process lives, and says which
 /// file the socket is; so a socket that a dead process left behind is known as one of ours, and no other file is ever
-/// removed.
+/// removed, nor a socket on which anybody listens.
 /// 为一个进程的监听套接字保有路径。旁边的 PATH.lock 在进程存续期间被锁定，并记录套接字是哪个文件：
-/// 由此可以认出已死进程遗留的套接字，绝不会删除其他文件。
+/// 由此可以认出已死进程遗留的套接字，绝不会删除其他文件，也不会删除有进程在监听的套接字。
 class SocketFile {
   public:
     /// Makes the path free for binding. Throws std::runtime_error when another process listens there, and when something
@@ -33,6 +33,7 @@ class SocketFile {
         ~Lock();
         Lock(const Lock&) = delete;
         Lock& operator=(const Lock&) = delete;
+        bool is_new() const { return is_new_; }
         std::string text() const;
         void write(const std::string& text) const;
         void remove(const std::string& path) const;
@@ -41,7 +42,10 @@ class SocketFile {
         void open(const std::string& path);
         bool is_at(const std::string& path) const;
         int file_ = -1;
+        bool is_new_ = false;
     };
+
+    bool is_ours(const std::string& noted) const;
 
     std::string path_, lock_path_;
     Lock lock_;

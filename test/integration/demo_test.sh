@@ -25,6 +25,7 @@ printf 'u1,m1,100\nu1,m2,200\n' >"$work/plain.csv"
 printf 'time;item;user\n2026-01-02 03:04:05;"a;b";u1\n' >"$work/semicolon.csv"
 printf 'user_id,item_id,timestamp\nu1,m1,100\n,m1,1\nu1,,2\nu1\nu1,m2,200\n' >"$work/holes.csv"
 printf 'user_id,item_id,price\nu1,m1,100\n' >"$work/no_time.csv"
+printf '\n \nu1,m1,100\nu1,m2,200\n' >"$work/blank_lines.csv"
 printf 'a,b\nc,d\n' >"$work/two_columns.csv"
 : >"$work/empty.csv"
 gzip -c "$work/plain.csv" >"$work/plain.csv.gz"
@@ -41,7 +42,7 @@ printf 'user,item,time\n"u\n1",m1,1\nu2,"m2,2\nu3,m3,3\n' >"$work/quote.csv"
 printf 'kunde,artikel,wann\nu1,m1,1\n' >"$work/other_names.csv"
 printf 'user_id:token\titem_id:token\trating:float\nu1\tm1\t5\n' >"$work/no_time.inter"
 
-for file in ratings.dat u.data header.csv plain.csv plain.csv.gz holes.csv recbole.inter; do
+for file in ratings.dat u.data header.csv plain.csv plain.csv.gz holes.csv blank_lines.csv recbole.inter; do
     check "reads $file" reads_as 'u1,m1,100\nu1,m2,200\n' "$work/$file"
 done
 check "reads semicolon.csv" reads_as 'u1,a;b,2026-01-02 03:04:05\n' "$work/semicolon.csv"

@@ -105,12 +105,13 @@ TEST_F(ConfigTest, ListensOnUnixSockets) {
 
 TEST_F(ConfigTest, NamesAndOriginsAreLists) {
     using Strings = std::vector<std::string>;
-    const Config config =
-        with({{"SEQREC_HOSTS", "Shop.example.org, [::1],10.0.0.1"},
-              {"SEQREC_CORS_ORIGINS", "https://Shop.example.org, http://localhost:3000,http://[::1]:80"}});
+    const Config config = with(
+        {{"SEQREC_HOSTS", "Shop.example.org., [::1],10.0.0.1"},
+         {"SEQREC_CORS_ORIGINS", "https://Shop.example.org:443, http://localhost:3000,http://[::1]:80"}});
     EXPECT_EQ(config.hosts, (Strings{"shop.example.org", "[::1]", "10.0.0.1"}));
     EXPECT_EQ(config.cors_origins,
-              (Strings{"https://shop.example.org", "http://localhost:3000", "http://[::1]:80"}));
+              (Strings{"https://shop.example.org", "http://localhost:3000", "http://[::1]"}))
+        << "without the ports that browsers leave out";
     EXPECT_EQ(with({{"SEQREC_HOSTS", "*"}}).hosts, Strings{"*"});
     EXPECT_TRUE(with({}).hosts.empty());
     for (const char* text : {"a b", "http://a", "a:80", "a,,b", "[a]", "*.a"})

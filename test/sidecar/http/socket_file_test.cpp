@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,13 +28,14 @@ class Sockets : public ::testing::Test {
     void TearDown() override { fs::remove_all(folder); }
 
     /// A socket at the path, as another program makes it; nobody listens on it any more.
-    void bind_at_path() const {
+    void bind_at_path() const { ::close(bound_at_path()); }
+    int bound_at_path() const {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         std::strcpy(address.sun_path, path.c_str());
         const int file = ::socket(AF_UNIX, SOCK_STREAM, 0);
-        ASSERT_EQ(::bind(file, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-        ::close(file);
+        EXPECT_EQ(::bind(file, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+        return file;
     }
 
     /// What a process leaves that dies without a word: its files, and no lock.
@@ -87,6 +89,43 @@ TEST_F(Sockets, OfADeadProcessAreReplaced) {
     come_back();
     ASSERT_TRUE(fs::is_socket(path));
     const SocketFile next(path);
+    EXPECT_FALSE(fs::exists(path));
+}
+
+TEST_F(Sockets, ThatAnybodyListensOnAreLeftAlone) {
+    leave_behind();
+    fs::remove(folder / "kept");
+    fs::rename(folder / "noted", lock());
+    const int file = bound_at_path();
+    ASSERT_EQ(::listen(file, 1), 0);
+    {  // that has the number of the one that died
+        struct stat status {};
+        ASSERT_EQ(lstat(path.c_str(), &status), 0);
+        std::ofstream(lock()) << "seqrec-http listens on " << status.st_dev << ":" << status.st_ino << "\n";
+    }
+    EXPECT_TRUE(is_refused());
+    EXPECT_TRUE(fs::is_socket(path));
+    ::close(file);
+    EXPECT_FALSE(is_refused());
+}
+
+TEST_F(Sockets, OfOneThatDiedBeforeItsNoteAreReplaced) {
+    std::ofstream(lock()) << "seqrec-http listens on ";
+    bind_at_path();
+    EXPECT_FALSE(is_refused());
+}
+
+/// A lock that was there before, even an empty one, and what is no file at all.
+TEST_F(Sockets, LocksOfOthersAreLeftAlone) {
+    std::ofstream(lock()) << "";
+    bind_at_path();
+    EXPECT_TRUE(is_refused());
+    EXPECT_TRUE(fs::exists(lock()));
+    fs::remove(lock());
+    ASSERT_EQ(mkfifo(lock().c_str(), 0600), 0);
+    fs::remove(path);
+    EXPECT_TRUE(is_refused());
+    EXPECT_TRUE(fs::is_fifo(lock()));
     EXPECT_FALSE(fs::exists(path));
 }
 
