@@ -293,14 +293,14 @@ def misbehaving_trainers():
 
 def a_trainer_says_bytes_that_are_no_text():
     """They are told with the job, in a row that is valid text."""
-    try:
-        for body in ("printf '\\377\\303 oops' >&2\nexit 4\n", "printf '\\377\\303 oops\\n'\nsleep 60\n"):
-            fake_trainer(body)
-            number = train()
-            wait_for_state(number, "failed")
-            assert job(number, "detail").endswith("?? oops"), job(number, "detail")
-    finally:
-        set_trainer("RESET seqrec.trainer")
+
+    def act():
+        number = train()
+        wait_for_state(number, "failed")
+        assert job(number, "detail").endswith("?? oops"), job(number, "detail")
+
+    for body in ("printf '\\377\\303 oops' >&2\nexit 4\n", "printf '\\377\\303 oops\\n'\nsleep 60\n"):
+        with_trainer(body, {}, act)
 
 
 def silent_trainer_cancelled():
