@@ -185,20 +185,21 @@ pid_t start_job(const TempFolder& folder, const json& job, const std::string& ou
     return child;
 }
 
-/// Waits until `path` exists, at most half a minute.
-bool appears(const std::string& path) {
-    for (int i = 0; i < 3000 && !std::filesystem::exists(path); ++i)
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    return std::filesystem::exists(path);
+/// Waits for what another process does, at most half a minute.
+template <typename Condition>
+bool comes_true(const Condition& holds) {
+    for (int i = 0; i < 3000 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return holds();
 }
 
-/// Waits until a file has these words in it, at most half a minute.
+bool appears(const std::string& path) {
+    return comes_true([&] { return std::filesystem::exists(path); });
+}
+
+/// Whether a file comes to have these words in it.
 bool says(const std::string& path, const std::string& words) {
-    const auto found = [&] {
-        return std::filesystem::exists(path) && read_file(path).find(words) != std::string::npos;
-    };
-    for (int i = 0; i < 3000 && !found(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    return found();
+    return comes_true(
+        [&] { return std::filesystem::exists(path) && read_file(path).find(words) != std::string::npos; });
 }
 
 TEST(Job, GoesOnAfterAKillAsIfNothingHadHappened) {
