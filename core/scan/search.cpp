@@ -122,7 +122,7 @@ void Search::raise_bound(float lower) {
 }
 
 void Search::drop_hopeless() {
-    std::erase_if(candidates_, [this](const Candidate& candidate) { return candidate.upper < bound_; });
+    drop_below(bound_);
     if (candidates_.size() < room_ / 2) return;
     room_ *= 2;
     if (room_ <= kMostCandidates) return;
@@ -132,22 +132,34 @@ void Search::drop_hopeless() {
     candidates_.clear();
 }
 
+void Search::drop_below(float bound) {
+    std::erase_if(candidates_, [bound](const Candidate& candidate) { return candidate.upper < bound; });
+}
+
+/// The highest upper bounds first: once some are scored, most of the others are out, so that only what is left is sorted.
 std::vector<ScoredItem> Search::best(const Rows& rows, const Poll& poll) && {
-    std::erase_if(candidates_, [this](const Candidate& candidate) { return candidate.upper < bound_; });
-    std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-        return a.upper > b.upper || (a.upper == b.upper && a.item < b.item);
-    });
-    Best best(wanted_.k, filter_.items(), wanted_.min_score);
     constexpr std::size_t kAtOnce = 32;
-    std::array<std::int32_t, kAtOnce> items;
-    std::array<float, kAtOnce> scores;
-    for (std::size_t at = 0; at < candidates_.size() && candidates_[at].upper >= best.bound();
-         at += kAtOnce) {
-        const std::size_t count = std::min(kAtOnce, candidates_.size() - at);
-        for (std::size_t i = 0; i < count; ++i) items[i] = candidates_[at + i].item;
-        rows.score(std::span(items).first(count), query_, scores);
-        for (std::size_t i = 0; i < count; ++i) best.offer({items[i], scores[i]});
+    const auto higher = [](const Candidate& a, const Candidate& b) {
+        return a.upper > b.upper || (a.upper == b.upper && a.item < b.item);
+    };
+    Best best(wanted_.k, filter_.items(), wanted_.min_score);
+    const auto score = [&](std::span<const Candidate> some) {
+        std::array<std::int32_t, kAtOnce> items;
+        std::array<float, kAtOnce> scores;
+        for (std::size_t i = 0; i < some.size(); ++i) items[i] = some[i].item;
+        rows.score(std::span(items).first(some.size()), query_, scores);
+        for (std::size_t i = 0; i < some.size(); ++i) best.offer({items[i], scores[i]});
+    };
+    drop_below(bound_);
+    if (candidates_.size() > kAtOnce) {
+        std::nth_element(candidates_.begin(), candidates_.begin() + kAtOnce, candidates_.end(), higher);
+        score(std::span(candidates_).first(kAtOnce));
+        candidates_.erase(candidates_.begin(), candidates_.begin() + kAtOnce);
+        drop_below(best.bound());
     }
+    std::sort(candidates_.begin(), candidates_.end(), higher);
+    for (std::size_t at = 0; at < candidates_.size() && candidates_[at].upper >= best.bound(); at += kAtOnce)
+        score(std::span(candidates_).subspan(at, std::min(kAtOnce, candidates_.size() - at)));
     return std::move(best).sorted(poll);
 }
 

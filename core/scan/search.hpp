@@ -47,6 +47,7 @@ class Search {
     void meet(std::size_t slot, float upper);
     void raise_bound(float lower);
     void drop_hopeless();
+    void drop_below(float bound);
 
     const Codes& codes_;
     std::span<const float> query_;

@@ -115,12 +115,12 @@ struct Table {
     void (*pack_b)(const Gemm&, float* to);
     /// y[i] = x[i] * mask(i) / (1 - rate)
     void (*dropout)(const float* x, float* y, std::ptrdiff_t n, Mask mask);
-    /// y = mask(gelu(x + bias)), rows of n; the tanh form of GELU. x becomes x + bias, kept for the backward.
+    /// y = mask(gelu(x + bias)), rows of n; the tanh form of GELU. x becomes the slope of y, kept for the backward.
     void (*bias_gelu)(float* x, const float* bias, float* y, std::ptrdiff_t rows, std::ptrdiff_t n,
                       Mask mask);
-    /// dx = dy * mask * gelu'(x); dbias += column sums of dx
-    void (*bias_gelu_backward)(const float* x, const float* dy, float* dx, float* dbias, std::ptrdiff_t rows,
-                               std::ptrdiff_t n, Mask mask);
+    /// dx = dy * slope; dbias += column sums of dx
+    void (*bias_gelu_backward)(const float* slope, const float* dy, float* dx, float* dbias,
+                               std::ptrdiff_t rows, std::ptrdiff_t n);
     /// y = residual + mask(x + bias)
     void (*bias_dropout_add)(const float* x, const float* bias, const float* residual, float* y,
                              std::ptrdiff_t rows, std::ptrdiff_t n, Mask mask);

@@ -9,6 +9,8 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/kernels/instructions.hpp"
@@ -351,6 +353,36 @@ TEST_P(StepKernels, AdditiveScoresAndTheirGradients) {
         expect_near(dkeys, to_keys, 1e-4);
         expect_near(dweight, to_weight, 1e-4);
     }
+}
+
+/// The tanh form of GELU and its derivative, in double precision.
+std::pair<double, double> gelu(double x) {
+    const double u = std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x), t = std::tanh(u);
+    return {x * (1 + t) / 2,
+            (1 + t) / 2 + x * (1 - t * t) / 2 * std::sqrt(2 / M_PI) * (1 + 3 * 0.044715 * x * x)};
+}
+
+TEST_P(StepKernels, GeluKeepsItsSlope) {
+    constexpr std::ptrdiff_t kRows = 5, kWidth = 37;
+    Floats x = numbers(kRows * kWidth, 16), y(x.size());
+    for (const auto& [place, value] :
+         {std::pair{0, -100.0f}, {1, 100.0f}, {9, -12.0f}, {40, 12.0f}, {41, -5.0f}})
+        x[place] = value;
+    const Floats bias = numbers(kWidth, 17);
+    Doubles values = zeros(kRows * kWidth), slopes = values, changes = values, sums = zeros(kWidth);
+    const Floats dy = numbers(kRows * kWidth, 18);
+    for (std::ptrdiff_t i = 0; i < kRows * kWidth; ++i) {
+        std::tie(values[i], slopes[i]) = gelu(static_cast<double>(x[i]) + bias[i % kWidth]);
+        changes[i] = dy[i] * slopes[i];
+        sums[i % kWidth] += changes[i];
+    }
+    k().bias_gelu(x.data(), bias.data(), y.data(), kRows, kWidth, {});
+    expect_near(y, values, 1e-5);
+    expect_near(x, slopes, 1e-5);
+    Floats dx(x.size()), dbias(kWidth);
+    k().bias_gelu_backward(x.data(), dy.data(), dx.data(), dbias.data(), kRows, kWidth);
+    expect_near(dx, changes, 1e-5);
+    expect_near(dbias, sums, 1e-4);
 }
 
 TEST_P(StepKernels, NormOfRowsAndWhatItKeeps) {

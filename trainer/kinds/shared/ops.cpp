@@ -171,15 +171,14 @@ struct BiasGelu : torch::autograd::Function<BiasGelu> {
     static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& bias, Mask mask) {
         Tensor y = at::empty_like(x);
         k().bias_gelu(out(x), in(bias), out(y), x.size(0), x.size(1), mask);
-        context->save_for_backward({x});
-        save_mask(context, mask);
+        context->save_for_backward({x});  // the slope by now
         return y;
     }
 
     static variable_list backward(AutogradContext* context, variable_list gradients) {
-        const Tensor x = context->get_saved_variables()[0], dy = gradients[0].contiguous();
-        Tensor dx = at::empty_like(x), dbias = at::zeros({x.size(1)}, x.options());
-        k().bias_gelu_backward(in(x), in(dy), out(dx), out(dbias), x.size(0), x.size(1), saved_mask(context));
+        const Tensor slope = context->get_saved_variables()[0], dy = gradients[0].contiguous();
+        Tensor dx = at::empty_like(slope), dbias = at::zeros({slope.size(1)}, slope.options());
+        k().bias_gelu_backward(in(slope), in(dy), out(dx), out(dbias), slope.size(0), slope.size(1));
         return {dx, dbias, Tensor()};
     }
 };
