@@ -24,7 +24,7 @@ GOALS = {"ml-1m": (0.335, 0.200, 20), "amazon-beauty": (0.100, 0.060, 10), "ml-1
          "online-retail": (None, None, 10)}
 TOLD = ("hr@10", "ndcg@10", "valid_hr@10", "valid_ndcg@10", "popularity_hr@10", "popularity_ndcg@10", "markov_hr@10",
         "markov_ndcg@10", "personal_ndcg@10", "repeat_share", "coverage@10", "best_epoch", "epochs", "train_seconds", "labels_per_s", "user_scale",
-        "valid_ndcg@10_clicks_only", "users_evaluated")
+        "valid_ndcg@10_clicks_only", "users_evaluated", "pace")
 
 
 def spread(values):
