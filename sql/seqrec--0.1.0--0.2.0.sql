@@ -32,7 +32,8 @@ FROM (VALUES ('train', '@extschema@.seqrec_train(regclass, text, text, name, nam
              ('explain', '@extschema@.seqrec_explain(bigint, bigint[], bigint[], text)'),
              ('user_embedding', '@extschema@.seqrec_user_embedding(text, text[], text)'),
              ('item_embedding', '@extschema@.seqrec_item_embedding(text, text)'),
-             ('unknown_items', '@extschema@.seqrec_unknown_items(text[], text)')) f(name, signature)
+             ('unknown_items', '@extschema@.seqrec_unknown_items(text[], text)'),
+             ('claim_event_key', 'seqrec.claim_event_key(text)')) f(name, signature)
     JOIN pg_proc p ON p.oid = f.signature::regprocedure
     LEFT JOIN (aclexplode(p.proacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee) ON a.grantee <> p.proowner AND (a.grantee = 0 OR r.rolname IS NOT NULL)
 GROUP BY f.name;
@@ -64,7 +65,8 @@ DROP FUNCTION seqrec.current_state(seqrec.jobs), seqrec.worker_pid(bigint), seqr
     @extschema@.seqrec_explain(bigint, bigint[], bigint[], text),
     @extschema@.seqrec_user_embedding(text, text[], text),
     @extschema@.seqrec_item_embedding(text, text),
-    @extschema@.seqrec_unknown_items(text[], text);
+    @extschema@.seqrec_unknown_items(text[], text),
+    seqrec.claim_event_key(text);
 
 -- Owners are roles now. One that has been dropped since is nobody's: seqrec_set_owner.
 DELETE FROM seqrec.event_keys WHERE pg_catalog.to_regrole(pg_catalog.quote_ident(owner)) IS NULL;
@@ -75,7 +77,7 @@ ALTER TABLE seqrec.models ADD COLUMN score jsonb NOT NULL DEFAULT '{"link": "cos
 
 ALTER TABLE seqrec.jobs ALTER COLUMN owner TYPE regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), 0::pg_catalog.regrole);
-ALTER TABLE seqrec.event_keys ALTER COLUMN owner TYPE regrole USING pg_catalog.to_regrole(pg_catalog.quote_ident(owner));
+ALTER TABLE seqrec.event_keys ALTER COLUMN owner TYPE regrole USING pg_catalog.to_regrole(pg_catalog.quote_ident(owner)), ADD COLUMN hash bytea;
 ALTER TABLE seqrec.jobs ADD COLUMN uuid uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(), ADD COLUMN refreshes uuid,
     ADD COLUMN member integer, ADD COLUMN members integer, ADD COLUMN stage text;
 ALTER TABLE seqrec.job_log ADD COLUMN member integer, ADD COLUMN members integer, ADD COLUMN stage text;
@@ -104,7 +106,7 @@ COMMENT ON TABLE seqrec.jobs IS 'one row a job: a training, or a refresh of a ve
 
 COMMENT ON TABLE seqrec.job_log IS 'one row a validation of a training job';
 
-COMMENT ON TABLE seqrec.event_keys IS 'keys of calls of seqrec_add_events in the last day, so that a repeated call adds nothing';
+COMMENT ON TABLE seqrec.event_keys IS 'keys of calls of seqrec_add_events in the last day, so that a repeated call adds nothing, each with seqrec.events_hash of the call (NULL: one of 0.1.0)';
 
 CREATE FUNCTION seqrec.models_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'seqrec_models_changed';
@@ -596,32 +598,53 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'seqrec_refuse_restricted';
 COMMENT ON FUNCTION seqrec.refuse_restricted IS
 'an error where code runs inside a security-restricted operation, in the session of somebody who did not call it';
 
-CREATE OR REPLACE FUNCTION seqrec.claim_event_key(key text) RETURNS boolean
+CREATE FUNCTION seqrec.claim_event_key(key text, hash bytea) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 #variable_conflict use_column
+DECLARE
+    is_new boolean;
+    earlier bytea;
 BEGIN
     PERFORM seqrec.refuse_restricted();
     IF octet_length($1) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'key has % bytes', octet_length($1) USING ERRCODE = '22023',
             HINT = 'It is a text of 1 to 255 bytes that no other call has; NULL for none.';
     END IF;
-    DELETE FROM seqrec.event_keys e
-    WHERE e.owner = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND e.key = $1 AND e.at < statement_timestamp() - interval '1 day';
-    -- What another transaction removes already is left to it, and what may still come again is left alone: nobody waits for the end of
-    -- one that has used another key.
-    DELETE FROM seqrec.event_keys e USING (
-        SELECT owner, key FROM seqrec.event_keys WHERE at < statement_timestamp() - interval '1 week' FOR UPDATE SKIP LOCKED) old
-    WHERE e.owner = old.owner AND e.key = old.key;
-    INSERT INTO seqrec.event_keys (owner, key) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1)
-    ON CONFLICT (owner, key) DO NOTHING;
-    RETURN FOUND;
-EXCEPTION WHEN lock_not_available THEN
-    RAISE EXCEPTION 'a call with the same key has not ended yet' USING ERRCODE = '55P03',
-        HINT = 'Call again with this key: what it stands for is added once, whichever of the calls commits first.';
+    BEGIN  -- by itself: below nothing is waited for but who writes the same key
+        LOCK TABLE seqrec.event_keys IN ROW EXCLUSIVE MODE;
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'the table seqrec.event_keys is locked' USING ERRCODE = '55P03',
+            HINT = 'pg_locks has who holds it. Call again with this key: what it stands for is added once.';
+    END;
+    BEGIN
+        DELETE FROM seqrec.event_keys e
+        WHERE e.owner = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND e.key = $1 AND e.at < statement_timestamp() - interval '1 day';
+        -- What another transaction removes already is left to it, and what may still come again is left alone: nobody waits for the end of
+        -- one that has used another key.
+        DELETE FROM seqrec.event_keys e USING (
+            SELECT owner, key FROM seqrec.event_keys WHERE at < statement_timestamp() - interval '1 week' FOR UPDATE SKIP LOCKED) old
+        WHERE e.owner = old.owner AND e.key = old.key;
+        INSERT INTO seqrec.event_keys (owner, key, hash) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1, $2)
+        ON CONFLICT (owner, key) DO NOTHING;
+        is_new := FOUND;
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'a transaction that writes the same key has not ended yet' USING ERRCODE = '55P03',
+            HINT = 'Call again with this key: what it stands for is added once, whichever of the calls commits first.';
+    END;
+    IF is_new THEN
+        RETURN true;
+    END IF;
+    SELECT e.hash INTO earlier FROM seqrec.event_keys e
+    WHERE e.owner = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND e.key = $1;
+    IF earlier <> $2 THEN
+        RAISE EXCEPTION 'key "%" has been used for other events', $1 USING ERRCODE = '22KEY',
+            HINT = 'Nothing was added. A call that is repeated has the events that it had; another one needs another key.';
+    END IF;
+    RETURN false;
 END $$;
 
 COMMENT ON FUNCTION seqrec.claim_event_key IS
-'whether a key of the session''s user is new, or older than a day; after a week it is removed';
+'whether a key of the session''s user is new, or older than a day; an error where it stands for something of another hash; after a week it is removed';
 
 CREATE FUNCTION seqrec.events_statement(events jsonb, ratings regclass, user_column name, item_column name, time_column name, OUT statement text, OUT at jsonb)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -672,6 +695,18 @@ END $$;
 COMMENT ON FUNCTION seqrec.events_statement IS
 'the statement of seqrec_add_events, and the time that events without one have';
 
+CREATE FUNCTION seqrec.events_hash(events jsonb, ratings regclass, user_column name, item_column name, time_column name) RETURNS bytea
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    -- In the database's own encoding, which has every character of theirs.
+    SELECT sha256(convert_to(jsonb_build_array(ratings::text, user_column, item_column, time_column, (
+        SELECT jsonb_agg(CASE jsonb_typeof(f.value) WHEN 'number' THEN to_jsonb(trim_scale(f.value::numeric)) ELSE f.value END ORDER BY e.place, f.place)
+        FROM jsonb_array_elements(events) WITH ORDINALITY e(event, place),
+             unnest(ARRAY[e.event->'user_id', e.event->'item_id', coalesce(e.event->'timestamp', 'null')]) WITH ORDINALITY f(value, place)
+    ))::text, getdatabaseencoding()))
+$$;
+COMMENT ON FUNCTION seqrec.events_hash IS
+'what a call of seqrec_add_events is to add, and where, as a SHA-256: the same for what is equal as jsonb';
+
 CREATE OR REPLACE FUNCTION @extschema@.seqrec_add_events(
     events jsonb,
     ratings regclass,
@@ -686,19 +721,19 @@ DECLARE
     at pg_catalog.jsonb;
     added pg_catalog.int8;
 BEGIN
+    SELECT s.statement, s.at INTO statement, at FROM seqrec.events_statement(events, ratings, user_column, item_column, time_column) s;
     IF key IS NOT NULL THEN  -- a condition of its own: without a key the right to claim one is not needed
-        IF NOT seqrec.claim_event_key(key) THEN
+        IF NOT seqrec.claim_event_key(key, seqrec.events_hash(events, ratings, user_column, item_column, time_column)) THEN
             RETURN NULL;
         END IF;
     END IF;
-    SELECT s.statement, s.at INTO statement, at FROM seqrec.events_statement(events, ratings, user_column, item_column, time_column) s;
     EXECUTE statement USING events, at;
     GET DIAGNOSTICS added = ROW_COUNT;
     RETURN added;
 END $$;
 
 COMMENT ON FUNCTION @extschema@.seqrec_add_events IS
-'adds an array of objects with user_id, item_id and, unless now is meant, timestamp to a table of interactions, with the caller''s rights, and returns how many; NULL, and nothing is added, when the key was used in the last day';
+'adds an array of objects with user_id, item_id and, unless now is meant, timestamp to a table of interactions, with the caller''s rights, and returns how many; NULL, and nothing is added, when the key was used in the last day for the same';
 
 COMMENT ON FUNCTION @extschema@.seqrec_activate IS
 'makes a version the one that is served, and lets trainings replace it: nothing of its model is pinned any more; every session switches when the transaction commits';
@@ -889,17 +924,17 @@ REVOKE ALL ON FUNCTION @extschema@.seqrec_train, @extschema@.seqrec_refresh_item
     @extschema@.seqrec_recommend, @extschema@.seqrec_recommend_info, @extschema@.seqrec_recommend_batch, @extschema@.seqrec_recommend_all,
     @extschema@.seqrec_similar_items, @extschema@.seqrec_score, @extschema@.seqrec_score_item, @extschema@.seqrec_explain, @extschema@.seqrec_recommend_explained,
     @extschema@.seqrec_user_embedding, @extschema@.seqrec_item_embedding, @extschema@.seqrec_coefficients, @extschema@.seqrec_unknown_items, seqrec.answers,
-    seqrec.sees_all_jobs, seqrec.refuse_restricted FROM PUBLIC;
+    seqrec.sees_all_jobs, seqrec.refuse_restricted, seqrec.claim_event_key FROM PUBLIC;
 DO $$
 DECLARE
     name text;
     grantees text;
 BEGIN
     FOREACH name IN ARRAY '{train,recommend,recommend_info,recommend_batch,recommend_all,similar_items,score,score_item,explain,user_embedding,
-                            item_embedding,unknown_items,answers}'::text[] LOOP
+                            item_embedding,unknown_items,answers,claim_event_key}'::text[] LOOP
         grantees := current_setting('seqrec_update.' || name);
         IF grantees <> '' THEN
-            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', CASE name WHEN 'answers' THEN 'seqrec.answers' ELSE '@extschema@.seqrec_' || name END, grantees);
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', CASE WHEN name IN ('answers', 'claim_event_key') THEN 'seqrec.' ELSE '@extschema@.seqrec_' END || name, grantees);
         END IF;
     END LOOP;
     FOREACH name IN ARRAY '{jobs,job_log,models}'::text[] LOOP

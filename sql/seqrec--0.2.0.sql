@@ -128,10 +128,11 @@ CREATE TABLE seqrec.event_keys (
     owner regrole NOT NULL,
     key text NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    hash bytea,
     PRIMARY KEY (owner, key)
 );
 CREATE INDEX event_keys_at ON seqrec.event_keys (at);
-COMMENT ON TABLE seqrec.event_keys IS 'keys of calls of seqrec_add_events in the last day, so that a repeated call adds nothing';
+COMMENT ON TABLE seqrec.event_keys IS 'keys of calls of seqrec_add_events in the last day, so that a repeated call adds nothing, each with seqrec.events_hash of the call (NULL: one of 0.1.0)';
 
 SELECT pg_catalog.pg_extension_config_dump('seqrec.models', '');
 SELECT pg_catalog.pg_extension_config_dump('seqrec.models_model_id_seq', '');
@@ -697,31 +698,52 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'seqrec_refuse_restricted';
 COMMENT ON FUNCTION seqrec.refuse_restricted IS
 'an error where code runs inside a security-restricted operation, in the session of somebody who did not call it';
 
-CREATE FUNCTION seqrec.claim_event_key(key text) RETURNS boolean
+CREATE FUNCTION seqrec.claim_event_key(key text, hash bytea) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 #variable_conflict use_column
+DECLARE
+    is_new boolean;
+    earlier bytea;
 BEGIN
     PERFORM seqrec.refuse_restricted();
     IF octet_length($1) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'key has % bytes', octet_length($1) USING ERRCODE = '22023',
             HINT = 'It is a text of 1 to 255 bytes that no other call has; NULL for none.';
     END IF;
-    DELETE FROM seqrec.event_keys e
-    WHERE e.owner = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND e.key = $1 AND e.at < statement_timestamp() - interval '1 day';
-    -- What another transaction removes already is left to it, and what may still come again is left alone: nobody waits for the end of
-    -- one that has used another key.
-    DELETE FROM seqrec.event_keys e USING (
-        SELECT owner, key FROM seqrec.event_keys WHERE at < statement_timestamp() - interval '1 week' FOR UPDATE SKIP LOCKED) old
-    WHERE e.owner = old.owner AND e.key = old.key;
-    INSERT INTO seqrec.event_keys (owner, key) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1)
-    ON CONFLICT (owner, key) DO NOTHING;
-    RETURN FOUND;
-EXCEPTION WHEN lock_not_available THEN
-    RAISE EXCEPTION 'a call with the same key has not ended yet' USING ERRCODE = '55P03',
-        HINT = 'Call again with this key: what it stands for is added once, whichever of the calls commits first.';
+    BEGIN  -- by itself: below nothing is waited for but who writes the same key
+        LOCK TABLE seqrec.event_keys IN ROW EXCLUSIVE MODE;
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'the table seqrec.event_keys is locked' USING ERRCODE = '55P03',
+            HINT = 'pg_locks has who holds it. Call again with this key: what it stands for is added once.';
+    END;
+    BEGIN
+        DELETE FROM seqrec.event_keys e
+        WHERE e.owner = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND e.key = $1 AND e.at < statement_timestamp() - interval '1 day';
+        -- What another transaction removes already is left to it, and what may still come again is left alone: nobody waits for the end of
+        -- one that has used another key.
+        DELETE FROM seqrec.event_keys e USING (
+            SELECT owner, key FROM seqrec.event_keys WHERE at < statement_timestamp() - interval '1 week' FOR UPDATE SKIP LOCKED) old
+        WHERE e.owner = old.owner AND e.key = old.key;
+        INSERT INTO seqrec.event_keys (owner, key, hash) VALUES ((SELECT oid FROM pg_roles WHERE rolname = session_user), $1, $2)
+        ON CONFLICT (owner, key) DO NOTHING;
+        is_new := FOUND;
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'a transaction that writes the same key has not ended yet' USING ERRCODE = '55P03',
+            HINT = 'Call again with this key: what it stands for is added once, whichever of the calls commits first.';
+    END;
+    IF is_new THEN
+        RETURN true;
+    END IF;
+    SELECT e.hash INTO earlier FROM seqrec.event_keys e
+    WHERE e.owner = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND e.key = $1;
+    IF earlier <> $2 THEN
+        RAISE EXCEPTION 'key "%" has been used for other events', $1 USING ERRCODE = '22KEY',
+            HINT = 'Nothing was added. A call that is repeated has the events that it had; another one needs another key.';
+    END IF;
+    RETURN false;
 END $$;
 COMMENT ON FUNCTION seqrec.claim_event_key IS
-'whether a key of the session''s user is new, or older than a day; after a week it is removed';
+'whether a key of the session''s user is new, or older than a day; an error where it stands for something of another hash; after a week it is removed';
 
 CREATE FUNCTION seqrec.events_statement(events jsonb, ratings regclass, user_column name, item_column name, time_column name, OUT statement text, OUT at jsonb)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -772,6 +794,18 @@ END $$;
 COMMENT ON FUNCTION seqrec.events_statement IS
 'the statement of seqrec_add_events, and the time that events without one have';
 
+CREATE FUNCTION seqrec.events_hash(events jsonb, ratings regclass, user_column name, item_column name, time_column name) RETURNS bytea
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    -- In the database's own encoding, which has every character of theirs.
+    SELECT sha256(convert_to(jsonb_build_array(ratings::text, user_column, item_column, time_column, (
+        SELECT jsonb_agg(CASE jsonb_typeof(f.value) WHEN 'number' THEN to_jsonb(trim_scale(f.value::numeric)) ELSE f.value END ORDER BY e.place, f.place)
+        FROM jsonb_array_elements(events) WITH ORDINALITY e(event, place),
+             unnest(ARRAY[e.event->'user_id', e.event->'item_id', coalesce(e.event->'timestamp', 'null')]) WITH ORDINALITY f(value, place)
+    ))::text, getdatabaseencoding()))
+$$;
+COMMENT ON FUNCTION seqrec.events_hash IS
+'what a call of seqrec_add_events is to add, and where, as a SHA-256: the same for what is equal as jsonb';
+
 CREATE FUNCTION @extschema@.seqrec_add_events(
     events jsonb,
     ratings regclass,
@@ -786,18 +820,18 @@ DECLARE
     at pg_catalog.jsonb;
     added pg_catalog.int8;
 BEGIN
+    SELECT s.statement, s.at INTO statement, at FROM seqrec.events_statement(events, ratings, user_column, item_column, time_column) s;
     IF key IS NOT NULL THEN  -- a condition of its own: without a key the right to claim one is not needed
-        IF NOT seqrec.claim_event_key(key) THEN
+        IF NOT seqrec.claim_event_key(key, seqrec.events_hash(events, ratings, user_column, item_column, time_column)) THEN
             RETURN NULL;
         END IF;
     END IF;
-    SELECT s.statement, s.at INTO statement, at FROM seqrec.events_statement(events, ratings, user_column, item_column, time_column) s;
     EXECUTE statement USING events, at;
     GET DIAGNOSTICS added = ROW_COUNT;
     RETURN added;
 END $$;
 COMMENT ON FUNCTION @extschema@.seqrec_add_events IS
-'adds an array of objects with user_id, item_id and, unless now is meant, timestamp to a table of interactions, with the caller''s rights, and returns how many; NULL, and nothing is added, when the key was used in the last day';
+'adds an array of objects with user_id, item_id and, unless now is meant, timestamp to a table of interactions, with the caller''s rights, and returns how many; NULL, and nothing is added, when the key was used in the last day for the same';
 
 -- Versions.
 

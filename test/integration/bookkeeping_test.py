@@ -707,7 +707,7 @@ def a_keyed_call_in_an_open_transaction_holds_nobody():
     for session, key in ((first, "a"), (second, "b")):
         assert session.run("BEGIN;\n" + add.format(key) + ";") == "1"
     assert sql(add.format("c")) == "1", "the lock on old keys was waited for"
-    refused(add.format("a"), "55P03", "has not ended yet", "HINT")
+    refused(add.format("a"), "55P03", "same key has not ended yet", "HINT")
     refused("SET lock_timeout = 0; " + add.format("old 1"), "55P03")  # which the first removes, or not
     first.run("ROLLBACK;")
     second.run("COMMIT;")
@@ -719,6 +719,40 @@ def a_keyed_call_in_an_open_transaction_holds_nobody():
         refused(add.format(key), "22023", "HINT")
     for session in (first, second):
         session.close()
+
+
+def a_key_stands_for_one_call():
+    """With other events, or for another table, it is refused, and nothing is left out without a word."""
+    sql("CREATE TABLE times (user_id text, item_id text, timestamp double precision, at double precision); CREATE TABLE others (LIKE times)")
+
+    def add(events, table="times", more=""):
+        return f"SELECT seqrec_add_events('{events}', '{table}', key => 'one'{more})"
+
+    first = '[{"user_id": "u", "item_id": 1, "timestamp": 10}, {"user_id": "v", "item_id": 2}]'
+    assert sql(add(first)) == "2"
+    for equal in (first, '[{"timestamp":1e1,"item_id":1.0,"user_id":"\\u0075"},{"item_id":2,"user_id":"w","user_id":"v","timestamp":null}]'):
+        assert sql(add(equal)) == "", equal
+    for other in (first.replace("10", "11"), first.replace('"v"', '"w"'), first.replace(": 1,", ': "1",'), first[:-1] + ', {"user_id": "u", "item_id": 1}]',
+                  '[{"user_id": "v", "item_id": 2}, {"user_id": "u", "item_id": 1, "timestamp": 10}]', "[]"):
+        refused(add(other), "22KEY", 'key "one" has been used for other events', "HINT")
+    refused(add(first, "others"), "22KEY")
+    refused(add(first, more=", time_column => 'at'"), "22KEY")
+    assert sql("SELECT (SELECT count(*) FROM times), (SELECT count(*) FROM others)") == "2|0"
+    sql("UPDATE seqrec.event_keys SET at = at - interval '25 hours' WHERE key = 'one'")
+    assert sql(add(first, "others")) == "2", "it is free again"
+    sql("UPDATE seqrec.event_keys SET hash = NULL WHERE key = 'one'")
+    assert sql(add(first)) == "", "of keys of 0.1.0 nobody knows what they stand for"
+
+
+def a_lock_is_told_from_a_key_that_is_written():
+    add = """SET lock_timeout = '100ms'; SELECT seqrec_add_events('[{"user_id": "k", "item_id": 1}]', 'events', key => 'free')"""
+    holder = Session()
+    for table, words in (("seqrec.event_keys", "the table seqrec.event_keys is locked"), ("events", "lock timeout")):
+        holder.run(f"BEGIN; LOCK TABLE {table};")
+        refused(add, "55P03", words)
+        holder.run("ROLLBACK;")
+    assert sql(add) == "1"
+    holder.close()
 
 
 if __name__ == "__main__":
@@ -762,4 +796,6 @@ if __name__ == "__main__":
         events_are_inserted_as_a_plain_insert_would,
         events_of_domains_are_inserted,
         a_keyed_call_in_an_open_transaction_holds_nobody,
+        a_key_stands_for_one_call,
+        a_lock_is_told_from_a_key_that_is_written,
     )

@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 
 from http_support import ROOT, Here, Sidecar, expect, expect_problem, in_parallel
 from openapi import Document
-from testing import main, make_ratings, psql, sql, wait_for
+from testing import Session, main, make_ratings, psql, sql, wait_for
 
 READ = "read-token-0123456789"
 ADMIN = "admin-token-0123456789"
@@ -307,9 +307,34 @@ def adds_repeated_events_once():
     answers = in_parallel(8, lambda i: post("/events", event, {**BOSS, "Idempotency-Key": "at once"}))
     expect(sorted(a[0] for a in answers), [200] * 7 + [201])
     expect(count_ratings("user_id = 'once'"), 2)
+    spelled = S.request("POST", "/events", '{"events": [{"item_id": "\\u0069\\u0031",  "timestamp": null, "user_id": "once"}]}', {**JSON, **BOSS, **key})
+    expect((spelled[0], spelled[2]), (200, {"inserted": 0, "repeated": True}))
+    problem = expect_problem(post("/events", {**event, "item_id": "i2"}, {**BOSS, **key}), 422, "key-reused", sqlstate="22KEY")
+    assert "order 7" in problem["detail"] and "another key" in problem["hint"], problem
+    expect(count_ratings("user_id = 'once'"), 2)
     expect_problem(post("/events", event, {**BOSS, "Idempotency-Key": "x" * 256}), 400, "invalid-field", field="Idempotency-Key")
     sql("UPDATE seqrec.event_keys SET at = at - interval '25 hours' WHERE key = 'order 7'")
     expect(post("/events", event, {**BOSS, **key})[0], 201)
+
+
+def tells_a_lock_from_a_key_that_is_written():
+    event = {"user_id": "locked", "item_id": "i1"}
+    impatient, holder = start(SEQREC_ADMIN_DSN="user=shop_trainer options='-c lock_timeout=100ms'"), Session()
+    taken = f"SELECT seqrec_add_events('[{json.dumps(event)}]', 'ratings', key => 'taken')"
+    try:
+        impatient.wait_ready()
+        for begin, words in (("LOCK TABLE ratings", "lock timeout"), ("LOCK TABLE seqrec.event_keys", "seqrec.event_keys is locked"),
+                             (f"SET LOCAL SESSION AUTHORIZATION shop_trainer; {taken}", "same key has not ended")):
+            holder.run(f"BEGIN; {begin};")
+            answer = impatient.request("POST", "/events", json.dumps(event), {**JSON, **BOSS, "Idempotency-Key": "taken"})
+            problem = expect_problem(answer, 503, "database-unavailable", sqlstate="55P03")
+            expect((words in problem["detail"], "same key" in problem["detail"]), (True, "same key" in words), problem["detail"])
+            expect(answer[1]["Retry-After"], "1")
+            holder.run("ROLLBACK;")
+        expect(count_ratings("user_id = 'locked'"), 0)
+    finally:
+        holder.close()
+        impatient.stop()
 
 
 def adds_all_events_or_none():
@@ -521,7 +546,7 @@ if __name__ == "__main__":
     try:
         main(shows_an_empty_database, trains_and_shows_the_job, tells_that_a_model_has_no_coefficients, passes_side_tables_on, shows_jobs_of_others_with_a_right, ends_a_stream_of_a_finished_job, lists_models_and_activates, refreshes_items, cancels_a_job,
              refuses_bad_trainings, shares_one_look_among_all_followers, forgets_followers_that_leave, closes_streams_when_it_drains, adds_events,
-             adds_repeated_events_once, adds_all_events_or_none, refuses_bad_events, casts_events_to_the_tables_own_types,
+             adds_repeated_events_once, tells_a_lock_from_a_key_that_is_written, adds_all_events_or_none, refuses_bad_events, casts_events_to_the_tables_own_types,
              tells_what_the_role_may_not_do, finds_items_by_id_and_title, finds_users, reads_titles_by_ids_of_any_type, steps_into_indexes,
              keeps_event_keys_through_a_dump, tells_models_to_its_operator, tells_how_trainings_ended,
              tells_of_fifty_models_at_most, alerts_are_about_what_is_told, serves_with_the_roles_of_the_recipe,

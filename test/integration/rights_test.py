@@ -330,7 +330,7 @@ def a_strangers_code_claims_no_event_keys():
     make_table("keyed")
     sql("GRANT EXECUTE ON FUNCTION seqrec.claim_event_key TO bob")
     sql(
-        """CREATE FUNCTION claim(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM seqrec.claim_event_key('order-1'); RETURN $1; END $$;
+        """CREATE FUNCTION claim(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM seqrec.claim_event_key('order-1', ''); RETURN $1; END $$;
            CREATE VIEW claiming AS SELECT user_id, item_id, timestamp FROM keyed""",
         user="bob",
     )

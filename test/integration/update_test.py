@@ -71,7 +71,7 @@ def grant(database, roles=TRAINERS):
 
 # Who could call functions of 0.1.0 that have become one.
 GRANTS_OF_OLD = {
-    "alice": "seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real), seqrec_score(text, text[], text, text), seqrec.answers",
+    "alice": "seqrec_recommend(bigint, bigint[], integer, text, bigint[], boolean, bigint[], real), seqrec_score(text, text[], text, text), seqrec.answers, seqrec.claim_event_key",
     "Shop Trainer": "seqrec_score(bigint, bigint[], bigint[], text), seqrec_recommend_all, seqrec_prewarm",
     "PUBLIC": "seqrec_similar_items(text, integer, text), seqrec_find_items",
 }
@@ -185,11 +185,11 @@ def own_history_works():
 def grants_are_carried_along():
     """Functions with other arguments or columns than before are others; who could call the earlier ones can call them."""
     may = """SELECT string_agg(proname, ' ' ORDER BY proname COLLATE "C") FROM pg_proc
-             WHERE (proname LIKE 'seqrec\\_%' OR proname = 'answers') AND has_function_privilege('{}', oid, 'EXECUTE')"""
+             WHERE (proname LIKE 'seqrec\\_%' OR proname IN ('answers', 'claim_event_key')) AND has_function_privilege('{}', oid, 'EXECUTE')"""
     everybody = "seqrec_find_items seqrec_kinds seqrec_similar_items seqrec_wait"
     for role, functions in (
         ("public", everybody),
-        ("alice", f"answers {everybody} seqrec_recommend seqrec_score_item seqrec_train"),
+        ("alice", f"answers claim_event_key {everybody} seqrec_recommend seqrec_score_item seqrec_train"),
         ("Shop Trainer", f"{everybody} seqrec_prewarm seqrec_recommend_all seqrec_score seqrec_train"),
     ):
         assert set(sql(may.format(role), database=OLD).split()) == set(functions.split()), role
@@ -253,7 +253,7 @@ def dump_of_old_meets_new_tables():
     said = subprocess.run(["pg_restore", "-d", "restored", dump_file("simple")], capture_output=True, text=True).stderr
     missed = re.findall(r"error: .*function (?:public|seqrec)\.(\w+)\(.* does not exist", said)
     assert len(missed) == said.count("error: could not execute") == len(re.findall("error: ", said)), said
-    assert set(missed) == {"seqrec_train", "seqrec_recommend", "seqrec_score", "seqrec_recommend_all", "seqrec_similar_items", "answers"}, said
+    assert set(missed) == {"seqrec_train", "seqrec_recommend", "seqrec_score", "seqrec_recommend_all", "seqrec_similar_items", "answers", "claim_event_key"}, said
     assert sql("SELECT extversion FROM pg_extension WHERE extname = 'seqrec'", database="restored") == "0.2.0"
     same_answers("restored", ("default",))
     assert sql("SELECT DISTINCT owner FROM seqrec_models UNION SELECT DISTINCT owner FROM seqrec_jobs", database="restored") == "alice"
