@@ -12,10 +12,7 @@ keeps by validation alone; its columns then say what was kept.
 Starts a private PostgreSQL (the extension must be installed). Prints a line a run, and means with standard errors over seeds.
 """
 import argparse
-import csv
 import datetime
-import gzip
-import io
 import json
 import os
 import statistics
@@ -44,10 +41,10 @@ def load_ml_100k(folder):
 
 
 def load_online_retail(folder):
+    from datasets import retail_rows
     from item_text import load_rows
 
-    raw = gzip.decompress((folder / "online_retail.csv.gz").read_bytes()).decode("utf-8", "surrogateescape")
-    rows = [row for row in csv.DictReader(io.StringIO(raw)) if row["CustomerID"] and float(row["Quantity"]) > 0]
+    rows = [row for row in retail_rows(folder) if row["CustomerID"] and row["Quantity"] > 0]
     load_rows("online_retail", "user_id text, item_id text, timestamp timestamp, country text",
               [(row["CustomerID"], row["StockCode"], row["InvoiceDate"], row["Country"]) for row in rows])
     print(f"Online Retail: {len({row['CustomerID'] for row in rows})} customers, {len({row['StockCode'] for row in rows})} items, {len(rows)} rows", flush=True)

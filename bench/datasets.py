@@ -11,7 +11,6 @@ import collections
 import csv
 import datetime
 import gzip
-import io
 import itertools
 import json
 import struct
@@ -140,16 +139,17 @@ def write_shop(path, users, items, draw):
     return write_dataset(path, ((user, item, place) for user in range(users) for place, item in enumerate(shop.history())))
 
 
-def read_csv(path):
-    """Ends with the line's number where the file is not as it says: nothing is guessed, and nothing replaced."""
+def read_csv(path, columns=("user_id", "item_id", "timestamp"), take=lambda user, item, time: (user, item, float(time))):
+    """What `take` makes of some columns of each row. Ends with the line's number where the file is not as it says: nothing is guessed, and
+    nothing replaced."""
     opened = gzip.open(path, "rt", encoding="utf-8-sig", newline="") if str(path).endswith(".gz") else open(path, encoding="utf-8-sig", newline="")
     with opened as text:
         rows = csv.DictReader(text, strict=True)
         try:
             for row in rows:
-                yield row["user_id"], row["item_id"], float(row["timestamp"])
+                yield take(*(row[column] for column in columns))
         except (csv.Error, KeyError, TypeError, ValueError) as error:  # UnicodeDecodeError is a ValueError
-            sys.exit(f"{path}, after line {rows.line_num}: {error!r}; it must be UTF-8 with the columns user_id, item_id and timestamp")
+            sys.exit(f"{path}, after line {rows.line_num}: {error!r}; it must be UTF-8 with the columns {', '.join(columns)}")
 
 
 def read_ml_100k(folder):
@@ -164,12 +164,16 @@ def read_amazon_beauty(folder):
         yield from ((user, item, place) for place, item in enumerate(items))
 
 
+def retail_rows(folder):
+    """Online Retail as it is, with quantities as numbers."""
+    columns = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "CustomerID", "Country")
+    return read_csv(folder / "online_retail.csv.gz", columns, lambda *values: dict(zip(columns, values), Quantity=float(values[3])))
+
+
 def read_online_retail(folder):
     """Rows with a customer, not cancelled, of a positive quantity."""
-    # Bytes of descriptions that are no text stay what they are; in an id, write_arrays could not encode them.
-    raw = gzip.decompress((folder / "online_retail.csv.gz").read_bytes()).decode("utf-8", "surrogateescape")
-    for row in csv.DictReader(io.StringIO(raw)):
-        if row["CustomerID"] and not row["InvoiceNo"].startswith("C") and int(row["Quantity"]) > 0:
+    for row in retail_rows(folder):
+        if row["CustomerID"] and not row["InvoiceNo"].startswith("C") and row["Quantity"] > 0:
             time = datetime.datetime.fromisoformat(row["InvoiceDate"]).replace(tzinfo=datetime.timezone.utc)
             yield row["CustomerID"], row["StockCode"], time.timestamp()
 

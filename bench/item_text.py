@@ -15,9 +15,7 @@ nothing can be learned but the sort; how seen held-out things are, and what rank
 Starts a private PostgreSQL (the extension must be installed). Prints a line a run, and means.
 """
 import argparse
-import csv
 import gzip
-import io
 import json
 import os
 import random
@@ -62,11 +60,12 @@ def five_core(rows):
 
 
 def load_online_retail(folder):
-    raw = gzip.decompress((folder / "online_retail.csv.gz").read_bytes()).decode("utf-8", "replace")
+    from datasets import retail_rows
+
     rows, titles = {}, {}
-    for row in csv.DictReader(io.StringIO(raw)):
+    for row in retail_rows(folder):
         if row["Description"]:
-            rows[row["InvoiceNo"], row["StockCode"], float(row["Quantity"]), row["InvoiceDate"]] = None
+            rows[row["InvoiceNo"], row["StockCode"], row["Quantity"], row["InvoiceDate"]] = None
             titles.setdefault(row["StockCode"], row["Description"].strip().lower())
     rows = five_core(list(rows))
     random.Random(1).shuffle(rows)

@@ -18,6 +18,11 @@ refuses() { # part of the message, file
     ! "$root/demo/read_ratings.py" "$2" >"$work/refused" 2>&1 && grep -q "$1" "$work/refused"
 }
 
+benchmark_refuses() { # part of the message, Python that reads the folder of data
+    ! PYTHONPATH=$root/bench PYTHONDONTWRITEBYTECODE=1 python3 -c "import sys, pathlib; folder = pathlib.Path(sys.argv[1]); $2" "$work" >"$work/refused" 2>&1 &&
+        grep -q "$1" "$work/refused"
+}
+
 printf 'u1::m1::5::100\nu1::m2::3::200\n' >"$work/ratings.dat"
 printf 'u1\tm1\t5\t100\nu1\tm2\t3\t200\n' >"$work/u.data"
 printf '\xef\xbb\xbfuserId,movieId,rating,timestamp\r\nu1,m1,5,100\r\nu1,m2,3,200\r\n' >"$work/header.csv"
@@ -42,6 +47,9 @@ printf 'user,item,time\n"u\n1",m1,1\nu2,"m2,2\nu3,m3,3\n' >"$work/quote.csv"
 printf 'kunde,artikel,wann\nu1,m1,1\n' >"$work/other_names.csv"
 printf 'user_id:token\titem_id:token\trating:float\nu1\tm1\t5\n' >"$work/no_time.inter"
 
+{ printf 'InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n1,a,Voucher,1,2010-12-20 10:14:00,1,7,UK\n' &&
+    printf '1,b,Voucher \xa340,1,2010-12-20 10:14:00,1,7,UK\n'; } | gzip -c >"$work/online_retail.csv.gz"
+
 for file in ratings.dat u.data header.csv plain.csv plain.csv.gz holes.csv blank_lines.csv recbole.inter; do
     check "reads $file" reads_as 'u1,m1,100\nu1,m2,200\n' "$work/$file"
 done
@@ -60,6 +68,10 @@ check "refuses RecBole's file without times" refuses 'no column for: time' "$wor
 check "refuses a file without times" refuses 'no column for: time' "$work/no_time.csv"
 check "refuses two columns" refuses "can't tell" "$work/two_columns.csv"
 check "refuses an empty file" refuses 'is empty' "$work/empty.csv"
+for reader in 'import datasets; list(datasets.read_online_retail(folder))' 'import item_text; item_text.load_online_retail(folder)' \
+    'import context; context.load_online_retail(folder)' 'import datasets; list(datasets.read_csv(folder / "latin1.csv", ("item",), str))'; do
+    check "a benchmark replaces nothing: $reader" benchmark_refuses 'after line [0-2]: UnicodeDecodeError' "$reader"
+done
 check "refuses a missing file" refuses 'No such file' "$work/missing.csv"
 
 # Walks over twenty items: what follows is known from the item before.
