@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/ip/tcp.hpp>
 #include <map>
 #include <random>
 #include <sstream>
@@ -81,6 +82,15 @@ PGconn* start_connecting(const ConnectionSettings& settings, unsigned first_host
     names.push_back(nullptr);
     values.push_back(nullptr);
     return PQconnectStartParams(names.data(), values.data(), 1);
+}
+
+/// This end of a connection, as the server sees it where nobody is in between.
+std::string client_end(PGconn* connection) {
+    boost::asio::ip::tcp::endpoint here;
+    auto size = static_cast<socklen_t>(here.capacity());
+    const bool is_known = getsockname(PQsocket(connection), here.data(), &size) == 0;
+    if (is_known && here.data()->sa_family == AF_UNIX) return std::string("unix:") + PQport(connection);
+    return std::to_string(here.port());
 }
 
 /// Connections opened together would otherwise all be replaced together.
@@ -187,7 +197,7 @@ void Connection::establish() {
     state_ = State::Open;
     opened_at_ = Clock::now();
     limit_lifetime();
-    settings_queries_ = settings_.session.queries(PQbackendPID(handle_.get()));
+    settings_queries_ = settings_.session.queries(PQbackendPID(handle_.get()), client_end(handle_.get()));
     settled_ = settings_queries_.empty();
     socket_.assign(PQsocket(handle_.get()));
     watch_input();

@@ -12,6 +12,7 @@ import re
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 
@@ -19,6 +20,7 @@ sys.dont_write_bytecode = True
 
 from http_support import (attempt, expect, expect_problem, in_parallel, main, read_all, run_program,
                           running_queries, sidecar, status_of, wait_until)
+from sharing_pooler import SharingPooler
 
 
 class Plain:
@@ -593,6 +595,43 @@ def takes_a_dsn(db):
         expect(s.recommend("session", recent_clicks=names)[2]["recommended_item_ids"], ["mine", "8MB", "on", "UTC", "7s"])
 
 
+@contextlib.contextmanager
+def behind_a_pooler(db, **where):
+    pooler = SharingPooler(os.path.join(db.folder, ".s.PGSQL.5432"), **where)
+    try:
+        with sidecar(db, SEQREC_DSN=pooler.dsn + " dbname=shop user=postgres", SEQREC_POOL=1, SEQREC_PREPARE="off") as s:
+            s.wait_ready()
+            yield s, pooler
+    finally:
+        pooler.close()
+
+
+def ask_for_settings(s):
+    names = ["TimeZone", "statement_timeout", "transaction_read_only"]
+    for _ in range(5):
+        expect(s.recommend("session", recent_clicks=names)[2]["recommended_item_ids"], ["UTC", "1800ms", "on"])
+
+
+def takes_no_poolers_session_for_its_own(db):
+    """Though the pooler shows the server's own process: nothing is lost when the next transaction is another session's, and nothing left."""
+    usual = db.sql("SHOW TimeZone")
+    with tempfile.TemporaryDirectory() as folder:
+        for where in ({"folder": folder, "port": 6432}, {}):
+            with behind_a_pooler(db, **where) as (s, pooler):
+                ask_for_settings(s)
+                expect(pooler.settings, pooler.transactions)
+                expect(pooler.left_behind("TimeZone"), {usual})
+                expect(pooler.left_behind("statement_timeout"), {"0"})
+                expect(pooler.left_behind("default_transaction_read_only"), {"off"})
+
+
+def tells_a_session_of_its_own_once(db):
+    """A Unix socket through which nobody shares a session."""
+    with tempfile.TemporaryDirectory() as folder, behind_a_pooler(db, folder=folder, sessions=1) as (s, pooler):
+        ask_for_settings(s)
+        expect((pooler.settings, pooler.transactions > 5), (1, True))
+
+
 def refuses_bad_settings(db):
     cases = {"SEQREC_LISTEN": ["8080", "127.0.0.1:99999", "::1:80", "[127.0.0.1]:80", "example.org:80", "127.0.0.1:", ":80"],
              "SEQREC_POOL": ["0", "-1", "many", "1.5", "1 "], "SEQREC_ACCESS_LOG": ["yes"], "SEQREC_DEADLINE_MS": ["5"],
@@ -629,6 +668,7 @@ def explains_itself(db):
 GROUPS = [Plain, Narrow, Deep, Restarts]
 SINGLE = [drains_on_sigterm, ends_at_once_on_sigint_and_on_a_second_signal, starts_without_a_database,
           bounds_the_wait_for_a_dumb_database, cancels_what_the_server_lets_run, gives_up_on_a_backend_that_ignores_a_cancel, listens_on_ipv6, takes_a_dsn,
+          takes_no_poolers_session_for_its_own, tells_a_session_of_its_own_once,
           refuses_bad_settings, says_when_it_cannot_listen, explains_itself]
 
 
