@@ -2,6 +2,7 @@
 """seqrec-http held against the plain service, the SQL call beneath it, a steady load, and a database that restarts.
 
 usage: bench/http_service.py [--part NAME,...] [--reference DIR] [--data FOLDER] [--items N] [--seconds S] [--gap-seconds S] [--before PROGRAM]
+                             [--before-commit COMMIT] [--rounds N]
 
 Sidecar, PostgreSQL (a private one; the extension must be installed) and load share this machine. Prints one JSON object.
 NAME, in this order:
@@ -14,6 +15,12 @@ NAME, in this order:
              (SEQREC_BATCH=1) and against those of PROGRAM, another seqrec-http, in turns
   restart    500 connections for a minute, the database gone for G seconds in the middle: status codes, time to recover,
              memory and open files before and after
+  paired     requests/s of this seqrec-http held against PROGRAM's, or against one that is built of COMMIT in build/before/, on one database in
+             turns: N (10) rounds of two seconds each, at 1 and 16 connections, 20 clicks and own rows. For each the medians, and the median of the
+             paired ratios with its 95 % interval; above 1 this one does more in a second, or takes less time (p50_us, and cpu_us of the sidecar
+             and its backends a request)
+  given_up   S seconds of requests of 100 kB that are answered with 504, by a database of stubs: memory every ten seconds; fails when it grows by
+             more than it says
 Needs wrk and pgbench; `reference` needs PyTorch and Flask for Debian's Python.
 """
 
@@ -22,6 +29,7 @@ import asyncio
 import collections
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -34,9 +42,10 @@ import urllib.request
 from pathlib import Path
 
 import serving
+import two_builds
 from main_job import free_port, percentile, unpack, wait_for_http, wrk, write_bodies
 from serving import note, rows_of, sql
-from stand_in import ROOT, set_trainer
+from stand_in import ROOT, make_table, set_trainer
 
 RATE = 1000
 CONNECTIONS = 500
@@ -327,6 +336,83 @@ def measure_restart(arguments):
             "only_503": set(counted["codes"]) | {str(code) for code in codes} <= {"200", "503"}}
 
 
+def built_of(commit):
+    """seqrec-http of another commit, compiled in a clone that stays until build/ goes."""
+    name = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "--short=12", commit + "^{commit}"], text=True).strip()
+    tree = ROOT / "build" / "before" / name
+    program = tree / "build" / "seqrec-http"
+    if not program.exists():
+        note(f"compiling seqrec-http of {name}")
+        cached = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+        for command in (["rm", "-rf", str(tree)], ["git", "clone", "-q", "--shared", "--no-checkout", str(ROOT), str(tree)], ["git", "-C", str(tree), "checkout", "-q", name],
+                        ["cmake", "-S", str(tree), "-B", str(tree / "build" / "cmake"), "-DCMAKE_BUILD_TYPE=Release", *cached],
+                        ["cmake", "--build", str(tree / "build" / "cmake"), "--parallel", "--target", "seqrec-http"]):
+            subprocess.run(command, check=True, stdout=sys.stderr)
+    return str(program)
+
+
+def served_ns(sidecar):
+    """CPU time of a sidecar and of all backends."""
+    backends = sql("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").split()
+    return sum(two_builds.cpu_ns(pid) for pid in [sidecar.process.pid, *backends])
+
+
+def small_model():
+    """Small, so that what the sidecar does is not lost in what the encoder does."""
+    if sql("SELECT count(*) FROM seqrec_models WHERE model = 'paired'") != "0":
+        return
+    note("a small model")
+    make_table(sql, 60_000, 3_000, 2_000)
+    sql("ALTER TABLE ratings RENAME TO paired_ratings; CREATE INDEX ON paired_ratings (user_id, timestamp)")
+    set_trainer("")
+    serving.train("paired_ratings", "paired", {"epochs": 1, "members": 1, "layers": 2, "dim": 32, "max_len": 20, "index": "none", "holdout": "keep", "seed": 1})
+
+
+def measure_paired(arguments):
+    program = arguments.before or built_of(arguments.before_commit)
+    small_model()
+    serving.make_questions("paired_questions", "paired", 20)
+    asked = [(user, json.loads(clicks)) for user, clicks in rows_of("SELECT user_id, array_to_json(clicks::text[]) FROM paired_questions")]
+    questions = {"20 clicks": [{"user_id": user, "recent_clicks": clicks} for user, clicks in asked], "own rows": [{"user_id": user} for user, _ in asked]}
+    result = {"before": arguments.before or arguments.before_commit, "config": serving.config_of("paired")}
+    with tempfile.TemporaryDirectory() as folder, Sidecar("paired", program) as before, Sidecar("paired") as after:
+        os.chmod(folder, 0o755)
+        script = write_plain_script(folder)
+        for name, connections in (("20 clicks", 1), ("20 clicks", 16), ("own rows", 16)):
+            bodies = [json.dumps(question) for question in questions[name]]
+            (Path(folder) / "bodies.txt").write_text("\n".join(bodies) + "\n", encoding="utf-8")
+            for body in bodies[:10]:
+                was, now = (json.loads(server.text(body))["recommended_item_ids"] for server in (before, after))
+                assert was == now, (body, was, now)
+
+            def turn(which, connections=connections):
+                server = (before, after)[which]
+                start = served_ns(server)
+                found = wrk(server.port, connections, 2, script)
+                assert found["errors"] == 0, found
+                return {"requests_per_s": found["requests_per_s"], "p50_us": 1000 * found["p50_ms"],
+                        "cpu_us": (served_ns(server) - start) / 1000 / (2 * found["requests_per_s"])}
+
+            two_builds.in_turns(1, turn)
+            result[f"{name}, {connections} connections"] = two_builds.summary(two_builds.in_turns(arguments.rounds, turn))
+            note(json.dumps(result[f"{name}, {connections} connections"]))
+    return result
+
+
+def measure_given_up(arguments):
+    import given_up
+    from http_support import Cluster
+
+    begin = time.monotonic()
+    db = Cluster()
+    try:
+        found = given_up.hold_requests(db, 500, lambda _: time.monotonic() - begin, arguments.seconds, min(10, arguments.seconds / 4),
+                                       lambda way, memory: note(f"{way}: {memory[-1]} kB"))
+    finally:
+        db.remove()
+    return found | {"seconds": arguments.seconds, "faults": given_up.faults(found)}
+
+
 def write_plain_script(folder):
     from main_job import WRK_SCRIPT
 
@@ -335,7 +421,9 @@ def write_plain_script(folder):
     return script
 
 
-PARTS = {"reference": measure_reference, "added": measure_added, "steady": measure_steady, "mixes": measure_mixes, "restart": measure_restart}
+PARTS = {"reference": measure_reference, "added": measure_added, "steady": measure_steady, "mixes": measure_mixes, "restart": measure_restart,
+         "paired": measure_paired, "given_up": measure_given_up}
+WITHOUT_SERVER = {"given_up"}  # parts that have one of their own
 
 
 def main():
@@ -345,24 +433,36 @@ def main():
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--before", help="another seqrec-http, for the part mixes")
+    parser.add_argument("--before", help="another seqrec-http, for the parts mixes and paired")
+    parser.add_argument("--before-commit", help="in its place, for the part paired")
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--gap-seconds", type=int, default=5)
     arguments = parser.parse_args()
-    if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
-        os.execv(str(ROOT / "demo" / "cluster.sh"),
-                 ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
-    sql("CREATE EXTENSION IF NOT EXISTS seqrec")
-    serving.restart_with(shared_buffers="3GB", max_wal_size="8GB")
     report = {"benchmark": "http_service", "load_before": os.getloadavg()[0]}
-    for name in arguments.part.split(","):
+    parts = arguments.part.split(",")
+    if not set(parts) <= WITHOUT_SERVER:
+        start_server()
+    for name in parts:
         note(name)
-        if name == "reference" and arguments.reference is None:
-            report[name] = {"left_out": "no --reference"}
+        needed = {"reference": arguments.reference, "paired": arguments.before or arguments.before_commit}
+        if name in needed and needed[name] is None:
+            report[name] = {"left_out": "no --reference" if name == "reference" else "no --before, no --before-commit"}
             continue
         report[name] = PARTS[name](arguments)
         note(json.dumps(report[name]))
     report["load_after"] = os.getloadavg()[0]
     print(json.dumps(report, indent=1))
+    if any(isinstance(part, dict) and part.get("faults") for part in report.values()):
+        sys.exit("memory grew, or something was not answered with 504")
+
+
+def start_server():
+    """All of this again inside of a private server, or on in it."""
+    if "PGHOST" not in os.environ or not os.path.exists(os.path.join(os.environ["PGHOST"], "server.log")):
+        os.execv(str(ROOT / "demo" / "cluster.sh"),
+                 ["cluster.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
+    sql("CREATE EXTENSION IF NOT EXISTS seqrec")
+    serving.restart_with(shared_buffers="3GB", max_wal_size="8GB")
 
 
 if __name__ == "__main__":
