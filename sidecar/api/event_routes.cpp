@@ -21,16 +21,15 @@ constexpr std::string_view kMisfit = "the table of events is not as this service
 constexpr std::string_view kMisfitHint = "See SEQREC_EVENTS_TABLE and its columns.";
 // An id that is none of the column's type is the client's fault, a column that is not there the operator's. Only the database knows
 // what is locked, a key or a table: its own words.
-constexpr Rule kEventRules[] = {
-    kForbidden,
-    kNotInstalled,
-    kReadOnly,
-    {"22KEY", 422, "key-reused", ""},
-    {"23", 409, "conflict", ""},
-    {"42", 500, "misconfigured", kMisfit, kMisfitHint},
-    {"3F000", 500, "misconfigured", kMisfit, kMisfitHint},
-    {"55000", 500, "misconfigured", kMisfit, kMisfitHint},
-    {"55P03", 503, "database-unavailable", ""}};
+constexpr Rule kEventRules[] = {kForbidden,
+                                kNotInstalled,
+                                kReadOnly,
+                                {"22KEY", 422, "key-reused", ""},
+                                {"23", 409, "conflict", ""},
+                                {"42", 500, "misconfigured", kMisfit, kMisfitHint},
+                                {"3F000", 500, "misconfigured", kMisfit, kMisfitHint},
+                                {"55000", 500, "misconfigured", kMisfit, kMisfitHint},
+                                {"55P03", 503, "database-unavailable", ""}};
 
 std::optional<std::string> idempotency_key(const Request& request) {
     const auto key = request.header("Idempotency-Key");

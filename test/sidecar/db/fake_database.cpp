@@ -166,7 +166,8 @@ class FakeSession : public std::enable_shared_from_this<FakeSession> {
         if (statement_.find("pg_backend_pid") != std::string::npos) {
             owner_->settings.push_back(parameters_);
             const auto client = std::to_string(socket_.remote_endpoint().port());
-            const bool own = !owner_->is_pooler && parameters_.at(0) == std::to_string(kPid) && parameters_.at(1) == client;
+            const bool own = !owner_->is_pooler && parameters_.at(0) == std::to_string(kPid) &&
+                             parameters_.at(1) == client;
             said_ += table({std::string(1, own ? '\1' : '\0')});
         } else if (statement_.starts_with("SET transaction_read_only")) {
             ++owner_->writes;

@@ -508,7 +508,8 @@ TEST(SessionSettings, LeaveWhatTheUserSays) {
         "-c Statement_Timeout=0 --client-min-messages=notice -c TimeZone=Asia/Dubai");
     const auto queries = settings.queries(7, "unix:5432");
     ASSERT_EQ(queries.size(), 1U);
-    const std::vector<Parameter> wanted = {{"7"}, {"unix:5432"}, {}, {"force_generic_plan"}, {}, {"ISO"}, {"t"}};
+    const std::vector<Parameter> wanted = {{"7"}, {"unix:5432"}, {},   {"force_generic_plan"},
+                                           {},    {"ISO"},       {"t"}};
     EXPECT_EQ(queries[0].parameters, wanted);
 }
 
