@@ -403,11 +403,17 @@ def measure_given_up(arguments):
     import given_up
     from http_support import Cluster
 
-    begin = time.monotonic()
+    begin = None
+
+    def seconds(_):
+        """Since the first answer."""
+        nonlocal begin
+        begin = begin or time.monotonic()
+        return time.monotonic() - begin
+
     db = Cluster()
     try:
-        found = given_up.hold_requests(db, 500, lambda _: time.monotonic() - begin, arguments.seconds, min(10, arguments.seconds / 4),
-                                       lambda way, memory: note(f"{way}: {memory[-1]} kB"))
+        found = given_up.hold_requests(db, 500, seconds, arguments.seconds, min(10, arguments.seconds / 4), lambda way, memory: note(f"{way}: {memory[-1]} kB"))
     finally:
         db.remove()
     return found | {"seconds": arguments.seconds, "faults": given_up.faults(found)}

@@ -48,12 +48,14 @@ async def client(port, answered):
 
 async def watch(server, progress, limit, step, tell):
     """Until progress(answers) has come to the limit; memory each step, the first of which is to warm up."""
-    codes, memory = collections.Counter(), []
+    codes, memory, due = collections.Counter(), [], step
 
     def answered(status):
+        nonlocal due
         codes[status] += 1
         now = progress(sum(codes.values()))
-        if now >= step * (len(memory) + 1):
+        if now >= due:
+            due = now - now % step + step
             memory.append(resident_kb(server.process))
             tell(memory)
         return now < limit
