@@ -19,7 +19,7 @@ NAME, in this order:
              turns: N (10) rounds of two seconds each, at 1 and 16 connections, 20 clicks and own rows. For each the medians, and the median of the
              paired ratios with its 95 % interval; above 1 this one does more in a second, or takes less time (p50_us, and cpu_us of the sidecar
              and its backends a request)
-  given_up   S seconds of requests of 100 kB that are answered with 504, by a database of stubs: memory every ten seconds; fails when it grows by
+  given_up   S seconds of requests of 130 kB that are answered with 504, by a database of stubs: memory every ten seconds; fails when it grows by
              more than it says
 Needs wrk and pgbench; `reference` needs PyTorch and Flask for Debian's Python.
 """
