@@ -228,10 +228,7 @@ Recommender::Recommender(const Snapshot& snapshot, const Request& request, const
       request_(request),
       poll_(poll),
       least_score_(std::max(request.min_score, least_score_of(request.min_probability))),
-      excluded_(known_items(snapshot, request.exclude, poll)) {
-    if (request.candidates) own_ = Candidates(snapshot.items(), *request.candidates, poll);
-    candidates_ = request.allowed ? request.allowed : request.candidates ? &own_ : nullptr;
-}
+      excluded_(known_items(snapshot, request.exclude, poll)) {}
 
 std::int64_t Recommender::sought(std::int64_t k) const {
     return request_.diversity > 0 ? candidates_of_diverse(k, snapshot_.items().size()) : k;
@@ -241,7 +238,7 @@ ItemFilter Recommender::filter_without(std::vector<std::int32_t> hidden) const {
     hidden.insert(hidden.end(), excluded_.begin(), excluded_.end());
     ItemFilter filter(snapshot_.items().size());
     filter.exclude(hidden);
-    if (candidates_) filter.allow_only(candidates_->set());
+    if (request_.candidates) filter.allow_only(request_.candidates->set());
     return filter;
 }
 
@@ -381,7 +378,7 @@ std::vector<std::vector<ScoredItem>> Recommender::nearest(std::span<const Prepar
     std::vector<std::vector<ScoredItem>> results;
     if (scores_candidates(askers.size())) {
         for (const Prepared* asker : askers)
-            results.push_back(top_k_of(candidates_->items(), snapshot_.rows(), asker->query.vector,
+            results.push_back(top_k_of(request_.candidates->items(), snapshot_.rows(), asker->query.vector,
                                        asker->filter, wanted(*asker), poll_));
     } else if (request_.exact || uses_index()) {
         for (const Prepared* asker : askers) results.push_back(nearest_alone(*asker));
@@ -420,8 +417,8 @@ std::vector<ScoredItem> Recommender::nearest_alone(const Prepared& asker) const 
 /// By direction, where scores go by length, too: rows that the codes do not have.
 std::vector<ScoredItem> Recommender::nearest_directions(const Prepared& asker) const {
     const Rows& rows = snapshot_.directions();
-    auto found = scores_candidates(1) ? top_k_of(candidates_->items(), rows, asker.query.vector, asker.filter,
-                                                 wanted(asker), poll_)
+    auto found = scores_candidates(1) ? top_k_of(request_.candidates->items(), rows, asker.query.vector,
+                                                 asker.filter, wanted(asker), poll_)
                                       : top_k(rows, asker.query.vector, asker.filter, wanted(asker), poll_);
     return found;
 }
@@ -440,12 +437,12 @@ Wanted Recommender::wanted(const Prepared& asker) const {
 
 /// Whether few enough items are allowed to score them one by one. Several askers share a scan, but no row.
 bool Recommender::scores_candidates(std::size_t askers) const {
-    if (!candidates_ || !candidates_->few()) return false;
-    return askers == 1 || candidates_->size() * kRowsOfBatch < snapshot_.rows().unit.size();
+    if (!request_.candidates || !request_.candidates->few()) return false;
+    return askers == 1 || request_.candidates->size() * kRowsOfBatch < snapshot_.rows().unit.size();
 }
 
 /// A list of candidates is never answered by a part of the items.
-bool Recommender::uses_index() const { return snapshot_.lists().size() > 1 && !candidates_; }
+bool Recommender::uses_index() const { return snapshot_.lists().size() > 1 && !request_.candidates; }
 
 std::string_view source_name(Source source) {
     switch (source) {

@@ -40,10 +40,10 @@ struct Asker {
 /// What is wanted, the same for all askers of a batch.
 /// 想要什么；同一批请求共用。
 struct Request {
-    std::int64_t k;                       ///< how many items, >= 1
-    Ids exclude{};                        ///< ids that must not be returned; unknown ones don't matter
-    std::optional<Ids> candidates{};      ///< when given, no other items are returned
-    const Candidates* allowed = nullptr;  ///< the same, looked up before; must outlive what answers
+    std::int64_t k;  ///< how many items, >= 1
+    Ids exclude{};   ///< ids that must not be returned; unknown ones don't matter
+    const Candidates* candidates =
+        nullptr;  ///< unless null no other items are returned; must outlive what answers
     /// Whether items clicked, and those the user had when the model was trained, are left out; not given: as
     /// the model was trained, that is unless it keeps repeats.
     /// 是否排除点击过的与训练时已有的物品；未给出则与训练时一致（保留重复的模型不排除）。
@@ -167,8 +167,6 @@ class Recommender {
     const Poll& poll_;
     float least_score_;  // min_score and min_probability, whichever asks for more
     std::vector<std::int32_t> excluded_;
-    Candidates own_;
-    const Candidates* candidates_ = nullptr;  // null: all items
 };
 
 /// Answers one asker.

@@ -30,6 +30,22 @@ SELECT proname, argument, type::regtype FROM functions_of_seqrec, unnest(argumen
 WHERE argument IN ('user_id', 'user_ids', 'clicks', 'item_id', 'item_ids', 'exclude', 'candidates') AND type::regtype::text NOT LIKE 'seqrec.id%'
 ORDER BY proname COLLATE "C", argument COLLATE "C";
 DROP VIEW functions_of_seqrec;
+-- What seqrec-http calls is the function, or the view, of its name: the same parameters, all of them passed on, the same result and
+-- what the planner is told.
+CREATE VIEW called_by_http AS
+SELECT h.oid, f.oid AS function, c.oid AS view,
+       ARRAY[pg_get_function_identity_arguments(h.oid), pg_get_function_result(h.oid), h.provolatile::text, h.proparallel::text, h.prosrc] AS "is",
+       CASE WHEN f.oid IS NULL THEN ARRAY['', format('SETOF %s', c.relname), 's', 'u', format('SELECT * FROM %s.%I', x.extnamespace::regnamespace, c.relname)]
+            ELSE ARRAY[pg_get_function_identity_arguments(f.oid), pg_get_function_result(f.oid), f.provolatile::text, f.proparallel::text,
+                       format('SELECT %s%s.%I(%s)', CASE WHEN f.proretset THEN '* FROM ' END, x.extnamespace::regnamespace, f.proname,
+                              (SELECT string_agg('$' || i, ', ' ORDER BY i) FROM generate_series(1, f.pronargs) i))] END AS should_be
+FROM pg_extension x JOIN pg_proc h ON x.extname = 'seqrec' AND h.pronamespace = 'seqrec'::regnamespace AND h.proname LIKE 'http\_%'
+LEFT JOIN pg_proc f ON f.pronamespace = x.extnamespace AND f.proname = 'seqrec_' || substr(h.proname, 6)
+LEFT JOIN pg_class c ON c.relnamespace = x.extnamespace AND c.relkind = 'v' AND c.relname = 'seqrec_' || substr(h.proname, 6);
+SELECT count(function) AS functions, count(view) AS views FROM called_by_http;
+SELECT oid::regprocedure AS drifted, difference."is", difference.should_be
+FROM called_by_http, unnest("is", should_be) difference ("is", should_be) WHERE difference."is" IS DISTINCT FROM difference.should_be;
+DROP VIEW called_by_http;
 -- Whatever runs as its owner has a path of its own, and every view is a barrier.
 SELECT p.oid::regprocedure AS without_path FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
 WHERE d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'seqrec')

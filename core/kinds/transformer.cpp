@@ -154,7 +154,7 @@ std::unique_ptr<const MomentContext> moments_of(const SafetensorsFile& file) {
 struct TransformerEncoder::Impl {
     Config config;
     std::size_t dim, width;               // of a member; of all
-    std::span<const float> items, users;  // `users` is empty where nobody has a vector
+    std::span<const float> items, users;  // the latter of width 0 where nobody has a vector
     std::int64_t user_count;
     std::span<const float> lengths;
     std::vector<Member> members;
@@ -172,10 +172,11 @@ struct TransformerEncoder::Impl {
           members(read_members(tensors_of(file), config)),
           moments(moments_of(file)),
           networks(file, read_networks(file.meta("config"), tensors_of(file)), fast, exact) {
-        if (!users.empty() && users.size() != static_cast<std::size_t>(user_count) * width)
+        if (keeps_users() && users.size() != static_cast<std::size_t>(user_count) * width)
             corrupted_model("user.embedding has another width than items");
     }
 
+    bool keeps_users() const { return !users.empty(); }
     std::int64_t item_count() const { return static_cast<std::int64_t>(items.size() / width); }
 
     /// Item vectors at their own lengths times sqrt(dim), plus positions counted from the oldest click.
@@ -239,7 +240,7 @@ Encoded TransformerEncoder::encode(const EncoderInput& input, std::span<float> o
         if (item < 0 || item >= impl_->item_count())
             throw Error(sqlstate::kInternal, "item index is out of range");
     std::fill(out.begin(), out.end(), 0.0f);
-    if (user >= 0 && !impl_->users.empty())
+    if (user >= 0 && impl_->keeps_users())
         std::copy_n(impl_->users.data() + static_cast<std::size_t>(user) * width, width, out.data());
     if (!clicks.empty())
         impl_->add_interest(clicks, impl_->said(input, clicks.size()), out, impl_->networks.at(precision));

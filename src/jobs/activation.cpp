@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
@@ -104,16 +103,11 @@ Activation decide(const char* wanted, const ActiveVersion& active, std::int64_t 
     return decide_better(active, measured.made ? measured : read_comparison(model_id));
 }
 
-const char* wanted_activation(const Job& job) {
-    return guarded(
-        [&] { return palloc_copy(nlohmann::json::parse(to_utf8(job.options)).value("activate", "always")); });
-}
-
 }  // namespace
 
 Activation decide_activation(const Job& job, std::int64_t model_id) {
     if (job.refreshes) return decide_refreshed(job.refreshes, find_active(job.model));
-    return decide(wanted_activation(job), find_active(job.model), model_id);
+    return decide(job.options.activate, find_active(job.model), model_id);
 }
 
 }  // namespace seqrec

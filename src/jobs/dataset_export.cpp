@@ -380,32 +380,17 @@ char** copy_warnings(const Warnings& warnings) {
     return texts;
 }
 
-std::map<std::string, float, std::less<>> event_weights(const std::string& options) {
-    const nlohmann::json parsed = nlohmann::json::parse(options);
+std::map<std::string, float, std::less<>> weights_by_event(const TrainingOptions& options) {
     std::map<std::string, float, std::less<>> weights;
-    if (const auto given = parsed.find("event_weights"); given != parsed.end() && given->is_object())
-        for (const auto& [event, weight] : given->items()) weights[event] = weight.get<float>();
+    for (int i = 0; i < options.weight_count; ++i)
+        weights[options.weights[i].event] = options.weights[i].weight;
     return weights;
 }
 
-std::map<std::string, std::int64_t, std::less<>> excluded_events(const std::string& options) {
-    const nlohmann::json parsed = nlohmann::json::parse(options);
+std::map<std::string, std::int64_t, std::less<>> rows_by_excluded_event(const TrainingOptions& options) {
     std::map<std::string, std::int64_t, std::less<>> events;
-    if (const auto given = parsed.find("exclude_events"); given != parsed.end() && given->is_array())
-        for (const auto& event : *given) events[event.get<std::string>()] = 0;
+    for (int i = 0; i < options.excluded_count; ++i) events[options.excluded[i]] = 0;
     return events;
-}
-
-/// Whether options ask for the items of the model that a training starts from, whatever became of its users.
-bool asks_to_keep(const std::string& options) {
-    const nlohmann::json wish = nlohmann::json::parse(options).value("keep_items", nlohmann::json());
-    return wish.is_boolean() && wish.get<bool>();
-}
-
-bool starts_from_model(const std::string& options) {
-    const nlohmann::json parsed = nlohmann::json::parse(options);
-    const auto start = parsed.find("init_from");
-    return start != parsed.end() && !start->is_null();
 }
 
 /// All that a job reads: of a refresh the table of items alone, whatever became of the ratings.
@@ -442,13 +427,13 @@ ExportCounts export_dataset(const Job& job, const char* folder, const char* star
     const Way ratings = job.refreshes ? Way{} : way_to(source, job.owner);
     const Way items = source.items ? way_to(*source.items, job.owner) : Way{};
     const Way users = source.users ? way_to(*source.users, job.owner) : Way{};
-    const char *origin = job.source, *options = job.options;
+    const TrainingOptions& options = job.options;
     const char* uuid = uuid_text(job.key.uuid);
     return guarded([&] {
         Exporter exporter{source,
                           DatasetWriter(folder),
-                          event_weights(to_utf8(options)),
-                          job.refreshes ? decltype(Exporter::excluded){} : excluded_events(to_utf8(options)),
+                          weights_by_event(options),
+                          job.refreshes ? decltype(Exporter::excluded){} : rows_by_excluded_event(options),
                           {},
                           {},
                           {},
@@ -460,13 +445,14 @@ ExportCounts export_dataset(const Job& job, const char* folder, const char* star
                           {},
                           {},
                           on_progress};
-        if (start_from && !source.items) exporter.kept.emplace(start_from, asks_to_keep(to_utf8(options)));
+        if (start_from && !source.items)
+            exporter.kept.emplace(start_from, options.keep_items == KeepItems::Yes);
         exporter.writer.set_metadata("job", uuid);
-        exporter.writer.set_metadata("source", to_utf8(origin));
-        exporter.writer.set_metadata("options", to_utf8(options));
+        exporter.writer.set_metadata("source", to_utf8(job.source));
+        exporter.writer.set_metadata("options", to_utf8(options.json));
         announce_all(exporter);
         if (!job.refreshes) postgres([&] { read_rows(ratings, export_row, &exporter); });
-        check_excluded(exporter, starts_from_model(to_utf8(options)));
+        check_excluded(exporter, options.init_from != nullptr);
         read_side(exporter, Side::Item, source.items, items);
         read_side(exporter, Side::User, source.users, users);
         keep_items(exporter);

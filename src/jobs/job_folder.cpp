@@ -57,7 +57,7 @@ bool is_file_of(const char* path, const Job& job) {
             const bool is_dataset = file.meta("format").starts_with("seqrec-dataset/");
             return file.meta("job") == uuid &&
                    (!is_dataset || (same_source(file.meta("source"), to_utf8(job.source)) &&
-                                    file.meta("options") == to_utf8(job.options)));
+                                    file.meta("options") == to_utf8(job.options.json)));
         } catch (const Error& error) {
             if (error.sqlstate != sqlstate::kDataCorrupted)
                 throw;  // what can't be read now may be read later

@@ -117,8 +117,8 @@ void notify_end(const JobKey& key, const char* state) {
 
 }  // namespace
 
-JobKey insert_job(const char* model, const char* kind, const char* source, const char* options, bool skip,
-                  const char* refreshes) {
+JobKey insert_job(const char* model, const char* kind, const char* source, const TrainingOptions& options,
+                  bool skip, const char* refreshes) {
     const Oid owner = GetUserId();
     const bool is_free = try_lock_training(model);
     if (!is_free && !skip) report_transaction(model);
@@ -128,19 +128,19 @@ JobKey insert_job(const char* model, const char* kind, const char* source, const
     if (running != 0 && !skip) report_being_trained(model, running);
     JobKey key{};
     if (is_free && running == 0) {
-        options = with_allowed_threads(options);
+        const int threads = allowed_threads(options.threads);
         // A number may be taken by a row that came without the sequence: by replication, or from a dump.
         (void)run_sql(
             R"sql(
 INSERT INTO seqrec.jobs (job_id, model, kind, owner, source, options, refreshes)
 SELECT greatest(n, (SELECT max(nextval('seqrec.jobs_job_id_seq')) FROM generate_series(n, most))),
-       $1, $2, $3, $4::jsonb, $5::jsonb, $6::uuid
+       $1, $2, $3, $4::jsonb, $5::jsonb || jsonb_build_object('threads', $7), $6::uuid
 FROM (SELECT nextval('seqrec.jobs_job_id_seq') AS n) s,
      (SELECT coalesce(max(job_id), 0) AS most FROM seqrec.jobs) m
 RETURNING job_id, uuid
 )sql",
-            {text_param(model), text_param(kind), role_param(owner), text_param(source), text_param(options),
-             text_param(refreshes)});
+            {text_param(model), text_param(kind), role_param(owner), text_param(source),
+             text_param(options.json), text_param(refreshes), int_param(threads)});
         key = {spi_bigint(0, 1), parse_uuid(spi_text(0, 2))};
     }
     spi_leave(scope);
@@ -239,19 +239,22 @@ bool read_job_where(const char* condition, const Param* params, int count, Job* 
         "FROM seqrec.jobs WHERE %s",
         condition);
     const bool found = run_sql(sql, params, count) == 1;
+    const char* options = nullptr;
     if (found) {
         const auto text = [&](int column) { return copy_out(spi_text(0, column), context); };
+        options = text(7);
         *job = {{spi_bigint(0, 1), parse_uuid(spi_text(0, 2))},
                 spi_oid(0, 3),
                 text(4),
                 text(5),
                 text(6),
-                text(7),
+                {},
                 text(8),
                 text(9),
                 text(10)};
     }
     spi_leave(scope);
+    if (found) job->options = parse_options(options);
     return found;
 }
 

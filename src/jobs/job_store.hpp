@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "pg/boundary.hpp"
+#include "tables/training_options.hpp"
 
 extern "C" {
 #include "utils/uuid.h"
@@ -25,17 +26,18 @@ struct JobKey {
 struct Job {
     JobKey key;
     Oid owner;
-    char *model, *kind, *source, *options;
+    char *model, *kind, *source;
+    TrainingOptions options;
     char* state;
     char* export_metrics;  // what an earlier run of the job measured, "{}" when there was none
     char* refreshes;       // the version whose items it refreshes; null for a training
 };
 
-/// Inserts a queued job, a training unless it `refreshes` a version; ERROR 55006 when the model is being trained already, 0
-/// instead where `skip`.
-/// 插入排队任务（给出 refreshes 时为刷新，否则为训练）；模型正在训练时报错 55006，skip 时改为返回编号 0。
-JobKey insert_job(const char* model, const char* kind, const char* source, const char* options, bool skip,
-                  const char* refreshes = nullptr);
+/// Inserts a queued job, a training unless it `refreshes` a version, with no more threads than are allowed; ERROR 55006 when the model
+/// is being trained already, 0 instead where `skip`.
+/// 插入排队任务（给出 refreshes 时为刷新，否则为训练），线程数不超过允许的上限；模型正在训练时报错 55006，skip 时改为返回编号 0。
+JobKey insert_job(const char* model, const char* kind, const char* source, const TrainingOptions& options,
+                  bool skip, const char* refreshes = nullptr);
 /// Queues a job once more that can go on, see can_go_on(); ERROR 55006 when the model is being trained.
 /// 将可继续的任务重新排队；模型正在训练时报错 55006。
 void queue_again(const Job& job);

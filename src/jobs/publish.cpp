@@ -208,7 +208,9 @@ Published publish_model(const Job& job, const char* folder, const char* export_m
             lock_version(result.version);  // nobody sweeps its file away before this transaction commits
         });
         files.model_id = result.model_id;
-        for (const auto& [name, tensor] : files.model.tensors()) {
+        for (const auto& entry : files.model.tensors()) {  // clang captures no structured bindings before 16
+            const std::string& name = entry.first;
+            const Tensor& tensor = entry.second;
             if (!is_weight(name)) continue;
             const std::string dtype(dtype_name(tensor.dtype));
             postgres([&] {

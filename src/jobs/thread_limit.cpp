@@ -1,7 +1,6 @@
 #include "jobs/thread_limit.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "pg/boundary.hpp"
@@ -10,32 +9,20 @@
 namespace seqrec {
 namespace {
 
-/// What was asked for, 0 being all cores, and what becomes of it.
-struct Threads {
-    int asked, allowed;
-    const char* options;
-};
-
-Threads limit_threads(const char* options, int most) {
-    auto chosen = nlohmann::json::parse(to_utf8(options));
-    const int asked = chosen.at("threads").get<int>();
-    const int wanted =
-        asked != 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-    const int allowed = std::min(wanted, most);
-    chosen["threads"] = allowed;
-    return {asked, allowed, from_utf8(json_text(chosen))};
+int cores() {
+    return guarded([] { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); });
 }
 
 }  // namespace
 
-const char* with_allowed_threads(const char* options) {
+int allowed_threads(int asked) {
     const int most = settings::trainer_threads;
-    if (most == 0) return options;
-    const Threads threads = guarded([&] { return limit_threads(options, most); });
-    if (threads.asked > threads.allowed)
-        ereport(NOTICE, (errmsg("the trainer gets %d threads instead of %d", threads.allowed, threads.asked),
+    if (most == 0) return asked;
+    const int allowed = std::min(asked != 0 ? asked : cores(), most);
+    if (asked > allowed)
+        ereport(NOTICE, (errmsg("the trainer gets %d threads instead of %d", allowed, asked),
                          errhint("The setting seqrec.trainer_threads allows no more.")));
-    return threads.options;
+    return allowed;
 }
 
 }  // namespace seqrec

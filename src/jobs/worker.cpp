@@ -17,7 +17,7 @@
 #include "pg/catalog.hpp"
 #include "pg/settings.hpp"
 #include "serving/snapshot_files.hpp"
-#include "serving/snapshot_store.hpp"
+#include "serving/snapshot_ready.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -116,18 +116,10 @@ const char* snapshot_for_trainer(std::int64_t model_id, const char* version) {
     return snapshot_path(version);
 }
 
-/// The version that a job starts from: the one that it refreshes, or that its options ask for. Null for none.
-const char* start_of(const Job& job) {
-    if (job.refreshes) return job.refreshes;
-    return guarded([&]() -> const char* {
-        const auto init = nlohmann::json::parse(to_utf8(job.options)).at("init_from");
-        return init.is_null() ? nullptr : palloc_copy(init.get<std::string>());
-    });
-}
-
-/// The snapshot of that version, built when it is missing; null without one. Inside a transaction.
+/// The snapshot of the version that a job starts from, the one that it refreshes or that its options ask for, built when it is
+/// missing; null without one. Inside a transaction.
 const char* find_start(const Job& job) {
-    const char* version = start_of(job);
+    const char* version = job.refreshes ? job.refreshes : job.options.init_from;
     if (!version) return nullptr;
     const RoleScope scope = spi_enter();
     const auto rows =
@@ -151,15 +143,10 @@ const char* find_start(const Job& job) {
 
 /// The snapshot whose items may have to stay, null where the options say none.
 const char* start_to_keep(const Job& job) {
-    begin_transaction();  // names are converted
+    if (job.refreshes || job.options.keep_items == KeepItems::No) return nullptr;
+    begin_transaction();
     MemoryContextSwitchTo(job_memory);
-    const bool may_keep = guarded([&] {
-        const auto options = nlohmann::json::parse(to_utf8(job.options));
-        const auto keep = options.find("keep_items");
-        if (job.refreshes || keep == options.end()) return false;
-        return keep->is_null() ? options.at("distill") != 0 : keep->get<bool>();
-    });
-    const char* start = may_keep ? find_start(job) : nullptr;
+    const char* start = find_start(job);
     end_transaction();
     return start;
 }
@@ -194,10 +181,7 @@ void run_export(const Job& job, const char* folder) {
     end_transaction();
 }
 
-bool is_compared(const Job& job) {
-    return guarded(
-        [&] { return nlohmann::json::parse(to_utf8(job.options)).value("activate", "always") == "better"; });
-}
+bool is_compared(const Job& job) { return strcmp(job.options.activate, "better") == 0; }
 
 bool reads_text() { return settings::text_model && settings::text_model[0] != '\0'; }
 
@@ -238,7 +222,7 @@ const char* job_text(const Job& job, const char* folder, const char* active) {
                                       {"texts", active},
                                       {"text_model", text_model()},
                                       {"kind", job.kind},
-                                      {"options", nlohmann::json::parse(to_utf8(job.options))}};
+                                      {"options", nlohmann::json::parse(to_utf8(job.options.json))}};
         return palloc_copy(json_text(value));
     });
 }
@@ -311,6 +295,10 @@ bool handle_line(const char* sent) {
     return false;
 }
 
+/// As HOLD_INTERRUPTS() and RESUME_INTERRUPTS(), which count a volatile in a way that C++20 warns of.
+void hold_interrupts() { InterruptHoldoffCount = InterruptHoldoffCount + 1; }
+void resume_interrupts() { InterruptHoldoffCount = InterruptHoldoffCount - 1; }
+
 /// Runs one part of the worker; what an ERROR says is returned, after its transaction has been aborted.
 template <typename Body>
 const ErrorData* attempt(Body body) {
@@ -321,13 +309,13 @@ const ErrorData* attempt(Body body) {
     {
         MemoryContextSwitchTo(job_memory);
         error = CopyErrorData();
-        HOLD_INTERRUPTS();  // a second cancel must not keep the first from being recorded
+        hold_interrupts();  // a second cancel must not keep the first from being recorded
         EmitErrorReport();
         FlushErrorState();
         AbortOutOfAnyTransaction();
         MemoryContextSwitchTo(job_memory);
         kill_trainer();
-        RESUME_INTERRUPTS();
+        resume_interrupts();
         QueryCancelPending = false;
     }
     PG_END_TRY();

@@ -9,6 +9,7 @@
 #include "serving/active_version.hpp"
 #include "serving/snapshot_failure.hpp"
 #include "serving/snapshot_files.hpp"
+#include "serving/snapshot_ready.hpp"
 #include "serving/snapshot_store.hpp"
 #include "serving/snapshot_worker.hpp"
 
@@ -107,8 +108,8 @@ enum class Meanwhile { Earlier, Nothing };
 /// name before), it is whole, and somebody works on the one that others made active.
 bool answers_for_now(ServingModel& earlier, const ActiveVersion& row) {
     return earlier.model_id != 0 && !earlier.is_own && !row.is_own && earlier.version != row.version &&
-           earlier.owner == row.owner && takes_long_to_open(row.version) && can_write_snapshots() &&
-           file_is_unchanged(earlier) && is_being_prepared(earlier.worker, row.model_id, row.version);
+           earlier.owner == row.owner && file_is_unchanged(earlier) &&
+           is_being_made_ready(earlier.worker, row.model_id, row.version);
 }
 
 /// Looks the name up and maps its snapshot when it is another version than before, or a file that changed.

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 
-#include "core/candidate_lists.hpp"
 #include "core/files/snapshot.hpp"
 
 #include "pg/boundary.hpp"
@@ -44,7 +43,6 @@ struct ServingModel {
     std::optional<FileState> found;  // what was there when it was opened
     TimestampTz checked = 0;         // start of the statement that last looked whether it still is
     History* history = nullptr;      // prepared by history.cpp
-    CandidateLists candidates;       // of this version's items
 
     bool is_own = false;    // opened by the transaction that made it active: it may come to nothing
     Holds holds;            // when it answers without another look

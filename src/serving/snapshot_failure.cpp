@@ -11,6 +11,7 @@
 #include <string>
 
 #include "pg/boundary.hpp"
+#include "pg/catalog.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_stamp.hpp"
 
@@ -68,6 +69,29 @@ int seconds_left(const Note& note) {
 
 const char* or_nothing(const char* text) { return text ? text : ""; }
 
+int code_of(const Note& note) {
+    const char* code = note.fields[kSqlstate];
+    return strlen(code) == 5 ? MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])
+                             : ERRCODE_INTERNAL_ERROR;
+}
+
+[[noreturn]] void raise_told(const Note& note, const char* when) {
+    const char *detail = note.fields[kDetail], *hint = note.fields[kHint];
+    ereport(
+        ERROR,
+        (errcode(code_of(note)), errmsg("%s", note.fields[kMessage]), detail[0] ? errdetail("%s", detail) : 0,
+         errhint("%s%sThe model's snapshot could not be built.%s", hint, hint[0] ? " " : "", when)));
+    pg_unreachable();
+}
+
+[[noreturn]] void raise_plain(std::int64_t model_id, int code, const char* when) {
+    ereport(
+        ERROR,
+        (errcode(code), errmsg("the snapshot of model version " INT64_FORMAT " could not be built", model_id),
+         errhint("The model's owner, members of pg_monitor and the server's log are told why.%s", when)));
+    pg_unreachable();
+}
+
 }  // namespace
 
 bool failed_recently(const char* version) {
@@ -75,18 +99,39 @@ bool failed_recently(const char* version) {
     return note && seconds_left(*note) > 0;
 }
 
-void raise_recent_failure(const char* version) {
+void raise_recent_failure(std::int64_t model_id, const char* version) {
     const Note* note = read_note(version);
     const int seconds = note ? seconds_left(*note) : 0;
     if (seconds <= 0) return;
-    const char *code = note->fields[kSqlstate], *detail = note->fields[kDetail], *hint = note->fields[kHint];
-    ereport(ERROR, (errcode(strlen(code) == 5 ? MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])
-                                              : ERRCODE_INTERNAL_ERROR),
-                    errmsg("%s", note->fields[kMessage]), detail[0] ? errdetail("%s", detail) : 0,
-                    errhint("%s%sThe model's snapshot could not be built. The next attempt is made by "
-                            "whoever asks in %d seconds, or at once "
-                            "by seqrec_prewarm.",
-                            hint, hint[0] ? " " : "", seconds)));
+    const char* when = psprintf(
+        " The next attempt is made by whoever asks in %d seconds, or at once by seqrec_prewarm.", seconds);
+    if (may_know_failures(version)) raise_told(*note, when);
+    raise_plain(model_id, code_of(*note), when);
+}
+
+bool may_know_failures(const char* version) {
+    if (superuser()) return true;
+    const Oid user = GetUserId();
+    const RoleScope scope = spi_enter();
+    const bool may = run_sql(
+                         R"sql(
+SELECT FROM seqrec.models m
+WHERE m.version = $1::uuid
+  AND (EXISTS (SELECT FROM pg_roles r WHERE r.oid = m.owner::oid AND pg_has_role($2::oid, r.oid, 'USAGE'))
+       OR has_function_privilege($2::oid, 'seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role($2::oid, 'pg_monitor', 'USAGE'))
+)sql",
+                         {text_param(version), role_param(user)}, true) == 1;
+    spi_leave(scope);
+    return may;
+}
+
+void raise_untold(std::int64_t model_id, const ErrorData& error) {
+    ereport(LOG_SERVER_ONLY,
+            (errcode(error.sqlerrcode),
+             errmsg("the snapshot of model version " INT64_FORMAT " could not be built: %s", model_id,
+                    or_nothing(error.message)),
+             error.detail ? errdetail("%s", error.detail) : 0, error.hint ? errhint("%s", error.hint) : 0));
+    raise_plain(model_id, error.sqlerrcode, "");
 }
 
 void note_failure(const char* version, const ErrorData& error, long milliseconds) {

@@ -13,10 +13,8 @@
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 #include "pg/data_folder.hpp"
-#include "serving/snapshot_failure.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_stamp.hpp"
-#include "serving/snapshot_worker.hpp"
 #include "tables/row_receiver.hpp"
 
 extern "C" {
@@ -25,11 +23,9 @@ extern "C" {
 #include "common/file_perm.h"
 #include "common/file_utils.h"
 #include "storage/fd.h"
-#include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 }
 
 namespace seqrec {
@@ -265,7 +261,6 @@ const Snapshot* build_and_open(std::int64_t model_id, const char* version, const
     remove_unfinished(version);
     build_snapshot(model_id, version);
     const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
-    forget_failure(version);
     if (!version_exists_now(version)) {
         unlink(path);
         distrust_snapshot(version);
@@ -285,8 +280,14 @@ const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* 
     return snapshot ? snapshot : open_private_copy(model_id, version);
 }
 
-/// What is done under the version's lock: nobody built or verified the file meanwhile, or this process does.
-const Snapshot* open_locked(std::int64_t model_id, const char* version, const char* path, bool* is_private) {
+}  // namespace
+
+const Snapshot* open_stamped(const char* version) {
+    return try_open(snapshot_path(version), version, Unverified::Leave);
+}
+
+const Snapshot* open_or_build(std::int64_t model_id, const char* version, bool* is_private) {
+    const char* path = snapshot_path(version);
     const char* problem = foreign_folder();
     if (!problem) {
         if (const Snapshot* snapshot = try_open(path, version, Unverified::Verify)) return snapshot;
@@ -298,70 +299,11 @@ const Snapshot* open_locked(std::int64_t model_id, const char* version, const ch
     return open_private_copy(model_id, version);
 }
 
-/// Who only looks whether somebody works on a version has its lock for a moment; who works on it, for long.
-bool lock_soon(const char* version) {
-    constexpr int kTries = 50;
-    constexpr long kPause = 2000;  // microseconds
-    for (int i = 0; i < kTries; ++i) {
-        if (try_lock_version(version)) return true;
-        pg_usleep(kPause);
-        CHECK_FOR_INTERRUPTS();
-    }
-    return false;
-}
-
-/// What of a version's data, or of the server, keeps its file from being built. Somebody who ends the worker, or has a lock that it
-/// needs for a moment, does not.
-bool is_lasting(int sqlerrcode) {
-    return sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE && sqlerrcode != ERRCODE_QUERY_CANCELED &&
-           sqlerrcode != ERRCODE_ADMIN_SHUTDOWN &&
-           ERRCODE_TO_CATEGORY(sqlerrcode) != ERRCODE_TRANSACTION_ROLLBACK;
-}
-
-struct Work {
-    std::int64_t model_id;
-    const char* version;
-};
-
-void verify_or_build(void* state) {
-    const auto& [model_id, version] = *static_cast<const Work*>(state);
+void verify_or_build(std::int64_t model_id, const char* version) {
     const char* path = snapshot_path(version);
     const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
     if (!snapshot && version_exists_now(version)) snapshot = build_and_open(model_id, version, path);
     delete snapshot;
-}
-
-}  // namespace
-
-bool can_write_snapshots() { return !foreign_folder() && !folder_problem(); }
-
-const Snapshot* open_snapshot(std::int64_t model_id, const char* version, bool* is_private) {
-    const char* path = snapshot_path(version);
-    if (const Snapshot* snapshot = try_open(path, version, Unverified::Leave)) return snapshot;
-    if (takes_long_to_open(version) && can_write_snapshots()) {
-        raise_recent_failure(version);
-        prepare_snapshot(model_id, version);
-    }
-    lock_version(version);
-    raise_recent_failure(version);
-    bool copied = false;
-    const Snapshot* snapshot = open_locked(model_id, version, path, &copied);
-    if (is_private) *is_private = copied;
-    unlock_version(version);
-    return snapshot;
-}
-
-void make_snapshot_ready(std::int64_t model_id, const char* version) {
-    if (!can_write_snapshots() || !lock_soon(version)) return;
-    if (failed_recently(version)) return;  // in another worker, whose lock this one has waited for
-    Work work{model_id, version};
-    const TimestampTz begin = GetCurrentTimestamp();
-    if (ErrorData* error = call_postgres(verify_or_build, &work)) {
-        const long took = TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp());
-        if (is_lasting(error->sqlerrcode)) note_failure(version, *error, took);
-        ReThrowError(error);
-    }
-    unlock_version(version);
 }
 
 void build_snapshot(std::int64_t model_id, const char* version) {

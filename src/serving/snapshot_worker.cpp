@@ -2,16 +2,10 @@
 
 #include <csignal>
 #include <cstring>
-#include <optional>
 #include <utility>
 
-#include "core/files/mapped_file.hpp"
-
 #include "pg/boundary.hpp"
-#include "serving/snapshot_failure.hpp"
-#include "serving/snapshot_files.hpp"
-#include "serving/snapshot_stamp.hpp"
-#include "serving/snapshot_store.hpp"
+#include "serving/snapshot_ready.hpp"
 
 extern "C" {
 #include "access/parallel.h"
@@ -30,8 +24,7 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-constexpr std::int64_t kSoonRead = 64 << 20;  // bytes that are verified while a statement waits
-constexpr int kMoment = 100, kLook = 5;       // milliseconds
+constexpr int kMoment = 100, kLook = 5;  // milliseconds
 
 /// What the worker is told, in bgw_extra.
 struct BuildOrder {
@@ -65,22 +58,6 @@ bool has_ended(BackgroundWorkerHandle* handle) {
     return status != BGWH_STARTED && status != BGWH_NOT_YET_STARTED;
 }
 
-/// Whether somebody builds or verifies a version now.
-bool is_locked(const char* version) {
-    if (!try_lock_version(version)) return true;
-    unlock_version(version);
-    return false;
-}
-
-/// Its handle is kept until another is begun for the same name, or the name's version is let go of.
-void begin(SnapshotWorker& worker, std::int64_t model_id, const char* version) {
-    free_worker(worker);
-    const MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
-    worker.handle = launch(model_id, version);
-    strlcpy(worker.version, version, sizeof worker.version);
-    MemoryContextSwitchTo(before);
-}
-
 /// What is small is built before anybody notices: the version that is active answers then, as after any other activation.
 void wait_a_moment(BackgroundWorkerHandle* handle) {
     for (int waited = 0; waited < kMoment && !has_ended(handle); waited += kLook) {
@@ -101,32 +78,27 @@ void set_own_limits() {
 
 }  // namespace
 
-bool takes_long_to_open(const char* version) {
-    const char* path = snapshot_path(version);
-    return guarded([&] {
-        const std::optional<FileState> state = FileState::of(path);
-        return !state || (static_cast<std::int64_t>(state->size) > kSoonRead && !has_stamp(path, *state));
-    });
-}
-
 void free_worker(SnapshotWorker& worker) {
     if (BackgroundWorkerHandle* handle = std::exchange(worker.handle, nullptr)) pfree(handle);
 }
 
-void prepare_snapshot(std::int64_t model_id, const char* version) {
-    if (is_locked(version)) return;  // its lock is waited for
+void run_snapshot_worker(std::int64_t model_id, const char* version) {
     if (BackgroundWorkerHandle* handle = launch(model_id, version))
         (void)WaitForBackgroundWorkerShutdown(handle);
 }
 
-bool is_being_prepared(SnapshotWorker& worker, std::int64_t model_id, const char* version) {
-    if (is_locked(version)) return true;
-    if (strcmp(worker.version, version) != 0 || !worker.handle || has_ended(worker.handle)) {
-        if (failed_recently(version)) return false;
-        begin(worker, model_id, version);
-        if (worker.handle) wait_a_moment(worker.handle);
-    }
-    return worker.handle && !has_ended(worker.handle);
+/// Its handle is kept until another is begun for the same name, or the name's version is let go of.
+void begin_snapshot_worker(SnapshotWorker& worker, std::int64_t model_id, const char* version) {
+    free_worker(worker);
+    const MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+    worker.handle = launch(model_id, version);
+    strlcpy(worker.version, version, sizeof worker.version);
+    MemoryContextSwitchTo(before);
+    if (worker.handle) wait_a_moment(worker.handle);
+}
+
+bool works_on(const SnapshotWorker& worker, const char* version) {
+    return worker.handle && strcmp(worker.version, version) == 0 && !has_ended(worker.handle);
 }
 
 }  // namespace seqrec

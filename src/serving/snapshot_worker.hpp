@@ -13,14 +13,10 @@ extern "C" {
 
 namespace seqrec {
 
-/// Whether the file of a version has to be built, or is large and has to be read whole.
-/// 某版本的文件是否需要构建，或文件较大且需完整校验。
-bool takes_long_to_open(const char* version);
-
 /// Has a worker make it ready, and waits for its end. Whatever comes of it, the caller looks for itself: no worker may be had, and
 /// what this transaction has not committed no worker sees.
 /// 由后台进程准备快照并等待其结束。无论结果如何调用者须自行检查：可能没有可用的后台进程，后台进程也看不到本事务未提交的内容。
-void prepare_snapshot(std::int64_t model_id, const char* version);
+void run_snapshot_worker(std::int64_t model_id, const char* version);
 
 /// The worker that this process began last for a name, of which version.
 /// 本进程为某名称最近启动的后台进程及其版本。
@@ -33,9 +29,11 @@ struct SnapshotWorker {
 /// 不再记录该进程；其已开始的工作继续进行。
 void free_worker(SnapshotWorker& worker);
 
-/// Begins that, unless somebody does it already, and waits for no more than a moment; false when this came to nothing: no worker
-/// could be had, or the one that this process began for the version, once, has ended.
-/// 开始准备（若已有进程在做则不重复），至多稍候片刻；无法开始，或本进程为该版本启动的（唯一一个）后台进程已结束时返回 false。
-bool is_being_prepared(SnapshotWorker& worker, std::int64_t model_id, const char* version);
+/// Begins one in place of that, and waits for its end, but no more than a moment.
+/// 启动新的后台进程取代之，并至多稍候片刻等待其结束。
+void begin_snapshot_worker(SnapshotWorker& worker, std::int64_t model_id, const char* version);
+/// Whether it was begun for this version and has not ended.
+/// 是否为该版本启动且尚未结束。
+bool works_on(const SnapshotWorker& worker, const char* version);
 
 }  // namespace seqrec

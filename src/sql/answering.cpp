@@ -5,9 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "serving/history.hpp"
+#include "sql/allowed_items.hpp"
 #include "sql/context.hpp"
-#include "sql/known_arrays.hpp"
-#include "sql/number_ids.hpp"
 #include "tables/id_text.hpp"
 
 namespace seqrec {
@@ -23,56 +22,15 @@ void require_probabilities(const Wish& wish, const ServingModel& model) {
                      "are logits: seqrec_kinds() says \"link\": \"sigmoid\" of it.")));
 }
 
-/// Candidates as a wish has them, and what tells them from others.
-std::string_view bytes_of(const ArrayType* array) {
-    return {reinterpret_cast<const char*>(array) + VARHDRSZ, VARSIZE(array) - VARHDRSZ};
-}
-
-std::shared_ptr<const Candidates> looked_up(const Snapshot& snapshot, auto ids) {
-    return std::make_shared<const Candidates>(snapshot.items(), ids, work.poll);
-}
-
-void look_up_candidates(const ServingModel& model, const ArrayType* array) {
-    const Snapshot& snapshot = *model.snapshot;
-    if (holds_numbers(array) && numbers_are_ids(model.item_type)) {
-        const std::span<const std::int64_t> numbers = numbers_of(array);
-        return guarded([&] { work.candidates = looked_up(snapshot, numbers); });
-    }
-    IdArray ids = ids_of(array);
-    canonicalize(ids.view(), model.item_type);
-    const std::span<const std::string_view> texts = ids.view();
-    guarded([&] { work.candidates = looked_up(snapshot, texts); });
-}
-
-/// The same, or those of an earlier call that had the same.
-void find_candidates(ServingModel& model, const Wish& wish) {
-    const ArrayType* array = wish.candidates;
-    if (reading_needs_settings(model.item_type)) return look_up_candidates(model, array);
-    guarded([&] { work.candidates = model.candidates.find(bytes_of(array)); });
-    if (!work.candidates) {
-        look_up_candidates(model, array);
-        guarded([&] { model.candidates.keep(bytes_of(array), work.candidates); });
-    }
-    remember_candidates(wish.given_candidates, model.version, work.candidates);
-}
-
-/// Fills work.candidates.
-void choose_candidates(ServingModel& model, const Wish& wish) {
-    guarded([&] {
-        work.candidates = wish.candidates ? known_candidates(wish.given_candidates, model.version) : nullptr;
-    });
-    if (wish.candidates && !work.candidates) find_candidates(model, wish);
-}
-
 const ServingModel& begin_with(ServingModel& model, Wish& wish, std::span<SqlAsker> askers) {
     for (SqlAsker& asker : askers) canonicalize(asker, model);
     canonicalize(wish.exclude.view(), model.item_type);
     require_probabilities(wish, model);
-    choose_candidates(model, wish);
+    find_allowed_items(model, wish.candidates, work.candidates);
     guarded([&] {
         work.model = &model;
         work.request = wish.request();
-        work.request.allowed = work.candidates.get();
+        work.request.candidates = work.candidates.get();
         work.answers.clear();
         work.recommender = std::make_unique<const Recommender>(*model.snapshot, work.request, work.poll);
     });

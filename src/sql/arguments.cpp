@@ -7,7 +7,6 @@
 #include "pg/catalog.hpp"
 #include "pg/settings.hpp"
 #include "sql/context.hpp"
-#include "sql/known_arrays.hpp"
 #include "sql/number_ids.hpp"
 
 extern "C" {
@@ -41,17 +40,26 @@ std::span<std::string_view> text_elements(const ArrayType* array) {
     return {ids, static_cast<std::size_t>(count)};
 }
 
+GivenArray flat_array(Datum argument) {
+    if (VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(argument))) {
+        const auto* array = reinterpret_cast<ExpandedArrayHeader*>(DatumGetEOHP(argument));
+        if (array->ea_magic == EA_MAGIC && array->fvalue) return {array->fvalue, array->hdr.eoh_context};
+    }
+    return {DatumGetArrayTypeP(argument), nullptr};
+}
+
 }  // namespace
 
-const ArrayType* given_array(Datum argument, const char* name, int limit) {
-    const ArrayType* array = flat_array(argument);
+GivenArray given_array(Datum argument, const char* name, int limit) {
+    const GivenArray given = flat_array(argument);
+    const ArrayType* array = given.array;
     if (ARR_NDIM(array) > 1)
         ereport(ERROR,
                 (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("%s must be a one-dimensional array", name),
                  errhint("Give ids of items: ARRAY['a', 'b']; clicks are oldest first.")));
     const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
     check_count(count, name, limit);
-    return array;
+    return given;
 }
 
 void check_count(int count, const char* name, int limit) {
@@ -69,7 +77,7 @@ IdArray ids_of(const ArrayType* array, Nulls nulls) {
 }
 
 IdArray id_array(Datum argument, const char* name, int limit, Nulls nulls) {
-    return ids_of(given_array(argument, name, limit), nulls);
+    return ids_of(given_array(argument, name, limit).array, nulls);
 }
 
 SqlAsker read_asker(FunctionCallInfo fcinfo, int context) {
@@ -138,10 +146,9 @@ float read_min_probability(FunctionCallInfo fcinfo, int number) {
     return least;
 }
 
-void read_candidates(FunctionCallInfo fcinfo, int number, Wish* wish) {
-    if (PG_ARGISNULL(number)) return;
-    wish->given_candidates = PG_GETARG_DATUM(number);
-    wish->candidates = given_array(wish->given_candidates, "candidates", kMostGivenIds);
+GivenArray read_candidates(FunctionCallInfo fcinfo, int number) {
+    return PG_ARGISNULL(number) ? GivenArray{}
+                                : given_array(PG_GETARG_DATUM(number), "candidates", kMostGivenIds);
 }
 
 /// What both kinds of wishes begin with.
@@ -159,7 +166,7 @@ Wish read_wish(FunctionCallInfo fcinfo, int first) {
     if (PG_NARGS() < first + kWishes) report_old_extension();
     Wish wish = begin_wish(fcinfo, first);
     if (!PG_ARGISNULL(first + 3)) wish.exclude_seen = PG_GETARG_BOOL(first + 3);
-    read_candidates(fcinfo, first + 4, &wish);
+    wish.candidates = read_candidates(fcinfo, first + 4);
     wish.min_score = read_min_score(fcinfo, first + 5);
     wish.min_probability = read_min_probability(fcinfo, first + 6);
     wish.wants_probability = !PG_ARGISNULL(first + 6);
@@ -169,7 +176,7 @@ Wish read_wish(FunctionCallInfo fcinfo, int first) {
 
 Wish read_item_wish(FunctionCallInfo fcinfo, int first) {
     Wish wish = begin_wish(fcinfo, first);
-    read_candidates(fcinfo, first + 3, &wish);
+    wish.candidates = read_candidates(fcinfo, first + 3);
     wish.min_score = read_min_score(fcinfo, first + 4);
     return wish;
 }

@@ -33,9 +33,18 @@ struct IdArray {
 /// text 或 seqrec.id 的字节。
 std::string_view text_id(Datum value);
 enum class Nulls : std::uint8_t { LeftOut, Kept };
-/// A one-dimensional array of ids as it is given, detoasted; ERROR when there are more than `limit`.
-/// 原样给出的一维 id 数组（已解压）；超过 limit 个则报错。
-const ArrayType* given_array(Datum array, const char* name, int limit);
+/// An array of ids as it is given, flat, in its own memory where that is possible; `array` is null for none. A variable of PL/pgSQL is
+/// an expanded array: what it would be flattened to is made with it, never changes, and goes with its memory, `lasts`. So until that
+/// ends the same address is the same array, and a loop that asks with a million ids compares a pointer. Null for any other array.
+/// 原样给出的 id 数组（扁平，尽可能位于其自身内存）；未给出时 array 为空。PL/pgSQL 变量是展开数组，其扁平形式随之建立、从不改变，
+/// 并随其内存 lasts 消失：在此之前，同一地址即同一数组。其他数组的 lasts 为空。
+struct GivenArray {
+    const ArrayType* array;
+    MemoryContext lasts;
+};
+/// One of one dimension; ERROR when there are more than `limit`.
+/// 一维数组；超过 limit 个则报错。
+GivenArray given_array(Datum array, const char* name, int limit);
 /// The elements of a one-dimensional array; ERROR when there are more than `limit`. `name` is the argument's.
 /// A NULL among them is left out, or kept as a default string_view.
 /// 一维数组的元素；超过 limit 个则报错。NULL 元素被略去，或以默认 string_view 保留。
@@ -74,8 +83,7 @@ struct Wish {
     int k;
     std::string_view model;
     IdArray exclude;
-    const ArrayType* candidates;       // null: not given
-    Datum given_candidates;            // the argument itself
+    GivenArray candidates;
     std::optional<bool> exclude_seen;  // NULL: as the model was trained
     float min_score, min_probability, diversity;
     bool wants_probability;  // whether min_probability was given

@@ -11,7 +11,7 @@
 
 #include "pg/boundary.hpp"
 #include "pg/settings.hpp"
-#include "serving/snapshot_store.hpp"
+#include "serving/snapshot_ready.hpp"
 #include "tables/id_text.hpp"
 #include "tables/row_receiver.hpp"
 #include "tables/row_values.hpp"

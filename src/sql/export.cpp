@@ -9,7 +9,7 @@
 
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
-#include "serving/snapshot_store.hpp"
+#include "serving/snapshot_ready.hpp"
 #include "sql/arguments.hpp"
 #include "sql/model_version.hpp"
 #include "sql/result_rows.hpp"

@@ -74,7 +74,7 @@ void expect_content(const json& source, const json& config) {
 
 /// The options of its training, as far as they were kept, with the columns that were decided on. Whether the version is
 /// activated is not theirs to say: a refresh never makes a model worse on what it knew.
-json options_of(const Kind& kind, const json& items, const json& config) {
+json options_again(const Kind& kind, const json& items, const json& config) {
     json options = json::object();
     for (const OptionSpec& spec : option_specs(kind.name))
         if (const auto kept = config.find(spec.name); kept != config.end())
@@ -94,14 +94,14 @@ json options_of(const Kind& kind, const json& items, const json& config) {
     return resolve_options(kind.name, options);
 }
 
-const char* refresh_options(const Refreshed& refreshed) {
+TrainingOptions refresh_options(const Refreshed& refreshed) {
     return guarded([&] {
         const Kind& kind = kind_of_model(to_utf8(refreshed.kind));
         const json source = json::parse(to_utf8(refreshed.source)),
                    config = json::parse(to_utf8(refreshed.config));
         expect_text_kind(kind);
         expect_content(source, config);
-        return from_utf8(json_text(options_of(kind, source.at("items"), config)));
+        return options_of(options_again(kind, source.at("items"), config));
     });
 }
 
@@ -120,7 +120,7 @@ Datum seqrec_refresh_items(PG_FUNCTION_ARGS) {
     PreventCommandIfReadOnly("seqrec_refresh_items()");
     const char* model = text_to_cstring(PG_GETARG_TEXT_PP(0));
     const Refreshed refreshed = find_refreshed(model);
-    const char* options = refresh_options(refreshed);
+    const TrainingOptions options = refresh_options(refreshed);
     check_login(GetUserId());
     check_items(*parse_items(refreshed.source, options), GetUserId());
     (void)trainer_path();

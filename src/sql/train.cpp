@@ -100,25 +100,11 @@ void refuse_side_tables(const TrainCall& call) {
 }
 
 /// A number that fits nowhere is valid JSON for PostgreSQL.
-nlohmann::json parse_options(const char* options) try {
+nlohmann::json parse_given(const char* options) try {
     return nlohmann::json::parse(to_utf8(options));
 } catch (const nlohmann::json::out_of_range&) {
     throw Error(sqlstate::kInvalidParameter, "options hold a number that is out of range",
                 "Numbers are those of double precision.");
-}
-
-/// The options with defaults filled in; ERROR 22023 for what the kind does not know.
-const char* check_options(const char* kind, const char* options) {
-    return guarded(
-        [&] { return from_utf8(json_text(resolve_options(to_utf8(kind), parse_options(options)))); });
-}
-
-/// The name or version that the options ask to start from, or null.
-const char* wanted_start(const char* options) {
-    return guarded([&]() -> const char* {
-        const auto init = nlohmann::json::parse(to_utf8(options)).at("init_from");
-        return init.is_null() ? nullptr : from_utf8(init.get<std::string>());
-    });
 }
 
 struct Earlier {
@@ -153,40 +139,49 @@ WHERE (name = $1 AND active) OR version::text = $1 ORDER BY version::text = $1 L
     return earlier;
 }
 
-/// The options of a training that starts from an earlier model: its shape, and its version instead of a name
-/// that may mean another one tomorrow.
-const char* start_from(const Earlier& earlier, const char* kind, const char* options) {
-    return guarded([&] {
-        auto given =
-            adopt_shape(kind, parse_options(options), nlohmann::json::parse(to_utf8(earlier.config)));
-        given["init_from"] = earlier.version;
-        return from_utf8(json_text(resolve_options(kind, given)));
+/// What the earlier model had and this training is not told of goes with it: better said now than found out by who refused an item.
+void tell_what_goes(const char* wanted, const nlohmann::json& config, const nlohmann::json& options) {
+    const auto says = [](const nlohmann::json& of, const char* name) {
+        const auto found = of.find(name);
+        return found != of.end() && found->is_array() && !found->empty();
+    };
+    const std::string use = config.contains("context_use") ? config.value("context_use", "none") : "none";
+    const bool exclusions = says(config, "exclude_events") && !says(options, "exclude_events");
+    const bool columns = (use == "columns" || use == "all") && !says(options, "context");
+    postgres([&] {
+        if (exclusions)
+            ereport(WARNING,
+                    (errmsg("model \"%s\" never recommends what its exclude_events say; this training does "
+                            "without",
+                            wanted),
+                     errhint("Give exclude_events and event_column again.")));
+        if (columns)
+            ereport(WARNING,
+                    (errmsg("model \"%s\" knows columns of context; this training does without", wanted),
+                     errhint("Give the option context again.")));
     });
 }
 
-/// What the earlier model had and this training is not told of goes with it: better said now than found out by who refused an item.
-void tell_what_goes(const Earlier& earlier, const char* wanted, const char* options) {
-    bool exclusions = false, columns = false;
-    guarded([&] {
-        const auto config = nlohmann::json::parse(to_utf8(earlier.config)),
-                   given = nlohmann::json::parse(to_utf8(options));
-        const auto says = [](const nlohmann::json& of, const char* name) {
-            const auto found = of.find(name);
-            return found != of.end() && found->is_array() && !found->empty();
-        };
-        const std::string use = config.contains("context_use") ? config.value("context_use", "none") : "none";
-        exclusions = says(config, "exclude_events") && !says(given, "exclude_events");
-        columns = (use == "columns" || use == "all") && !says(given, "context");
+/// The options of a training that starts from an earlier model: its shape, and its version instead of a name
+/// that may mean another one tomorrow.
+nlohmann::json start_from(const std::string& wanted, const char* kind, const nlohmann::json& given) {
+    const char* name = from_utf8(wanted);
+    const Earlier earlier = postgres([&] { return find_earlier(name, kind); });
+    const auto config = nlohmann::json::parse(to_utf8(earlier.config));
+    nlohmann::json adopted = adopt_shape(kind, given, config);
+    adopted["init_from"] = earlier.version;
+    nlohmann::json options = resolve_options(kind, adopted);
+    tell_what_goes(name, config, options);
+    return options;
+}
+
+/// The options of a call with all defaults filled in; ERROR 22023 for what the kind does not know.
+TrainingOptions read_options(const char* kind, const char* text) {
+    return guarded([&] {
+        const nlohmann::json given = parse_given(text), options = resolve_options(to_utf8(kind), given);
+        const nlohmann::json& start = options.at("init_from");
+        return options_of(start.is_null() ? options : start_from(start.get<std::string>(), kind, given));
     });
-    if (exclusions)
-        ereport(
-            WARNING,
-            (errmsg("model \"%s\" never recommends what its exclude_events say; this training does without",
-                    wanted),
-             errhint("Give exclude_events and event_column again.")));
-    if (columns)
-        ereport(WARNING, (errmsg("model \"%s\" knows columns of context; this training does without", wanted),
-                          errhint("Give the option context again.")));
 }
 
 void check_model_name(const char* model) {
@@ -382,12 +377,7 @@ Datum seqrec_train(PG_FUNCTION_ARGS) {
                         errhint("Train on the primary; the model arrives here by replication.")));
     PreventCommandIfReadOnly("seqrec_train()");
     const TrainCall call = read_train_call(fcinfo);
-    const char* options = check_options(call.kind, call.options);
-    if (const char* wanted = wanted_start(options)) {
-        const Earlier earlier = find_earlier(wanted, call.kind);
-        options = start_from(earlier, call.kind, call.options);
-        tell_what_goes(earlier, wanted, options);
-    }
+    const TrainingOptions options = read_options(call.kind, call.options);
     refuse_side_tables(call);
     TrainingSource source =
         open_training(open_ratings(call.ratings, call.user_column, call.item_column, call.time_column),

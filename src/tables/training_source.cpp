@@ -16,61 +16,6 @@ extern "C" {
 namespace seqrec {
 namespace {
 
-/// What the options say about one table. Plain data, palloc'd, in the database's encoding.
-struct SideOptions {
-    const char* id_column;  // null for the default
-    bool lists;             // the columns, else all are wanted
-    List* names;
-};
-
-/// What the options say about the words and vectors of items.
-struct ContentOptions {
-    bool taken;           // by the kind
-    bool takes_features;  // of items, beside
-    SideOptions texts;
-    const char* vector;  // null for none
-};
-
-struct Options {
-    SideOptions items, users, context;
-    ContentOptions content;
-    const char *label, *event_column;
-    bool weighs_events, excludes_events;
-};
-
-bool is_given(const nlohmann::json& options, const char* name) {
-    return options.contains(name) && !options.at(name).is_null();
-}
-
-const char* text_of(const nlohmann::json& options, const char* name) {
-    return is_given(options, name) ? from_utf8(options.at(name).get_ref<const std::string&>()) : nullptr;
-}
-
-SideOptions side_of(const nlohmann::json& options, const char* id_column, const char* list) {
-    SideOptions side{id_column ? text_of(options, id_column) : nullptr, is_given(options, list), NIL};
-    if (!side.lists) return side;
-    for (const nlohmann::json& name : options.at(list)) {
-        char* column = from_utf8(name.get_ref<const std::string&>());
-        side.names = postgres([&] { return lappend(side.names, column); });
-    }
-    return side;
-}
-
-Options read_options(const char* json) {
-    return guarded([&] {
-        const nlohmann::json options = nlohmann::json::parse(to_utf8(json));
-        return Options{side_of(options, "item_id_column", "item_features"),
-                       side_of(options, "user_id_column", "user_features"),
-                       side_of(options, nullptr, "context"),
-                       {options.contains("item_text"), options.contains("item_features"),
-                        side_of(options, nullptr, "item_text"), text_of(options, "item_vector")},
-                       text_of(options, "label"),
-                       text_of(options, "event_column"),
-                       is_given(options, "event_weights"),
-                       is_given(options, "exclude_events") && !options.at("exclude_events").empty()};
-    });
-}
-
 /// Options about a table without the table are a mistake that would go unseen.
 void refuse_without_table(const SideOptions& side, const char* what, const char* id_option,
                           const char* list_option) {
@@ -104,7 +49,7 @@ void refuse_silent_table(const SideTable& table) {
 }
 
 /// The table of items of a kind that takes their words: what is used as text is no category unless it is listed as one.
-SideTable* open_items(Oid relation, const Options& options, const char* id_column) {
+SideTable* open_items(Oid relation, const TrainingOptions& options, const char* id_column) {
     auto* table = static_cast<SideTable*>(palloc(sizeof(SideTable)));
     *table = open_id_table(relation, id_column, "item_id_column");
     const ContentOptions& content = options.content;
@@ -158,7 +103,7 @@ List* ids_and_time(const RatingsTable& ratings) {
                       const_cast<char*>(ratings.time.name));
 }
 
-EventColumns find_further(const RatingsTable& ratings, const Options& options) {
+EventColumns find_further(const RatingsTable& ratings, const TrainingOptions& options) {
     const ColumnWish wish{"context", false, options.context.names, ids_and_time(ratings)};
     const SideColumns context = find_features(ratings, wish);
     const auto size = sizeof(SideColumn) * static_cast<Size>(context.count + 2);
@@ -167,8 +112,8 @@ EventColumns find_further(const RatingsTable& ratings, const Options& options) {
                          context.count,
                          -1,
                          -1,
-                         options.weighs_events,
-                         options.excludes_events};
+                         options.weighs_events(),
+                         options.excludes_events()};
     memcpy(further.columns, context.columns, sizeof(SideColumn) * static_cast<Size>(context.count));
     const auto add = [&](const char* option, const char* name, bool (*is_usable)(FeatureForm)) {
         further.columns[further.count] =
@@ -176,27 +121,10 @@ EventColumns find_further(const RatingsTable& ratings, const Options& options) {
         return further.count++;
     };
     if (options.label) further.label = add("label", options.label, is_label);
-    if (!options.weighs_events && !options.excludes_events) return further;
+    if (!options.weighs_events() && !options.excludes_events()) return further;
     const char* event = options.event_column ? options.event_column : guess_event_column(further);
     further.event = add("event_column", event, is_event);
     return further;
-}
-
-TrainingSource open_with(const RatingsTable& ratings, Oid items, Oid users, const Options& options) {
-    TrainingSource source{ratings, find_further(ratings, options), nullptr, nullptr};
-    const char* item_id = options.items.id_column ? options.items.id_column : ratings.item.name;
-    if (!OidIsValid(items)) refuse_without_table(options.content);
-    if (OidIsValid(items) && options.content.taken)
-        source.items = open_items(items, options, item_id);
-    else if (OidIsValid(items))
-        source.items = open_side(items, options.items, ratings.item.name, "item_id_column", "item_features");
-    else
-        refuse_without_table(options.items, "items", "item_id_column", "item_features");
-    if (OidIsValid(users))
-        source.users = open_side(users, options.users, ratings.user.name, "user_id_column", "user_features");
-    else
-        refuse_without_table(options.users, "users", "user_id_column", "user_features");
-    return source;
 }
 
 nlohmann::json names_to_json(const SideColumns& columns) {
@@ -257,8 +185,22 @@ ColumnList list_columns(const Column* keys, int key_count, const SideColumn* fea
 
 }  // namespace
 
-TrainingSource open_training(const RatingsTable& ratings, Oid items, Oid users, const char* options) {
-    return open_with(ratings, items, users, read_options(options));
+TrainingSource open_training(const RatingsTable& ratings, Oid items, Oid users,
+                             const TrainingOptions& options) {
+    TrainingSource source{ratings, find_further(ratings, options), nullptr, nullptr};
+    const char* item_id = options.items.id_column ? options.items.id_column : ratings.item.name;
+    if (!OidIsValid(items)) refuse_without_table(options.content);
+    if (OidIsValid(items) && options.content.taken)
+        source.items = open_items(items, options, item_id);
+    else if (OidIsValid(items))
+        source.items = open_side(items, options.items, ratings.item.name, "item_id_column", "item_features");
+    else
+        refuse_without_table(options.items, "items", "item_id_column", "item_features");
+    if (OidIsValid(users))
+        source.users = open_side(users, options.users, ratings.user.name, "user_id_column", "user_features");
+    else
+        refuse_without_table(options.users, "users", "user_id_column", "user_features");
+    return source;
 }
 
 char* training_to_json(const TrainingSource& source) {
@@ -271,23 +213,22 @@ char* training_to_json(const TrainingSource& source) {
     });
 }
 
-TrainingSource parse_training(const char* json, const char* options) {
+TrainingSource parse_training(const char* json, const TrainingOptions& options) {
     const RatingsTable ratings = parse_ratings(json);
     const SideNames names = read_names(json);
     const Oid items = find_side(names.has_items, names.items, "items");
     const Oid users = find_side(names.has_users, names.users, "users");
-    return open_with(ratings, items, users, read_options(options));
+    return open_training(ratings, items, users, options);
 }
 
-SideTable* parse_items(const char* json, const char* options) {
+SideTable* parse_items(const char* json, const TrainingOptions& options) {
     const SideNames names = read_names(json);
-    const Options read = read_options(options);
     const Oid relation = find_side(names.has_items, names.items, "items");
-    if (!OidIsValid(relation) || !read.items.id_column || !read.content.taken)
+    if (!OidIsValid(relation) || !options.items.id_column || !options.content.taken)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("there is no table of items to read"),
                         errhint("Train with items => 'table' and the option item_text.")));
-    return open_items(relation, read, read.items.id_column);
+    return open_items(relation, options, options.items.id_column);
 }
 
 ColumnList columns_of(const TrainingSource& source) {

@@ -319,11 +319,12 @@ TEST_F(Recommend, FiltersComeBeforeTheBestAreChosen) {
         for (const ScoredItem& item : recommend(snapshot, {{}, click}, request, poll).items)
             EXPECT_TRUE(item.item != 2 && item.item != 5 && item.item != 11 && item.item != 17);
         request.exclude = {};
-        request.candidates = views;
+        const Candidates candidates(snapshot.items(), std::span(views), poll);
+        request.candidates = &candidates;
         const auto chosen = recommend(snapshot, {{}, click}, request, poll).items;
         ASSERT_EQ(chosen.size(), 3u);
         EXPECT_GE(chosen[0].score, chosen[2].score);
-        request.candidates.reset();
+        request.candidates = nullptr;
         request.min_score = full[1].score - 1e-4f;
         EXPECT_EQ(recommend(snapshot, {{}, click}, request, poll).items.size(), 2u);
     }
@@ -337,9 +338,8 @@ void expect_identical(const std::vector<ScoredItem>& actual, const std::vector<S
     }
 }
 
-/// Of few items and of many, for one asker and for several, in float32 and in bytes: those that were looked up before answer
-/// as those that are looked up now, and as a filter over all would.
-TEST_F(Recommend, CandidatesMayBeLookedUpBefore) {
+/// Of few items and of many, for one asker and for several, in float32 and in bytes: as a filter over all would.
+TEST_F(Recommend, CandidatesAreTheOnlyAnswers) {
     const Snapshot snapshot = written();
     const Poll poll;
     const auto full = by_definition(snapshot, {4}, -1, 1000);
@@ -355,17 +355,15 @@ TEST_F(Recommend, CandidatesMayBeLookedUpBefore) {
         const Strings clicks = item_ids({4});
         const std::vector<std::string_view> click(clicks.begin(), clicks.end());
         const std::vector<Asker> askers(3, Asker{{}, click});
-        const Candidates before(snapshot.items(), std::span(views), poll);
+        const Candidates candidates(snapshot.items(), std::span(views), poll);
         for (const bool exact : {false, true}) {
-            Request request{5}, looked_up{5};
-            request.exact = looked_up.exact = exact;
-            request.candidates = views;
-            looked_up.allowed = &before;
+            Request request{5};
+            request.exact = exact;
+            request.candidates = &candidates;
             const auto now = recommend(snapshot, askers[0], request, poll).items;
             ASSERT_EQ(now.size(), wanted.size());
             if (!exact) expect_same(now, wanted);  // exact answers are encoded in float32
-            expect_identical(recommend(snapshot, askers[0], looked_up, poll).items, now);
-            for (const Answer& answer : Recommender(snapshot, looked_up, poll).answer(askers))
+            for (const Answer& answer : Recommender(snapshot, request, poll).answer(askers))
                 expect_identical(answer.items, now);
         }
     }
@@ -418,13 +416,14 @@ TEST_F(DiverseAnswers, AreChosenAmongTheBest) {
     const Snapshot snapshot = written();
     const Strings some = item_ids({2, 5, 11, 17, 30, 31, 32, 33, 34}), clicks = item_ids({4, 7});
     const std::vector<std::string_view> views(some.begin(), some.end()), click(clicks.begin(), clicks.end());
+    const Candidates candidates(snapshot.items(), std::span(views), {});
     for (const Ids clicked : {Ids(click), Ids()})
         for (const bool exact : {false, true})
             for (const int filter : {0, 1, 2, 3}) {
                 Request request{12};
                 request.exact = exact;
                 if (filter == 1) request.exclude = views;
-                if (filter == 2) request.candidates = views;
+                if (filter == 2) request.candidates = &candidates;
                 if (filter == 3) request.min_score = clicked.empty() ? 0.0045f : 0.4f;
                 request.k = 60;
                 const Answer plain = recommend(snapshot, {"nobody", clicked}, request, {});

@@ -195,14 +195,15 @@ TEST_F(Repeats, AreShiftedByTheirAge) {
         EXPECT_FLOAT_EQ(score_of(snapshot, asker_query(snapshot, {nobody, views}, true, {}), item.item),
                         item.score);
     const Indexes few = {4, 6, 8, 11};
-    const auto allowed = ids(few);
+    const auto few_ids = ids(few);
+    const Candidates allowed(snapshot.items(), std::span(few_ids), {});
     for (const bool exact : {false, true})
         for (const bool candidates : {false, true}) {
             const std::vector<ScoredItem>& all = definition[exact];
             Request request{7};
             request.exact = exact;
             request.min_score = -0.8F;
-            if (candidates) request.candidates = allowed;
+            if (candidates) request.candidates = &allowed;
             std::vector<ScoredItem> wanted = all;
             std::erase_if(wanted, [&](const ScoredItem& item) {
                 return item.score < -0.8F || (candidates && std::ranges::find(few, item.item) == few.end());

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from testing import Session, main, make_ratings, psql, script, sql, wait_for
+from testing import Session, main, make_ratings, psql, script, server_log, sql, wait_for
 
 ASK = "SELECT string_agg(item_id || '=' || score, ' ' ORDER BY rank) FROM seqrec_recommend('u1', ARRAY['i1', 'i9', 'i4'], 20)"
 ALL_SCORES = "SELECT item_id, score FROM seqrec_recommend('u1', ARRAY['i1', 'i9', 'i4'], 100, exclude_seen => false);"
@@ -313,6 +313,36 @@ def a_broken_model_costs_one_worker():
         sql(f"SELECT seqrec_drop({model_id})")
     assert not glob.glob(os.path.join(os.path.dirname(snapshot_file()), "*.failed*")), "a note of what is gone"
     script("ALTER SYSTEM RESET log_line_prefix;\nSELECT pg_reload_conf();")
+
+
+def why_a_build_failed_is_for_who_may_know():
+    """The version's owner, who is in pg_monitor or sees all jobs, and superusers; others learn that it failed, and the log has the rest:
+    of what a worker tried, and of what the asking process tried itself."""
+    active = sql(ACTIVE)
+    torn = copy_version(active)
+    roles = {"keeper": True, "watcher": True, "overseer": True, "asker": False}
+    sql(
+        "".join(f"CREATE ROLE {role} LOGIN; GRANT EXECUTE ON FUNCTION seqrec_recommend TO {role};" for role in roles)
+        + f"""GRANT pg_monitor TO watcher; GRANT EXECUTE ON FUNCTION seqrec.sees_all_jobs TO overseer;
+              UPDATE seqrec.models SET name = 'torn', owner = 'keeper', active = true WHERE model_id = {torn};
+              DELETE FROM seqrec.items WHERE model_id = {torn} AND idx = 0"""
+    )
+    ask = "SELECT item_id FROM seqrec_recommend('u1', '{i1}', 1, 'torn');"
+    forced = "debug_parallel_query" if int(sql("SHOW server_version_num")) >= 160000 else "force_parallel_mode"
+    why, that, note = f"rows of model version {torn} are missing", f"the snapshot of model version {torn} could not be built", None
+    for before in ("", f"SET {forced} = on;"):  # a parallel worker begins no worker
+        for role, told in {**roles, "postgres": True}.items():
+            for path in glob.glob(os.path.join(os.path.dirname(snapshot_file()), "*.failed")):
+                os.unlink(path)
+            for again in (False, True):
+                said, wanted = script(before + ask, user=role), (why,) if told else (that, "are told why")
+                assert "55000" in said and all(part in said for part in wanted), f"{role}, {before}, {again}: {said}"
+                assert told or why not in said, f"{role}, {before}, {again}: {said}"
+                assert before or "next attempt is made" in said, said
+                note = note or glob.glob(os.path.join(os.path.dirname(snapshot_file()), "*.failed"))
+    assert note, "no worker left a note"
+    assert server_log().count(f"{that}: {why}") == 2, "the log does not say why"
+    sql(f"SELECT seqrec_drop({torn}); DROP OWNED BY {', '.join(roles)}; DROP ROLE {', '.join(roles)}")
 
 
 def what_a_session_activated_answers_it():
@@ -709,6 +739,7 @@ if __name__ == "__main__":
         built_by_many_parallel_workers,
         built_in_spite_of_a_timeout,
         a_broken_model_costs_one_worker,
+        why_a_build_failed_is_for_who_may_know,
         what_a_session_activated_answers_it,
         server_restarted,
         preloaded_for_all_connections,

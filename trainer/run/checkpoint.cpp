@@ -15,16 +15,46 @@ std::string job_of(const SafetensorsFile& file) {
     return found == file.metadata().end() ? "" : found->second;
 }
 
-SafetensorsFile open(const std::string& path) {
+[[noreturn]] void refuse_checkpoint(const std::string& why) {
+    throw Error(sqlstate::kDataCorrupted, "the checkpoint is not valid: " + why,
+                "Start the training again with seqrec_train.");
+}
+
+SafetensorsFile open_file(const std::string& path) try {
     SafetensorsFile file = SafetensorsFile::open(path);
-    if (file.meta("format") != kFormat)
-        throw Error(sqlstate::kDataCorrupted,
-                    "the checkpoint is not valid: its format is " + file.meta("format"),
-                    "Give the job up with seqrec_cancel and start again with seqrec_train.");
+    for (const char* key : {"format", "state", "settings"}) (void)file.meta(key);
+    return file;
+} catch (const Error& error) {
+    if (error.sqlstate != sqlstate::kDataCorrupted) throw;
+    refuse_checkpoint(error.what());
+}
+
+SafetensorsFile open(const std::string& path) {
+    SafetensorsFile file = open_file(path);
+    if (file.meta("format") != kFormat) refuse_checkpoint("its format is " + file.meta("format"));
     return file;
 }
 
+nlohmann::json object_of(const SafetensorsFile& file, const char* key) {
+    nlohmann::json value = nlohmann::json::parse(file.meta(key), nullptr, false);
+    if (!value.is_object()) refuse_checkpoint("its " + std::string(key) + " is no JSON object");
+    return value;
+}
+
 }  // namespace
+
+void refuse_state(const nlohmann::json& state, const std::string& name) {
+    refuse_checkpoint(state.contains(name) ? "its " + name + " is " + state.at(name).dump().substr(0, 100)
+                                           : "it does not say " + name);
+}
+
+void Checkpoint::Stored::read_into(const std::string& name, const at::Tensor& to) const {
+    if (!file.contains(name)) refuse_checkpoint("it has no tensor " + name);
+    const at::Tensor found = read_tensor(file, name);
+    if (found.scalar_type() != to.scalar_type() || found.sizes() != to.sizes())
+        refuse_checkpoint("its tensor " + name + " has another type or shape");
+    to.copy_(found);
+}
 
 bool Checkpoint::exists() const { return !path_.empty() && ::access(path_.c_str(), F_OK) == 0; }
 
@@ -45,7 +75,7 @@ std::optional<nlohmann::json> Checkpoint::settings() const {
     if (!exists()) return std::nullopt;
     const SafetensorsFile file = open(path_);
     if (job_of(file) != job_) return std::nullopt;
-    return nlohmann::json::parse(file.meta("settings"));
+    return object_of(file, "settings");
 }
 
 std::optional<Checkpoint::Stored> Checkpoint::read(const nlohmann::json& settings) const {
@@ -54,7 +84,7 @@ std::optional<Checkpoint::Stored> Checkpoint::read(const nlohmann::json& setting
     if (file.meta("settings") != settings.dump())
         throw Error(sqlstate::kInvalidParameter, "the checkpoint belongs to a training with other settings",
                     "Resume with the same options, data and number of threads, or start again.");
-    auto state = nlohmann::json::parse(file.meta("state"));
+    auto state = object_of(file, "state");
     return Stored{std::move(file), std::move(state)};
 }
 

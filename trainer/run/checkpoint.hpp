@@ -12,6 +12,23 @@
 
 namespace seqrec::trainer {
 
+/// Error XX001 that names what a checkpoint does not say, or says otherwise than it was written.
+/// 抛出 Error XX001，指明检查点中缺失或与写出时不符之处。
+[[noreturn]] void refuse_state(const nlohmann::json& state, const std::string& name);
+
+/// What a checkpoint's JSON says under a name; that error where it says nothing, or what is no T.
+/// 检查点 JSON 中某名称的值；缺失或类型不符时抛出上述错误。
+template <typename T>
+T state_of(const nlohmann::json& state, const std::string& name) {
+    try {
+        const nlohmann::json& found = state.at(name);
+        T value = found.get<T>();
+        if (nlohmann::json(value) == found) return value;  // else a fraction, say, was made to fit
+    } catch (const nlohmann::json::exception&) {           // is told below, in words of ours
+    }
+    refuse_state(state, name);
+}
+
 /// Where a training keeps its state, and how often: writing takes at most a fiftieth of the time.
 /// 训练状态的存放位置与频率：写入至多占用五十分之一的时间。
 class Checkpoint {
@@ -30,6 +47,10 @@ class Checkpoint {
     struct Stored {
         SafetensorsFile file;
         nlohmann::json state;
+
+        /// Copies a tensor of the file into one of the same type and shape; Error XX001 when there is none.
+        /// 将文件中的张量复制到类型与形状相同的张量；没有则抛出 Error XX001。
+        void read_into(const std::string& name, const at::Tensor& to) const;
     };
     /// What is stored, or nothing when it is another job's. Error 22023 when it belongs to a training with
     /// other settings, XX001 when it is damaged.

@@ -255,11 +255,12 @@ void Fitting::go_on() {
         stored->file.get<double>("penalties", {static_cast<std::int64_t>(penalties_.size())});
     coefficients_.assign(coefficients.begin(), coefficients.end());
     penalties_.assign(penalties.begin(), penalties.end());
-    round_ = stored->state.at("round");
-    begun_ = stored->state.at("seconds");
-    evaluations_ = stored->state.at("evaluations");
-    pass_seconds_ = stored->state.at("pass_seconds");
-    loss_ = stored->state.at("loss");
+    const json& state = stored->state;
+    round_ = state_of<int>(state, "round");
+    begun_ = state_of<double>(state, "seconds");
+    evaluations_ = state_of<std::int64_t>(state, "evaluations");
+    pass_seconds_ = state_of<double>(state, "pass_seconds");
+    loss_ = state_of<double>(state, "loss");
     reporter_.warning("went on after epoch " + std::to_string(round_) + ", where it was interrupted");
 }
 

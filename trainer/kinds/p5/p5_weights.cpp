@@ -24,7 +24,7 @@ Probability read_probability(const SafetensorsFile& file) {
 
 std::vector<bool> users_with_rows(const Tensor& personal) {
     std::vector<bool> found;
-    const Tensor lengths = personal.size(1) > 0 && personal.size(0) > 0 ? personal.abs().amax(1) : Tensor();
+    const Tensor lengths = keeps_users(personal) && personal.size(0) > 0 ? personal.abs().amax(1) : Tensor();
     for (std::int64_t u = 0; u < personal.size(0); ++u) found.push_back(lengths.data_ptr<float>()[u] > 0);
     return found;
 }

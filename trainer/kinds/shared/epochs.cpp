@@ -34,6 +34,30 @@ std::int64_t validation_interval(const Effort& effort) {
 
 double rate(double done, double seconds) { return done / std::max(seconds, 1e-9); }
 
+/// Calls visit(name, value) for all that a checkpoint says of a standing.
+template <typename Self, typename Visit>
+void visit_standing(Self& self, Visit visit) {
+    visit("epoch", self.epoch);
+    visit("best_epoch", self.best_epoch);
+    visit("without_gain", self.without_gain);
+    visit("steps", self.steps);
+    visit("labels", self.labels);
+    visit("begun", self.begun);
+    visit("planned_epochs", self.planned_epochs);
+    visit("validated_step", self.validated_step);
+    visit("cooling", self.cooling);
+    visit("best_ndcg", self.best_ndcg);
+    visit("epoch_loss", self.epoch_loss);
+    visit("lately", self.lately);
+    visit("validation_seconds", self.validation_seconds);
+    visit("step_seconds", self.step_seconds);
+    visit("flops", self.flops);
+    visit("seconds", self.seconds);
+    visit("step", self.step);
+    visit("random", self.random);
+    visit("finished", self.finished);
+}
+
 }  // namespace
 
 nlohmann::json Turn::place(std::int64_t epoch) const {
@@ -52,6 +76,16 @@ bool Standing::no_longer_rises() const {
     if (lately.size() < kLately) return false;
     const auto half = lately.begin() + kLately / 2;
     return std::accumulate(half, lately.end(), 0.0) <= std::accumulate(lately.begin(), half, 0.0);
+}
+
+void to_json(nlohmann::json& state, const Standing& standing) {
+    visit_standing(standing, [&](const char* name, const auto& value) { state[name] = value; });
+}
+
+void from_json(const nlohmann::json& state, Standing& standing) {
+    visit_standing(standing, [&]<typename T>(const std::string& name, T& value) {
+        if (name != "lately" || state.contains(name)) value = state_of<T>(state, name);
+    });
 }
 
 bool is_past_best(const Standing& now, std::int64_t patience) {
@@ -331,7 +365,7 @@ void Epochs::resume() {
         learner_.average(last_step_, 0);
         learner_.keep(true);
     }
-    for (const auto& [name, tensor] : tensors()) tensor.copy_(read_tensor(stored->file, name));
+    for (const auto& [name, tensor] : tensors()) stored->read_into(name, tensor);
     run_.reporter.warning("went on after epoch " + std::to_string(now_.epoch) + ", where it was interrupted");
 }
 

@@ -73,12 +73,12 @@ struct Standing {
     /// Whether the last two validations together were no better than the two before: one alone may dip by chance.
     /// 最近两次验证合计是否不优于之前两次：单次下降可能只是偶然。
     bool no_longer_rises() const;
-
-    NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Standing, epoch, best_epoch, without_gain, steps, labels,
-                                                begun, planned_epochs, validated_step, cooling, best_ndcg,
-                                                epoch_loss, lately, validation_seconds, step_seconds, flops,
-                                                seconds, step, random, finished)
 };
+
+/// As a checkpoint has it; Error XX001 where anything is missing but `lately`, which earlier builds did not know.
+/// 与检查点中的形式互转；除早期版本没有的 lately 外，缺失任何一项都抛出 Error XX001。
+void to_json(nlohmann::json& state, const Standing& standing);
+void from_json(const nlohmann::json& state, Standing& standing);
 
 /// Whether the ranking got worse for good: after `patience` validations without gain; with 0, once it no longer rises and a tenth
 /// of the epochs would have come after the best with the next validation, and in the first 500 steps not before three without gain.

@@ -53,6 +53,38 @@ void for_chunks(const Shape& shape, Body body) {
         body(first, std::min(kItems, shape.count - first));
 }
 
+/// top = max(top, logits) of each position; logits(first, n) gives those of a chunk, [n, rows].
+template <typename Logits>
+void add_maxima(const Shape& shape, float* top, Logits logits) {
+    for_chunks(shape, [&](std::int64_t first, std::int64_t n) {
+        k().column_maxima(logits(first, n), top, n, shape.rows);
+    });
+}
+
+/// Logits in float32, of hidden states that are packed once for all chunks.
+class FloatLogits {
+  public:
+    FloatLogits(const float* items, Shape shape)
+        : items_(items), shape_(shape), packed_(floats(shape.rows * shape.dim)) {}
+
+    void set_hidden(const float* hidden) {
+        k().pack_b({.n = shape_.rows, .k = shape_.dim, .b = hidden, .b_row = 1, .b_column = shape_.dim},
+                   packed_.data());
+    }
+    const float* packed_hidden() const { return packed_.data(); }
+    /// to [n, rows] = scale * items . hidden
+    float* write(std::int64_t first, std::int64_t n, float scale, float* to) const {
+        k().gemm({n, shape_.rows, shape_.dim, items_ + first * shape_.dim, shape_.dim, 1, nullptr, 0, 0, to,
+                  shape_.rows, scale, false, packed_.data()});
+        return to;
+    }
+
+  private:
+    const float* items_;
+    Shape shape_;
+    std::vector<float> packed_;
+};
+
 /// What exponentials() has of each item and position, and adds to.
 struct Sums {
     const float* shift;   // [rows]
@@ -62,7 +94,7 @@ struct Sums {
 };
 
 /// Passes over all items by the three products of a chunk of them [first, first + n): logits, exponentials with
-/// their product, and the items' gradient.
+/// their product, and the items' gradient. For CPUs with AVX-512, and all that multiplies in bfloat16.
 template <typename Chunks>
 class ChunkPasses {
   public:
@@ -72,9 +104,8 @@ class ChunkPasses {
     void set_hidden(const float* hidden) { chunks_.set_hidden(hidden); }
     /// top = max(top, scale * items . hidden) of each position
     void maxima(float scale, float* top) {
-        for_chunks(shape_, [&](std::int64_t first, std::int64_t n) {
-            k().column_maxima(chunks_.logits(first, n, scale), top, n, shape_.rows);
-        });
+        add_maxima(shape_, top,
+                   [&](std::int64_t first, std::int64_t n) { return chunks_.logits(first, n, scale); });
     }
     /// exp(scale * items . hidden - shift) * weight, kept; their sums are added to `sum`, and their product with
     /// the items to `gradient`.
@@ -97,27 +128,23 @@ class ChunkPasses {
     Chunks chunks_;
 };
 
-/// As ChunkPasses, by kernels that do a pass with its products.
+/// As ChunkPasses, by kernels that do a pass with its products and chunk the items by their own caches: for the CPUs whose
+/// table has them (Table::softmax). Where exponentials lie is theirs to say, so neither can do the other's half.
 class FusedPasses {
   public:
     FusedPasses(const float* items, Shape shape)
         : items_(items),
           shape_(shape),
+          logits_(items, shape),
           exponentials_(floats(shape.count * shape.rows)),
-          packed_(floats(shape.rows * shape.dim)),
           gradient_(floats(shape.rows * shape.dim)),
           scaled_(floats(shape.rows * whole(shape.dim, kernels::kPackMultiple))),
           result_(floats(shape.rows * shape.dim)) {}
 
-    void set_hidden(const float* hidden) {
-        k().pack_b({.n = shape_.rows, .k = shape_.dim, .b = hidden, .b_row = 1, .b_column = shape_.dim},
-                   packed_.data());
-    }
+    void set_hidden(const float* hidden) { logits_.set_hidden(hidden); }
     void maxima(float scale, float* top) {
-        for_chunks(shape_, [&](std::int64_t first, std::int64_t n) {
-            k().gemm({n, shape_.rows, shape_.dim, items_ + first * shape_.dim, shape_.dim, 1, nullptr, 0, 0,
-                      exponentials_.data(), shape_.rows, scale, false, packed_.data()});
-            k().column_maxima(exponentials_.data(), top, n, shape_.rows);
+        add_maxima(shape_, top, [&](std::int64_t first, std::int64_t n) {
+            return logits_.write(first, n, scale, exponentials_.data());
         });
     }
     void exponentials(float scale, Sums sums) {
@@ -134,13 +161,14 @@ class FusedPasses {
 
   private:
     kernels::SoftmaxBlock block(float scale, Sums sums) {
-        return {items_,     shape_.count, shape_.dim, shape_.rows,          packed_.data(),  scale,
+        return {items_,     shape_.count, shape_.dim, shape_.rows,          logits_.packed_hidden(), scale,
                 sums.shift, sums.weight,  sums.sum,   exponentials_.data(), gradient_.data()};
     }
 
     const float* items_;
     Shape shape_;
-    std::vector<float> exponentials_, packed_, gradient_, scaled_, result_;
+    FloatLogits logits_;
+    std::vector<float> exponentials_, gradient_, scaled_, result_;
 };
 
 /// The products of chunks in float32.
@@ -149,18 +177,13 @@ class FloatChunks {
     FloatChunks(const float* items, Shape shape)
         : items_(items),
           shape_(shape),
-          exponentials_(floats(shape.count * shape.rows)),
-          packed_(floats(shape.rows * shape.dim)) {}
+          logits_(items, shape),
+          exponentials_(floats(shape.count * shape.rows)) {}
 
-    void set_hidden(const float* hidden) {
-        k().pack_b({.n = shape_.rows, .k = shape_.dim, .b = hidden, .b_row = 1, .b_column = shape_.dim},
-                   packed_.data());
-    }
+    void set_hidden(const float* hidden) { logits_.set_hidden(hidden); }
     /// scale * items . hidden, [n, rows]; valid until the next call.
     const float* logits(std::int64_t first, std::int64_t n, float scale) {
-        k().gemm({n, shape_.rows, shape_.dim, items_ + first * shape_.dim, shape_.dim, 1, nullptr, 0, 0,
-                  chunk(first), shape_.rows, scale, false, packed_.data()});
-        return chunk(first);
+        return logits_.write(first, n, scale, chunk(first));
     }
     void exponentials(std::int64_t first, std::int64_t n, const float* shift, const float* weight, float* sum,
                       float* gradient) {
@@ -181,7 +204,8 @@ class FloatChunks {
     const float* items_;
     const float* scaled_ = nullptr;
     Shape shape_;
-    std::vector<float> exponentials_, packed_;
+    FloatLogits logits_;
+    std::vector<float> exponentials_;
 };
 
 /// The same with every factor rounded to bfloat16; sums stay float32.

@@ -50,14 +50,14 @@ json Plan::to_json() const {
 }
 
 Plan Plan::from_json(const json& plan) {
-    return {.members = plan.at("members"),
-            .students = plan.value("students", std::int64_t{0}),
-            .sampled_items = plan.at("sampled_items"),
-            .trains_content = plan.at("trains_content"),
-            .context = use_named(plan.at("context")),
-            .metrics = plan.at("metrics"),
-            .seconds = plan.at("seconds"),
-            .shown = plan.at("shown")};
+    return {.members = state_of<std::int64_t>(plan, "members"),
+            .students = state_of<std::int64_t>(plan, "students"),
+            .sampled_items = state_of<std::int64_t>(plan, "sampled_items"),
+            .trains_content = state_of<bool>(plan, "trains_content"),
+            .context = use_named(state_of<std::string>(plan, "context")),
+            .metrics = state_of<json>(plan, "metrics"),
+            .seconds = state_of<double>(plan, "seconds"),
+            .shown = state_of<double>(plan, "shown")};
 }
 
 Plan make_plan(const Run& run, Settings& settings, const Open& open, const Random& random,

@@ -104,7 +104,7 @@ Predecessor::Predecessor(const EarlierModel& earlier, const Settings& settings, 
         member.network.item = over(Transformer(settings, items, random).item,
                                    known.own.defined() ? known.own : known.network.item, earlier.items);
         member.users = at::zeros({users, settings.user_width()});
-        if (settings.user_width() == known.users.size(1))
+        if (settings.has_users() && keeps_users(known.users))
             member.users = over(member.users, known.users, earlier.users);
         start_.push_back(std::move(member));
     }

@@ -5,6 +5,7 @@
 
 #include "indexes.hpp"
 #include "kinds/shared/loss.hpp"
+#include "kinds/weights.hpp"
 #include "tensors.hpp"
 
 namespace seqrec::trainer {
@@ -145,7 +146,7 @@ ShardOutput compute_shard(const ShardInput& input, Packed packed, double label_w
         questions = question_terms(*input.moments, packed);
     }
     const auto batch = std::make_shared<const Packed>(std::move(packed));
-    const bool has_users = input.users.weight().size(1) > 0;
+    const bool has_users = keeps_users(input.users.weight());
     Indexes row_of_sequence;
     if (has_users) output.users.rows = distinct_users(*batch, row_of_sequence);
     const Tensor user_rows = leaf_of(gather(input.users.weight(), output.users.rows), device);

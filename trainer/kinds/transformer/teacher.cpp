@@ -126,7 +126,7 @@ class Teacher::Asking {
         std::vector<Tensor> slices;
         for (const Member& member : members_) {
             Tensor hidden = member.network.forward(batch, {}, inputs);
-            if (member.users.size(1) > 0) hidden = add_rows(hidden, member.users, batch, batch->users);
+            if (keeps_users(member.users)) hidden = add_rows(hidden, member.users, batch, batch->users);
             if (questions) hidden = hidden + gather({member.network.asked_moments}, questions, {});
             slices.push_back(unit_rows(hidden));
         }

@@ -172,7 +172,7 @@ void TransformerLearner::start_from_best() {
 double TransformerLearner::refine(double ndcg, const Rank& rank) {
     best_users_ = best_.users;
     clicks_only_ = ndcg;
-    if (best_users_.size(1) == 0) return ndcg;
+    if (!keeps_users(best_users_)) return ndcg;
     for (const double scale : {0.0, 0.5}) {
         const Member trial{best_.network, best_users_ * scale, best_.own};
         const double scaled = rank(TransformerWeights({trial}));

@@ -149,7 +149,7 @@ EpochSettings Settings::course() const {
             .cool_down = cool_down,
             .refit = refit,
             .options = to_json(),
-            .validations_to_come = user_dropout < 1 ? 3.0 : 1.0};
+            .validations_to_come = has_users() ? 3.0 : 1.0};
 }
 
 }  // namespace seqrec::trainer

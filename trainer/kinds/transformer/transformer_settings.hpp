@@ -30,7 +30,10 @@ struct Settings {
     nlohmann::json to_json() const;
     /// Of a user's vector; 0 where nobody has one.
     /// 用户向量的宽度；无人有向量时为 0。
-    std::int64_t user_width() const { return user_dropout < 1 ? dim : 0; }
+    std::int64_t user_width() const { return has_users() ? dim : 0; }
+    /// Whether users have vectors: else every window is trained without its user.
+    /// 用户是否有向量；否则所有窗口都不带用户训练。
+    bool has_users() const { return user_dropout < 1; }
     /// What the course of the training depends on.
     /// 训练过程所依据的选项。
     EpochSettings course() const;

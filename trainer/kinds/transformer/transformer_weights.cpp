@@ -40,7 +40,6 @@ void encode_part(const Member& member, const Histories& histories, const std::ve
                  const Said& said, std::size_t begin, std::size_t end, const Tensor& result,
                  std::int64_t first) {
     const std::int64_t wide = result.size(1), dim = member.network.item.size(1);
-    const std::int64_t own = member.users.size(1);  // 0: no user has a vector
     const float share = std::sqrt(static_cast<float>(wide / dim));
     const auto max_len = static_cast<std::size_t>(member.network.position.size(0));
     auto batch = std::make_shared<Packed>();
@@ -59,7 +58,8 @@ void encode_part(const Member& member, const Histories& histories, const std::ve
                     k().axpy(member.network.asked_moments.data_ptr<float>() + feature.row * dim, row, dim,
                              feature.x);
         }
-        if (ids[i] >= 0) k().axpy(member.users.data_ptr<float>() + ids[i] * own, row, own, 1);
+        if (ids[i] >= 0 && keeps_users(member.users))
+            k().axpy(member.users.data_ptr<float>() + ids[i] * dim, row, dim, 1);
         const float length = share * std::sqrt(k().dot(row, row, dim));
         for (std::int64_t d = 0; d < dim && length > 0; ++d) row[d] /= length;
     }
@@ -133,7 +133,7 @@ TransformerWeights::TransformerWeights(const SafetensorsFile& file) {
             tensor = read_tensor(file, name);
         });
         network.item = (items.narrow(1, at * dim, dim) * lengths.narrow(1, at, 1)).contiguous();
-        members_[m].users = users.size(1) > 0 ? users.narrow(1, at * dim, dim).contiguous() : users;
+        members_[m].users = keeps_users(users) ? users.narrow(1, at * dim, dim).contiguous() : users;
     }
     if (!file.contains(kToldOffsets)) return;
     (void)moment_names(file);  // which checks them

@@ -214,6 +214,22 @@ TEST(Epochs, AnEarlierBuildsStandingIsRead) {
     EXPECT_TRUE(old.get<Standing>().lately.empty());
 }
 
+TEST(Epochs, AStandingIsReadWholeOrNotAtAll) {
+    const json whole = Standing{.epoch = 7, .best_epoch = 5, .lately = {0.25, 0.5}, .random = ~0ULL};
+    EXPECT_EQ(json(whole.get<Standing>()), whole);
+    EXPECT_EQ(whole.size(), 19);
+    for (const auto& [name, value] : whole.items()) {
+        json without = whole, other = whole;
+        without.erase(name);
+        other[name] = "x";
+        const auto read = [](const json& state) {
+            return seqrec::testing::error_of([&] { (void)state.get<Standing>(); });
+        };
+        EXPECT_EQ(read(without), name == "lately" ? "" : sqlstate::kDataCorrupted) << name;
+        EXPECT_EQ(read(other), sqlstate::kDataCorrupted) << name;
+    }
+}
+
 TEST(Epochs, StopsWhenTimeIsOver) {
     Trial trial;
     FakeLearner learner(better_each_time);

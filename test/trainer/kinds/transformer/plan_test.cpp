@@ -40,7 +40,13 @@ TEST(Plan, FitsTheTime) {
 
 TEST(Plan, IsReadAsItWasWritten) {
     const Plan plan{3, 1, 7, true, {true, false}, {{"pace", {{"labels_per_s", 5}}}}, 0.1, 0.3};
-    EXPECT_EQ(Plan::from_json(json::parse(plan.to_json().dump())).to_json(), plan.to_json());
+    const json written = json::parse(plan.to_json().dump());
+    EXPECT_EQ(Plan::from_json(written).to_json(), plan.to_json());
+    for (const auto& [name, value] : written.items()) {
+        json without = written;
+        without.erase(name);
+        EXPECT_EQ(seqrec::testing::error_of([&] { (void)Plan::from_json(without); }), "XX001") << name;
+    }
 }
 
 /// By itself it would train one network: its checkpoint would be another training's.
