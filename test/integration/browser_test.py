@@ -1,7 +1,9 @@
 #!/usr/bin/python3
+# Runs first: it takes two minutes
 """The dashboard: its files over HTTP, and its pages in a headless Chromium (test/browser/*.mjs)."""
 
 import contextlib
+import fcntl
 import filecmp
 import glob
 import gzip
@@ -99,12 +101,24 @@ def chromium():
 
 
 def install_modules():
-    """Puts the tests and what their lock file names into build/browser; npm runs only when the lock file is another one."""
+    """Puts the tests and what their lock file names into build/browser; npm runs only when the lock file is another one. Others may do
+    the same meanwhile, or have a browser that reads there."""
     os.makedirs(FOLDER, exist_ok=True)
-    lock, installed = os.path.join(SOURCES, "package-lock.json"), os.path.join(FOLDER, "installed.json")
+    with open(os.path.join(FOLDER, "in-use"), "w", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        install_what_differs()
+
+
+def is_copied(file, copy):
+    return os.path.exists(copy) and filecmp.cmp(file, copy, shallow=False)
+
+
+def install_what_differs():
     for file in glob.glob(os.path.join(SOURCES, "*")):
-        shutil.copy(file, FOLDER)
-    if os.path.exists(installed) and filecmp.cmp(lock, installed, shallow=False):
+        if not is_copied(file, os.path.join(FOLDER, os.path.basename(file))):
+            shutil.copy(file, FOLDER)
+    lock, installed = os.path.join(SOURCES, "package-lock.json"), os.path.join(FOLDER, "installed.json")
+    if is_copied(lock, installed):
         return
     if not shutil.which("npm"):
         raise SystemExit("npm is missing: install Debian's packages nodejs and npm\n0 passed, 1 failed")
@@ -203,14 +217,18 @@ def run_files():
 
 def run_browser(script="dashboard.mjs", **settings):
     """(passed, failed) of the tests in the browser; a run that ends without its last line has failed."""
-    process = subprocess.Popen(["node", os.path.join(FOLDER, script)], env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True)
     counts = None
-    for line in process.stdout:
-        if found := re.fullmatch(r"(\d+) passed, (\d+) failed\n", line):
-            counts = int(found[1]), int(found[2])
-        else:
-            print(line, end="", flush=True)
-    if process.wait() != 0 and (not counts or counts[1] == 0):
+    with subprocess.Popen(["node", os.path.join(FOLDER, script)], env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            for line in process.stdout:
+                if found := re.fullmatch(r"(\d+) passed, (\d+) failed\n", line):
+                    counts = int(found[1]), int(found[2])
+                else:
+                    print(line, end="", flush=True)
+        except BaseException:
+            process.terminate()  # and its browser with it
+            raise
+    if process.returncode != 0 and (not counts or counts[1] == 0):
         counts = (counts or (0, 0))[0], 1
     return counts or (0, 1)
 

@@ -2,15 +2,14 @@
 
 import contextlib
 import os
-import signal
 import subprocess
-import sys
+
+from testing import end_when_told
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(FOLDER))
 
-# Ends a test that is told to stop by an exception, so that servers it started are stopped too.
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+end_when_told()
 
 
 def shell(commands, **environment):

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# Runs first: pg_cron's clock ticks once in a minute
 """Training every night: what docs/nightly.md says, run as it stands there by a server with pg_cron."""
 
 import getpass

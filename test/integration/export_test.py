@@ -14,7 +14,7 @@ from testing import main, make_ratings, refused, sql
 
 SMALL = """'{"epochs": 2, "dim": 16, "max_len": 20, "members": 2, "layers": 2, "threads": 1, "user_dropout": 0.5, "index": "none"}'"""
 FILES = ["config.json", "item_embeddings.npy", "item_map.json", "model.safetensors", "user_map.json"]
-folder = tempfile.mkdtemp(prefix="seqrec-export-")
+folder = tempfile.mkdtemp(dir=os.environ["PGHOST"])  # which goes with the server
 
 
 def block(language, document="docs/export.md"):

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# Runs alone: it holds seqrec-http to times
 """Tests of /recommend, /recommend/batch and /similar with stubs of the functions they ask: every field and every limit, and
 requests that are joined while they wait for a connection."""
 

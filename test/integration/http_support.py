@@ -16,9 +16,13 @@ import threading
 import time
 import traceback
 
+from testing import end_when_told
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.environ.get("SEQREC_HTTP", os.path.join(ROOT, "build", "seqrec-http"))
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "SEQREC_"))}
+
+end_when_told()
 
 # The stub answers by the user's id, so that each test can ask for what it needs. An error or a wait of one user is that of
 # all who are asked for with them, as it is in the extension.

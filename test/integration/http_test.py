@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# Runs alone: it holds seqrec-http to times
 """Tests of seqrec-http alone: a private cluster with stubs of the functions and views it asks, one sidecar a group.
 
 Needs python3 only, PostgreSQL's programs (found through PG_CONFIG or pg_config) and build/seqrec-http (SEQREC_HTTP

@@ -9,6 +9,7 @@ import grp
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -61,9 +62,15 @@ def program():
     return shutil.which("nginx") or shutil.which("nginx", path=f"/usr/sbin:{ROOT}/build/nginx/usr/sbin")
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+def free_ports(count):
+    """Ports that nobody gets who does not ask for them: those that the system gives lie above."""
+    free = []
+    for port in random.sample(range(20000, 30000), 1000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            free.append(port)
+        if len(free) == count:
+            return free
+    raise AssertionError("no port is free")
 
 
 def replaced(text, old, new):
@@ -77,7 +84,7 @@ class Nginx:
     def __init__(self, *upstreams):
         self.folder = tempfile.mkdtemp(prefix="seqrec-nginx-")
         os.chmod(self.folder, 0o755)
-        self.port, self.plain_port, self.path_port = free_port(), free_port(), free_port()
+        self.port, self.plain_port, self.path_port = free_ports(3)
         os.mkdir(os.path.join(self.folder, "conf.d"))
         self.make_certificate()
         self.write("conf.d/seqrec.conf", self.adapted(upstreams))

@@ -62,15 +62,16 @@ FROM generate_series(1, 100) u, generate_series(1, 10) t;
 SELECT seqrec_train('ratings', options => '{"epochs": 2, "dim": 16, "members": 1}') AS job \gset
 CALL seqrec_wait(:job);
 END
-    local address=127.0.0.1:$((20000 + $$ % 20000)) attempt
-    SEQREC_LISTEN=$address "$work/root/usr/bin/seqrec-http" 2>"$work/http.log" &
+    local address attempt
+    SEQREC_LISTEN=127.0.0.1:0 "$work/root/usr/bin/seqrec-http" 2>"$work/http.log" &
     http_server=$!
     for ((attempt = 0; attempt < 100; attempt++)); do
-        ! curl -sf -o /dev/null "http://$address/readyz" || break
+        address=$(sed -nE 's|.*listening on (http://[0-9.:]+).*|\1|p' "$work/http.log")
+        [[ -z $address ]] || ! curl -sf -o /dev/null "$address/readyz" || break
         kill -0 "$http_server" 2>/dev/null || break
         sleep 0.1
     done
-    curl -sS --fail-with-body -H 'Content-Type: application/json' -d '{"user_id": "u1", "recent_clicks": ["i3"], "top_k": 3}' "http://$address/recommend" |
+    curl -sS --fail-with-body -H 'Content-Type: application/json' -d '{"user_id": "u1", "recent_clicks": ["i3"], "top_k": 3}' "$address/recommend" |
         tee "$work/answer" | grep -q '"recommended_item_ids":\["i' || { cat "$work/answer" "$work/http.log"; return 1; }
 }
 

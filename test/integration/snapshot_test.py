@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# Runs first: it takes a minute
 """Snapshots: the tables are the truth, and every way to a model gives the same answer."""
 
 import contextlib

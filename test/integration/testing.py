@@ -1,10 +1,21 @@
 """What the integration tests share: SQL through psql, waiting, counting."""
 
 import os
+import signal
 import stat
 import subprocess
 import sys
 import time
+
+
+def end_when_told():
+    """From here on a signal ends the test by an exception, so that servers it started are stopped too; once, for that takes a moment."""
+
+    def told(number, _):
+        signal.signal(number, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, told)
 
 
 class SqlError(Exception):
@@ -120,11 +131,29 @@ def make_ratings(name="ratings", users=300, items=60, length=12):
     )
 
 
+def after(*earlier):
+    """Marks a test that stands on what others have left: named alone it runs after them."""
+
+    def mark(test):
+        test.after = earlier
+        return test
+
+    return mark
+
+
+def with_earlier(tests):
+    """The tests, those that they stand on before them, each once."""
+    found = {}
+    for test in tests:
+        found |= dict.fromkeys([*with_earlier(getattr(test, "after", ())), test])
+    return list(found)
+
+
 def main(*tests):
     """Runs the tests in order, or those named on the command line in theirs, and prints a line for each, then the line that the runner
     counts."""
     named = {test.__name__: test for test in tests}
-    tests = [named[name] for name in sys.argv[1:]] or tests
+    tests = with_earlier([named[name] for name in sys.argv[1:]] or tests)
     failed = 0
     for test in tests:
         start = time.monotonic()

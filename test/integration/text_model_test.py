@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# Runs first: it takes a minute
 """Language models of random weights: the trainer's vectors against a forward pass in NumPy. Needs NumPy."""
 
 import json
@@ -13,6 +14,7 @@ from clusters import ROOT
 from testing import main
 
 TRAINER = os.path.join(ROOT, "build", "seqrec-trainer")
+HERE = os.environ["PGHOST"]  # the server's folder, which goes with it
 WORDS = [f"{first}{second}" for first in "bcdfgklmnprstvz" for second in "aeiou"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = SPECIAL + WORDS + ["##x", "帐", "篷", ","]
@@ -143,7 +145,7 @@ def expected(weights, sizes, cls, normalize):
 
 
 def embed(folder, texts, isa=""):
-    path = os.path.join(tempfile.mkdtemp(prefix="seqrec-texts-"), "texts.json")
+    path = os.path.join(tempfile.mkdtemp(dir=HERE), "texts.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(texts, file)
     done = subprocess.run([TRAINER, "embed-text", folder, path], capture_output=True, text=True, timeout=120, env={**os.environ, "SEQREC_ISA": isa})
@@ -153,7 +155,7 @@ def embed(folder, texts, isa=""):
 
 def compare(sizes=None, cls=False, normalize=True, **options):
     sizes = {**SIZES, **(sizes or {})}
-    folder = tempfile.mkdtemp(prefix="seqrec-bert-")
+    folder = tempfile.mkdtemp(dir=HERE)
     weights = write_folder(folder, sizes, **options)
     wanted, texts = expected(weights, sizes, cls, normalize), [" ".join(words) for words in TEXTS]
     for isa in ("portable", "avx2", "avx512"):
@@ -208,7 +210,7 @@ def sizes_that_fill_no_vector():
 
 
 def long_texts_are_cut():
-    folder = tempfile.mkdtemp(prefix="seqrec-bert-")
+    folder = tempfile.mkdtemp(dir=HERE)
     write_folder(folder, SIZES)
     words = [WORDS[i % 75] for i in range(500)]
     long, cut, shorter = embed(folder, [" ".join(words), " ".join(words[:62]), " ".join(words[:61])], "avx2")
@@ -216,7 +218,7 @@ def long_texts_are_cut():
 
 
 def a_broken_folder_is_named():
-    folder = tempfile.mkdtemp(prefix="seqrec-bert-")
+    folder = tempfile.mkdtemp(dir=HERE)
     write_folder(folder, SIZES)
     os.truncate(os.path.join(folder, "model.safetensors"), 3000)
     done = subprocess.run([TRAINER, "embed-text", folder, os.path.join(folder, "config.json")], capture_output=True, text=True, timeout=60)
