@@ -20,7 +20,7 @@ DECLARE
 BEGIN
     FOR wanted IN SELECT * FROM trained_models LOOP
         job := seqrec_train('visits', wanted.users || '-' || wanted.items, user_column => wanted.users, item_column => wanted.items,
-                            options => '{"epochs": 1, "dim": 8, "max_len": 4}');
+                            options => '{"epochs": 1, "dim": 8, "max_len": 4, "members": 1}');
         COMMIT;
         CALL seqrec_wait(job);
     END LOOP;
@@ -79,13 +79,13 @@ CREATE TABLE hidden_visits AS SELECT (enum_range(NULL::hidden))[1 + u % 2] AS us
 GRANT SELECT ON hidden_visits TO seqrec_carol;
 REVOKE USAGE ON TYPE hidden FROM PUBLIC;
 SET ROLE seqrec_carol;
-SELECT seqrec_train('hidden_visits', 'hidden', options => '{"epochs": 1, "dim": 8, "max_len": 4}') AS job \gset
+SELECT seqrec_train('hidden_visits', 'hidden', options => '{"epochs": 1, "dim": 8, "max_len": 4, "members": 1}') AS job \gset
 CALL seqrec_wait(:job);
 RESET ROLE;
 SELECT count(*) AS casts FROM pg_cast WHERE castsource = 'hidden'::regtype;
 GRANT USAGE ON TYPE hidden TO seqrec_carol;
 SET ROLE seqrec_carol;
-SELECT seqrec_train('hidden_visits', 'hidden', options => '{"epochs": 1, "dim": 8, "max_len": 4}') AS job \gset
+SELECT seqrec_train('hidden_visits', 'hidden', options => '{"epochs": 1, "dim": 8, "max_len": 4, "members": 1}') AS job \gset
 CALL seqrec_wait(:job);
 RESET ROLE;
 SELECT count(*) AS casts FROM pg_cast WHERE castsource = 'hidden'::regtype;

@@ -9,7 +9,7 @@ CREATE PROCEDURE train_and_show(what regclass, OUT result text) LANGUAGE plpgsql
 DECLARE
     job bigint;
 BEGIN
-    job := seqrec_train(what, model => what::text, options => '{"epochs": 1, "dim": 16, "max_len": 10}');
+    job := seqrec_train(what, model => what::text, options => '{"epochs": 1, "dim": 16, "max_len": 10, "members": 1}');
     COMMIT;
     CALL seqrec_wait(job);
     SELECT format('%s: %s, %s users, %s items, %s interactions, %s skipped', j.model, state, metrics->>'users',
