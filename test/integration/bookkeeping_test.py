@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# Runs first: it takes two minutes
 """What a job's row says is true, and no training that ended well is lost."""
 
 import contextlib
@@ -7,9 +8,9 @@ import os
 import stat
 import time
 
-from testing import Session, main, make_ratings, refused, script, sql, wait_for, with_trainer
+from testing import Session, after, main, make_ratings, refused, script, sql, wait_for, with_trainer
 
-OPTIONS = """'{"epochs": 2, "dim": 16, "max_len": 20}'"""
+OPTIONS = """'{"epochs": 2, "dim": 16, "max_len": 20, "members": 1}'"""
 LONG = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
 
 
@@ -659,6 +660,7 @@ def rows_that_take_long_hold_nobody_up():
     session.close()
 
 
+@after(rows_that_take_long_hold_nobody_up)
 def each_user_may_want_a_number_of_items():
     ask = "SELECT cardinality(item_ids) FROM seqrec.answers('{u1,u2,u3}', '{1,0,NULL}', '{i1}', 4, 'mixed', ks => '%s')"
     sql("CREATE OR REPLACE VIEW mixed AS SELECT * FROM mixed_rows")
@@ -687,6 +689,7 @@ def events_are_inserted_as_a_plain_insert_would():
     assert sql("SELECT count(*) FROM events") == "2"
 
 
+@after(events_are_inserted_as_a_plain_insert_would)
 def events_of_domains_are_inserted():
     """Ids and times in domains of the table's own: NOT NULL ones, with a default and a check."""
     sql(
@@ -699,6 +702,7 @@ def events_of_domains_are_inserted():
     refused("""SELECT seqrec_add_events('[{"user_id": -1, "item_id": "a"}]', 'domain_events')""", "23514")
 
 
+@after(events_are_inserted_as_a_plain_insert_would)
 def a_keyed_call_in_an_open_transaction_holds_nobody():
     """Whoever uses another key does not wait for it, though both remove old keys; whoever uses the same one waits for a moment."""
     add = """SELECT seqrec_add_events('[{{"user_id": "k", "item_id": 1}}]', 'events', key => '{}')"""

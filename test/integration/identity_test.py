@@ -9,7 +9,7 @@ import subprocess
 
 from testing import Session, main, psql, refused, script, sql, wait_for
 
-OPTIONS = """'{"epochs": 1, "dim": 16, "max_len": 10}'"""
+OPTIONS = """'{"epochs": 1, "dim": 16, "max_len": 10, "members": 1}'"""
 LONG = """'{"max_seconds": 300, "epochs": 100000, "patience": 100000}'"""
 DATA = os.environ["PGDATA"]
 

@@ -5,7 +5,7 @@ import subprocess
 
 from testing import Session, SqlError, main, refused, script, server_log, sql
 
-OPTIONS = """'{"epochs": 1, "dim": 16, "max_len": 10}'"""
+OPTIONS = """'{"epochs": 1, "dim": 16, "max_len": 10, "members": 1}'"""
 ROWS = "SELECT 'u' || u AS user_id, 'i' || (u + g) % 20 AS item_id, g AS timestamp FROM generate_series(1, 40) u, generate_series(1, 6) g"
 HISTORY = "SELECT count(*) FROM seqrec_recommend('u1', NULL, 5, '{}')"
 
