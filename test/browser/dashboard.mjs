@@ -470,21 +470,22 @@ async function changes_language_where_one_is() {
 
 async function fits_every_screen() {
     for (const [language, locale] of [['en', 'en-GB'], ['zh', 'zh-CN']]) {
-        for (const scheme of ['light', 'dark']) {
-            for (const width of [400, 1400]) {
-                const page = await visitShop({locale, scheme, width});
-                for (const [i, name] of PAGES.entries()) {
-                    await go(page, name);
-                    await page.locator({models: '.quality', training: '.run', try: '.try-form', serving: '.tile'}[name]).first().waitFor();
-                    if (name === 'try') await recommendOnce(page);
-                    assert.equal(await page.getByRole('heading', {level: 1}).textContent(), HEADINGS[language][i]);
+        for (const width of [400, 1400]) {
+            const page = await visitShop({locale, width});
+            for (const [i, name] of PAGES.entries()) {
+                await go(page, name);
+                await page.locator({models: '.quality', training: '.run', try: '.try-form', serving: '.tile'}[name]).first().waitFor();
+                if (name === 'try') await recommendOnce(page);
+                assert.equal(await page.getByRole('heading', {level: 1}).textContent(), HEADINGS[language][i]);
+                for (const scheme of ['dark', 'light']) {
+                    await page.emulateMedia({colorScheme: scheme});
                     const [red] = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number));
                     assert.equal(red > 128, scheme === 'light', `background ${red} in the ${scheme} scheme`);
                     await assertTidy(page);
                     await shoot(page, `${name}-${language}-${scheme}-${width}`);
                 }
-                await leave(page);
             }
+            await leave(page);
         }
     }
 }
