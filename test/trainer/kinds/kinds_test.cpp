@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <optional>
 
@@ -41,19 +42,38 @@ nlohmann::json small_options(std::string_view kind, bool index) {
     return options;
 }
 
-/// One trained model of each kind, with and without an index.
+/// A small model of a kind, trained and made into a snapshot.
+struct Served {
+    TempFolder folder;
+    std::string error;  ///< why it was not trained, else ""
+    std::optional<SafetensorsFile> model;
+    std::optional<Snapshot> snapshot;
+
+    Served(const std::string& kind, bool index) {
+        testing::write_dataset(folder / "dataset", testing::walks(kUsers, kItems, 60), kItems);
+        const auto outcome =
+            testing::run_job(folder, small_options(kind, index), false, kind, SEQREC_TRAINER_FIXTURE);
+        if (outcome.status != 0) {
+            error = outcome.last("error").dump();
+            return;
+        }
+        model.emplace(SafetensorsFile::open(folder / "model"));
+        testing::write_snapshot(*model, names(), folder / "snapshot");
+        snapshot.emplace(Snapshot::open(folder / "snapshot"));
+    }
+};
+
+/// One trained model of each kind, with and without an index: all tests look at the same one, and change nothing.
 class EveryKind : public ::testing::TestWithParam<std::tuple<std::string, bool>> {
   protected:
     void SetUp() override {
         const auto& [kind, index] = GetParam();
-        testing::write_dataset(folder_ / "dataset", testing::walks(kUsers, kItems, 60), kItems);
-        const auto outcome =
-            testing::run_job(folder_, small_options(kind, index), false, kind, SEQREC_TRAINER_FIXTURE);
-        ASSERT_EQ(outcome.status, 0) << outcome.last("error").dump();
-        model_.emplace(SafetensorsFile::open(folder_ / "model"));
-        testing::write_snapshot(*model_, names(), folder_ / "snapshot");
-        snapshot_.emplace(Snapshot::open(folder_ / "snapshot"));
+        const Served& served = all_.try_emplace(GetParam(), kind, index).first->second;
+        ASSERT_EQ(served.error, "");
+        model_ = &*served.model;
+        snapshot_ = &*served.snapshot;
     }
+    static void TearDownTestSuite() { all_.clear(); }
 
     std::vector<std::int32_t> random_clicks(std::size_t most) {
         std::vector<std::int32_t> clicks(random_.below(most + 1));
@@ -93,10 +113,12 @@ class EveryKind : public ::testing::TestWithParam<std::tuple<std::string, bool>>
         return all;
     }
 
-    TempFolder folder_;
-    std::optional<SafetensorsFile> model_;
-    std::optional<Snapshot> snapshot_;
+    const SafetensorsFile* model_ = nullptr;
+    const Snapshot* snapshot_ = nullptr;
     Random random_{5};
+
+  private:
+    static inline std::map<ParamType, Served> all_;
 };
 
 void expect_equal(const std::vector<ScoredItem>& ours, const std::vector<ScoredItem>& wanted) {

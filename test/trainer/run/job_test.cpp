@@ -96,6 +96,7 @@ TEST(Job, FewDataTrainOrSayWhyNot) {
         Sequences sequences;
         std::int64_t items;
         std::string error;  // SQLSTATE, or "" when it trains
+        json options = {{"epochs", 2}};
     };
     const std::vector<Case> cases = {
         {{}, 0, "22000"},
@@ -105,11 +106,11 @@ TEST(Job, FewDataTrainOrSayWhyNot) {
         {{{0, 1, 2}}, 3, ""},
         {{{0, 1}, {1, 0}, {1}}, 2, ""},
         {testing::walks(1, 500, 400), 500, ""},
-        {{one_of_each(50001), one_of_each(50001)}, 50001, ""},
+        {{one_of_each(50001), one_of_each(50001)}, 50001, "", {{"epochs", 1}, {"dim", 16}, {"members", 1}}},
     };
     for (const Case& one : cases) {
         const TempFolder folder;
-        const auto outcome = testing::train(folder, one.sequences, one.items, {{"epochs", 2}});
+        const auto outcome = testing::train(folder, one.sequences, one.items, one.options);
         if (one.error.empty()) {
             EXPECT_EQ(outcome.status, 0);
             EXPECT_FALSE(outcome.last("done").is_null());
@@ -211,7 +212,7 @@ TEST(Job, GoesOnAfterAKillAsIfNothingHadHappened) {
          {Case{0, 0, "checkpoint.0"}, Case{20, 0, "checkpoint.1"}, Case{0, 1, "checkpoint.2"}}) {
         const TempFolder whole, interrupted;
         const Sequences data = testing::walks(300, 60, 30);
-        const json options = {{"dim", 16},    {"epochs", 60},
+        const json options = {{"dim", 16},    {"epochs", 24},
                               {"threads", 2}, {"sampled_items", sampled},
                               {"members", 2}, {"students", students}};
         const auto expected = testing::train(whole, data, 60, options);

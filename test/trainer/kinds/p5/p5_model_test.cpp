@@ -226,7 +226,7 @@ struct Program {
 
     Program() {
         people(300, 60, 30).write(folder / "dataset");
-        const json options = {{"threads", 2},     {"dim", 32},       {"epochs", 40},
+        const json options = {{"threads", 2},     {"dim", 32},       {"epochs", 16},
                               {"patience", 1000}, {"index", "none"}, {"max_seconds", 100000}};
         seqrec::testing::write_file(folder / "job", json{{"dataset", folder / "dataset"},
                                                          {"model", folder / "model"},

@@ -169,7 +169,7 @@ struct Program {
     Program() {
         testing::write_dataset(folder / "dataset", testing::walks(300, 60, 30), 60);
         const json options = {
-            {"threads", 2}, {"dim", 32}, {"epochs", 120}, {"patience", 1000}, {"index", "none"}};
+            {"threads", 2}, {"dim", 32}, {"epochs", 48}, {"patience", 1000}, {"index", "none"}};
         seqrec::testing::write_file(folder / "job", json{{"dataset", folder / "dataset"},
                                                          {"model", folder / "model"},
                                                          {"checkpoint", folder / "checkpoint"},

@@ -257,7 +257,7 @@ struct Program {
     explicit Program(const json& given) {
         testing::write_dataset(folder / "dataset", testing::walks(300, 60, 30), 60);
         json options = {{"threads", 2}, {"dim", 32},        {"layers", 1},
-                        {"epochs", 60}, {"patience", 1000}, {"index", "none"}};
+                        {"epochs", 24}, {"patience", 1000}, {"index", "none"}};
         options.update(given);
         seqrec::testing::write_file(folder / "job", json{{"dataset", folder / "dataset"},
                                                          {"model", folder / "model"},
