@@ -396,7 +396,7 @@ def too_little_memory_is_53200():
     for memory in ("32MB", "128MB", "256MB", "512MB"):
 
         def act():
-            number = train(options="""'{"epochs": 2, "dim": 256, "max_len": 20}'""")
+            number = train(options="""'{"epochs": 2, "dim": 256, "max_len": 20, "members": 1}'""")
             wait_for_state(number, "failed", "done")
             ended[memory] = (job(number), job(number, "sqlstate"))
             assert ended[memory] in (("failed", "53200"), ("done", "")), (memory, ended[memory], job(number, "error"), job(number, "detail"))

@@ -461,7 +461,7 @@ def resumed_and_rolled_back(number):
 
 
 def job_resumed_after_crash():
-    options = """'{"epochs": 600, "patience": 100000, "dim": 16, "members": 2, "max_len": 20, "threads": 2}'"""
+    options = """'{"epochs": 250, "patience": 100000, "dim": 16, "members": 2, "max_len": 20, "threads": 2}'"""
     metrics = "SELECT metrics - '{%s}'::text[] FROM seqrec_models WHERE active AND model = '%s'"
     times = "export_seconds,export_rows_per_s,publish_seconds,publish_rows_per_s,train_seconds,labels_per_s,gflops"
     whole = sql(f"SELECT seqrec_train('ratings', 'whole', options => {options})")
