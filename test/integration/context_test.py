@@ -11,7 +11,7 @@ sys.dont_write_bytecode = True
 
 from fixture_kind import KIND, install_fixture, libraries
 from http_support import expect
-from testing import main, refused, sql
+from testing import after, main, refused, sql
 
 ASK = "SELECT item_id FROM seqrec_recommend('u7', '{{i3}}', 60, 'cats', exclude_seen => false{}) ORDER BY rank"
 
@@ -52,6 +52,7 @@ def context_moves_what_is_recommended():
     expect(sql(ASK.format(""", context => '{}'""")), plain)
 
 
+@after(context_moves_what_is_recommended)
 def it_speaks_for_who_is_unknown_and_has_no_clicks():
     info = json.loads(sql("""SELECT seqrec_recommend_info('nobody', '{}', 5, 'cats', context => '{"category": 2, "mood": "good", "weather": null}')"""))
     expect((info["source"], info["fallback"], info["unknown_context"]), ("user", False, ["mood", "weather"]))
@@ -61,6 +62,7 @@ def it_speaks_for_who_is_unknown_and_has_no_clicks():
     expect((info["source"], info["unknown_context"]), ("popular", []))
 
 
+@after(context_moves_what_is_recommended)
 def a_batch_has_one_for_all_or_one_for_each():
     rows = sql("""SELECT request, source, string_agg(DISTINCT item_id, ',') FROM seqrec_recommend_batch('{u1,u2,u3}', '[[],[],[]]', 2, 'cats',
                   context => '[{"category": 0}, null, {"category": 1}]') GROUP BY 1, 2 ORDER BY 1""").splitlines()
@@ -76,6 +78,7 @@ def a_batch_has_one_for_all_or_one_for_each():
     expect(category(rows[0].split("|")[1]), 1)
 
 
+@after(context_moves_what_is_recommended)
 def scores_reasons_and_vectors_follow_it():
     item = next(item for item in CATEGORY if category(item) == 1)
     plain, with_context = (float(sql(f"SELECT score FROM seqrec_score('u7', '{{i3}}', '{{{item}}}', 'cats'{more})")) for more in ("", """, '{"category": 1}'"""))
@@ -91,6 +94,7 @@ def scores_reasons_and_vectors_follow_it():
     assert len(scores) == 3 and math.isclose(scores[1] - scores[0], 3, abs_tol=2e-3) and scores[0] == scores[2], rows
 
 
+@after(context_moves_what_is_recommended)
 def probabilities_are_of_models_that_have_them():
     refused("SELECT seqrec_recommend('u7', '{i3}', 5, 'cats', min_probability => 0.5)", "0A000", 'model "cats" gives no probability of single items', "min_score", "sigmoid")
     make_logits()
@@ -110,6 +114,7 @@ def probabilities_are_of_models_that_have_them():
     expect(sql("SELECT round(probability::numeric, 4) = round((1 / (1 + exp(-score)))::numeric, 4) FROM seqrec_score('u7', '{i3}', '{i1}', 'cats')"), "t")
 
 
+@after(probabilities_are_of_models_that_have_them)
 def popular_items_have_none():
     """A list that is not personal would pass no promise of a probability: it is empty, and says why."""
     expect(sql("SELECT count(*) FROM seqrec_recommend('nobody', '{}', 5, 'cats')"), "5")
@@ -119,6 +124,7 @@ def popular_items_have_none():
     assert "probability" not in json.loads(sql("SELECT seqrec_recommend_info('nobody', '{}', 5, 'cats')"))["items"][0]
 
 
+@after(context_moves_what_is_recommended)
 def coefficients_are_read():
     expect(sql("SELECT feature, value, coefficient, standard_error, rows FROM seqrec_coefficients('cats')").splitlines(),
            ["unknown||-0.25||7", "category|1|3|0.5|8", "category|帐篷|-3|0.125|9"])
@@ -170,6 +176,7 @@ def the_transformer_knows_of_moments():
     assert sql(score) != sql("SELECT score FROM seqrec_score('nobody', '{v3,v4}', '{v5}', 'visits')")
 
 
+@after(the_transformer_knows_of_moments)
 def what_a_user_disliked_is_never_recommended():
     row = sql("SELECT user_id, string_agg(DISTINCT item_id, ',') FROM visits WHERE event = 'dislike' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1").split("|")
     disliked = set(row[1].split(","))
@@ -186,6 +193,7 @@ def what_a_user_disliked_is_never_recommended():
     assert shown and not shown & disliked
 
 
+@after(the_transformer_knows_of_moments)
 def it_goes_on_from_what_it_knew():
     _, config = train_visits({**EVENTS, "context_use": "auto", "init_from": "visits"})
     expect(config["context_use"], "all")
@@ -193,6 +201,7 @@ def it_goes_on_from_what_it_knew():
     assert "context_test_ndcg@10" not in plain, plain
 
 
+@after(the_transformer_knows_of_moments)
 def mistakes_about_events_are_named():
     call = lambda options: f"SELECT seqrec_train('visits', model => 'wrong', options => '{json.dumps(options)}')"
     refused(call({"context": ["gadget"]}), "42703", "Columns that can be used for context: device, event.")

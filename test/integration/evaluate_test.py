@@ -6,7 +6,7 @@ With SEQREC_DATA set to a folder that holds ml-100k/u.data, on MovieLens-100K to
 import json
 import os
 
-from testing import SqlError, Session, main, refused, script, sql
+from testing import SqlError, Session, after, main, refused, script, sql
 
 # Two layers are enough: how good the model is doesn't matter here, only that all agree about it.
 SMALL = {"epochs": 2, "dim": 16, "max_len": 20, "members": 1, "layers": 2, "threads": 2, "index": "none"}
@@ -73,7 +73,6 @@ def agrees(table, model, keeps=False):
 
 def as_the_trainer_says():
     """Of unchanged rows, and a model that was kept from what it is asked for; float noise may swap two scores."""
-    generate()
     metrics = train("films", "kept", holdout="keep", repeats="first")
     figures, said = evaluate("'kept', k => '{1,5,10,20,50}'")
     users = metrics["users_evaluated"]
@@ -93,6 +92,7 @@ def as_the_trainer_says():
     assert 0 < figures["diversity", 10] < 2 and 5 < figures["novelty", 10] < 20, figures
 
 
+@after(as_the_trainer_says)
 def as_sql_says():
     agrees("films", "kept")
 
@@ -116,6 +116,7 @@ def by_time_as_the_trainer_says():
     assert figures["seen_by_model", 0] == 0 and "WARNING" not in said, said
 
 
+@after(as_the_trainer_says)
 def says_what_the_model_has_seen():
     train("films", "told", repeats="first")
     figures, said = evaluate("'told', baselines => false")
@@ -133,6 +134,7 @@ def says_what_the_model_has_seen():
     assert figures["seen_by_model", 0] < 0.4, figures
 
 
+@after(as_the_trainer_says)
 def sessions_of_new_users():
     """Every row but a session's first is asked for, after those before it; the baselines know only the training."""
     sql("CREATE TABLE visits AS SELECT 'new' || user_id AS visitor, item_id::text AS film, to_timestamp(timestamp) AS at FROM films WHERE user_id <= 40")
@@ -144,6 +146,7 @@ def sessions_of_new_users():
     assert figures["popularity_hr", 5] > 0 and ("ease_ndcg", 5) in figures
 
 
+@after(as_the_trainer_says)
 def a_temporary_table_and_a_version():
     version = sql("SELECT version FROM seqrec_models WHERE model = 'kept'")
     said = script(f"""CREATE TEMPORARY TABLE mine AS SELECT * FROM films WHERE user_id <= 30;
@@ -151,6 +154,7 @@ def a_temporary_table_and_a_version():
     assert said.strip() == "14|14", said
 
 
+@after(sessions_of_new_users)
 def what_is_refused():
     sql("CREATE TABLE liked AS SELECT *, item_id % 2 = 0 AS liked FROM films")
     refused("SELECT * FROM seqrec_evaluate('nobody')", "42704", '"nobody"', "seqrec_models")
@@ -172,6 +176,7 @@ def what_is_refused():
     refused("SELECT * FROM seqrec_evaluate('kept', 'single', split => 'held_out')", "22000", "nothing to ask")
 
 
+@after(as_the_trainer_says)
 def with_the_callers_rights():
     sql("CREATE ROLE analyst LOGIN; GRANT USAGE ON SCHEMA public TO analyst")
     refused("SELECT * FROM seqrec_evaluate('kept')", "42501", "seqrec_evaluate", user="analyst")
@@ -193,6 +198,7 @@ def with_the_callers_rights():
     sql("ALTER TABLE films DISABLE ROW LEVEL SECURITY")
 
 
+@after(as_the_trainer_says)
 def can_be_cancelled_and_watched():
     sql("CREATE TABLE long AS SELECT user_id + 1000 * n AS user_id, item_id, timestamp FROM films, generate_series(0, 4) n")
     session = Session()
@@ -227,5 +233,6 @@ def movielens():
 
 
 if __name__ == "__main__":
+    generate()
     main(as_the_trainer_says, as_sql_says, as_sql_says_with_repeats, by_time_as_the_trainer_says, sessions_of_new_users, a_temporary_table_and_a_version,
          what_is_refused, with_the_callers_rights, says_what_the_model_has_seen, can_be_cancelled_and_watched, movielens)

@@ -9,7 +9,7 @@ import sys
 sys.dont_write_bytecode = True
 
 from http_support import expect
-from testing import main, refused, script, sql
+from testing import after, main, refused, script, sql
 
 ROWS = 30000
 # The truth that labels are drawn from: women like romances, the young like what is cheap.
@@ -51,6 +51,7 @@ def probabilities_are_those_of_the_truth():
     assert error < 0.06, error
 
 
+@after(probabilities_are_those_of_the_truth)
 def coefficients_say_what_was_learned():
     # A pair of values counts in as many rows as have both; without ids nothing else tells it.
     train("features", {**OPTIONS, "ids": False, "holdout": "keep", "crosses": [["gender", "genres"]]})
@@ -66,6 +67,7 @@ def coefficients_say_what_was_learned():
     expect(sql("SELECT count(*) > 400 FROM seqrec_coefficients('tastes') WHERE feature = 'user_id * genres'"), "t")
 
 
+@after(probabilities_are_those_of_the_truth)
 def probability_is_the_sigmoid_of_the_score():
     off = float(sql("SELECT max(abs(probability - 1 / (1 + exp(-score)))) FROM seqrec_score(7, ARRAY[1, 2], ARRAY(SELECT item_id FROM things), 'tastes')"))
     assert off < 1e-5, off
@@ -73,6 +75,7 @@ def probability_is_the_sigmoid_of_the_score():
            sql("SELECT count(*) FROM seqrec_recommend(7, ARRAY[1, 2], 200, 'tastes', exclude_seen => false, min_probability => 0.4)"))
 
 
+@after(coefficients_say_what_was_learned)
 def context_is_a_user_who_was_not_there():
     ask = "SELECT string_agg(item_id || ':' || round(score::numeric, 4), ' ' ORDER BY rank) FROM seqrec_recommend({}, '{{}}', 20, 'features', exclude_seen => false{})"
     known = sql(ask.format("7", ""))  # 7: f, 64, no member
@@ -91,6 +94,7 @@ def the_moment_is_context_too():
     expect(told.get("unknown_context", []), [])
 
 
+@after(probabilities_are_those_of_the_truth)
 def items_that_nobody_had_are_answered():
     expect(sql("SELECT count(*) FROM seqrec_score(7, '{}', ARRAY(SELECT item_id FROM things WHERE item_id > 110), 'tastes') WHERE probability BETWEEN 0.001 AND 0.999"), "10")
     expect(sql("SELECT count(*) FROM seqrec_score('400', '{}', ARRAY[1, 2], 'tastes') WHERE probability > 0"), "2")  # nor did this user
@@ -113,6 +117,7 @@ def without_a_label_interactions_are_the_positives():
     assert metrics["hr@10"] is not None
 
 
+@after(probabilities_are_those_of_the_truth)
 def a_rebuilt_snapshot_answers_the_same():
     ask = "SELECT string_agg(item_id || ':' || score, ' ') FROM seqrec_recommend(9, ARRAY[3, 4], 20, 'tastes', exclude_seen => false)"
     before = sql(ask)
@@ -134,6 +139,7 @@ def what_is_kept_out_stays_out():
     expect(sql(ask), before)
 
 
+@after(probabilities_are_those_of_the_truth)
 def weights_are_relative_and_strangers_have_probabilities():
     same, _ = train("weighed", {**OPTIONS, "event_column": "device", "event_weights": {"phone": 1, "desk": 1}})
     heavy, _ = train("weighed", {**OPTIONS, "event_column": "device", "event_weights": {"phone": 1000, "desk": 1000}})
@@ -170,6 +176,7 @@ def what_cannot_be_learned_is_said():
     assert any("one time" in warning for warning in warnings), warnings
 
 
+@after(evaluation_agrees_with_the_job)
 def kinds_are_compared_on_the_same_rows():
     job = sql("""SELECT seqrec_train('tastes', model => 'kept', kind => 'transformer', options => '{"activate": "better", "max_seconds": 3, "members": 1, "epochs": 1}')""")
     sql(f"CALL seqrec_wait({job})")
