@@ -255,8 +255,8 @@ def forgets_followers_that_leave():
     number = train(options=LONG)
     for _ in range(5):
         read_events(number, stop=lambda events: len(events) >= 1)
-    wait_for(lambda: get("/metrics")[2].decode().find("seqrec_http_in_flight 1\n") > 0, "the end of their streams", seconds=5)
-    wait_for(lambda: 'seqrec_training_percent{model="default"}' in get("/metrics")[2].decode(), "the training's metrics", seconds=10, poll=0.5)
+    wait_for(lambda: get("/metrics")[2].decode().find("seqrec_http_in_flight 1\n") > 0, "the end of their streams")
+    wait_for(lambda: 'seqrec_training_percent{model="default"}' in get("/metrics")[2].decode(), "the training's metrics", poll=0.5)
     post(f"/jobs/{number}/cancel")
     wait_done(number, "cancelled")
 
@@ -367,7 +367,7 @@ def casts_events_to_the_tables_own_types():
     S.wait_ready()
     expect_problem(post("/events", {"user_id": 1, "item_id": 5}), 500, "misconfigured", sqlstate="42P01")
     for words in ('SEQREC_EVENTS_TABLE: there is no table \\"nowhere\\"', 'SEQREC_TITLE_TABLE: \\"products\\" has no column \\"name\\"'):
-        wait_for(lambda: words in S.log(), f"{words} in {S.log()}", seconds=3)
+        wait_for(lambda: words in S.log(), f"{words} in {S.log()}")
     S.stop()
     S = start()
     S.wait_ready()
@@ -454,7 +454,7 @@ def keeps_event_keys_through_a_dump():
 
 
 def tells_models_to_its_operator():
-    wait_for(lambda: "seqrec_model_info{" in get("/metrics")[2].decode(), "the model's metrics", seconds=10, poll=0.5)
+    wait_for(lambda: "seqrec_model_info{" in get("/metrics")[2].decode(), "the model's metrics", poll=0.5)
     text = get("/metrics")[2].decode()
     for line in ('seqrec_model_items{model="default"} 60', 'seqrec_model_users{model="default"} 300', "seqrec_model_ndcg{", "seqrec_trainings_running 0",
                  "seqrec_model_trained_timestamp_seconds{"):
@@ -472,13 +472,13 @@ def tells_how_trainings_ended():
     sql("""CREATE VIEW broken AS SELECT user_id, item_id || (1 / (length(item_id) - length(item_id)))::text AS item_id, timestamp FROM ratings;
            GRANT SELECT ON broken TO shop_trainer""")
     wait_done(train(model="ends", options=QUICK))
-    wait_for(lambda: metric('seqrec_trainings_failed_total{model="ends"}') == 0, "a model without failures", seconds=10, poll=0.5)
+    wait_for(lambda: metric('seqrec_trainings_failed_total{model="ends"}') == 0, "a model without failures", poll=0.5)
     wait_done(train(ratings="broken", model="ends"), "failed")
-    wait_for(lambda: metric('seqrec_trainings_failed_total{model="ends"}') == 1, "the failure", seconds=10, poll=0.5)
+    wait_for(lambda: metric('seqrec_trainings_failed_total{model="ends"}') == 1, "the failure", poll=0.5)
     ended = sql("SELECT extract(epoch FROM max(finished_at)) FROM seqrec_jobs WHERE model = 'ends' AND state = 'done'")
     assert abs(metric('seqrec_training_last_success_timestamp_seconds{model="ends"}') - float(ended)) < 1e-3, ended
     wait_done(train(ratings="broken", model="never"), "failed")
-    wait_for(lambda: metric('seqrec_trainings_failed_total{model="never"}') == 1, "the failure", seconds=10, poll=0.5)
+    wait_for(lambda: metric('seqrec_trainings_failed_total{model="never"}') == 1, "the failure", poll=0.5)
     expect(metric('seqrec_training_last_success_timestamp_seconds{model="never"}'), None)
     expect(metric('seqrec_trainings_running'), 0)
 
@@ -486,7 +486,7 @@ def tells_how_trainings_ended():
 def tells_of_fifty_models_at_most():
     sql("""INSERT INTO seqrec.jobs (model, kind, owner, source, options, state, finished_at)
            SELECT 'many' || g, 'transformer', 'shop_trainer', '{}', '{}', 'failed', now() FROM generate_series(1, 200) g""")
-    wait_for(lambda: metric('seqrec_trainings_failed_total{model="many1"}') == 1, "the failure", seconds=10, poll=0.5)
+    wait_for(lambda: metric('seqrec_trainings_failed_total{model="many1"}') == 1, "the failure", poll=0.5)
     expect(get("/metrics")[2].decode().count("seqrec_trainings_failed_total{"), 50)
     sql("DELETE FROM seqrec.jobs WHERE model LIKE 'many%'")
 

@@ -143,7 +143,7 @@ def ask_every_route(server):
     assert ask(server, "GET", "/users?query=u1")["users"]
     expect(ask(server, "POST", "/events", {"user_id": "new", "item_id": "i1"}), {"inserted": 1})
     wait_for(lambda: b"seqrec_model_info{" in ask(server, "GET", "/metrics") and b"seqrec_trainings_running" in ask(server, "GET", "/metrics"),
-             "the model's metrics", seconds=10, poll=0.5)
+             "the model's metrics", poll=0.5)
     for path in ("/livez", "/readyz", "/openapi.json"):
         ask(server, "GET", path)
 
@@ -167,7 +167,7 @@ def check_all():
                      SEQREC_TITLE_COLUMN="name")
     try:
         for words in ('SEQREC_EVENTS_TABLE: there is no table \\"nowhere\\"', 'SEQREC_TITLE_TABLE: \\"products\\" has no column \\"name\\"'):
-            wait_for(lambda: words in server.log(), f"{words} in {server.log()}", seconds=3)
+            wait_for(lambda: words in server.log(), f"{words} in {server.log()}")
     finally:
         server.stop()
 

@@ -187,10 +187,12 @@ class Sidecar:
         self.host, self.port = self.wait_for_address()
 
     def wait_for_address(self):
-        for _ in range(200):
+        for _ in range(3000):
             found = re.search(r"listening on (?:http://\[?([^\]\s]+?)\]?:(\d+)|unix:(.+?))\"", self.log())
             if found:
                 return (found[3], None) if found[3] else (found[1], int(found[2]))
+            if self.process.poll() is not None:
+                break
             time.sleep(0.02)
         raise AssertionError("no listening line: " + self.log())
 
@@ -238,7 +240,7 @@ class Sidecar:
             client.sendall(data)
             return read_all(client)
 
-    def wait_ready(self, seconds=5):
+    def wait_ready(self, seconds=60):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.request("GET", "/readyz")[0] == 200:
@@ -246,7 +248,7 @@ class Sidecar:
             time.sleep(0.02)
         raise AssertionError("not ready: " + self.log())
 
-    def stop(self, how=signal.SIGINT, seconds=5):
+    def stop(self, how=signal.SIGINT, seconds=60):
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
@@ -326,7 +328,7 @@ def sidecar(db, **settings):
 
 
 def run_program(*arguments, **environment):
-    return subprocess.run([PROGRAM, *arguments], env=dict(CLEAN, **environment), capture_output=True, text=True, timeout=5)
+    return subprocess.run([PROGRAM, *arguments], env=dict(CLEAN, **environment), capture_output=True, text=True, timeout=60)
 
 
 class Report:

@@ -95,7 +95,7 @@ class Nginx:
         assert tested.returncode == 0, tested.stderr
         self.warnings = [line for line in tested.stderr.splitlines() if "[warn]" in line]
         self.process = subprocess.Popen(self.command, stderr=subprocess.DEVNULL)
-        wait_until(self.answers, "nginx does not listen: " + self.log(), seconds=5)
+        wait_until(self.answers, "nginx does not listen: " + self.log(), seconds=60)
 
     def make_certificate(self):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={NAME}", "-days", "1",

@@ -167,7 +167,7 @@ def writes_in_spite_of_the_roles_default():
     sql(f"SELECT pg_terminate_backend(pid) {sessions}")
     wait_for(lambda: sql(f"SELECT count(*) {sessions}") == "0", "the end of its sessions")
     try:
-        wait_for(lambda: post("/events", {"user_id": "w", "item_id": "i1"})[0] == 201, "a write", seconds=10)
+        wait_for(lambda: post("/events", {"user_id": "w", "item_id": "i1"})[0] == 201, "a write")
     finally:
         sql("ALTER ROLE shop_trainer RESET default_transaction_read_only")
 

@@ -18,12 +18,12 @@
 
 namespace seqrec::trainer::testing {
 
-/// Waits, a minute at most, until a file is there; its folder is watched before it is looked for.
-/// 等待文件出现，至多一分钟；先监视其目录，再查看文件。
+/// Waits, five minutes at most, until a file is there; its folder is watched before it is looked for.
+/// 等待文件出现，至多五分钟；先监视其目录，再查看文件。
 inline bool wait_for_file(const std::filesystem::path& file) {
     const int watch = ::inotify_init1(IN_CLOEXEC);
     ::inotify_add_watch(watch, file.parent_path().c_str(), IN_CREATE | IN_MOVED_TO);
-    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(5);
     bool found = false;
     while (!(found = std::filesystem::exists(file)) && std::chrono::steady_clock::now() < until) {
         pollfd waiting{watch, POLLIN, 0};
