@@ -185,13 +185,14 @@ TEST_P(EveryKind, TheBestAreThoseOfAllItemsScored) {
 TEST_P(EveryKind, FiltersAndBatchesAgree) {
     std::vector<std::string> ids;
     for (int i = 0; i < 30; ++i) ids.push_back(item_id(4 * i));
-    const std::vector<std::string_view> candidates(ids.begin(), ids.end());
+    const std::vector<std::string_view> named(ids.begin(), ids.end());
+    const Candidates candidates(snapshot_->items(), named, {});
     for (int i = 0; i < 30; ++i) {
         const Asking asking = random_asking(8);
         const Query query = asker_query(*snapshot_, asking.asker(), false, {});
         Request request{5};
         request.exclude_seen = false;
-        request.candidates = candidates;
+        request.candidates = &candidates;
         std::vector<std::int32_t> others;
         for (std::int32_t item = 0; item < kItems; ++item)
             if (item % 4 != 0) others.push_back(item);
