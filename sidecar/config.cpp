@@ -156,7 +156,7 @@ void origins(const Variable& variable, std::string_view text, Config& config) {
         if (!is_origin(origin)) refuse(variable, text);
         const std::string_view usual =
             origin.starts_with("https:") ? ":443" : ":80";  // which browsers leave out
-        if (origin.ends_with(usual)) origin.resize(origin.size() - usual.size());
+        if (origin.ends_with(usual)) origin.erase(origin.size() - usual.size());
         config.cors_origins.push_back(std::move(origin));
     });
 }
