@@ -1,6 +1,5 @@
 # make            builds into build/ what is installed: the extension, the trainer, the sidecar
-# make tests      what the tests need too
-# make everything the benchmarks' programs as well
+# make everything the tests and the benchmarks' programs as well
 # make install    extension where PG_CONFIG says, seqrec-trainer and seqrec-http into its --bindir
 # make sanitize   builds the unit tests with the address and undefined-behaviour sanitizers and runs them
 # make fuzz       builds the fuzzers (clang) and runs each for FUZZ_SECONDS, default 60; fuzz-snapshot and fuzz-http are one each
@@ -88,13 +87,12 @@ build/cmake/CMakeCache.txt:
 
 # CMake decides what is out of date, so it is always asked: once, for all that is wanted of it.
 GOAL = programs
-tests: GOAL = tests
 everything: GOAL = all
 $(CMAKE_TARGETS): cmake-build ;
 cmake-build: build/cmake/CMakeCache.txt
 	cmake --build build/cmake --parallel $(or $(JOBS),2) --target $(GOAL)
 
-tests everything: all build/fixture/seqrec.so
+everything: all build/fixture/seqrec.so
 
 # --- the unit tests under sanitizers, in build/sanitize ---
 SANITIZED = seqrec-unit-tests seqrec-http-tests seqrec-trainer-tests
@@ -173,4 +171,4 @@ uninstall: uninstall-programs
 uninstall-programs:
 	rm -f '$(DESTDIR)$(pkglibdir)/seqrec.so' '$(DESTDIR)$(bindir)/seqrec-trainer' '$(DESTDIR)$(bindir)/seqrec-http'
 
-.PHONY: tests everything objects sanitize fuzz fuzz-snapshot fuzz-http cmake-build install-programs uninstall-programs
+.PHONY: everything objects sanitize fuzz fuzz-snapshot fuzz-http cmake-build install-programs uninstall-programs

@@ -19,11 +19,11 @@ bool holds(const std::vector<const void*>& addresses, const void* lasting) {
 
 std::vector<CandidateLists::Entry>::iterator CandidateLists::look(const Given& given) {
     const auto by_address = std::ranges::find_if(entries_, [&](const Entry& entry) {
-        return given.lasting && holds(entry.lasting, given.lasting) && entry.version == given.version;
+        return given.lasting && holds(entry.lasting, given.lasting) && entry.mapping == given.mapping;
     });
     if (by_address != entries_.end() || entries_.empty()) return by_address;
     return std::ranges::find_if(entries_, [&, hash = hash_of(given.bytes)](const Entry& entry) {
-        return entry.hash == hash && entry.bytes == given.bytes && entry.version == given.version;
+        return entry.hash == hash && entry.bytes == given.bytes && entry.mapping == given.mapping;
     });
 }
 
@@ -38,8 +38,9 @@ CandidateLists::List CandidateLists::find(const Given& given) {
 void CandidateLists::keep(const Given& given, List list) {
     const bool fits = given.bytes.size() <= kMostBytes;
     if (!fits && !given.lasting) return;
+    if (given.lasting) forget(given.lasting);  // of another mapping: the latest alone is known by it
     if (fits) make_room(given.bytes.size());
-    Entry entry{std::string(given.version), 0, {}, {}, std::move(list)};
+    Entry entry{std::string(given.mapping), 0, {}, {}, std::move(list)};
     if (fits) entry.bytes = given.bytes, entry.hash = hash_of(given.bytes);
     if (given.lasting) entry.lasting.push_back(given.lasting);
     entries_.insert(entries_.begin(), std::move(entry));

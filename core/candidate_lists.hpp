@@ -12,9 +12,9 @@
 
 namespace seqrec {
 
-/// Lists by what was given for them, of which version of a model: by its address where that alone says what it is, else byte by
+/// Lists by what was given for them, in which mapping of a model's snapshot: by its address where that alone says what it is, else byte by
 /// byte: a comparison costs far less than looking them up, and is never wrong.
-/// 按给出的内容与模型版本保存的候选列表：地址即可确定内容时按地址，否则逐字节比较；比较的代价是查找的千分之一，且从不出错。
+/// 按给出的内容与所映射的快照保存的候选列表：地址即可确定内容时按地址，否则逐字节比较；比较的代价是查找的千分之一，且从不出错。
 class CandidateLists {
   public:
     using List = std::shared_ptr<const Candidates>;
@@ -22,7 +22,7 @@ class CandidateLists {
     /// What is given for a list. `lasting`: where it lies, if until forget() nothing else will; else null.
     /// 为列表给出的内容。lasting：其所在地址（在 forget() 之前不会另作他用），否则为空。
     struct Given {
-        std::string_view version, bytes;
+        std::string_view mapping, bytes;
         const void* lasting = nullptr;
     };
 
@@ -43,7 +43,7 @@ class CandidateLists {
 
   private:
     struct Entry {
-        std::string version;
+        std::string mapping;
         std::uint64_t hash;  // so that others are told apart by one look each
         std::string bytes;   // none when they are gone
         std::vector<const void*> lasting;

@@ -76,6 +76,8 @@ void free_retired_models() {
     });
 }
 
+std::uint64_t mappings = 0;  // in this process so far
+
 /// Maps a version's snapshot in place of the name's earlier one.
 ServingModel* open_version(const char* name, const ActiveVersion& row) {
     const char* path = snapshot_path(row.version);
@@ -88,6 +90,7 @@ ServingModel* open_version(const char* name, const ActiveVersion& row) {
         ServingModel& fresh = *known.back();
         fresh.name = name;
         fresh.version = row.version;
+        fresh.mapping = fresh.version + '/' + std::to_string(++mappings);
         fresh.source = row.source;
         const auto columns = nlohmann::json::parse(to_utf8(row.source));
         fresh.user_type = columns.value("user_type", Oid{0});

@@ -34,6 +34,7 @@ struct Holds {
 
 struct ServingModel {
     std::string name, version, source;
+    std::string mapping;  // of the snapshot: the version, and which of this process's mappings
     Oid owner = InvalidOid;
     Oid user_type = InvalidOid, item_type = InvalidOid;  // of the columns, where ids have several spellings
     std::int64_t model_id = 0;

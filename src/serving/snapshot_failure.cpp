@@ -88,7 +88,7 @@ int code_of(const Note& note) {
     ereport(
         ERROR,
         (errcode(code), errmsg("the snapshot of model version " INT64_FORMAT " could not be built", model_id),
-         errhint("The model's owner, members of pg_monitor and the server's log are told why.%s", when)));
+         errhint("The model's owner, who sees all jobs and the server's log are told why.%s", when)));
     pg_unreachable();
 }
 

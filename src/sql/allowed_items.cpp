@@ -51,7 +51,7 @@ void find_allowed_items(const ServingModel& model, const GivenArray& given, Item
     guarded([&] { items.reset(); });
     if (!given.array) return;
     if (reading_needs_settings(model.item_type)) return look_up_items(model, given.array, items);
-    const CandidateLists::Given key{model.version, bytes_of(given.array),
+    const CandidateLists::Given key{model.mapping, bytes_of(given.array),
                                     given.lasts ? given.array : nullptr};
     MemoryContextCallback* callback = callback_for(given);
     guarded([&] { items = lists.find(key); });

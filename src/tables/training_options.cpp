@@ -84,7 +84,8 @@ TrainingOptions parse_options(const char* json) {
         try {
             return read_all(nlohmann::json::parse(to_utf8(json)), json);
         } catch (const nlohmann::json::exception&) {
-            throw Error(sqlstate::kDataCorrupted, "the options in the job's row are not what seqrec_train writes",
+            throw Error(sqlstate::kDataCorrupted,
+                        "the options in the job's row are not what seqrec_train writes",
                         "Start again with seqrec_train.");
         }
     });

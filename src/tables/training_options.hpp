@@ -46,7 +46,8 @@ enum class KeepItems : std::uint8_t {
 };
 
 struct TrainingOptions {
-    const char* json;       ///< all of them, in the database's encoding: as the job's row and the trainer have them
+    const char*
+        json;  ///< all of them, in the database's encoding: as the job's row and the trainer have them
     const char* init_from;  ///< the model, or version, to start from; null for none
     const char* activate;   ///< always, better or never
     int threads;            ///< 0: all cores

@@ -28,7 +28,7 @@ TEST(CandidateLists, AreFoundByTheirBytes) {
     EXPECT_EQ(lists.find(bytes("")), nullptr);
 }
 
-TEST(CandidateLists, AreOfOneVersion) {
+TEST(CandidateLists, AreOfOneMapping) {
     CandidateLists lists;
     const List a = some_list(), b = some_list();
     int array = 0;
@@ -91,6 +91,18 @@ TEST(CandidateLists, WithAnAddressOutliveTheirBytes) {
     lists.forget(&array);
     lists.forget(&other);
     EXPECT_EQ(list.use_count() + large.use_count(), 2) << "nothing can find them any more";
+}
+
+TEST(CandidateLists, AnAddressKeepsOneMappingsAtATime) {
+    CandidateLists lists;
+    const List earlier = some_list(), later = some_list();
+    int array = 0;
+    const std::string large(CandidateLists::kMostBytes + 1, 'm');
+    lists.keep({"v", large, &array}, earlier);
+    lists.keep({"w", large, &array}, later);
+    EXPECT_EQ(lists.find({"v", large, &array}), nullptr);
+    EXPECT_EQ(earlier.use_count(), 1);
+    EXPECT_EQ(lists.find({"w", large, &array}), later);
 }
 
 TEST(CandidateLists, TakeSoMuchMemory) {

@@ -24,11 +24,12 @@ namespace {
 /// The same question by every way to an answer: codes, float32, a short list of candidates, the index.
 void ask(const Snapshot& snapshot, std::string_view user, Ids clicks) {
     static constexpr std::string_view kSome[] = {"item-2", "item-3", "item-19", "??"};
+    const Candidates some(snapshot.items(), Ids(kSome), {});
     const Request requests[] = {{.k = 10},
                                 {.k = INT64_MAX, .exclude_seen = false},
                                 {.k = 10, .exact = true},
                                 {.k = 3, .exclude = kSome, .probes = 1},
-                                {.k = 3, .candidates = Ids(kSome), .min_score = 0}};
+                                {.k = 3, .candidates = &some, .min_score = 0}};
     for (const Request& request : requests) recommend(snapshot, {user, clicks}, request, {});
 }
 

@@ -748,6 +748,7 @@ def a_key_stands_for_one_call():
     assert sql(add(first)) == "", "of keys of 0.1.0 nobody knows what they stand for"
 
 
+@after(events_are_inserted_as_a_plain_insert_would)
 def a_lock_is_told_from_a_key_that_is_written():
     add = """SET lock_timeout = '100ms'; SELECT seqrec_add_events('[{"user_id": "k", "item_id": 1}]', 'events', key => 'free')"""
     holder = Session()

@@ -548,7 +548,7 @@ def starts_without_a_database(db):
         expect(s.request("GET", "/livez")[0], 200)
         wait_until(lambda: s.recommend("u")[0] == 503, "no 503")
         expect(s.request("GET", "/readyz")[2]["reasons"], ["the database is unreachable"])
-        expect(s.stop(signal.SIGTERM), 0)
+        expect(s.stop(signal.SIGTERM, 5), 0)
 
 
 def bounds_the_wait_for_a_dumb_database(db):

@@ -376,8 +376,15 @@ TEST_P(StepKernels, GeluKeepsItsSlope) {
         changes[i] = dy[i] * slopes[i];
         sums[i % kWidth] += changes[i];
     }
+    Floats dropped_slope = x, dropped(x.size());
+    k().bias_gelu(dropped_slope.data(), bias.data(), dropped.data(), kRows, kWidth, {7, 0.5f});
     k().bias_gelu(x.data(), bias.data(), y.data(), kRows, kWidth, {});
     expect_near(y, values, 1e-5);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const float kept = dropped[i] == 0 && y[i] != 0 ? 0.0f : 2.0f;
+        ASSERT_FLOAT_EQ(dropped[i], kept * y[i]) << i;
+        ASSERT_FLOAT_EQ(dropped_slope[i], kept * x[i]) << i;
+    }
     expect_near(x, slopes, 1e-5);
     Floats dx(x.size()), dbias(kWidth);
     k().bias_gelu_backward(x.data(), dy.data(), dx.data(), dbias.data(), kRows, kWidth);

@@ -56,17 +56,18 @@ double labels_per_second(const Run& run, const Settings& settings, Random random
     std::int64_t step = 0;
     std::vector<double> rates;
     const Clock::time_point begin = Clock::now();
+    Clock::time_point step_begin = begin;
     for (const std::size_t end : cut_steps(windows, settings.batch_tokens)) {
         const auto some = std::span(windows).subspan(done, end - done);
         done = end;
-        const Clock::time_point step_begin = Clock::now();
         std::vector<Packed> shards =
             pack_shards(sequences, some, course.shards, settings.user_dropout, random);
         const Outcome outcome = learner.gradients({sequences, some, shards, random, 1, step, 0});
-        if (outcome.labels == 0) continue;  // all of them weigh nothing
+        if (outcome.labels == 0) continue;  // all of them weigh nothing: the next step's time
         learner.apply(schedule.next(1), schedule.step());
         if (step++ > 0)
             rates.push_back(static_cast<double>(outcome.labels) / std::max(seconds_since(step_begin), 1e-9));
+        step_begin = Clock::now();
         if (step > kSteps && seconds_since(begin) > kTimedShare * settings.max_seconds) break;
     }
     return median(rates);
