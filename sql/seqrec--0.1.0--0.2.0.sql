@@ -524,6 +524,19 @@ COMMENT ON FUNCTION @extschema@.seqrec_find_items IS
 COMMENT ON FUNCTION @extschema@.seqrec_find_users IS
 'at most k users of a model whose ids begin with a text, in the order of their ids';
 
+CREATE FUNCTION seqrec.qualified_name(relation regclass) RETURNS text
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation);
+BEGIN
+    IF name IS NULL THEN
+        RAISE EXCEPTION 'there is no table with the oid %', relation::oid USING ERRCODE = '42P01', HINT = 'It may have been dropped.';
+    END IF;
+    RETURN name;
+END $$;
+COMMENT ON FUNCTION seqrec.qualified_name IS
+'the name of a table with its schema, a temporary one''s too, which is the same on any path; as a regclass''s text is not';
+
 CREATE FUNCTION seqrec.titles_statement(titles regclass, id_column name, title_column name, OUT form text, OUT statement text)
 LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -532,7 +545,7 @@ BEGIN
     form := CASE WHEN id_type = ANY ('{int2,int4,int8}'::regtype[]) THEN 'int8' WHEN id_type = 'uuid'::regtype THEN 'uuid' ELSE 'text' END;
     statement := format('SELECT t.%1$I::pg_catalog.text, t.%2$I::pg_catalog.text FROM %3$s t '
                         'WHERE t.%1$I%4$s OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.%5$s[])',
-                        id_column, title_column, titles, CASE form WHEN 'text' THEN '::pg_catalog.text' ELSE '' END, form);
+                        id_column, title_column, seqrec.qualified_name(titles), CASE form WHEN 'text' THEN '::pg_catalog.text' ELSE '' END, form);
 END $$;
 
 COMMENT ON FUNCTION seqrec.titles_statement IS 'the query of seqrec.titles_of, and the type that an id must be of for it';
@@ -573,8 +586,8 @@ BEGIN
                           FROM regexp_split_to_table(query, '\s+') word WHERE word <> ''), '{}');
     statement := format('SELECT t.%1$I::pg_catalog.text, t.%2$I::pg_catalog.text FROM %3$s t '
                         'WHERE t.%2$I OPERATOR(pg_catalog.~~*) ALL ($1) LIMIT $2', id_column, title_column,
-                        CASE WHEN is_indexed THEN titles::text
-                             ELSE format('(SELECT %I, %I FROM %s LIMIT 100000)', id_column, title_column, titles) END);
+                        CASE WHEN is_indexed THEN seqrec.qualified_name(titles)
+                             ELSE format('(SELECT %I, %I FROM %s LIMIT 100000)', id_column, title_column, seqrec.qualified_name(titles)) END);
 END $$;
 
 COMMENT ON FUNCTION seqrec.title_search IS 'the query of seqrec.find_titles, and its patterns';
@@ -654,6 +667,10 @@ DECLARE
     is_number boolean;
     columns text;
 BEGIN
+    IF ratings IS NULL OR user_column IS NULL OR item_column IS NULL OR time_column IS NULL THEN
+        RAISE EXCEPTION 'the table and its columns must not be NULL' USING ERRCODE = '22004',
+            HINT = 'Leave out what is not meant to be other than the default.';
+    END IF;
     IF jsonb_typeof(events) IS DISTINCT FROM 'array' THEN
         RAISE EXCEPTION 'events must be an array of objects' USING ERRCODE = '22023',
             HINT = 'For example [{"user_id": "u42", "item_id": "tent"}].';
@@ -688,8 +705,8 @@ BEGIN
         'INSERT INTO %1$s (%2$I, %3$I, %4$I) SELECT r.%2$I, r.%3$I, r.%4$I FROM pg_catalog.jsonb_array_elements($1) WITH ORDINALITY AS e(event, place), '
         'LATERAL pg_catalog.jsonb_to_record(pg_catalog.jsonb_build_object(%2$L::pg_catalog.text, pg_catalog.jsonb_object_field(e.event, ''user_id''), '
         '%3$L::pg_catalog.text, pg_catalog.jsonb_object_field(e.event, ''item_id''), '
-        '%4$L::pg_catalog.text, coalesce(nullif(pg_catalog.jsonb_object_field(e.event, ''timestamp''), ''null''::pg_catalog.jsonb), $2))) AS r(%5$s) ORDER BY e.place',
-        ratings, user_column, item_column, time_column, columns);
+        '%4$L::pg_catalog.text, coalesce(pg_catalog.jsonb_object_field(pg_catalog.jsonb_strip_nulls(e.event), ''timestamp''), $2))) AS r(%5$s) ORDER BY e.place',
+        seqrec.qualified_name(ratings), user_column, item_column, time_column, columns);
 END $$;
 
 COMMENT ON FUNCTION seqrec.events_statement IS
@@ -697,15 +714,14 @@ COMMENT ON FUNCTION seqrec.events_statement IS
 
 CREATE FUNCTION seqrec.events_hash(events jsonb, ratings regclass, user_column name, item_column name, time_column name) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    -- In the database's own encoding, which has every character of theirs.
-    SELECT sha256(convert_to(jsonb_build_array(ratings::text, user_column, item_column, time_column, (
-        SELECT jsonb_agg(CASE jsonb_typeof(f.value) WHEN 'number' THEN to_jsonb(trim_scale(f.value::numeric)) ELSE f.value END ORDER BY e.place, f.place)
-        FROM jsonb_array_elements(events) WITH ORDINALITY e(event, place),
-             unnest(ARRAY[e.event->'user_id', e.event->'item_id', coalesce(e.event->'timestamp', 'null')]) WITH ORDINALITY f(value, place)
-    ))::text, getdatabaseencoding()))
+    -- In the database's own encoding, which has every character of theirs. Each event by itself: a short number may have many digits.
+    SELECT sha256(convert_to(jsonb_build_array(ratings::text, user_column, item_column, time_column)::text, getdatabaseencoding()) || coalesce((
+        SELECT string_agg(sha256(convert_to(jsonb_build_array(e.event->'user_id', e.event->'item_id', e.event->'timestamp')::text, getdatabaseencoding())),
+                          '' ORDER BY e.place)
+        FROM jsonb_array_elements(events) WITH ORDINALITY e(event, place)), ''))
 $$;
 COMMENT ON FUNCTION seqrec.events_hash IS
-'what a call of seqrec_add_events is to add, and where, as a SHA-256: the same for what is equal as jsonb';
+'what a call of seqrec_add_events is to add, and where, as a SHA-256: the same for what jsonb writes the same way';
 
 CREATE OR REPLACE FUNCTION @extschema@.seqrec_add_events(
     events jsonb,

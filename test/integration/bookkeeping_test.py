@@ -734,9 +734,9 @@ def a_key_stands_for_one_call():
 
     first = '[{"user_id": "u", "item_id": 1, "timestamp": 10}, {"user_id": "v", "item_id": 2}]'
     assert sql(add(first)) == "2"
-    for equal in (first, '[{"timestamp":1e1,"item_id":1.0,"user_id":"\\u0075"},{"item_id":2,"user_id":"w","user_id":"v","timestamp":null}]'):
+    for equal in (first, '[{"timestamp":1e1,"item_id":1,"user_id":"\\u0075"},{"item_id":2,"user_id":"w","user_id":"v","timestamp":null}]'):
         assert sql(add(equal)) == "", equal
-    for other in (first.replace("10", "11"), first.replace('"v"', '"w"'), first.replace(": 1,", ': "1",'), first[:-1] + ', {"user_id": "u", "item_id": 1}]',
+    for other in (first.replace("10", "11"), first.replace('"v"', '"w"'), first.replace(": 1,", ': "1",'), first.replace(": 1,", ": 1.0,"), first[:-1] + ', {"user_id": "u", "item_id": 1}]',
                   '[{"user_id": "v", "item_id": 2}, {"user_id": "u", "item_id": 1, "timestamp": 10}]', "[]"):
         refused(add(other), "22KEY", 'key "one" has been used for other events', "HINT")
     refused(add(first, "others"), "22KEY")
@@ -746,6 +746,18 @@ def a_key_stands_for_one_call():
     assert sql(add(first, "others")) == "2", "it is free again"
     sql("UPDATE seqrec.event_keys SET hash = NULL WHERE key = 'one'")
     assert sql(add(first)) == "", "of keys of 0.1.0 nobody knows what they stand for"
+
+
+def a_table_is_the_one_that_is_meant():
+    """Whatever the path: a temporary one has the name of another; what is NULL or gone is told."""
+    said = script(
+        """CREATE TABLE named (user_id text, item_id text, timestamp timestamptz); CREATE TEMP TABLE named (LIKE named);
+           SET search_path = public, pg_temp; SELECT seqrec_add_events('[{"user_id": "u", "item_id": "i"}]', 'pg_temp.named');
+           SELECT (SELECT count(*) FROM public.named), (SELECT count(*) FROM pg_temp.named)"""
+    )
+    assert said.split() == ["1", "0|1"], said
+    for table, column, state in (("NULL", "'user_id'", "22004"), ("99999999", "'user_id'", "42P01"), ("'named'", "NULL", "22004")):
+        refused(f"""SELECT seqrec_add_events('[{{"user_id": "u", "item_id": "i"}}]', {table}, {column})""", state, "HINT")
 
 
 @after(events_are_inserted_as_a_plain_insert_would)
@@ -802,5 +814,6 @@ if __name__ == "__main__":
         events_of_domains_are_inserted,
         a_keyed_call_in_an_open_transaction_holds_nobody,
         a_key_stands_for_one_call,
+        a_table_is_the_one_that_is_meant,
         a_lock_is_told_from_a_key_that_is_written,
     )

@@ -142,6 +142,7 @@ def ask_every_route(server):
     expect(ask(server, "GET", "/items?id=i1")["items"], [{"item_id": "i1", "title": "Blue Tent"}])
     assert ask(server, "GET", "/users?query=u1")["users"]
     expect(ask(server, "POST", "/events", {"user_id": "new", "item_id": "i1"}), {"inserted": 1})
+    expect(ask(server, "POST", "/events", {"user_id": "new", "item_id": "i2", "timestamp": "2026-01-05T10:00:00Z"}), {"inserted": 1})
     wait_for(lambda: b"seqrec_model_info{" in ask(server, "GET", "/metrics") and b"seqrec_trainings_running" in ask(server, "GET", "/metrics"),
              "the model's metrics", poll=0.5)
     for path in ("/livez", "/readyz", "/openapi.json"):
