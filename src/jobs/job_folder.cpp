@@ -1,6 +1,5 @@
 #include "jobs/job_folder.hpp"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +13,7 @@
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 #include "pg/data_folder.hpp"
+#include "serving/snapshot_files.hpp"
 
 extern "C" {
 #include "common/file_perm.h"
@@ -26,12 +26,6 @@ namespace {
 
 const char* path_of(const char* uuid) {
     return psprintf("%s/%s%s", database_folder_path(), kJobPrefix, uuid);
-}
-
-void remove_folder(const char* uuid) {
-    const char* path = path_of(uuid);
-    struct stat status;
-    if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) (void)rmtree(path, true);
 }
 
 /// The relations' names may have changed: they are the same by their oids.
@@ -64,7 +58,7 @@ bool is_file_of(const char* path, const Job& job) {
             return false;
         }
     });
-    if (!own) (void)unlink(path);
+    if (!own) remove_own(path);
     return own;
 }
 
@@ -91,7 +85,9 @@ bool has_model_file(const JobKey& job) {
     return access(psprintf("%s/model.safetensors", path_of(uuid_text(job.uuid))), F_OK) == 0;
 }
 
-void remove_job_folder(const JobKey& job) { remove_folder(uuid_text(job.uuid)); }
+void remove_job_folder(const JobKey& job) { remove_own(path_of(uuid_text(job.uuid))); }
+
+void remove_job_folder_at_commit(const JobKey& job) { remove_at_commit(path_of(uuid_text(job.uuid)), {""}); }
 
 void remove_dead_job_folders(const JobKey& own) {
     const char* own_uuid = uuid_text(own.uuid);
@@ -104,7 +100,7 @@ void remove_dead_job_folders(const JobKey& own) {
         if (strcmp(uuid, own_uuid) == 0 || needs_files(uuid)) continue;
         const auto* key = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(uuid)));
         if (!lock_job(*key, false)) continue;
-        remove_folder(uuid);
+        remove_own(path_of(uuid));
         unlock_job(*key);
     }
     FreeDir(directory);

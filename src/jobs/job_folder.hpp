@@ -18,6 +18,9 @@ bool has_model(const char* folder, const Job& job);
 /// 是否存在已完成的模型文件（不论内容）；无需事务。
 bool has_model_file(const JobKey& job);
 void remove_job_folder(const JobKey& job);
+/// The same once the current transaction commits, as remove_at_commit() has it.
+/// 同上，但在当前事务提交时进行，见 remove_at_commit()。
+void remove_job_folder_at_commit(const JobKey& job);
 /// Removes the folders of jobs whose workers are gone, but for those that can go on, and for the caller's
 /// own.
 /// 删除后台进程已不存在的任务目录，可继续的任务与调用者自己的任务除外。

@@ -53,6 +53,7 @@ JobKey current_job;
 const char* current_model = nullptr;
 bool is_refresh = false;
 bool has_begun = false;  // the order was not rolled back: what lies in the job's folder is this worker's
+bool has_folder = false;
 
 void begin_transaction() {
     SetCurrentStatementStartTimestamp();
@@ -398,6 +399,7 @@ void run_job(const Order& order) {
     is_refresh = job.refreshes != nullptr;
     begin_transaction();
     const char* folder = MemoryContextStrdup(job_memory, open_job_folder(job.key));
+    has_folder = true;
     const bool is_exported = has_dataset(folder, job);
     const bool is_trained = is_exported && has_model(folder, job);
     end_transaction();
@@ -409,22 +411,40 @@ void run_job(const Order& order) {
     run_publish(job, folder);
 }
 
-/// Writes down why a job ended. The transaction that failed has been aborted. A model that is trained is
-/// kept.
-void record_failure(const ErrorData* error, bool cancelled, bool is_trained) {
-    ErrorData told = *error;
-    if (cancelled) {
+/// How a job ended that is not done.
+struct Failure {
+    const ErrorData* error;
+    bool is_cancelled, is_kept_out, is_trained;
+
+    const char* state() const { return is_cancelled ? "cancelled" : is_kept_out ? "interrupted" : "failed"; }
+};
+
+/// What can be said of an error, the transaction that failed having been aborted. A job that was kept out of its folder, which is
+/// another server's by now, has changed nothing: it can go on once the folder is this one's again.
+Failure failure_of(const ErrorData* error) {
+    const bool is_cancelled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+    const bool is_kept_out = !is_cancelled && has_begun && !has_folder &&
+                             error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+    return {error, is_cancelled, is_kept_out, !is_cancelled && !is_kept_out && has_model_file(current_job)};
+}
+
+/// Writes down why a job ended. A model that is trained is kept.
+void record_failure(const Failure& failure) {
+    ErrorData told = *failure.error;
+    if (failure.is_cancelled) {
         told.message = pstrdup("the job was cancelled");
         told.detail = nullptr;
         told.hint = pstrdup(is_refresh ? "Start the refresh again with seqrec_refresh_items."
                                        : "Start the training again with seqrec_train.");
-    } else if (is_trained) {
+    } else if (failure.is_kept_out) {
+        told.hint = psprintf("%s%sThen seqrec_resume(" INT64_FORMAT ") lets the job go on.",
+                             told.hint ? told.hint : "", told.hint ? " " : "", current_job.id);
+    } else if (failure.is_trained) {
         told.hint = psprintf("%s%sThe trained model is kept: seqrec_resume(" INT64_FORMAT ") publishes it.",
                              told.hint ? told.hint : "", told.hint ? " " : "", current_job.id);
     }
     begin_transaction();
-    set_job_failed(current_job, cancelled ? "cancelled" : "failed", is_trained ? "publishing" : nullptr,
-                   &told);
+    set_job_failed(current_job, failure.state(), failure.is_trained ? "publishing" : nullptr, &told);
     end_transaction();
 }
 
@@ -446,12 +466,11 @@ void prune(const char* model) {
 /// The job comes first: what fails after it is in the server's log, and is done by the next job.
 void run_job_and_record(const Order& order) {
     const ErrorData* error = attempt([&] { run_job(order); });
-    const bool cancelled = error && error->sqlerrcode == ERRCODE_QUERY_CANCELED;
-    const bool is_trained = error && !cancelled && has_model_file(current_job);
-    if (error) (void)attempt([&] { record_failure(error, cancelled, is_trained); });
-    if (!has_begun) return;
+    const Failure failure = error ? failure_of(error) : Failure{};
+    if (error) (void)attempt([&] { record_failure(failure); });
+    if (!has_begun || failure.is_kept_out) return;
     if (!error) (void)attempt([&] { prune(current_model); });
-    (void)attempt([&] { clean_up(is_trained); });
+    (void)attempt([&] { clean_up(failure.is_trained); });
 }
 
 /// What a role or a database has set for its sessions is not meant for a worker's bookkeeping.

@@ -46,13 +46,14 @@ const char* own_mark(const char* folder) {
 
 const char* mark_path(const char* folder) { return psprintf("%s/%s", folder, kMarkName); }
 
-/// The text of a folder's mark; null when it has none.
+/// The text of a folder's mark; null when it has none. Does not ereport.
 const char* read_mark(const char* folder) {
-    FILE* file = AllocateFile(mark_path(folder), "r");
-    if (!file) return nullptr;
+    const int file = open(mark_path(folder), O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return errno == EMFILE || errno == ENFILE ? "" : nullptr;  // a mark that can't be known is no own one
     char* text = static_cast<char*>(palloc0(MAXPGPATH + 100));
-    const std::size_t size = fread(text, 1, MAXPGPATH + 99, file);
-    FreeFile(file);
+    const ssize_t size = read(file, text, MAXPGPATH + 99);
+    close(file);
     return size > 0 ? text : nullptr;  // an empty one is a power loss's
 }
 
@@ -125,6 +126,24 @@ const char* claim(const char* folder) {
     return read_mark(folder) || write_mark(folder) ? nullptr : not_usable("write into", folder);
 }
 
+/// A path without its last name; null when there is no more than that.
+const char* without_last_name(const char* path) {
+    const char* slash = strrchr(path, '/');
+    return slash ? pnstrdup(path, static_cast<Size>(slash - path)) : nullptr;
+}
+
+const char* last_name(const char* path) {
+    const char* slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/// The folder of a database that a path lies in: the innermost one whose name is a number; null without one.
+const char* database_folder_of(const char* path) {
+    const char* folder = without_last_name(path);
+    while (folder && !is_number(last_name(folder))) folder = without_last_name(folder);
+    return folder;
+}
+
 bool database_exists(const char* oid) {
     const RoleScope scope = spi_enter();
     const bool exists = run_sql("SELECT 1 FROM pg_database WHERE oid::text = $1", {text_param(oid)}) == 1;
@@ -190,12 +209,26 @@ bool is_snapshot_file(const char* name) {
 
 bool is_own_name(const char* name) { return is_job_folder(name) || is_snapshot_file(name); }
 
+const char* owner_of_path(const char* path) {
+    const char* folder = database_folder_of(path);
+    const char* base = folder ? without_last_name(folder) : nullptr;
+    if (!base) return psprintf("\"%s\" lies in no folder of seqrec's", path);
+    const char* owner = other_owner(base);
+    return owner ? owner : other_owner(folder);
+}
+
+void remove_own(const char* path) {
+    struct stat status;
+    if (lstat(path, &status) != 0 || owner_of_path(path)) return;
+    (void)(S_ISDIR(status.st_mode) ? rmtree(path, true) : unlink(path) == 0);
+}
+
 void remove_database_folder(const char* path) {
+    if (owner_of_path(mark_path(path))) return;
     const char* mark = is_folder(path) ? read_mark(path) : nullptr;
     if (!mark || strcmp(mark, own_mark(path)) != 0) return;
     for_each_entry(path, [&](const char* name) {
-        const char* entry = psprintf("%s/%s", path, name);
-        if (is_own_name(name)) (void)(is_folder(entry) ? rmtree(entry, true) : unlink(entry) == 0);
+        if (is_own_name(name)) remove_own(psprintf("%s/%s", path, name));
         return true;
     });
     if (!is_empty(path)) return;  // somebody put something there

@@ -1,6 +1,6 @@
 // The folder of seqrec's files: `seqrec.directory`, with one folder a database in it. Both carry a mark that
-// says which server made them. What has no mark, or another server's, is never written to and never removed.
-// PostgreSQL code: may ereport.
+// says which server made them. What has no mark, or another server's, is never written to and never removed:
+// every file and folder in them goes by remove_own(), which asks for the mark. PostgreSQL code: may ereport.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +22,15 @@ const char* folder_problem();
 /// Whose it is, when it is not this server's: not even to be read.
 /// 目录属于他人（连读取也不可）时说明其所有者，否则为空。
 const char* foreign_folder();
+
+/// Whose the database's folder is that a path lies in, when it is not this server's; else null. Does not
+/// ereport.
+/// 路径所在的数据库目录属于他人时说明其所有者，否则为空；不报错。
+const char* owner_of_path(const char* path);
+/// Removes a file, or a job's folder with all that is in it, below a database's folder: nothing of another
+/// server's. What is not there costs one look. Does not ereport; it may warn.
+/// 删除数据库目录之下的文件或任务目录，绝不触及其他服务器的文件；不存在时仅查询一次。不报错，可能警告。
+void remove_own(const char* path);
 
 /// Removes the folders of databases that have been dropped: only those with this server's mark, and of what
 /// is in them only seqrec's own files.

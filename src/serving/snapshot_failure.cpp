@@ -1,7 +1,6 @@
 #include "serving/snapshot_failure.hpp"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +11,7 @@
 
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
+#include "pg/data_folder.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_stamp.hpp"
 
@@ -49,6 +49,7 @@ const Note* read_note(const char* version) {
     char* text = static_cast<char*>(palloc0(kMostNote + 1));
     const std::size_t size = fread(text, 1, kMostNote, file);
     FreeFile(file);
+    if (owner_of_path(note_path(version))) return nullptr;  // another server's attempt
     if (!found || status.st_mtime < timestamptz_to_time_t(PgStartTime)) return nullptr;
     Note* note = static_cast<Note*>(palloc0(sizeof(Note)));
     const char *at = text, *end = text + size;
@@ -147,6 +148,6 @@ void note_failure(const char* version, const ErrorData& error, long milliseconds
     });
 }
 
-void forget_failure(const char* version) { (void)unlink(note_path(version)); }
+void forget_failure(const char* version) { remove_own(note_path(version)); }
 
 }  // namespace seqrec

@@ -77,7 +77,7 @@ void sweep_file(const char* folder, const char* name) {
     const char* version = pnstrdup(name, kUuidLength);
     if (!try_lock_version(version)) return;
     if (is_unfinished(folder, name) || !version_exists_now(version))
-        (void)unlink(psprintf("%s/%s", folder, name));
+        remove_own(psprintf("%s/%s", folder, name));
     unlock_version(version);
 }
 
@@ -118,7 +118,7 @@ void on_transaction(XactEvent event, void*) {
             if (!removals.empty() || !folder_to_remove.empty()) sweep_after(GetTopTransactionId());
             break;
         case XACT_EVENT_COMMIT:
-            for (const Removal& removal : removals) unlink(removal.path.c_str());
+            for (const Removal& removal : removals) remove_own(removal.path.c_str());
             if (!folder_to_remove.empty()) remove_database_folder(folder_to_remove.c_str());
             forget_removals();
             break;
@@ -184,18 +184,24 @@ void remove_unfinished(const char* version) {
     while (const struct dirent* entry = ReadDir(directory, folder))
         if (is_version_file(entry->d_name) && strncmp(entry->d_name, version, kUuidLength) == 0 &&
             is_unfinished(folder, entry->d_name))
-            (void)unlink(psprintf("%s/%s", folder, entry->d_name));
+            remove_own(psprintf("%s/%s", folder, entry->d_name));
     FreeDir(directory);
 }
 
-void remove_snapshot_at_commit(const char* version) {
+void remove_at_commit(const char* path, std::initializer_list<const char*> suffixes) {
+    const char* owner = access(path, F_OK) == 0 ? owner_of_path(path) : nullptr;
+    if (owner)
+        ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                          errmsg("\"%s\" is not removed", path), errdetail("%s", owner)));
     watch_transactions();
-    const char* path = snapshot_path(version);
     const int level = GetCurrentTransactionNestLevel();
     guarded([&] {
-        for (const char* suffix : {"", kStampSuffix, kFailureSuffix})
-            removals.push_back({std::string(path) + suffix, level});
+        for (const char* suffix : suffixes) removals.push_back({std::string(path) + suffix, level});
     });
+}
+
+void remove_snapshot_at_commit(const char* version) {
+    remove_at_commit(snapshot_path(version), {"", kStampSuffix, kFailureSuffix});
 }
 
 void sweep_snapshots() {
@@ -224,14 +230,17 @@ bool is_only_sweeper() {
     return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+void (*sweep_others)() = nullptr;
+
 void sweep_what_is_left() {
-    if (extension_is_there())
-        sweep_snapshots();
-    else
-        remove_database_folder(database_folder_path());
+    if (!extension_is_there()) return remove_database_folder(database_folder_path());
+    sweep_snapshots();
+    if (sweep_others) sweep_others();
 }
 
 }  // namespace
+
+void sweep_also(void (*sweep)()) { sweep_others = sweep; }
 
 void sweep_after(TransactionId transaction) {
     BackgroundWorker worker = {};

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "pg/boundary.hpp"
+#include "pg/data_folder.hpp"
 
 extern "C" {
 #include "utils/timestamp.h"
@@ -47,6 +48,7 @@ void leave_stamp(const std::string& path, const FileState& state) {
 }
 
 void leave_file(const std::string& path, const std::string& text) {
+    if (postgres([&] { return owner_of_path(path.c_str()); })) return;
     const std::string temporary = path + ".tmp." + std::to_string(MyProcPid);
     if (!write_note(temporary, text) || rename(temporary.c_str(), path.c_str()) != 0)
         unlink(temporary.c_str());

@@ -22,8 +22,8 @@ bool has_stamp(const std::string& path, const FileState& state);
 /// 记下已校验；目录不可写时，每个进程自行校验。
 void leave_stamp(const std::string& path, const FileState& state);
 
-/// Makes a small file whole or not at all.
-/// 完整写出一个小文件，否则不留下任何内容。
+/// Makes a small file whole or not at all; never in another server's folder.
+/// 完整写出一个小文件，否则不留下任何内容；绝不写入其他服务器的目录。
 void leave_file(const std::string& path, const std::string& text);
 
 }  // namespace seqrec

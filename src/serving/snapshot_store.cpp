@@ -262,7 +262,7 @@ const Snapshot* build_and_open(std::int64_t model_id, const char* version, const
     build_snapshot(model_id, version);
     const Snapshot* snapshot = try_open(path, version, Unverified::Verify);
     if (!version_exists_now(version)) {
-        unlink(path);
+        remove_own(path);
         distrust_snapshot(version);
     }
     // A standby or a subscriber has no trainings that sweep; what was dropped elsewhere goes when a new
@@ -314,7 +314,7 @@ void build_snapshot(std::int64_t model_id, const char* version) {
 }
 
 void distrust_snapshot(const char* version) {
-    unlink(psprintf("%s%s", snapshot_path(version), kStampSuffix));
+    remove_own(psprintf("%s%s", snapshot_path(version), kStampSuffix));
 }
 
 }  // namespace seqrec

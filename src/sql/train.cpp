@@ -406,7 +406,7 @@ Datum seqrec_cancel(PG_FUNCTION_ARGS) {
     // SIGINT is what pg_cancel_backend sends; SIGKILL is for the trainer alone, never for a server process.
     if (process != 0 && kill(process, SIGINT) == 0) PG_RETURN_BOOL(true);
     const bool given_up = give_up_job(row.key);
-    if (given_up && !row.own) remove_job_folder(row.key);
+    if (given_up) remove_job_folder_at_commit(row.key);
     PG_RETURN_BOOL(given_up);
 }
 
@@ -425,6 +425,7 @@ Datum seqrec_resume(PG_FUNCTION_ARGS) {
     check_name_for(job);
     check_login(job.owner);
     (void)trainer_path();
+    (void)database_folder();  // what the job goes on from may be another server's now
     queue_again(job);
     launch_worker(job.key, job.owner, job.model);
     PG_RETURN_VOID();

@@ -4,6 +4,7 @@
 import contextlib
 import glob
 import os
+import re
 import shutil
 import subprocess
 
@@ -299,6 +300,97 @@ def a_copy_of_the_server_shares_no_folder_either():
             shutil.rmtree(second)
 
 
+def own_folder():
+    return os.path.join(DATA, "seqrec", sql("SELECT oid FROM pg_database WHERE datname = 'seqrec_test'"))
+
+
+def everything():
+    """Each file of this database with when it was written, its mark aside."""
+    paths = (os.path.join(folder, name) for folder, _, names in os.walk(own_folder()) for name in names)
+    return {path: os.stat(path).st_mtime_ns for path in paths if "seqrec-folder" not in path}
+
+
+@contextlib.contextmanager
+def marks_of_another_server():
+    marks = [os.path.join(folder, "seqrec-folder") for folder in (own_folder(), os.path.dirname(own_folder()))]
+    texts = {}
+    for mark in marks:
+        with open(mark, encoding="utf-8") as file:
+            texts[mark] = file.read()
+
+    def write(change):
+        for mark, text in texts.items():
+            with open(mark, "w", encoding="utf-8") as file:
+                file.write(change(text))
+
+    write(lambda text: re.sub("server .*", "server 12345", text, count=1))
+    try:
+        yield
+    finally:
+        write(lambda text: text)
+
+
+def interrupted(model):
+    """A job with files whose worker is gone."""
+    number = train(model=model, options=LONG)
+    wait_for(lambda: sql(f"SELECT phase FROM seqrec_jobs WHERE job_id = {number}") == "training", "the training")
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'")
+    wait_for(lambda: state(number) == "interrupted", "the worker's end")
+    wait_for(lambda: subprocess.run(["pgrep", "-f", job_folder(number)], capture_output=True).returncode != 0, "the trainer's end")
+    return number
+
+
+def job_folder(number):
+    return "job-" + sql(f"SELECT uuid FROM seqrec.jobs WHERE job_id = {number}")
+
+
+def another_servers_files_stay():
+    """The marks name another server, as in a copy with the same absolute path: whatever is asked for, no file of its goes or changes."""
+    train(model="theirs")
+    version, model_id = sql("SELECT version, model_id FROM seqrec_models WHERE model = 'theirs'").split("|")
+    number = interrupted("their_job")
+    snapshot = os.path.join(own_folder(), f"{version}.safetensors")
+    os.unlink(snapshot + ".verified")  # so that sessions look at the file
+    with open(snapshot + ".failed", "wb") as file:
+        file.write(b"50\0XX000\0their trouble\0\0\0")
+    give(own_folder())
+    before = everything()
+    with marks_of_another_server():
+        said = script("SELECT count(*) FROM seqrec_recommend('u1', ARRAY['i1'], 5, 'theirs');")
+        assert "makes a snapshot of its own" in said and "5" in said and "their trouble" not in said, said
+        assert "makes a snapshot of its own" in script("SELECT seqrec_prewarm('theirs');")
+        assert everything() == before, "asked"
+        refused(f"SELECT seqrec_resume({number})", "belongs to another server", "55000", "HINT")
+        assert state(number) == "interrupted" and everything() == before, "resumed"
+        said = script(f"SELECT seqrec_drop({model_id});")
+        assert "is not removed" in said and "belongs to another server" in said, said
+        assert everything() == before, "dropped"
+        said = script(f"SELECT seqrec_cancel({number});")
+        assert "is not removed" in said and "belongs to another server" in said, said
+        assert state(number) == "cancelled" and everything() == before, "cancelled"
+    train()  # which sweeps what is this server's again
+    wait_for(lambda: not [name for name in files() if name.startswith(version) or name == job_folder(number)], "the sweep")
+
+
+def a_job_kept_out_of_its_folder_goes_on_later():
+    """The folder becomes another server's after seqrec_resume has looked: the worker leaves the job as it was."""
+    number = interrupted("kept_out")
+    session = Session()
+    session.run(f"BEGIN; SELECT seqrec_resume({number});")
+    before = everything()
+    with marks_of_another_server():
+        session.run("COMMIT;")
+        wait_for(lambda: "another server" in sql(f"SELECT error FROM seqrec_jobs WHERE job_id = {number}"), "the worker's end")
+        assert state(number) == "interrupted"
+        assert everything() == before
+    session.close()
+    assert f"seqrec_resume({number})" in sql(f"SELECT hint FROM seqrec_jobs WHERE job_id = {number}")
+    sql(f"SELECT seqrec_resume({number})")
+    wait_for(lambda: state(number) == "training", "the job to go on")
+    sql(f"SELECT seqrec_cancel({number})")
+    wait_for(lambda: job_folder(number) not in files(), "its folder to go")
+
+
 # --- files and rows ---
 
 
@@ -373,6 +465,24 @@ def a_savepoint_takes_a_drop_back():
     assert f"{version}.safetensors" not in files()
 
 
+def a_cancel_taken_back_keeps_the_jobs_folder():
+    number = interrupted("taken_back")
+    before = everything()
+    for statements in (
+        f"SELECT seqrec_cancel({number});\nROLLBACK;",
+        f"SAVEPOINT a;\nSELECT seqrec_cancel({number});\nROLLBACK TO a;\nCOMMIT;",
+        f"SAVEPOINT a;\nSAVEPOINT b;\nSELECT seqrec_cancel({number});\nRELEASE b;\nROLLBACK TO a;\nCOMMIT;",
+        f"SAVEPOINT a;\nSELECT seqrec_cancel({number});\nRELEASE a;\nROLLBACK;",
+    ):
+        assert script("BEGIN;\n" + statements).strip() == "t"
+        assert everything() == before and state(number) == "interrupted", statements
+    script(f"BEGIN;\nSAVEPOINT a;\nSELECT seqrec_cancel({number});\nRELEASE a;\nCOMMIT;")
+    assert job_folder(number) not in files() and state(number) == "cancelled"
+    number = interrupted("taken_back")
+    script(f"BEGIN;\nSELECT seqrec_resume({number});\nSELECT seqrec_cancel({number});\nCOMMIT;")
+    assert job_folder(number) not in files() and state(number) == "cancelled"
+
+
 def a_prepared_drop_takes_its_file_along():
     if sql("SHOW max_prepared_transactions") == "0":
         sql("ALTER SYSTEM SET max_prepared_transactions = 4")
@@ -387,6 +497,11 @@ def a_prepared_drop_takes_its_file_along():
     script(f"BEGIN;\nSELECT seqrec_drop({model_id});\nPREPARE TRANSACTION 'p';")
     sql("COMMIT PREPARED 'p'")
     wait_for(lambda: f"{version}.safetensors" not in files(), "the file to go")
+    number = interrupted("prepared")
+    script(f"BEGIN;\nSELECT seqrec_cancel({number});\nPREPARE TRANSACTION 'p';")
+    assert job_folder(number) in files()
+    sql("COMMIT PREPARED 'p'")
+    wait_for(lambda: job_folder(number) not in files(), "the job's folder to go")
 
 
 def a_dropped_extension_leaves_no_files():
@@ -430,10 +545,11 @@ if __name__ == "__main__":
         a_path_that_is_no_folder_of_ours,
         two_servers_share_no_folder,
         a_copy_of_the_server_shares_no_folder_either,
+        another_servers_files_stay, a_job_kept_out_of_its_folder_goes_on_later,
         another_job_of_the_same_number_has_its_own_files,
         a_number_given_again_has_files_of_its_own,
         files_of_another_job_are_thrown_away,
-        a_savepoint_takes_a_drop_back,
+        a_savepoint_takes_a_drop_back, a_cancel_taken_back_keeps_the_jobs_folder,
         a_prepared_drop_takes_its_file_along,
         a_dropped_extension_leaves_no_files,
         rows_deleted_by_hand_take_their_file_along,
