@@ -46,7 +46,7 @@ def train(trainer, folder, options):
     header = json.loads(model[8:8 + size])
     header.pop("__metadata__")
     tensors = {name: (t["dtype"], t["shape"], model[8 + size + t["data_offsets"][0]:8 + size + t["data_offsets"][1]])
-               for name, t in header.items()}
+               for name, t in header.items() if name != "checksum"}  # of the metadata, too
     return tensors, {k: v for k, v in done["metrics"].items() if k not in TIMED}
 
 

@@ -45,7 +45,7 @@ add("user.seen.offsets", "I64", [users + 1], array.array("q", range(0, (users + 
 indexes = array.array("i", [i * 7919 % items for i in range(1 << 16)]).tobytes()
 add("user.seen.items", "I32", [users * seen], (indexes * (users * seen // (1 << 16) + 1))[: 4 * users * seen])
 for name, tensor in weights.items():
-    if not name.startswith(("item.", "user.", "pad.", "click.")):
+    if not name.startswith(("item.", "user.", "pad.", "click.", "checksum")):
         begin, end = tensor["data_offsets"]
         add(name, tensor["dtype"], tensor["shape"], blob[begin:end])
 text = json.dumps(entries).encode()

@@ -164,6 +164,7 @@ void DatasetWriter::write(const std::string& path) {
     counts_.items = items_.size();
     user_offsets_.put(counts_.interactions);
     SafetensorsWriter writer;
+    writer.end_with_checksum();
     for (const auto& [key, value] : metadata_) writer.set_metadata(key, value);
     writer.set_metadata("format", "seqrec-dataset/1");
     describe(writer);

@@ -1,10 +1,7 @@
 #include "api/routes.hpp"
 
-#include <algorithm>
-
 #include "api/ask.hpp"
 #include "api/events_request.hpp"
-#include "api/fields.hpp"
 #include "api/json_response.hpp"
 
 namespace seqrec::sidecar {
@@ -12,7 +9,6 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kMaxKeyBytes = 255;
 constexpr Statement kAdd = {"seqrec_add_events", R"sql(
 SELECT seqrec.http_add_events($1::pg_catalog.jsonb, $2::pg_catalog.text::pg_catalog.regclass, $3::pg_catalog.name,
                               $4::pg_catalog.name, $5::pg_catalog.name, $6::pg_catalog.text)::pg_catalog.text
@@ -30,14 +26,6 @@ constexpr Rule kEventRules[] = {kForbidden,
                                 {"3F000", 500, "misconfigured", kMisfit, kMisfitHint},
                                 {"55000", 500, "misconfigured", kMisfit, kMisfitHint},
                                 {"55P03", 503, "database-unavailable", ""}};
-
-std::optional<std::string> idempotency_key(const Request& request) {
-    const auto key = request.header("Idempotency-Key");
-    if (key.empty()) return std::nullopt;
-    if (key.size() > kMaxKeyBytes || !std::ranges::all_of(key, [](char c) { return c >= ' ' && c < '\x7f'; }))
-        refuse_field("Idempotency-Key", "must be 1 to " + std::to_string(kMaxKeyBytes) + " ASCII characters");
-    return std::string(key);
-}
 
 Problem disabled() {
     Problem problem(404, "disabled", "this service takes no events");

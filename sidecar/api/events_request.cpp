@@ -1,5 +1,8 @@
 #include "api/events_request.hpp"
 
+#include <algorithm>
+#include <boost/beast/core/string.hpp>
+
 #include "api/fields.hpp"
 
 namespace seqrec::sidecar {
@@ -8,6 +11,13 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxTimeBytes = 64;
+constexpr std::size_t kMaxKeyBytes = 255;
+constexpr std::string_view kKeyHeader = "Idempotency-Key";
+
+bool is_key(std::string_view text) {
+    return !text.empty() && text.size() <= kMaxKeyBytes &&
+           std::ranges::all_of(text, [](char c) { return c >= ' ' && c < '\x7f'; });
+}
 
 json time_of(const json& value, const std::string& field) {
     const bool is_text = value.is_string() && value.get_ref<const std::string&>().size() <= kMaxTimeBytes;
@@ -46,6 +56,16 @@ json parse_events_request(std::string_view body) {
     for (std::size_t i = 0; i < list->size(); ++i)
         events.push_back(event_of((*list)[i], "events[" + std::to_string(i) + "]."));
     return events;
+}
+
+std::optional<std::string> idempotency_key(const Request& request) {
+    const auto is_it = [](const auto& header) { return boost::beast::iequals(header.first, kKeyHeader); };
+    const auto found = std::ranges::find_if(request.headers, is_it);
+    if (found == request.headers.end()) return std::nullopt;
+    if (!is_key(found->second))
+        refuse_field(std::string(kKeyHeader),
+                     "must be 1 to " + std::to_string(kMaxKeyBytes) + " ASCII characters");
+    return found->second;
 }
 
 }  // namespace seqrec::sidecar

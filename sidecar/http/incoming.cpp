@@ -10,6 +10,10 @@ namespace {
 
 namespace http = boost::beast::http;
 
+// Of two of them another reader, a proxy perhaps, may take the other one. Lists may come in parts.
+constexpr std::string_view kSingle[] = {"Authorization",   "Content-Type",  "Host",
+                                        "Idempotency-Key", "Last-Event-ID", "Origin"};
+
 std::string text(boost::beast::string_view view) { return {view.data(), view.size()}; }
 
 /// Finds the route and reads the parameters of the target.
@@ -19,6 +23,16 @@ const Route& find_route(const Router& router, Request& request, std::string_view
     if (request.path.size() < target.size())
         request.in_query = parse_query(target.substr(request.path.size() + 1));
     return *match.route;
+}
+
+std::optional<Problem> repeated_header(const RequestParser& parser) {
+    for (const std::string_view name : kSingle) {
+        if (parser.get().count({name.data(), name.size()}) < 2) continue;
+        Problem problem(400, "invalid-field", std::string(name) + " is given twice");
+        problem.field = name;
+        return problem;
+    }
+    return std::nullopt;
 }
 
 std::optional<Problem> body_problem(const RequestParser& parser, const Request& request) {
@@ -55,6 +69,7 @@ Request request_of(const RequestParser& parser) {
 Admission admit(const Router& router, const Doors& doors, const RequestParser& parser, Request& request) {
     Admission admission;
     admission.problem = doors.hosts.refusal(request);
+    if (!admission.problem) admission.problem = repeated_header(parser);
     if (admission.problem) return admission;
     try {
         if (doors.cors.is_preflight(request)) {

@@ -42,10 +42,10 @@ struct Admission {
     std::optional<Response> answer;
 };
 
-/// Judges a header: whether the name is this service's, whether there is a route, whether the client may use it, whether the
-/// body is JSON of known length. Fills in the request's parameters.
-/// 判断头部：名称是否属于本服务、路由是否存在、客户端是否有权使用、正文是否为已知长度的 JSON。
-/// 同时填写请求的参数。
+/// Judges a header: whether the name is this service's, whether what may stand there once does, whether there is a route,
+/// whether the client may use it, whether the body is JSON of known length. Fills in the request's parameters.
+/// 判断头部：名称是否属于本服务、单值头部是否只出现一次、路由是否存在、客户端是否有权使用、
+/// 正文是否为已知长度的 JSON。同时填写请求的参数。
 Admission admit(const Router& router, const Doors& doors, const RequestParser& parser, Request& request);
 
 /// What a client is told whose bytes are no request.

@@ -41,7 +41,7 @@ bool same_source(const std::string& one, const std::string& other) {
 }
 
 /// Whether a file says that it belongs to the job, and to what the job was asked to do where it tells that;
-/// another one's, or half of one, is removed.
+/// another one's, or half or a damaged one, is removed.
 bool is_file_of(const char* path, const Job& job) {
     if (access(path, F_OK) != 0) return false;
     const char* uuid = uuid_text(job.key.uuid);
@@ -49,9 +49,11 @@ bool is_file_of(const char* path, const Job& job) {
         try {
             const SafetensorsFile file = SafetensorsFile::open(path);
             const bool is_dataset = file.meta("format").starts_with("seqrec-dataset/");
-            return file.meta("job") == uuid &&
-                   (!is_dataset || (same_source(file.meta("source"), to_utf8(job.source)) &&
-                                    file.meta("options") == to_utf8(job.options.json)));
+            const bool fits = file.meta("job") == uuid &&
+                              (!is_dataset || (same_source(file.meta("source"), to_utf8(job.source)) &&
+                                               file.meta("options") == to_utf8(job.options.json)));
+            if (fits && file.contains("checksum")) file.verify(check_for_interrupts);
+            return fits;
         } catch (const Error& error) {
             if (error.sqlstate != sqlstate::kDataCorrupted)
                 throw;  // what can't be read now may be read later

@@ -112,8 +112,8 @@ void TrainedFiles::expect_kind(std::string_view kind) const {
 }
 
 bool is_weight(std::string_view name) {
-    return is_kept_content(name) ||
-           (!name.starts_with("item.") && !name.starts_with("user.") && !name.starts_with("pad."));
+    return is_kept_content(name) || (!name.starts_with("item.") && !name.starts_with("user.") &&
+                                     !name.starts_with("pad.") && name != "checksum");
 }
 
 }  // namespace seqrec

@@ -313,6 +313,15 @@ def adds_repeated_events_once():
     assert "order 7" in problem["detail"] and "another key" in problem["hint"], problem
     expect(count_ratings("user_id = 'once'"), 2)
     expect_problem(post("/events", event, {**BOSS, "Idempotency-Key": "x" * 256}), 400, "invalid-field", field="Idempotency-Key")
+    expect_problem(post("/events", event, {**BOSS, "Idempotency-Key": ""}), 400, "invalid-field", field="Idempotency-Key")
+    with socket.create_connection((S.host, S.port), timeout=60) as client:
+        body = json.dumps(event)
+        client.sendall(f"POST /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: {BOSS['Authorization']}\r\nContent-Type: application/json\r\n"
+                       "Idempotency-Key: one\r\nIdempotency-Key: two\r\nConnection: close\r\n"
+                       f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"Idempotency-Key is given twice" in answer, answer
+    expect(count_ratings("user_id = 'once'"), 2)
     sql("UPDATE seqrec.event_keys SET at = at - interval '25 hours' WHERE key = 'order 7'")
     expect(post("/events", event, {**BOSS, **key})[0], 201)
 

@@ -3,6 +3,7 @@
 
 import contextlib
 import glob
+import json
 import os
 import re
 import shutil
@@ -450,6 +451,24 @@ def files_of_another_job_are_thrown_away():
     assert state(number) == "done"
 
 
+def a_damaged_dataset_is_exported_anew():
+    """Of the job's own, a page of it lost: item numbers that are none, which a training would refuse."""
+    number = train(options="""'{"max_seconds": 8, "epochs": 100000, "patience": 100000}'""")
+    wait_for(lambda: sql(f"SELECT phase FROM seqrec_jobs WHERE job_id = {number}") == "training", "the training")
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'")
+    wait_for(lambda: state(number) == "interrupted", "the worker's end")
+    (folder,) = [name for name in files() if name.startswith("job-")]
+    path = os.path.join(DATA, "seqrec", sql("SELECT oid FROM pg_database WHERE datname = 'seqrec_test'"), folder, "dataset.safetensors")
+    with open(path, "r+b") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        begin, end = header["event.item"]["data_offsets"]
+        file.seek(-(header["checksum"]["data_offsets"][1] - begin), os.SEEK_END)
+        file.write(b"\xff" * (end - begin))
+    sql(f"SELECT seqrec_resume({number})")
+    sql(f"CALL seqrec_wait({number})")
+    assert state(number) == "done"
+
+
 def a_savepoint_takes_a_drop_back():
     train(model="saved")
     version, model_id = sql("SELECT version, model_id FROM seqrec_models WHERE model = 'saved'").split("|")
@@ -549,7 +568,9 @@ if __name__ == "__main__":
         another_job_of_the_same_number_has_its_own_files,
         a_number_given_again_has_files_of_its_own,
         files_of_another_job_are_thrown_away,
-        a_savepoint_takes_a_drop_back, a_cancel_taken_back_keeps_the_jobs_folder,
+        a_damaged_dataset_is_exported_anew,
+        a_savepoint_takes_a_drop_back,
+        a_cancel_taken_back_keeps_the_jobs_folder,
         a_prepared_drop_takes_its_file_along,
         a_dropped_extension_leaves_no_files,
         rows_deleted_by_hand_take_their_file_along,

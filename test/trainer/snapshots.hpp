@@ -13,8 +13,8 @@ namespace seqrec::trainer::testing {
 /// Whether a tensor of a model file is a weight of its kind, and not a row of an item or a user.
 /// 模型文件中的张量是否为该类型自身的权重，而非物品或用户的行。
 inline bool is_weight(std::string_view name) {
-    return is_kept_content(name) ||
-           (!name.starts_with("item.") && !name.starts_with("user.") && !name.starts_with("pad."));
+    return is_kept_content(name) || (!name.starts_with("item.") && !name.starts_with("user.") &&
+                                     !name.starts_with("pad.") && name != "checksum");
 }
 
 inline void add_rows(SnapshotWriter& writer, const SafetensorsFile& model, const Names& names) {

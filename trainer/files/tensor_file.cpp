@@ -34,6 +34,7 @@ void write_tensors(const std::string& path, const std::map<std::string, std::str
                    const std::vector<NamedTensor>& tensors) {
     const WriteGuard guard;
     SafetensorsWriter writer;
+    writer.end_with_checksum();
     for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
     for (const auto& [name, tensor] : tensors)
         writer.declare(name, file_type(tensor.scalar_type()), tensor.sizes().vec());
@@ -44,7 +45,7 @@ void write_tensors(const std::string& path, const std::map<std::string, std::str
         if (values.nbytes() > 0) std::memcpy(writer.bytes(name).data(), values.data_ptr(), values.nbytes());
     }
     guard.check();
-    writer.commit();
+    writer.commit([&] { guard.check(); });
 }
 
 at::Tensor read_tensor(const SafetensorsFile& file, std::string_view name) {

@@ -20,8 +20,10 @@ struct NamedTensor {
 };
 
 /// Writes float32, float64, int32 and int64 tensors to a file that appears under `path` only when it is
-/// whole. A signal to stop leaves nothing behind. Errors: 53100 (disk full), 58030.
-/// 将张量写入文件；只有完整时才以 path 出现，收到停止信号则不留痕迹。错误：53100（磁盘满）、58030。
+/// whole, and ends with the tensor `checksum` that SafetensorsFile::verify reads. A signal to stop leaves nothing behind.
+/// Errors: 53100 (disk full), 58030.
+/// 将张量写入文件；只有完整时才以 path 出现，末尾为 SafetensorsFile::verify 所读的 checksum 张量，
+/// 收到停止信号则不留痕迹。错误：53100（磁盘满）、58030。
 void write_tensors(const std::string& path, const std::map<std::string, std::string>& metadata,
                    const std::vector<NamedTensor>& tensors);
 

@@ -35,6 +35,13 @@ SafetensorsFile open(const std::string& path) {
     return file;
 }
 
+/// Only of a job's own: what is wrong with another's is no fault of this one.
+void verify(const SafetensorsFile& file) try {
+    if (file.contains("checksum")) file.verify();
+} catch (const Error& error) {
+    refuse_checkpoint(error.what());
+}
+
 nlohmann::json object_of(const SafetensorsFile& file, const char* key) {
     nlohmann::json value = nlohmann::json::parse(file.meta(key), nullptr, false);
     if (!value.is_object()) refuse_checkpoint("its " + std::string(key) + " is no JSON object");
@@ -75,12 +82,14 @@ std::optional<nlohmann::json> Checkpoint::settings() const {
     if (!exists()) return std::nullopt;
     const SafetensorsFile file = open(path_);
     if (job_of(file) != job_) return std::nullopt;
+    verify(file);
     return object_of(file, "settings");
 }
 
 std::optional<Checkpoint::Stored> Checkpoint::read(const nlohmann::json& settings) const {
     SafetensorsFile file = open(path_);
     if (job_of(file) != job_) return std::nullopt;  // before its settings, which are then others
+    verify(file);
     if (file.meta("settings") != settings.dump())
         throw Error(sqlstate::kInvalidParameter, "the checkpoint belongs to a training with other settings",
                     "Resume with the same options, data and number of threads, or start again.");

@@ -53,8 +53,10 @@ class Checkpoint {
         void read_into(const std::string& name, const at::Tensor& to) const;
     };
     /// What is stored, or nothing when it is another job's. Error 22023 when it belongs to a training with
-    /// other settings, XX001 when it is damaged.
-    /// 已存的状态；属于其他任务则为空。若属于其他设置的训练则抛出 Error 22023，损坏则 XX001。
+    /// other settings, XX001 when it is damaged: every byte is compared with the checksum at the file's end. What an
+    /// earlier build wrote has none and is read as it is.
+    /// 已存的状态；属于其他任务则为空。若属于其他设置的训练则抛出 Error 22023，损坏则 XX001：
+    /// 每个字节都与文件末尾的校验和比对。较早构建写出的检查点没有校验和，照原样读取。
     std::optional<Stored> read(const nlohmann::json& settings) const;
     /// The settings of what is stored; nothing where nothing is, or another job's. Error XX001 when it is damaged.
     /// 已存状态的设置；没有或属于其他任务则为空，损坏时抛出 Error XX001。

@@ -100,6 +100,7 @@ TEST(Dataset, HoldsMetadata) {
     const SafetensorsFile file = SafetensorsFile::open(folder / "dataset");
     EXPECT_EQ(file.meta("job"), "00000000-0000-0000-0000-00000000000a");
     EXPECT_EQ(file.meta("format"), "seqrec-dataset/1");
+    EXPECT_NO_THROW(file.verify());
 }
 
 /// The worker uses the file of an interrupted job again, whatever interrupted it.

@@ -46,5 +46,19 @@ TEST(EventsRequest, IsBounded) {
     EXPECT_EQ(refused_field([&] { parse_events_request(at(std::string(65, '1'))); }), "timestamp");
 }
 
+TEST(IdempotencyKey, IsNoneOnlyWithoutTheHeader) {
+    const auto key_of = [](const std::string& value) {
+        Request request;
+        request.headers = {{"Accept", "*/*"}, {"idempotency-key", value}};
+        return idempotency_key(request);
+    };
+    EXPECT_EQ(idempotency_key({}), std::nullopt);
+    for (const std::string& good : {std::string("order 7"), std::string(255, 'x')})
+        EXPECT_EQ(key_of(good), good);
+    for (const std::string& bad :
+         {std::string(), std::string(256, 'x'), std::string("a\tb"), std::string("\xc3\xa4")})
+        EXPECT_EQ(refused_field([&] { (void)key_of(bad); }), "Idempotency-Key") << bad;
+}
+
 }  // namespace
 }  // namespace seqrec::sidecar

@@ -21,6 +21,7 @@ TEST(TensorFile, GivesBackWhatWasWritten) {
     const SafetensorsFile file = SafetensorsFile::open(folder / "file");
     EXPECT_EQ(file.meta("format"), "a");
     EXPECT_EQ(file.meta("b"), "c");
+    EXPECT_NO_THROW(file.verify());
     for (const auto& [name, tensor] : tensors) {
         const at::Tensor read = read_tensor(file, name);
         EXPECT_EQ(read.scalar_type(), tensor.scalar_type()) << name;

@@ -1,8 +1,13 @@
 // Whose state a checkpoint is, and what is said of one that is none.
 #include "run/checkpoint.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <functional>
 #include <map>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "shop.hpp"
 
@@ -76,6 +81,97 @@ TEST(Checkpoint, OfWhichTheStateIsNoneIsRefusedInASentence) {
     expect_refused(read, "its format is seqrec-model/2");
     seqrec::testing::write_file(folder / "checkpoint", "");
     expect_refused(read, "invalid safetensors file: shorter than its header");
+}
+
+std::vector<std::byte> bytes_of(const std::string& path) {
+    const MappedFile file(path);
+    return {file.bytes().begin(), file.bytes().end()};
+}
+
+void put(const std::string& path, std::span<const std::byte> bytes) {
+    seqrec::testing::write_file(path, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+/// Whichever byte after the header it is, of a tensor, between two or of the checksum, and whoever asks.
+TEST(Checkpoint, OfWhichAByteIsAnotherIsRefused) {
+    const TempFolder folder;
+    const std::string path = folder / "checkpoint";
+    Checkpoint checkpoint(path, "a");
+    checkpoint.write(kState, kSettings, {{"x", at::ones({20})}, {"y", at::zeros({3}, at::kLong)}});
+    std::vector<std::byte> bytes = bytes_of(path);
+    std::uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    for (std::size_t at = sizeof header + header; at < bytes.size(); ++at) {
+        bytes[at] ^= std::byte{1};
+        put(path, bytes);
+        std::string said;
+        EXPECT_EQ(error_of([&] { (void)checkpoint.read(kSettings); }, &said), "XX001") << at;
+        EXPECT_TRUE(said.starts_with("the checkpoint is not valid: ")) << said;
+        EXPECT_TRUE(said.ends_with(" / Start the training again with seqrec_train.")) << said;
+        EXPECT_EQ(error_of([&] { (void)checkpoint.settings(); }), "XX001") << at;
+        bytes[at] ^= std::byte{1};
+    }
+    put(path, bytes);
+    EXPECT_TRUE(checkpoint.read(kSettings));
+    EXPECT_EQ(checkpoint.settings(), kSettings);
+}
+
+TEST(Checkpoint, OfWhichAPageIsZerosIsRefused) {
+    const TempFolder folder;
+    Checkpoint checkpoint(folder / "checkpoint", "");
+    checkpoint.write(kState, kSettings, {{"x", at::ones({1 << 19})}});  // 2 MiB
+    std::vector<std::byte> bytes = bytes_of(folder / "checkpoint");
+    std::fill_n(bytes.begin() + (1 << 20) + (1 << 19), 4096, std::byte{});
+    put(folder / "checkpoint", bytes);
+    expect_refused([&] { (void)checkpoint.read(kSettings); },
+                   "invalid safetensors file: MiB 1 of the data does not match its checksum");
+}
+
+/// What stands in the header is told from what was written, too: a state of another epoch, other settings.
+TEST(Checkpoint, OfWhichTheStateIsAnotherIsRefused) {
+    const TempFolder folder;
+    Checkpoint checkpoint(folder / "checkpoint", "");
+    checkpoint.write(kState, kSettings, {});
+    std::vector<std::byte> bytes = bytes_of(folder / "checkpoint");
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    for (const char* word : {"epoch\\\":3", "dim\\\":8"}) {
+        const auto at = text.find(word);
+        ASSERT_NE(at, text.npos) << word << text;
+        std::byte& digit = bytes[at + std::string_view(word).size() - 1];
+        digit ^= std::byte{1};
+        put(folder / "checkpoint", bytes);
+        digit ^= std::byte{1};
+        expect_refused([&] { (void)checkpoint.read(kSettings); },
+                       "invalid safetensors file: the header does not match its checksum");
+    }
+}
+
+/// As an earlier build of this format wrote them.
+TEST(Checkpoint, WithoutAChecksumIsRead) {
+    const TempFolder folder;
+    SafetensorsWriter writer;
+    writer.set_metadata("format", "seqrec-checkpoint/1");
+    writer.set_metadata("state", kState.dump());
+    writer.set_metadata("settings", kSettings.dump());
+    writer.declare<float>("x", {2});
+    writer.create(folder / "checkpoint");
+    std::ranges::fill(writer.data<float>("x"), 7.0f);
+    writer.commit();
+    const auto stored = Checkpoint(folder / "checkpoint", "").read(kSettings);
+    ASSERT_TRUE(stored);
+    const at::Tensor x = at::zeros({2});
+    stored->read_into("x", x);
+    EXPECT_TRUE(at::equal(x, at::full({2}, 7.0f)));
+}
+
+TEST(Checkpoint, OfAnotherJobIsNoneDamagedOrNot) {
+    const TempFolder folder;
+    Checkpoint(folder / "checkpoint", "a").write(kState, kSettings, {{"x", at::ones({20})}});
+    std::vector<std::byte> bytes = bytes_of(folder / "checkpoint");
+    bytes.back() ^= std::byte{1};
+    put(folder / "checkpoint", bytes);
+    EXPECT_FALSE(Checkpoint(folder / "checkpoint", "b").read(kSettings));
+    EXPECT_FALSE(Checkpoint(folder / "checkpoint", "b").settings());
 }
 
 TEST(Checkpoint, StateIsWhatWasWritten) {
