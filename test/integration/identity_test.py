@@ -312,8 +312,9 @@ def everything():
 
 
 @contextlib.contextmanager
-def marks_of_another_server():
-    marks = [os.path.join(folder, "seqrec-folder") for folder in (own_folder(), os.path.dirname(own_folder()))]
+def marks_of_another_server(*folders):
+    """In the folders named, which are this database's and the one around it when none is."""
+    marks = [os.path.join(folder, "seqrec-folder") for folder in folders or (own_folder(), os.path.dirname(own_folder()))]
     texts = {}
     for mark in marks:
         with open(mark, encoding="utf-8") as file:
@@ -536,6 +537,18 @@ def a_dropped_extension_leaves_no_files():
     subprocess.run(["dropdb", "short"], check=True)
 
 
+def a_dropped_extension_leaves_another_servers_files():
+    """The folder around the database's is another server's: what is below it stays too."""
+    subprocess.run(["createdb", "below"], check=True)
+    sql(f"CREATE EXTENSION seqrec; CREATE TABLE ratings AS {rows_of('')}", database="below")
+    train(database="below")
+    before = files("below")
+    with marks_of_another_server(os.path.join(DATA, "seqrec")):
+        sql("DROP EXTENSION seqrec", database="below")
+        assert before and files("below") == before
+    subprocess.run(["dropdb", "below"], check=True)
+
+
 def rows_deleted_by_hand_take_their_file_along():
     train(model="by_hand")
     version = sql("SELECT version FROM seqrec_models WHERE model = 'by_hand'")
@@ -572,6 +585,6 @@ if __name__ == "__main__":
         a_savepoint_takes_a_drop_back,
         a_cancel_taken_back_keeps_the_jobs_folder,
         a_prepared_drop_takes_its_file_along,
-        a_dropped_extension_leaves_no_files,
+        a_dropped_extension_leaves_no_files, a_dropped_extension_leaves_another_servers_files,
         rows_deleted_by_hand_take_their_file_along,
     )
