@@ -7,6 +7,7 @@
 #include <numeric>
 #include <thread>
 
+#include "interrupted.hpp"
 #include "limits.hpp"
 #include "shop.hpp"
 
@@ -39,14 +40,8 @@ TEST(Job, LearnsAWalkAndReportsIt) {
     EXPECT_EQ(outcome.last("epoch").at("metrics").size(), 2u);
 }
 
-/// All bytes of the model that a job left in its folder.
-std::string weights(const TempFolder& folder) {
-    const SafetensorsFile file = SafetensorsFile::open(folder / "model");
-    std::string all;
-    for (const auto& [name, tensor] : file.tensors())
-        all.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-    return all;
-}
+/// What a job left in its folder.
+std::string weights(const TempFolder& folder) { return testing::bytes_of_model(folder / "model"); }
 
 TEST(Job, SameSeedSameModel) {
     const TempFolder first, second, other;
