@@ -17,6 +17,7 @@ SELECT seqrec_train('ratings_errors', item_column => 'product');
 SELECT seqrec_train('ratings_errors', time_column => 'note');
 SELECT seqrec_train('ratings_errors', kind => 'magic');
 SELECT seqrec_train('ratings_errors', model => '');
+SELECT seqrec_train('ratings_errors', '{"epochs": 3}');
 \set VERBOSITY terse
 SELECT seqrec_train('ratings_errors', options => '{"dimension": 64}');
 \set VERBOSITY default

@@ -188,6 +188,12 @@ void check_model_name(const char* model) {
     if (model[0] == '\0' || strlen(model) > 200)
         ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid model name \"%s\"", model),
                         errhint("Use a name of 1 to 200 bytes.")));
+    if (model[0] == '{')  // the second parameter is the model, whatever stands there
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_NAME), errmsg("invalid model name \"%s\"", model),
+             errhint(
+                 "No name begins with {. Options are given by their name: options => '{\"epochs\": 3}'.")));
     const RoleScope scope = spi_enter();
     Oid owner;
     const bool is_taken = find_owner(model, &owner);
