@@ -432,14 +432,20 @@ def a_number_given_again_has_files_of_its_own():
     subprocess.run(["dropdb", "earlier"], check=True)
 
 
-def files_of_another_job_are_thrown_away():
-    """A dataset in the job's own folder that names another job is exported anew."""
-    number = train(options=LONG)
+def interrupted_training(options):
+    """A job whose worker has gone, the name of its folder, and the path of its dataset."""
+    number = train(options=options)
     wait_for(lambda: sql(f"SELECT phase FROM seqrec_jobs WHERE job_id = {number}") == "training", "the training")
     sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'")
     wait_for(lambda: state(number) == "interrupted", "the worker's end")
     (folder,) = [name for name in files() if name.startswith("job-")]
     path = os.path.join(DATA, "seqrec", sql("SELECT oid FROM pg_database WHERE datname = 'seqrec_test'"), folder, "dataset.safetensors")
+    return number, folder, path
+
+
+def files_of_another_job_are_thrown_away():
+    """A dataset in the job's own folder that names another job is exported anew."""
+    number, folder, path = interrupted_training(LONG)
     with open(path, "rb") as file:
         whole = file.read()
     uuid = folder.removeprefix("job-").encode()
@@ -454,12 +460,7 @@ def files_of_another_job_are_thrown_away():
 
 def a_damaged_dataset_is_exported_anew():
     """Of the job's own, a page of it lost: item numbers that are none, which a training would refuse."""
-    number = train(options="""'{"max_seconds": 8, "epochs": 100000, "patience": 100000}'""")
-    wait_for(lambda: sql(f"SELECT phase FROM seqrec_jobs WHERE job_id = {number}") == "training", "the training")
-    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'seqrec worker'")
-    wait_for(lambda: state(number) == "interrupted", "the worker's end")
-    (folder,) = [name for name in files() if name.startswith("job-")]
-    path = os.path.join(DATA, "seqrec", sql("SELECT oid FROM pg_database WHERE datname = 'seqrec_test'"), folder, "dataset.safetensors")
+    number, _, path = interrupted_training("""'{"max_seconds": 8, "epochs": 100000, "patience": 100000}'""")
     with open(path, "r+b") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         begin, end = header["event.item"]["data_offsets"]

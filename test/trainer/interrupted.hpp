@@ -18,14 +18,15 @@
 
 namespace seqrec::trainer::testing {
 
-/// Waits, five minutes at most, until a file is there; its folder is watched before it is looked for.
-/// 等待文件出现，至多五分钟；先监视其目录，再查看文件。
-inline bool wait_for_file(const std::filesystem::path& file) {
+/// Waits, five minutes at most, until a condition on files of a folder holds, asked anew whenever one of them changes.
+/// 等待某目录中文件的条件成立，至多五分钟；文件一有变化即重新检查。
+template <typename Condition>
+bool comes_true(const std::filesystem::path& folder, const Condition& holds) {
     const int watch = ::inotify_init1(IN_CLOEXEC);
-    ::inotify_add_watch(watch, file.parent_path().c_str(), IN_CREATE | IN_MOVED_TO);
+    ::inotify_add_watch(watch, folder.c_str(), IN_CREATE | IN_MOVED_TO | IN_MODIFY);
     const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(5);
     bool found = false;
-    while (!(found = std::filesystem::exists(file)) && std::chrono::steady_clock::now() < until) {
+    while (!(found = holds()) && std::chrono::steady_clock::now() < until) {
         pollfd waiting{watch, POLLIN, 0};
         char events[4096];
         if (::poll(&waiting, 1, 1000) > 0 && ::read(watch, events, sizeof events) < 0 && errno != EINTR)
@@ -33,6 +34,10 @@ inline bool wait_for_file(const std::filesystem::path& file) {
     }
     ::close(watch);
     return found;
+}
+
+inline bool wait_for_file(const std::filesystem::path& file) {
+    return comes_true(file.parent_path(), [&] { return std::filesystem::exists(file); });
 }
 
 /// Runs the job of a file and kills it once its checkpoint is there.

@@ -181,21 +181,11 @@ pid_t start_job(const TempFolder& folder, const json& job, const std::string& ou
     return child;
 }
 
-/// Waits for what another process does, five minutes at most: other things may go on on the machine.
-template <typename Condition>
-bool comes_true(const Condition& holds) {
-    for (int i = 0; i < 30000 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    return holds();
-}
-
-bool appears(const std::string& path) {
-    return comes_true([&] { return std::filesystem::exists(path); });
-}
-
 /// Whether a file comes to have these words in it.
 bool says(const std::string& path, const std::string& words) {
-    return comes_true(
-        [&] { return std::filesystem::exists(path) && read_file(path).find(words) != std::string::npos; });
+    return testing::comes_true(std::filesystem::path(path).parent_path(), [&] {
+        return std::filesystem::exists(path) && read_file(path).find(words) != std::string::npos;
+    });
 }
 
 TEST(Job, GoesOnAfterAKillAsIfNothingHadHappened) {
@@ -218,7 +208,7 @@ TEST(Job, GoesOnAfterAKillAsIfNothingHadHappened) {
                           {"kind", "transformer"},
                           {"options", options}};
         const pid_t child = start_job(interrupted, job);
-        ASSERT_TRUE(appears(interrupted / checkpoint));
+        ASSERT_TRUE(testing::wait_for_file(interrupted / checkpoint));
         ::kill(child, SIGKILL);
         ::waitpid(child, nullptr, 0);
         ASSERT_FALSE(std::filesystem::exists(interrupted / "model"));
