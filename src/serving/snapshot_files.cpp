@@ -191,8 +191,10 @@ void remove_unfinished(const char* version) {
 void remove_at_commit(const char* path, std::initializer_list<const char*> suffixes) {
     const char* owner = access(path, F_OK) == 0 ? owner_of_path(path) : nullptr;
     if (owner)
-        ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                          errmsg("\"%s\" is not removed", path), errdetail("%s", owner)));
+        ereport(WARNING,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("\"%s\" is not removed", path),
+                 errdetail_log("%s", owner),
+                 errhint("Its folder is not this server's alone; the server's log has whose it is.")));
     watch_transactions();
     const int level = GetCurrentTransactionNestLevel();
     guarded([&] {
