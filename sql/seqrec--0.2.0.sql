@@ -763,7 +763,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     place bigint;
     missing text;
-    is_number boolean;
+    kind text;  -- of the times, as pg_type groups types
     columns text;
 BEGIN
     IF ratings IS NULL OR user_column IS NULL OR item_column IS NULL OR time_column IS NULL THEN
@@ -788,8 +788,14 @@ BEGIN
         RAISE EXCEPTION 'the % of event % has more than 512 bytes', missing, place USING ERRCODE = '54000',
             HINT = 'No model can be trained on a table with a longer id.';
     END IF;
-    SELECT t.typcategory = 'N' INTO is_number FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    SELECT t.typcategory INTO kind FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = ratings AND a.attname = time_column AND NOT a.attisdropped;
+    SELECT e.place INTO place FROM jsonb_array_elements(events) WITH ORDINALITY e(event, place)
+    WHERE kind = 'D' AND jsonb_typeof(e.event->'timestamp') = 'number' ORDER BY 1 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the timestamp of event % is a number, and column "%" holds dates', place, time_column USING ERRCODE = '22007',
+            HINT = 'Write it as a text such as "2026-01-31T12:00:00Z", or leave it out where now is meant.';
+    END IF;
     -- A column that is not there is left to the INSERT, whose error names it.
     -- Types of pg_catalog are written with it, or a type of that name on the caller's path would be taken.
     SELECT string_agg(format('%I %s', c.name, CASE
@@ -800,7 +806,7 @@ BEGIN
     FROM unnest(ARRAY[user_column, item_column, time_column]) WITH ORDINALITY c(name, place)
     LEFT JOIN (pg_attribute a JOIN pg_type t ON t.oid = a.atttypid)
         ON a.attrelid = ratings AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped;
-    at := CASE WHEN is_number THEN to_jsonb(floor(extract(epoch FROM now()))) ELSE to_jsonb(now()) END;
+    at := CASE WHEN kind = 'N' THEN to_jsonb(floor(extract(epoch FROM now()))) ELSE to_jsonb(now()) END;
     statement := format(
         'INSERT INTO %1$s (%2$I, %3$I, %4$I) SELECT r.%2$I, r.%3$I, r.%4$I FROM pg_catalog.jsonb_array_elements($1) WITH ORDINALITY AS e(event, place), '
         'LATERAL pg_catalog.jsonb_to_record(pg_catalog.jsonb_build_object(%2$L::pg_catalog.text, pg_catalog.jsonb_object_field(e.event, ''user_id''), '

@@ -15,8 +15,8 @@ constexpr Rule kRules[] = {
     {"57014", 504, "deadline-exceeded", "the query took longer than the deadline"},
     {"42704", 404, "unknown-model", ""},
     kNotInstalled,
-    {"42P01", 503, "not-installed", kNotInstalled.detail},
-    {"3F000", 503, "not-installed", kNotInstalled.detail},
+    {"42P01", 503, "not-installed", kNotInstalled.detail, kNotInstalled.hint},
+    {"3F000", 503, "not-installed", kNotInstalled.detail, kNotInstalled.hint},
     kForbidden,
     {"P0001", 400, "refused-by-database", ""},
     {"22", 400, "refused-by-database", ""},
@@ -83,6 +83,14 @@ Problem to_problem(const DatabaseError& error, const std::string& request_id, st
             break;
     }
     return refused(error, request_id, own);
+}
+
+std::string sentence_of(const DatabaseError& error) {
+    if (error.kind != DatabaseError::Kind::Refused) return "the database is unreachable";
+    const Rule& rule = rule_for(error.sqlstate, {});
+    const std::string what(rule.detail.empty() ? "the database refused to answer" : rule.detail);
+    return what + " (SQLSTATE " + error.sqlstate + ")" +
+           (rule.hint.empty() ? "" : ". " + std::string(rule.hint));
 }
 
 }  // namespace seqrec::sidecar

@@ -24,7 +24,9 @@ inline constexpr Rule kForbidden = {"42501", 403, "forbidden",
                                     "the database role of this service may not do this",
                                     "docs/operations.md has the grants that its role needs."};
 inline constexpr Rule kNotInstalled = {"42883", 503, "not-installed",
-                                       "the database has no seqrec functions for this role"};
+                                       "the database has no seqrec functions for this role",
+                                       "CREATE EXTENSION seqrec in the database that is asked; "
+                                       "docs/operations.md has the grants that a role needs."};
 
 inline constexpr Rule kReadOnly = {"25006", 503, "read-only-database", "this database takes no changes now",
                                    "Changes go to the primary: see SEQREC_ADMIN_DSN."};
@@ -35,5 +37,9 @@ inline constexpr Rule kReadOnly = {"25006", 503, "read-only-database", "this dat
 /// 查询失败时告知客户端的内容：按 SQLSTATE 决定状态码（见 database_problem.cpp 中的表）；
 /// 仅当消息与请求有关时才原样返回，其余以请求标识记入日志。路由自身的规则 own 优先。
 Problem to_problem(const DatabaseError& error, const std::string& request_id, std::span<const Rule> own = {});
+
+/// The same in a sentence for who looks after the service: what is wrong, the SQLSTATE, what to do.
+/// 同上，写成一句话给运维者：问题、SQLSTATE 与处理办法。
+std::string sentence_of(const DatabaseError& error);
 
 }  // namespace seqrec::sidecar

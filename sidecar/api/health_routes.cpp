@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/database_problem.hpp"
 #include "api/json_response.hpp"
 
 namespace seqrec::sidecar {
@@ -64,8 +65,7 @@ class ReadyLook : public std::enable_shared_from_this<ReadyLook> {
 std::string reason(const DatabaseError& error) {
     if (error.kind == DatabaseError::Kind::Deadline || error.sqlstate == sqlstate::kQueryCancelled)
         return "the model did not answer in time: its snapshot may still be made";
-    if (error.kind != DatabaseError::Kind::Refused) return "the database is unreachable";
-    return "the database refused to ask the model, SQLSTATE " + error.sqlstate;
+    return sentence_of(error);
 }
 
 /// Why a balancer should send no request here; empty when it should.

@@ -53,7 +53,7 @@ JobKey current_job;
 const char* current_model = nullptr;
 bool is_refresh = false;
 bool has_begun = false;  // the order was not rolled back: what lies in the job's folder is this worker's
-bool has_folder = false;
+bool is_at_work = false;  // it has seen what is in its folder, and begins to change it
 
 void begin_transaction() {
     SetCurrentStatementStartTimestamp();
@@ -399,10 +399,10 @@ void run_job(const Order& order) {
     is_refresh = job.refreshes != nullptr;
     begin_transaction();
     const char* folder = MemoryContextStrdup(job_memory, open_job_folder(job.key));
-    has_folder = true;
     const bool is_exported = has_dataset(folder, job);
     const bool is_trained = is_exported && has_model(folder, job);
     end_transaction();
+    is_at_work = true;
     if (!is_exported) run_export(job, folder);
     if (!is_trained) {
         run_trainer(job, folder);
@@ -420,11 +420,10 @@ struct Failure {
 };
 
 /// What can be said of an error, the transaction that failed having been aborted. A job that was kept out of its folder, which is
-/// another server's by now, has changed nothing: it can go on once the folder is this one's again.
+/// another server's by now, or can't be written or read, has changed nothing: it can go on once the folder is as it was.
 Failure failure_of(const ErrorData* error) {
     const bool is_cancelled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
-    const bool is_kept_out = !is_cancelled && has_begun && !has_folder &&
-                             error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+    const bool is_kept_out = !is_cancelled && has_begun && !is_at_work;
     return {error, is_cancelled, is_kept_out, !is_cancelled && !is_kept_out && has_model_file(current_job)};
 }
 

@@ -126,6 +126,16 @@ WHERE m.version = $1::uuid
     return may;
 }
 
+void warn_of(const char* version, int code, const char* what, const char* why, const char* hint) {
+    if (may_know_failures(version)) {
+        ereport(WARNING, (errcode(code), errmsg("%s", what), errdetail("%s", why), errhint("%s", hint)));
+        return;
+    }
+    ereport(LOG_SERVER_ONLY, (errcode(code), errmsg("%s", what), errdetail("%s", why)));
+    ereport(WARNING, (errcode(code), errmsg("%s", what),
+                      errhint("The model's owner, who sees all jobs and the server's log are told why.")));
+}
+
 void raise_untold(std::int64_t model_id, const ErrorData& error) {
     ereport(LOG_SERVER_ONLY,
             (errcode(error.sqlerrcode),

@@ -1,6 +1,7 @@
-// The note beside a snapshot file that says: a worker could not build it, and why. Nobody tries again for a while, so that those who
-// ask for a broken version don't start one worker after the other. Why, which may name files of the server, is for who sees the
-// errors of jobs, as seqrec_jobs has it, and for the version's owner; others are told that it failed. PostgreSQL code: may ereport.
+// What goes wrong with a snapshot, and whom it is told. The note beside its file says: a worker could not build it, and why. Nobody
+// tries again for a while, so that those who ask for a broken version don't start one worker after the other. Why, which may name
+// files of the server, is for who sees the errors of jobs, as seqrec_jobs has it, and for the version's owner; others are told that
+// it failed. PostgreSQL code: may ereport.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,9 @@ bool failed_recently(const char* version);
 /// Whether the current user may know why the snapshot of a version can't be built.
 /// 当前用户可否得知某版本的快照为何无法构建。
 bool may_know_failures(const char* version);
+/// A WARNING of `what`; `why` is for who may know, and for the server's log.
+/// 就 what 发出警告；why 只告知有权得知者，并写入服务器日志。
+void warn_of(const char* version, int code, const char* what, const char* why, const char* hint);
 /// Raises to who may not that it can't, with the SQLSTATE of `error`, which the server's log is told.
 /// 向不可得知者报错：只说明无法构建并沿用 error 的 SQLSTATE；error 本身写入服务器日志。
 [[noreturn]] void raise_untold(std::int64_t model_id, const ErrorData& error);

@@ -13,6 +13,7 @@
 #include "pg/boundary.hpp"
 #include "pg/catalog.hpp"
 #include "pg/data_folder.hpp"
+#include "serving/snapshot_failure.hpp"
 #include "serving/snapshot_files.hpp"
 #include "serving/snapshot_stamp.hpp"
 #include "tables/row_receiver.hpp"
@@ -205,12 +206,12 @@ const Snapshot* open_checked(const char* path, const char* version, Unverified u
     return opened.release();
 }
 
-void warn_damaged(const char* path, const Error& error) {
+void warn_damaged(const char* path, const char* version, const Error& error) {
     const char* reason = palloc_copy(error.what());
     postgres([&] {
-        ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED),
-                          errmsg("snapshot file \"%s\" is damaged and is built again", path),
-                          errdetail("%s", reason)));
+        warn_of(version, ERRCODE_DATA_CORRUPTED, "a snapshot file is damaged and is built again",
+                psprintf("File \"%s\": %s.", path, reason),
+                "Where it happens again, look at the disk and at what else writes there.");
     });
 }
 
@@ -227,16 +228,17 @@ const Snapshot* try_open(const char* path, const char* version, Unverified unver
                 error.sqlstate != sqlstate::kFeatureNotSupported)
                 throw;
             if (unverified == Unverified::Verify && error.sqlstate == sqlstate::kDataCorrupted)
-                warn_damaged(path, error);
+                warn_damaged(path, version, error);
             return nullptr;
         }
     });
 }
 
-void warn_not_usable(const char* problem) {
-    ereport(WARNING,
-            (errcode(ERRCODE_IO_ERROR), errmsg("%s: this session makes a snapshot of its own", problem),
-             errhint("seqrec.directory must name a folder that the server may write and that is its own.")));
+void warn_not_usable(const char* version, const char* problem) {
+    warn_of(version, ERRCODE_IO_ERROR,
+            "the folder of snapshots can't be used: this session makes a snapshot of its own",
+            psprintf("%s.", problem),
+            "seqrec.directory must name a folder that the server may write and that is its own.");
 }
 
 /// A copy for this session alone, for when the folder can't be written or nobody else will ask for the
@@ -294,7 +296,7 @@ const Snapshot* open_or_build(std::int64_t model_id, const char* version, bool* 
         problem = folder_problem();
     }
     if (!problem) return rebuild(model_id, version, path, is_private);
-    warn_not_usable(problem);
+    warn_not_usable(version, problem);
     *is_private = true;
     return open_private_copy(model_id, version);
 }

@@ -213,14 +213,15 @@ class Plain:
         db.sql("UPDATE models SET active = false WHERE model = 'default'")
         comes_to_be(s, 503, 'there is no active model named "default"')
         db.sql("ALTER VIEW seqrec_models RENAME TO hidden")
-        comes_to_be(s, 503, "the database refused to ask the model, SQLSTATE 42P01")
+        comes_to_be(s, 503, "the database has no seqrec functions for this role (SQLSTATE 42P01). CREATE EXTENSION seqrec in the database that is asked; "
+                            "docs/operations.md has the grants that a role needs.")
         db.sql("ALTER VIEW hidden RENAME TO seqrec_models; UPDATE models SET active = true")
         comes_to_be(s, 200)
 
     def is_ready_only_when_the_model_answers(self, s, db):
         """A model that is there, and whose snapshot is not, has no answer."""
         with instead_of_answers(db, "RAISE 'made by another' USING ERRCODE = '55000'"):
-            comes_to_be(s, 503, "the database refused to ask the model, SQLSTATE 55000")
+            comes_to_be(s, 503, "the database cannot answer now (SQLSTATE 55000)")
         with instead_of_answers(db, "PERFORM pg_sleep(60)"):
             comes_to_be(s, 503, "the model did not answer in time: its snapshot may still be made")
         comes_to_be(s, 200)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 
 from testing import Session, main, psql, refused, script, sql, wait_for
@@ -374,19 +375,36 @@ def another_servers_files_stay():
     wait_for(lambda: not [name for name in files() if name.startswith(version) or name == job_folder(number)], "the sweep")
 
 
+@contextlib.contextmanager
+def out_of_reach(path):
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    os.chmod(path, 0)
+    try:
+        yield
+    finally:
+        os.chmod(path, mode)
+
+
 def a_job_kept_out_of_its_folder_goes_on_later():
-    """The folder becomes another server's after seqrec_resume has looked: the worker leaves the job as it was."""
+    """Something keeps it out after seqrec_resume has looked: the worker leaves the job as it was, whatever it is."""
     number = interrupted("kept_out")
-    session = Session()
-    session.run(f"BEGIN; SELECT seqrec_resume({number});")
-    before = everything()
-    with marks_of_another_server():
-        session.run("COMMIT;")
-        wait_for(lambda: "another server" in sql(f"SELECT error FROM seqrec_jobs WHERE job_id = {number}"), "the worker's end")
-        assert state(number) == "interrupted"
-        assert everything() == before
-    session.close()
-    assert f"seqrec_resume({number})" in sql(f"SELECT hint FROM seqrec_jobs WHERE job_id = {number}")
+    dataset = os.path.join(own_folder(), job_folder(number), "dataset.safetensors")
+    for obstacle, told in (
+        (marks_of_another_server(), "another server"),
+        (out_of_reach(own_folder()), "Permission denied"),
+        (out_of_reach(os.path.dirname(dataset)), "Permission denied"),
+        (out_of_reach(dataset), "Permission denied"),
+    ):
+        session = Session()
+        session.run(f"BEGIN; SELECT seqrec_resume({number});")
+        before = everything()
+        with obstacle:
+            session.run("COMMIT;")
+            wait_for(lambda: told in sql(f"SELECT error FROM seqrec_jobs WHERE job_id = {number}"), f"the worker's end: {told}")
+            assert state(number) == "interrupted", told
+        assert everything() == before, told
+        session.close()
+        assert f"seqrec_resume({number})" in sql(f"SELECT hint FROM seqrec_jobs WHERE job_id = {number}")
     sql(f"SELECT seqrec_resume({number})")
     wait_for(lambda: state(number) == "training", "the job to go on")
     sql(f"SELECT seqrec_cancel({number})")

@@ -346,6 +346,24 @@ def why_a_build_failed_is_for_who_may_know():
     sql(f"SELECT seqrec_drop({torn}); DROP OWNED BY {', '.join(roles)}; DROP ROLE {', '.join(roles)}")
 
 
+def where_files_lie_is_for_who_may_know():
+    """A damaged file and a folder that can't be written are warnings to everybody; paths are for superusers, owners and who sees jobs."""
+    sql("CREATE ROLE asker LOGIN; GRANT EXECUTE ON FUNCTION seqrec_recommend TO asker")
+    path, whole = snapshot_file(), read(snapshot_file())
+    folder = os.path.dirname(path)
+    for role, told in {"asker": False, "postgres": True}.items():
+        write_in_place(path, flipped(whole, len(whole) // 2))
+        said = script(ASK + ";", user=role)
+        assert answers["first"] in said and DAMAGED in said and (folder in said) == told and ("are told why" in said) != told, said
+        with read_only(folder):
+            write_in_place(path, flipped(whole, len(whole) // 2))
+            said = script(ASK + ";", user=role)
+        assert answers["first"] in said and "makes a snapshot of its own" in said and (folder in said) == told, said
+        expect_same_answer()
+    assert server_log().count("could not write into") >= 2, "the log does not say why"
+    sql("DROP OWNED BY asker; DROP ROLE asker")
+
+
 def what_a_session_activated_answers_it():
     """Though its snapshot has to be built first; what it took back never stands in for anything."""
     who, active, session = "SELECT seqrec_recommend_info('u1')->>'model_id';", sql(ACTIVE), Session()
@@ -741,6 +759,7 @@ if __name__ == "__main__":
         built_in_spite_of_a_timeout,
         a_broken_model_costs_one_worker,
         why_a_build_failed_is_for_who_may_know,
+        where_files_lie_is_for_who_may_know,
         what_a_session_activated_answers_it,
         server_restarted,
         preloaded_for_all_connections,

@@ -54,6 +54,17 @@ TEST(DatabaseProblem, StatusByState) {
     }
 }
 
+TEST(DatabaseProblem, ASentenceSaysWhatToDo) {
+    const std::string missing = sentence_of(refused("3F000"));
+    for (const char* part : {"no seqrec functions", "SQLSTATE 3F000", "CREATE EXTENSION seqrec"})
+        EXPECT_NE(missing.find(part), std::string::npos) << missing;
+    const std::string own = sentence_of(refused("22023"));
+    EXPECT_EQ(own, "the database refused to answer (SQLSTATE 22023)") << "its words are the log's";
+    DatabaseError gone = refused("");
+    gone.kind = DatabaseError::Kind::Unavailable;
+    EXPECT_EQ(sentence_of(gone), "the database is unreachable");
+}
+
 /// What clients must not read goes to the log, under the id that the client has.
 TEST(DatabaseProblem, TheLogHasWhatTheClientIsNotTold) {
     ::testing::internal::CaptureStderr();
