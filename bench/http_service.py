@@ -7,7 +7,7 @@ usage: bench/http_service.py [--part NAME,...] [--reference DIR] [--data FOLDER]
 Sidecar, PostgreSQL (a private one; the extension must be installed) and load share this machine. Prints one JSON object.
 NAME, in this order:
   reference  requests/s at 1, 4, 16 and 64 connections on MovieLens-1M (FOLDER/ml-1m), for a model of the default shape and
-             one of the plain service's own two layers, against that service's best (DIR holds its train.py and app.py)
+             one with serving fast (two layers, as the plain service has), against that service's best (DIR holds its train.py and app.py)
   added      p50 at one connection against p50 of the same call over SQL, same questions
   steady     1,000 requests/s for S seconds on N (1,000,000) items, without an index and as the defaults are, started on time whatever the answers do; times count
              from when a request was due
@@ -49,7 +49,6 @@ from stand_in import ROOT, make_table, set_trainer
 
 RATE = 1000
 CONNECTIONS = 500
-PLAIN_SHAPE = {"members": 1, "layers": 2}
 
 
 def installed(program):
@@ -108,10 +107,10 @@ def movielens(arguments, folder):
     """The ratings as a file and a table, and a model of each shape, trained for one epoch: speed depends on the shape."""
     csv = unpack(arguments.data / "ml-1m" / "ratings.csv.gz", folder)
     serving.publish_movielens(arguments)
-    if sql("SELECT count(*) FROM seqrec_models WHERE model = 'plain'") == "0":
-        note("the same with one member of two layers")
+    if sql("SELECT count(*) FROM seqrec_models WHERE model = 'fast'") == "0":
+        note("the same with serving fast")
         set_trainer("")
-        serving.train("movielens_ratings", "plain", PLAIN_SHAPE | {"epochs": 1, "holdout": "keep"})
+        serving.train("movielens_ratings", "fast", {"serving": "fast", "epochs": 1, "holdout": "keep"})
     return csv
 
 
@@ -123,7 +122,7 @@ def measure_reference(arguments):
         theirs = reference_rates(arguments, csv, Path(folder) / "reference", script)
         best = max(at["requests_per_s"] for at in theirs.values())
         result = {"reference": theirs, "reference_best": best, "target": 25}
-        for model in ("movielens", "plain"):
+        for model in ("movielens", "fast"):
             note(f"seqrec-http, model {model}")
             with Sidecar(model) as sidecar:
                 ours = {c: wrk(sidecar.port, c, arguments.seconds, script) for c in (1, 4, 16, 64)}
@@ -161,7 +160,7 @@ def measure_added(arguments):
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         csv = movielens(arguments, folder)
-        for model in ("movielens", "plain"):
+        for model in ("movielens", "fast"):
             script, _ = write_bodies(csv, folder)
             serving.make_questions(f"{model}_20", model, 20)
             questions_as_bodies(f"{model}_20", folder)

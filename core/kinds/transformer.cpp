@@ -28,7 +28,8 @@ constexpr OptionSpec kOptions[] = {
      "networks that learn from the mean of all members and are served in their place; 0 = the members are "
      "served; null = one, where histories are short and there is time for it, unless it ranks worse"},
     {"serving", Text, 0, 0, "\"best\"", "best|fast",
-     "what answers: as many networks as rank best, or one at a part of their cost"},
+     "what answers: as many networks, and as deep ones, as rank best, or one of two layers at a part of "
+     "their cost"},
     {"dim", Integer, 8, 1024, "64", "", "width of the embeddings; a multiple of 8 and of heads"},
     {"layers", Integer, 1, 16, "null", "", "Transformer blocks"},
     {"heads", Integer, 1, 16, "1", "", "attention heads"},

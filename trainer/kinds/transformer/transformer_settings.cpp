@@ -11,11 +11,14 @@
 namespace seqrec::trainer {
 namespace {
 
-std::int64_t choose_layers(const nlohmann::json& options, const Dataset& data) {
-    return value_or(options, "layers", std::int64_t{length_share(data) < 0.5 ? 2 : 4});
-}
-
 bool serves_one_of(const nlohmann::json& options) { return options.at("serving") == "fast"; }
+
+bool is_short(const Dataset& data) { return length_share(data) < 0.5; }
+
+/// Of long histories four learn more than two, and cost twice as much to ask.
+std::int64_t choose_layers(const nlohmann::json& options, const Dataset& data) {
+    return value_or(options, "layers", std::int64_t{is_short(data) || serves_one_of(options) ? 2 : 4});
+}
 
 /// Half as much when weights are there already: more would undo what they have learned.
 double choose_learning_rate(const Dataset& data, const nlohmann::json& earlier) {
@@ -29,12 +32,11 @@ double choose_user_dropout(const nlohmann::json& earlier) {
     return std::clamp(found->get<double>(), 0.0, 1.0);
 }
 
-/// Networks err differently, and their mean errs less: three of two layers, two of four. Where rows are many,
+/// Networks err differently, and their mean errs less: three of short histories, two of long ones. Where rows are many,
 /// one costs enough. Where one network is to answer they are worth their time if they can teach it.
 std::int64_t choose_members(const nlohmann::json& options, const Dataset& data) {
-    const bool is_deep = choose_layers(options, data) > 2;
-    if (data.users() + data.items() > 200000 || (is_deep && serves_one_of(options))) return 1;
-    return length_share(data) < 0.5 ? 3 : 2;
+    if (data.users() + data.items() > 200000 || (!is_short(data) && serves_one_of(options))) return 1;
+    return is_short(data) ? 3 : 2;
 }
 
 /// Past 50,000 items ranking each label among all of them costs more than it teaches. An update does as the training did that

@@ -133,16 +133,25 @@ TEST(Settings, OneLearnsFromSeveralUnlessTheirNumberIsGiven) {
               "22023");
 }
 
-/// Where several can teach one they are trained for that; elsewhere all the time is its own.
+/// Where several can teach one they are trained for that; elsewhere all the time is its own. It has two layers, unless told.
 TEST(Settings, OneNetworkAnswersWhereThatIsAskedFor) {
     const json fast = {{"serving", "fast"}};
     const Settings shallow = settings_for(even_histories(20, 10), 10, fast);
     EXPECT_EQ(shallow.members, 3);
     EXPECT_EQ(shallow.students, 1);
     EXPECT_TRUE(shallow.serves_one);
-    EXPECT_EQ(settings_for(even_histories(20, 100), 100).members, 2);
-    EXPECT_EQ(settings_for(even_histories(20, 100), 100, fast).members, 1);
-    EXPECT_EQ(settings_for(even_histories(20, 100), 100, fast).to_json().at("serving"), "fast");
+    const Settings best = settings_for(even_histories(20, 100), 100);
+    EXPECT_EQ(best.members, 2);
+    EXPECT_EQ(best.layers, 4);
+    const Settings quick = settings_for(even_histories(20, 100), 100, fast);
+    EXPECT_EQ(quick.members, 1);
+    EXPECT_EQ(quick.students, 0);
+    EXPECT_EQ(quick.layers, 2);
+    EXPECT_EQ(quick.to_json().at("serving"), "fast");
+    const Settings given =
+        settings_for(even_histories(20, 100), 100, {{"serving", "fast"}, {"layers", 4}});
+    EXPECT_EQ(given.layers, 4);
+    EXPECT_EQ(given.members, 1);
 }
 
 TEST(Settings, WhatIsGivenIsTaken) {
