@@ -52,7 +52,7 @@ MemoryContext job_memory;
 JobKey current_job;
 const char* current_model = nullptr;
 bool is_refresh = false;
-bool has_begun = false;  // the order was not rolled back: what lies in the job's folder is this worker's
+bool has_begun = false;   // the order was not rolled back: what lies in the job's folder is this worker's
 bool is_at_work = false;  // it has seen what is in its folder, and begins to change it
 
 void begin_transaction() {

@@ -148,8 +148,7 @@ TEST(Settings, OneNetworkAnswersWhereThatIsAskedFor) {
     EXPECT_EQ(quick.students, 0);
     EXPECT_EQ(quick.layers, 2);
     EXPECT_EQ(quick.to_json().at("serving"), "fast");
-    const Settings given =
-        settings_for(even_histories(20, 100), 100, {{"serving", "fast"}, {"layers", 4}});
+    const Settings given = settings_for(even_histories(20, 100), 100, {{"serving", "fast"}, {"layers", 4}});
     EXPECT_EQ(given.layers, 4);
     EXPECT_EQ(given.members, 1);
 }
