@@ -28,6 +28,11 @@ const char* path_of(const char* uuid) {
     return psprintf("%s/%s%s", database_folder_path(), kJobPrefix, uuid);
 }
 
+/// Whether there is a file, or may be one where nobody may look now.
+bool may_be_there(const char* path) {
+    return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 /// The relations' names may have changed: they are the same by their oids.
 bool same_source(const std::string& one, const std::string& other) {
     const auto nameless = [](const std::string& text) {
@@ -43,7 +48,7 @@ bool same_source(const std::string& one, const std::string& other) {
 /// Whether a file says that it belongs to the job, and to what the job was asked to do where it tells that;
 /// another one's, or half or a damaged one, is removed.
 bool is_file_of(const char* path, const Job& job) {
-    if (access(path, F_OK) != 0) return false;
+    if (!may_be_there(path)) return false;
     const char* uuid = uuid_text(job.key.uuid);
     const bool own = guarded([&] {
         try {
@@ -72,6 +77,9 @@ const char* open_job_folder(const JobKey& job) {
     if (MakePGDirectory(path) != 0 && errno != EEXIST)
         ereport(ERROR, (errcode_for_file_access(), errmsg("could not create folder \"%s\": %m", path),
                         errhint("seqrec.directory must name a folder that the server may write.")));
+    if (access(psprintf("%s/.", path), R_OK | W_OK | X_OK) != 0)
+        ereport(ERROR, (errcode_for_file_access(), errmsg("could not write into folder \"%s\": %m", path),
+                        errhint("Give the server's user its rights back.")));
     return path;
 }
 
@@ -84,7 +92,7 @@ bool has_model(const char* folder, const Job& job) {
 }
 
 bool has_model_file(const JobKey& job) {
-    return access(psprintf("%s/model.safetensors", path_of(uuid_text(job.uuid))), F_OK) == 0;
+    return may_be_there(psprintf("%s/model.safetensors", path_of(uuid_text(job.uuid))));
 }
 
 void remove_job_folder(const JobKey& job) { remove_own(path_of(uuid_text(job.uuid))); }

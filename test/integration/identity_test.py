@@ -401,7 +401,7 @@ def a_job_kept_out_of_its_folder_goes_on_later():
         with obstacle:
             session.run("COMMIT;")
             wait_for(lambda: told in sql(f"SELECT error FROM seqrec_jobs WHERE job_id = {number}"), f"the worker's end: {told}")
-            assert state(number) == "interrupted", told
+            assert state(number) == "interrupted", (told, sql(f"SELECT state, phase, error, sqlstate, hint FROM seqrec_jobs WHERE job_id = {number}"))
         assert everything() == before, told
         session.close()
         assert f"seqrec_resume({number})" in sql(f"SELECT hint FROM seqrec_jobs WHERE job_id = {number}")
