@@ -164,7 +164,7 @@ json adopt_shape(std::string_view kind, json given, const json& config) {
     return given;
 }
 
-json resolve_options(std::string_view kind, const json& given) {
+json complete_options(std::string_view kind, const json& given) {
     if (!given.is_object())
         refuse("options must be a JSON object", R"(Write them as in '{"seed": 7, "max_seconds": 600}'.)");
     const std::vector<OptionSpec> specs = option_specs(kind);
@@ -175,6 +175,11 @@ json resolve_options(std::string_view kind, const json& given) {
         if (value.is_null()) continue;  // null asks for the default
         resolved[key] = check_value(spec, value);
     }
+    return resolved;
+}
+
+json resolve_options(std::string_view kind, const json& given) {
+    json resolved = complete_options(kind, given);
     check_holdout(resolved);
     check_side_options(resolved);
     if (const auto check = find_kind(kind).check) check(resolved);

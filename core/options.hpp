@@ -31,11 +31,14 @@ struct OptionSpec {
 /// 未知类型抛出带提示的 Error 22023。
 std::vector<OptionSpec> option_specs(std::string_view kind);
 
-/// Checks `given` (a JSON object) against the options of `kind` and returns a full object, defaults filled
-/// in. Errors: 22023 for an unknown key, a wrong type or a value out of range, each naming the key, with a
-/// hint.
-/// 按 kind 的选项检查 given（JSON 对象），并返回填好默认值的完整对象。未知键、类型错误、
-/// 超出范围均抛出带提示的 Error 22023。
+/// Checks `given` (a JSON object) against the options of `kind`, each by itself, and returns a full object, defaults filled in: for
+/// what a training has decided, which says of several options what nobody may ask for together. Errors as below.
+/// 逐项检查 given（JSON 对象）并返回填好默认值的完整对象：用于训练已决定的选项，其组合未必可由调用者给出。错误同下。
+nlohmann::json complete_options(std::string_view kind, const nlohmann::json& given);
+
+/// The same, and whether they go together. Errors: 22023 for an unknown key, a wrong type or a value out of range, each naming the
+/// key, with a hint.
+/// 同上，并检查各选项能否同用。未知键、类型错误、超出范围均抛出带提示的 Error 22023。
 nlohmann::json resolve_options(std::string_view kind, const nlohmann::json& given);
 
 /// `given` with the options that decide the shape of the weights as `config`, the configuration of the model

@@ -59,6 +59,7 @@ FileState state_of(const struct stat& status) {
 FileState state_of(int descriptor, const std::string& path) {
     struct stat status;
     if (::fstat(descriptor, &status) != 0) fail("could not read the size of file", path, errno);
+    if (!S_ISREG(status.st_mode)) throw Error(sqlstate::kIo, "\"" + path + "\" is no plain file");
     return state_of(status);
 }
 
@@ -71,7 +72,8 @@ std::optional<FileState> FileState::of(const char* path) {
 }
 
 MappedFile::MappedFile(const std::string& path) {
-    const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    // Whoever opens a pipe for reading would wait for somebody to write.
+    const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (file.value < 0) fail("could not open file", path, errno);
     state_ = state_of(file.value, path);
     if (size() == 0) return;

@@ -1,5 +1,6 @@
 #include "api/database_problem.hpp"
 
+#include <cctype>
 #include <string_view>
 
 #include "log.hpp"
@@ -38,8 +39,26 @@ const Rule& rule_for(std::string_view sqlstate, std::span<const Rule> own) {
     return kRules[std::size(kRules) - 1];
 }
 
+bool is_letter(char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)); }
+
+/// Whether a text has a word as a whole, whatever the language quotes it by.
+bool has_word(std::string_view text, std::string_view word) {
+    for (auto at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
+        const auto end = at + word.size();
+        if ((at == 0 || !is_letter(text[at - 1])) && (end == text.size() || !is_letter(text[end])))
+            return true;
+    }
+    return false;
+}
+
+/// A schema that is missing may be one that the request names, or seqrec's own, which no route's rules are about.
+const Rule& rule_of(const DatabaseError& error, std::span<const Rule> own) {
+    const bool is_seqrecs = error.sqlstate == "3F000" && has_word(error.message, "seqrec");
+    return rule_for(error.sqlstate, is_seqrecs ? std::span<const Rule>() : own);
+}
+
 Problem refused(const DatabaseError& error, const std::string& request_id, std::span<const Rule> own) {
-    const Rule& rule = rule_for(error.sqlstate, own);
+    const Rule& rule = rule_of(error, own);
     const bool speaks_of_request = rule.detail.empty();
     Problem problem(rule.status, std::string(rule.kind),
                     speaks_of_request ? error.message : std::string(rule.detail));

@@ -7,6 +7,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <cstring>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace seqrec::sidecar {
@@ -17,6 +19,10 @@ using Protocol = asio::generic::stream_protocol;
 using boost::system::error_code;
 
 constexpr mode_t kAllPermissions = 0777;
+
+[[noreturn]] void cannot_listen(const std::string& where, const error_code& error) {
+    throw std::runtime_error("cannot listen on " + where + " (SEQREC_LISTEN): " + error.message());
+}
 
 /// Nothing for what is not TCP.
 std::optional<asio::ip::tcp::endpoint> tcp_endpoint(const Protocol::endpoint& endpoint) {
@@ -49,7 +55,9 @@ void Listener::open_tcp(const Config& config) {
     const asio::ip::tcp::endpoint endpoint(asio::ip::make_address(config.listen_host), config.listen_port);
     acceptor_.open(endpoint.protocol());
     acceptor_.set_option(asio::socket_base::reuse_address(true));
-    acceptor_.bind(endpoint);
+    error_code error;
+    acceptor_.bind(endpoint, error);
+    if (error) cannot_listen(config.listen_host + ":" + std::to_string(config.listen_port), error);
 }
 
 /// The file has its permissions from the moment it is there, and nobody is taken before all is noted.
@@ -61,7 +69,7 @@ void Listener::open_unix(const std::string& path, unsigned mode) {
     const mode_t before = umask(kAllPermissions & ~static_cast<mode_t>(mode));
     acceptor_.bind(endpoint, error);
     umask(before);
-    if (error) throw boost::system::system_error(error, path);
+    if (error) cannot_listen(std::string(kUnixPrefix) + path, error);
     file_->note_bound();
 }
 

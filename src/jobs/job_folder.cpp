@@ -79,7 +79,7 @@ const char* open_job_folder(const JobKey& job) {
                         errhint("seqrec.directory must name a folder that the server may write.")));
     if (access(psprintf("%s/.", path), R_OK | W_OK | X_OK) != 0)
         ereport(ERROR, (errcode_for_file_access(), errmsg("could not write into folder \"%s\": %m", path),
-                        errhint("Give the server's user its rights back.")));
+                        errhint("It must be a folder that the server may read and write.")));
     return path;
 }
 
@@ -92,7 +92,13 @@ bool has_model(const char* folder, const Job& job) {
 }
 
 bool has_model_file(const JobKey& job) {
-    return may_be_there(psprintf("%s/model.safetensors", path_of(uuid_text(job.uuid))));
+    return access(psprintf("%s/model.safetensors", path_of(uuid_text(job.uuid))), F_OK) == 0;
+}
+
+bool has_checkpoint_file(const JobKey& job) {
+    const char* folder = path_of(uuid_text(job.uuid));
+    return may_be_there(psprintf("%s/checkpoint.0", folder)) ||  // of the first network
+           may_be_there(psprintf("%s/checkpoint", folder));      // where there is one alone
 }
 
 void remove_job_folder(const JobKey& job) { remove_own(path_of(uuid_text(job.uuid))); }

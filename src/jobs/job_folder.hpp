@@ -14,9 +14,12 @@ const char* open_job_folder(const JobKey& job);
 /// 该任务此前的运行是否已写出完整的数据集（或模型）文件；属于其他任务或已损坏的会被删除。
 bool has_dataset(const char* folder, const Job& job);
 bool has_model(const char* folder, const Job& job);
-/// Whether there is a finished model file, whatever is in it, or nobody may look; no transaction is needed.
-/// 是否存在已完成的模型文件（不论内容），或无从查看；无需事务。
+/// Whether there is a finished model file, whatever is in it; no transaction is needed.
+/// 是否存在已完成的模型文件（不论内容）；无需事务。
 bool has_model_file(const JobKey& job);
+/// Whether a training has left a checkpoint, or nobody may look; no transaction is needed.
+/// 训练是否留有检查点，或无从查看；无需事务。
+bool has_checkpoint_file(const JobKey& job);
 void remove_job_folder(const JobKey& job);
 /// The same once the current transaction commits, as remove_at_commit() has it.
 /// 同上，但在当前事务提交时进行，见 remove_at_commit()。

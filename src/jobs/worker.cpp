@@ -53,7 +53,7 @@ JobKey current_job;
 const char* current_model = nullptr;
 bool is_refresh = false;
 bool has_begun = false;   // the order was not rolled back: what lies in the job's folder is this worker's
-bool is_at_work = false;  // it has seen what is in its folder, and begins to change it
+bool is_at_work = false;  // it has seen what is in its folder, and goes beyond it
 
 void begin_transaction() {
     SetCurrentStatementStartTimestamp();
@@ -286,6 +286,7 @@ bool handle_line(const char* sent) {
     const TrainerEvent event = parse_event(line);
     if (event.kind == TrainerEvent::Failure) report_failure(event);
     if (event.kind == TrainerEvent::Unknown) report_no_event(line);
+    is_at_work = true;
     if (event.kind == TrainerEvent::Done) return true;
     begin_transaction();
     do_not_wait_for_disk();
@@ -402,7 +403,7 @@ void run_job(const Order& order) {
     const bool is_exported = has_dataset(folder, job);
     const bool is_trained = is_exported && has_model(folder, job);
     end_transaction();
-    is_at_work = true;
+    is_at_work = !is_exported || is_trained;  // else once the trainer has said something
     if (!is_exported) run_export(job, folder);
     if (!is_trained) {
         run_trainer(job, folder);
@@ -419,11 +420,17 @@ struct Failure {
     const char* state() const { return is_cancelled ? "cancelled" : is_kept_out ? "interrupted" : "failed"; }
 };
 
+/// Errors of the disk, which say nothing of the job.
+bool is_of_disk(int sqlerrcode) { return sqlerrcode == ERRCODE_IO_ERROR || sqlerrcode == ERRCODE_DISK_FULL; }
+
 /// What can be said of an error, the transaction that failed having been aborted. A job that was kept out of its folder, which is
-/// another server's by now, or can't be written or read, has changed nothing: it can go on once the folder is as it was.
+/// another server's by now, or can't be written or read, or whose trainer does not begin, has changed nothing, and one that had no
+/// room for a further checkpoint has those before: it can go on once that is mended.
 Failure failure_of(const ErrorData* error) {
     const bool is_cancelled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
-    const bool is_kept_out = !is_cancelled && has_begun && !is_at_work;
+    const bool is_stopped_by_disk = is_of_disk(error->sqlerrcode) && has_checkpoint_file(current_job);
+    const bool is_kept_out =
+        !is_cancelled && has_begun && (!is_at_work || (is_stopped_by_disk && !has_model_file(current_job)));
     return {error, is_cancelled, is_kept_out, !is_cancelled && !is_kept_out && has_model_file(current_job)};
 }
 

@@ -175,10 +175,13 @@ const char* folder_problem() {
 }
 
 const char* database_folder() {
+    // Where it lies, and whose it is, is for who may look at the server's files; the log has it.
     if (const char* problem = folder_problem())
         ereport(
             ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", problem),
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the folder of seqrec's files can't be used"),
+             superuser() ? errdetail("%s", problem) : errdetail_log("%s", problem),
              errhint("seqrec.directory must name a folder of this server alone: an empty one, or one that "
                      "does not exist yet and that the server may make. All that seqrec keeps there but "
                      "the files of running jobs can be made again.")));

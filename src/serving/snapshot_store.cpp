@@ -215,14 +215,20 @@ void warn_damaged(const char* path, const char* version, const Error& error) {
     });
 }
 
-/// Opens a file; null when it is missing, not a valid snapshot of this version, or unverified and left alone.
-const Snapshot* try_open(const char* path, const char* version, Unverified unverified) {
+/// Opens a file; null when it is missing, not a valid snapshot of this version, unverified and left alone, or can't be read, which
+/// `problem` says then; without it that is an error.
+const Snapshot* try_open(const char* path, const char* version, Unverified unverified,
+                         const char** problem = nullptr) {
     if (!is_there(path)) return nullptr;
     return guarded([&]() -> const Snapshot* {
         try {
             return open_checked(path, version, unverified);
         } catch (const Error& error) {
             if (!is_there(path)) return nullptr;  // it went meanwhile
+            if (error.sqlstate == sqlstate::kIo && problem) {
+                *problem = palloc_copy(error.what());
+                return nullptr;
+            }
             // A kind that is not known may be a damaged name: the tables say which it is.
             if (error.sqlstate != sqlstate::kDataCorrupted &&
                 error.sqlstate != sqlstate::kFeatureNotSupported)
@@ -236,7 +242,8 @@ const Snapshot* try_open(const char* path, const char* version, Unverified unver
 
 void warn_not_usable(const char* version, const char* problem) {
     warn_of(version, ERRCODE_IO_ERROR,
-            "the folder of snapshots can't be used: this session makes a snapshot of its own",
+            "the model's snapshot can't be read or kept where it belongs: this session makes a snapshot of "
+            "its own",
             psprintf("%s.", problem),
             "seqrec.directory must name a folder that the server may write and that is its own.");
 }
@@ -285,16 +292,17 @@ const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* 
 }  // namespace
 
 const Snapshot* open_stamped(const char* version) {
-    return try_open(snapshot_path(version), version, Unverified::Leave);
+    const char* problem = nullptr;  // told by who comes to build it
+    return try_open(snapshot_path(version), version, Unverified::Leave, &problem);
 }
 
 const Snapshot* open_or_build(std::int64_t model_id, const char* version, bool* is_private) {
     const char* path = snapshot_path(version);
     const char* problem = foreign_folder();
     if (!problem) {
-        if (const Snapshot* snapshot = try_open(path, version, Unverified::Verify)) return snapshot;
-        problem = folder_problem();
+        if (const Snapshot* snapshot = try_open(path, version, Unverified::Verify, &problem)) return snapshot;
     }
+    if (!problem) problem = folder_problem();
     if (!problem) return rebuild(model_id, version, path, is_private);
     warn_not_usable(version, problem);
     *is_private = true;

@@ -111,8 +111,7 @@ RatingsTable find_table(FunctionCallInfo fcinfo, const ModelVersion& version) {
         const char* name = name_argument(fcinfo, number);
         return name ? name : source_column(version, key);
     };
-    const Oid relation =
-        PG_ARGISNULL(Ratings) ? parse_ratings(version.source).relation : PG_GETARG_OID(Ratings);
+    const Oid relation = PG_ARGISNULL(Ratings) ? parse_relation(version.source) : PG_GETARG_OID(Ratings);
     RatingsTable ratings =
         open_ratings(relation, column(UserColumn, "user_column"), column(ItemColumn, "item_column"),
                      column(TimeColumn, "time_column"), Temporary::Taken);

@@ -91,7 +91,7 @@ json options_again(const Kind& kind, const json& items, const json& config) {
     for (const char* of_updates : {"distill", "keep_items"})
         if (options.contains(of_updates)) options[of_updates] = json();
     options["activate"] = "always";
-    return resolve_options(kind.name, options);
+    return complete_options(kind.name, options);
 }
 
 TrainingOptions refresh_options(const Refreshed& refreshed) {

@@ -261,8 +261,10 @@ struct JobRow {
     Oid owner;
     JobKey key;
     char* stored_state;
-    bool refreshes;
+    bool refreshes, is_seen;  // the latter: the caller sees all jobs in seqrec_jobs
 };
+
+bool may_act(const JobRow& row) { return superuser() || has_privs_of_role(GetUserId(), row.owner); }
 
 /// Whether a row version was written by this transaction or a subtransaction of it.
 bool is_own(const char* xmin) {
@@ -276,32 +278,45 @@ bool is_outdated(const JobRow& row) {
 
 JobRow look_at_job(std::int64_t id) {
     const MemoryContext outside = CurrentMemoryContext;
+    const Oid user = GetUserId();
     PushActiveSnapshot(GetLatestSnapshot());
     const RoleScope scope = spi_enter();
     const auto rows = run_sql(
         R"sql(
-SELECT seqrec.current_state(j), j.error, j.sqlstate, j.detail, j.hint, j.xmin, j.owner, j.uuid, j.state, j.refreshes
-FROM seqrec.jobs j WHERE job_id = $1
+SELECT seqrec.current_state(j), CASE WHEN m.tells OR j.error IS NULL THEN j.error ELSE format('reading the table failed with SQLSTATE %s', j.sqlstate) END,
+       j.sqlstate, CASE WHEN m.acts THEN j.detail END, CASE WHEN m.tells THEN j.hint END, j.xmin, j.owner, j.uuid, j.state, j.refreshes,
+       has_function_privilege($2::oid, 'seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role($2::oid, 'pg_monitor', 'USAGE')
+FROM seqrec.jobs j,
+     -- as seqrec_jobs has it: what a table's own code says may quote its rows
+     LATERAL (SELECT a AS acts, a OR j.phase IS DISTINCT FROM 'exporting' AS tells
+              FROM (SELECT EXISTS (SELECT FROM pg_roles r WHERE r.oid = $2::oid AND r.rolsuper)
+                           OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = j.owner AND pg_has_role($2::oid, r.oid, 'USAGE')) AS a) x) m
+WHERE job_id = $1
 )sql",
-        {bigint_param(id)}, true);
+        {bigint_param(id), role_param(user)}, true);
     const auto keep = [&](int number) {
         const char* text = spi_text(0, number);
         return text ? MemoryContextStrdup(outside, text) : nullptr;
     };
     JobRow row{};
     if (rows == 1) {
-        row = {keep(1),       keep(2),
-               keep(3),       keep(4),
-               keep(5),       is_own(spi_text(0, 6)),
-               spi_oid(0, 7), {id, {}},
-               keep(9),       spi_text(0, 10) != nullptr};
+        row = {keep(1),
+               keep(2),
+               keep(3),
+               keep(4),
+               keep(5),
+               is_own(spi_text(0, 6)),
+               spi_oid(0, 7),
+               {id, {}},
+               keep(9),
+               spi_text(0, 10) != nullptr,
+               strcmp(spi_text(0, 11), "t") == 0};
         row.key.uuid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(spi_text(0, 8))));
     }
     spi_leave(scope);
     PopActiveSnapshot();
     // Whoever may not know of the job is told what would be said of none.
-    const bool may_know = rows == 1 && (superuser() || has_privs_of_role(GetUserId(), row.owner));
-    if (!may_know)
+    if (rows != 1 || !(row.is_seen || may_act(row)))
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("job " INT64_FORMAT " does not exist", id),
                         errhint("The view seqrec_jobs shows what there is.")));
     return row;
@@ -312,6 +327,13 @@ FROM seqrec.jobs j WHERE job_id = $1
 JobRow read_job_row(std::int64_t id) {
     const JobRow row = look_at_job(id);
     return is_outdated(row) ? look_at_job(id) : row;
+}
+
+/// Of one that the caller is going to change.
+JobRow read_own_job_row(std::int64_t id) {
+    const JobRow row = read_job_row(id);
+    require_role(row.owner, psprintf("job " INT64_FORMAT, id));
+    return row;
 }
 
 bool is_over(const JobRow& row) {
@@ -406,7 +428,7 @@ PG_FUNCTION_INFO_V1(seqrec_cancel);
 Datum seqrec_cancel(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     const std::int64_t id = PG_GETARG_INT64(0);
-    const JobRow row = read_job_row(id);
+    const JobRow row = read_own_job_row(id);
     // A worker that waits for this very transaction looks at the row when it ends.
     const int process = row.own || is_over(row) ? 0 : job_process(row.key);
     // SIGINT is what pg_cancel_backend sends; SIGKILL is for the trainer alone, never for a server process.
@@ -421,7 +443,7 @@ Datum seqrec_resume(PG_FUNCTION_ARGS) {
     using namespace seqrec;
     PreventCommandIfReadOnly("seqrec_resume()");
     const std::int64_t id = PG_GETARG_INT64(0);
-    const JobRow row = read_job_row(id);
+    const JobRow row = read_own_job_row(id);
     if (strcmp(row.state, "interrupted") != 0 && !can_go_on(row.key))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("job " INT64_FORMAT " is not interrupted but %s", id, row.state),

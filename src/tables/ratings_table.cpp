@@ -146,17 +146,28 @@ Source read_source(const char* json) {
 
 }  // namespace
 
-RatingsTable parse_ratings(const char* json) {
-    const Source source = read_source(json);
+namespace {
+
+Oid find_ratings(const Source& source) {
     const Oid relation = find_source(source.table);
     if (!OidIsValid(relation))
-        ereport(ERROR,
-                (errcode(ERRCODE_UNDEFINED_TABLE),
-                 errmsg("relation %s, which the model was trained on, does not exist", source.table.relation),
-                 errdetail("Another relation of that name, if there is one, is not the same."),
-                 errhint("Give the clicks, or train again.")));
-    return open_ratings(relation, source.user, source.item, source.time);
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_TABLE),
+             errmsg("relation %s, which the model was trained on, does not exist", source.table.relation),
+             errdetail("Another relation of that name, if there is one, is not the same."),
+             errhint("Give the clicks, or name a table, where the function takes them, or train again.")));
+    return relation;
 }
+
+}  // namespace
+
+RatingsTable parse_ratings(const char* json) {
+    const Source source = read_source(json);
+    return open_ratings(find_ratings(source), source.user, source.item, source.time);
+}
+
+Oid parse_relation(const char* json) { return find_ratings(read_source(json)); }
 
 char* export_query(const RatingsTable& ratings, const char* further) {
     StringInfoData sql;

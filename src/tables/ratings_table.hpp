@@ -24,6 +24,9 @@ RatingsTable open_ratings(Oid relation, const char* user_column, const char* ite
 /// 关系已不存在时 报错，即使另有同名关系。
 nlohmann::json ratings_to_json(const RatingsTable& ratings, std::uint64_t system);  // C++
 RatingsTable parse_ratings(const char* json);
+/// The relation alone, whatever its columns are called by now.
+/// 仅取关系，不论其列现在如何命名。
+Oid parse_relation(const char* json);
 
 // One set of rules for training and for serving: which rows count (none with a NULL, or a time that is not
 // finite: time_seconds() in export.cpp says the same in C++), the text that an id is, and the order of rows.

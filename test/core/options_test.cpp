@@ -40,6 +40,18 @@ TEST(Options, KeepsWhatIsGiven) {
 
 TEST(Options, NullAsksForTheDefault) { EXPECT_EQ(resolve(R"({"dim": null})"), resolve("{}")); }
 
+/// What a training decided goes together, though nobody may ask for it so.
+TEST(Options, EachMayBeCheckedByItself) {
+    const json decided = {{"serving", "fast"}, {"members", 1}, {"students", 1}};
+    EXPECT_EQ(error_of([&] { resolve_options("transformer", decided); }), sqlstate::kInvalidParameter);
+    const json whole = complete_options("transformer", decided);
+    EXPECT_EQ(whole.at("students"), 1);
+    EXPECT_EQ(whole.size(), option_specs("transformer").size());
+    for (const json& wrong : {json{{"serving", "slow"}}, json{{"members", 9}}, json{{"networks", 1}}})
+        EXPECT_EQ(error_of([&] { complete_options("transformer", wrong); }), sqlstate::kInvalidParameter)
+            << wrong;
+}
+
 TEST(Options, EveryDefaultIsAcceptedWhenGiven) {
     const json defaults = resolve("{}");
     EXPECT_EQ(resolve(defaults.dump().c_str()), defaults);

@@ -400,7 +400,7 @@ def a_job_kept_out_of_its_folder_goes_on_later():
         before = everything()
         with obstacle:
             session.run("COMMIT;")
-            wait_for(lambda: told in sql(f"SELECT error FROM seqrec_jobs WHERE job_id = {number}"), f"the worker's end: {told}")
+            wait_for(lambda: told in sql(f"SELECT error || coalesce(detail, '') FROM seqrec_jobs WHERE job_id = {number}"), f"the worker's end: {told}")
             assert state(number) == "interrupted", (told, sql(f"SELECT state, phase, error, sqlstate, hint FROM seqrec_jobs WHERE job_id = {number}"))
         assert everything() == before, told
         session.close()
@@ -412,6 +412,35 @@ def a_job_kept_out_of_its_folder_goes_on_later():
 
 
 # --- files and rows ---
+
+
+def a_trainer_that_does_not_begin_costs_no_checkpoint():
+    """Nor does a folder that is full, or may not be written, while there is one."""
+    number = interrupted("kept_out")
+    folder = os.path.join(own_folder(), job_folder(number))
+    wait_for(lambda: state(number) == "interrupted", "its end")
+
+    def resume(told):
+        sql(f"SELECT seqrec_resume({number})")
+        wait_for(lambda: told in sql(f"SELECT error FROM seqrec_jobs WHERE job_id = {number}"), told)
+        wait_for(lambda: state(number) == "interrupted", f"{told}: not {state(number)}")
+        assert os.path.exists(os.path.join(folder, "dataset.safetensors")), told
+
+    with setting("seqrec.trainer", shutil.which("false")):
+        resume("exit status")
+    sql(f"SELECT seqrec_resume({number})")
+    wait_for(lambda: os.path.exists(os.path.join(folder, "checkpoint.0")), "a checkpoint", seconds=120)
+    mode = stat.S_IMODE(os.stat(folder).st_mode)
+    os.chmod(folder, 0o500)
+    try:
+        wait_for(lambda: state(number) == "interrupted", f"the next checkpoint: {state(number)}", seconds=120)
+    finally:
+        os.chmod(folder, mode)
+    assert os.path.exists(os.path.join(folder, "checkpoint.0"))
+    sql(f"SELECT seqrec_resume({number})")
+    wait_for(lambda: state(number) == "training", "the job to go on")
+    sql(f"SELECT seqrec_cancel({number})")
+    wait_for(lambda: job_folder(number) not in files(), "its folder to go")
 
 
 def another_job_of_the_same_number_has_its_own_files():
@@ -597,6 +626,7 @@ if __name__ == "__main__":
         two_servers_share_no_folder,
         a_copy_of_the_server_shares_no_folder_either,
         another_servers_files_stay, a_job_kept_out_of_its_folder_goes_on_later,
+        a_trainer_that_does_not_begin_costs_no_checkpoint,
         another_job_of_the_same_number_has_its_own_files,
         a_number_given_again_has_files_of_its_own,
         files_of_another_job_are_thrown_away,

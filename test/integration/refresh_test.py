@@ -266,6 +266,19 @@ def the_ratings_need_not_be_there():
     wait(refresh("orphan"))
 
 
+def what_a_training_decided_is_refreshed():
+    """Of several options it may say what nobody may ask for together: that one network is served, and that it learned from others."""
+    decided = json.loads(OPTIONS) | {"serving": "fast", "epochs": 2}
+    del decided["members"]
+    train("decided", options=json.dumps(decided))
+    config = "SELECT config->>'members', config->>'students', config->>'serving' FROM seqrec.models WHERE name = 'decided' AND active"
+    expect(sql(config), "1|1|fast")
+    wait(refresh("decided"))
+    expect(sql(config), "1|1|fast")
+    sql("UPDATE seqrec.models SET config = jsonb_set(config, '{serving}', '\"best\"') WHERE name = 'decided'")
+    wait(refresh("decided"))
+
+
 def has_no_more_threads_than_the_server_allows():
     with_trainer("", {"seqrec.trainer_threads": "1"}, lambda: expect(job(wait(refresh()), "options->'threads'"), "1"))
 
@@ -280,4 +293,4 @@ slow_trainer()
 main(new_changed_and_dropped_items, the_new_item_is_recommended_to_who_clicks_its_kind, what_has_not_changed_is_the_same, columns_that_came_later_are_not_read,
      survives_a_restart_and_a_lost_snapshot, an_interrupted_one_goes_on, is_cancelled, a_running_training_excludes_it, fails_with_its_trainer,
      does_not_replace_newer_weights, leaves_a_pinned_version_alone, is_the_owners_to_ask_for, what_can_not_be_refreshed_is_refused, the_ratings_need_not_be_there,
-     has_no_more_threads_than_the_server_allows)
+     what_a_training_decided_is_refreshed, has_no_more_threads_than_the_server_allows)

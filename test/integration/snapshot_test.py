@@ -361,6 +361,12 @@ def where_files_lie_is_for_who_may_know():
             said = script(ASK + ";", user=role)
         assert answers["first"] in said and "makes a snapshot of its own" in said and (named in said) == told, said
         expect_same_answer()
+        mode = os.stat(path).st_mode
+        os.chmod(path, 0)
+        said = script(ASK + ";", user=role)
+        os.chmod(path, mode)
+        assert answers["first"] in said and "makes a snapshot of its own" in said and (named in said) == told, said
+        expect_same_answer()
     assert server_log().count("could not write into") >= 2, "the log does not say why"
     sql("DROP OWNED BY asker; DROP ROLE asker")
 

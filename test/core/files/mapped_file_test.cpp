@@ -2,6 +2,7 @@
 #include "core/files/mapped_file.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,6 +68,17 @@ TEST(MappedFile, MovesWithWhatItShows) {
     EXPECT_EQ(text_of(moved), "hello");
     other = std::move(moved);
     EXPECT_EQ(text_of(other), "hello");
+}
+
+/// A folder is refused, and nobody waits for somebody to write into a pipe.
+TEST(MappedFile, WhatIsNoPlainFileIsRefused) {
+    const TempFolder folder;
+    ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+    for (const std::string& path : {folder / "pipe", folder / ""}) {
+        std::string message;
+        EXPECT_EQ(error_of([&] { MappedFile{path}; }, &message), sqlstate::kIo) << path;
+        EXPECT_NE(message.find("no plain file"), std::string::npos) << message;
+    }
 }
 
 TEST(MappedFile, WhatCannotBeReadIsNamed) {

@@ -87,6 +87,21 @@ TEST(DatabaseProblem, ARouteHasRulesOfItsOwn) {
     EXPECT_EQ(quietly(refused("57014"), kOwn).status, 504U) << "the rest is as everywhere";
 }
 
+/// Of a schema that the request names a route speaks; without seqrec's own there is nothing to be asked.
+TEST(DatabaseProblem, TheSchemaThatIsMissingMayBeSeqrecs) {
+    constexpr Rule kOwn[] = {{"3F000", 400, "refused-by-database", ""}};
+    for (const auto& [message, kind] :
+         {std::pair("schema \"seqrec\" does not exist", "not-installed"),
+          std::pair("Schema »seqrec« existiert nicht", "not-installed"),
+          std::pair("schema \"seqrec_old\" does not exist", "refused-by-database"),
+          std::pair("schema \"myseqrec\" does not exist", "refused-by-database"),
+          std::pair("schema \"shop\" does not exist", "refused-by-database")}) {
+        DatabaseError error = refused("3F000");
+        error.message = message;
+        EXPECT_EQ(quietly(error, kOwn).kind, kind) << message;
+    }
+}
+
 TEST(DatabaseProblem, TheServersHintComesBeforeOurs) {
     DatabaseError error = refused("42501");
     EXPECT_NE(quietly(error).hint.find("docs/operations.md"), std::string::npos);
