@@ -177,6 +177,17 @@ def what_is_refused():
 
 
 @after(as_the_trainer_says)
+def a_column_may_have_another_name_by_now():
+    before, _ = evaluate("'kept'")
+    sql("ALTER TABLE films RENAME timestamp TO at")
+    try:
+        refused("SELECT * FROM seqrec_evaluate('kept')", "42703", "time_column => '...'")
+        now, _ = evaluate("'kept', time_column => 'at'")
+    finally:
+        sql("ALTER TABLE films RENAME at TO timestamp")
+    assert now == before
+
+
 def with_the_callers_rights():
     sql("CREATE ROLE analyst LOGIN; GRANT USAGE ON SCHEMA public TO analyst")
     refused("SELECT * FROM seqrec_evaluate('kept')", "42501", "seqrec_evaluate", user="analyst")
@@ -235,4 +246,4 @@ def movielens():
 if __name__ == "__main__":
     generate()
     main(as_the_trainer_says, as_sql_says, as_sql_says_with_repeats, by_time_as_the_trainer_says, sessions_of_new_users, a_temporary_table_and_a_version,
-         what_is_refused, with_the_callers_rights, says_what_the_model_has_seen, can_be_cancelled_and_watched, movielens)
+         what_is_refused, a_column_may_have_another_name_by_now, with_the_callers_rights, says_what_the_model_has_seen, can_be_cancelled_and_watched, movielens)

@@ -380,6 +380,13 @@ def errors_of_others_quote_no_rows():
     sql("CREATE ROLE watcher LOGIN; GRANT pg_monitor TO watcher")
     assert sql(told, user="watcher") == "failed|reading the table failed with SQLSTATE 22P02||"
     assert sql("SELECT count(*) FROM seqrec_models WHERE source IS NOT NULL", user="watcher") == "0"
+    # Who sees a job waits for it, is told no more, and changes nothing.
+    sql("GRANT EXECUTE ON FUNCTION seqrec_cancel, seqrec_resume TO bob, watcher")
+    for role in ("bob", "watcher"):
+        said = script(f"CALL seqrec_wait({number});", user=role)
+        assert "reading the table failed with SQLSTATE 22P02" in said and "22P02" in said and "4711" not in said and "DETAIL" not in said, said
+        for function in ("seqrec_cancel", "seqrec_resume"):
+            refused(f"SELECT {function}({number})", f"permission denied for job {number}", "42501", 'It belongs to role "carol"', user=role)
     sql("REVOKE EXECUTE ON FUNCTION seqrec.sees_all_jobs FROM bob")
     for statement in (f"CALL seqrec_wait({number})", f"SELECT seqrec_cancel({number})", "CALL seqrec_wait(99999)"):
         refused(statement, "does not exist", "42704", user="bob")
