@@ -928,7 +928,7 @@ SELECT j.job_id, j.model, j.kind, s.state, j.phase, j.percent, j.epoch, j.loss, 
        CASE WHEN NOT o.own AND j.error IS NOT NULL AND j.phase = 'exporting' THEN format('reading the table failed with SQLSTATE %s', j.sqlstate)
             WHEN s.state = 'interrupted' THEN coalesce(j.error, 'the job''s worker is gone') ELSE j.error END AS error,
        j.sqlstate, CASE WHEN o.own THEN j.detail END AS detail,
-       CASE WHEN s.state = 'interrupted' THEN coalesce(j.hint, format('Let it go on with seqrec_resume(%s), or start again with %s.', j.job_id, CASE WHEN j.refreshes IS NULL THEN 'seqrec_train' ELSE 'seqrec_refresh_items' END))
+       CASE WHEN s.state = 'interrupted' THEN coalesce(CASE WHEN o.own OR j.phase IS DISTINCT FROM 'exporting' THEN j.hint END, format('Let it go on with seqrec_resume(%s), or start again with %s.', j.job_id, CASE WHEN j.refreshes IS NULL THEN 'seqrec_train' ELSE 'seqrec_refresh_items' END))
             WHEN o.own OR j.phase IS DISTINCT FROM 'exporting' THEN j.hint END AS hint,
        j.queued_at, j.started_at, j.finished_at,
        CASE WHEN s.state IN ('exporting', 'training', 'publishing') THEN j.eta END AS eta,

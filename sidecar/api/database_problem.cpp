@@ -39,7 +39,10 @@ const Rule& rule_for(std::string_view sqlstate, std::span<const Rule> own) {
     return kRules[std::size(kRules) - 1];
 }
 
-bool is_letter(char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)); }
+/// Of an identifier, for PostgreSQL's and the usual ones.
+bool is_letter(char c) {
+    return c == '_' || c == '-' || c == '$' || std::isalnum(static_cast<unsigned char>(c));
+}
 
 /// Whether a text has a word as a whole, whatever the language quotes it by.
 bool has_word(std::string_view text, std::string_view word) {

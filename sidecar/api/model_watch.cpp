@@ -20,10 +20,11 @@ WHERE finished_at IS NULL
 ORDER BY model LIMIT 50
 )sql"};
 
-// A model without a failure counts 0, so that its first one is an increase. A refresh of items that fails is a failure; one that is
+// A model without a failure counts 0, so that its first one is an increase. What could not go on, and may once that is mended, failed
+// too; whose worker is gone has no error. A refresh of items that fails is a failure; one that is
 // done is no training.
 constexpr Statement kOutcomes = {"seqrec_watch_outcomes", R"sql(
-SELECT model, pg_catalog.count(*) FILTER (WHERE state OPERATOR(pg_catalog.=) 'failed')::pg_catalog.text,
+SELECT model, pg_catalog.count(*) FILTER (WHERE state OPERATOR(pg_catalog.=) 'failed' OR state OPERATOR(pg_catalog.=) 'interrupted' AND sqlstate IS NOT NULL)::pg_catalog.text,
        pg_catalog.extract('epoch', pg_catalog.max(finished_at)
            FILTER (WHERE state OPERATOR(pg_catalog.=) 'done' AND refreshes IS NULL))::pg_catalog.text
 FROM seqrec.http_jobs() GROUP BY model ORDER BY model LIMIT 50

@@ -20,10 +20,6 @@ using boost::system::error_code;
 
 constexpr mode_t kAllPermissions = 0777;
 
-[[noreturn]] void cannot_listen(const std::string& where, const error_code& error) {
-    throw std::runtime_error("cannot listen on " + where + " (SEQREC_LISTEN): " + error.message());
-}
-
 /// Nothing for what is not TCP.
 std::optional<asio::ip::tcp::endpoint> tcp_endpoint(const Protocol::endpoint& endpoint) {
     const int family = endpoint.protocol().family();
@@ -43,21 +39,26 @@ std::string unix_path(const Protocol::endpoint& endpoint) {
 
 }  // namespace
 
-void Listener::open(const Config& config) {
+void Listener::open(const Config& config) try {
     if (config.listen_host.starts_with(kUnixPrefix))
         open_unix(config.listen_host.substr(kUnixPrefix.size()), config.socket_mode);
     else
         open_tcp(config);
     acceptor_.listen();
+} catch (const boost::system::system_error& error) {  // whose words name a file of Boost's
+    const bool is_ipv6 = config.listen_host.find(':') != std::string::npos;
+    const bool has_port = !config.listen_host.starts_with(kUnixPrefix);
+    const std::string host = is_ipv6 && has_port ? "[" + config.listen_host + "]" : config.listen_host;
+    throw std::runtime_error("cannot listen on " + host +
+                             (has_port ? ":" + std::to_string(config.listen_port) : "") +
+                             " (SEQREC_LISTEN): " + error.code().message());
 }
 
 void Listener::open_tcp(const Config& config) {
     const asio::ip::tcp::endpoint endpoint(asio::ip::make_address(config.listen_host), config.listen_port);
     acceptor_.open(endpoint.protocol());
     acceptor_.set_option(asio::socket_base::reuse_address(true));
-    error_code error;
-    acceptor_.bind(endpoint, error);
-    if (error) cannot_listen(config.listen_host + ":" + std::to_string(config.listen_port), error);
+    acceptor_.bind(endpoint);
 }
 
 /// The file has its permissions from the moment it is there, and nobody is taken before all is noted.
@@ -69,7 +70,7 @@ void Listener::open_unix(const std::string& path, unsigned mode) {
     const mode_t before = umask(kAllPermissions & ~static_cast<mode_t>(mode));
     acceptor_.bind(endpoint, error);
     umask(before);
-    if (error) cannot_listen(std::string(kUnixPrefix) + path, error);
+    if (error) throw boost::system::system_error(error);
     file_->note_bound();
 }
 

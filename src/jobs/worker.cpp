@@ -53,7 +53,8 @@ JobKey current_job;
 const char* current_model = nullptr;
 bool is_refresh = false;
 bool has_begun = false;   // the order was not rolled back: what lies in the job's folder is this worker's
-bool is_at_work = false;  // it has seen what is in its folder, and goes beyond it
+bool is_at_work = false;  // it has seen what is in its folder
+bool is_trainer_silent = false;  // it goes on from a checkpoint, and its trainer has not said anything
 
 void begin_transaction() {
     SetCurrentStatementStartTimestamp();
@@ -286,7 +287,7 @@ bool handle_line(const char* sent) {
     const TrainerEvent event = parse_event(line);
     if (event.kind == TrainerEvent::Failure) report_failure(event);
     if (event.kind == TrainerEvent::Unknown) report_no_event(line);
-    is_at_work = true;
+    is_trainer_silent = false;
     if (event.kind == TrainerEvent::Done) return true;
     begin_transaction();
     do_not_wait_for_disk();
@@ -346,6 +347,7 @@ void run_trainer(const Job& job, const char* folder) {
     const char* text = MemoryContextStrdup(job_memory, job_text(job, folder, active));
     end_transaction();
     write_job_file(text, job_path);
+    is_trainer_silent = has_checkpoint_file(job.key);
     start_trainer(job.refreshes ? "refresh" : "train", job_path, log_path);
     const MemoryContext per_line =
         AllocSetContextCreate(job_memory, "seqrec trainer line", ALLOCSET_DEFAULT_SIZES);
@@ -403,7 +405,7 @@ void run_job(const Order& order) {
     const bool is_exported = has_dataset(folder, job);
     const bool is_trained = is_exported && has_model(folder, job);
     end_transaction();
-    is_at_work = !is_exported || is_trained;  // else once the trainer has said something
+    is_at_work = true;
     if (!is_exported) run_export(job, folder);
     if (!is_trained) {
         run_trainer(job, folder);
@@ -428,9 +430,10 @@ bool is_of_disk(int sqlerrcode) { return sqlerrcode == ERRCODE_IO_ERROR || sqler
 /// room for a further checkpoint has those before: it can go on once that is mended.
 Failure failure_of(const ErrorData* error) {
     const bool is_cancelled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
-    const bool is_stopped_by_disk = is_of_disk(error->sqlerrcode) && has_checkpoint_file(current_job);
+    const bool is_stopped_by_disk =
+        is_of_disk(error->sqlerrcode) && has_checkpoint_file(current_job) && !has_model_file(current_job);
     const bool is_kept_out =
-        !is_cancelled && has_begun && (!is_at_work || (is_stopped_by_disk && !has_model_file(current_job)));
+        !is_cancelled && has_begun && (!is_at_work || is_trainer_silent || is_stopped_by_disk);
     return {error, is_cancelled, is_kept_out, !is_cancelled && !is_kept_out && has_model_file(current_job)};
 }
 

@@ -206,35 +206,35 @@ const Snapshot* open_checked(const char* path, const char* version, Unverified u
     return opened.release();
 }
 
-void warn_damaged(const char* path, const char* version, const Error& error) {
+/// Whether it says that a file is not what it should be, or can't be read: another one is put in its place.
+bool is_unusable(const Error& error) {
+    return error.sqlstate == sqlstate::kDataCorrupted || error.sqlstate == sqlstate::kIo;
+}
+
+void warn_unusable(const char* path, const char* version, const Error& error) {
     const char* reason = palloc_copy(error.what());
+    const bool is_damaged = error.sqlstate == sqlstate::kDataCorrupted;
     postgres([&] {
-        warn_of(version, ERRCODE_DATA_CORRUPTED, "a snapshot file is damaged and is built again",
+        warn_of(version, is_damaged ? ERRCODE_DATA_CORRUPTED : ERRCODE_IO_ERROR,
+                is_damaged ? "a snapshot file is damaged and is built again"
+                           : "a snapshot file can't be read and is built again",
                 psprintf("File \"%s\": %s.", path, reason),
                 "Where it happens again, look at the disk and at what else writes there.");
     });
 }
 
-/// Opens a file; null when it is missing, not a valid snapshot of this version, unverified and left alone, or can't be read, which
-/// `problem` says then; without it that is an error.
-const Snapshot* try_open(const char* path, const char* version, Unverified unverified,
-                         const char** problem = nullptr) {
+/// Opens a file; null when it is missing, can't be read, is no valid snapshot of this version, or unverified and left alone.
+const Snapshot* try_open(const char* path, const char* version, Unverified unverified) {
     if (!is_there(path)) return nullptr;
     return guarded([&]() -> const Snapshot* {
         try {
             return open_checked(path, version, unverified);
         } catch (const Error& error) {
             if (!is_there(path)) return nullptr;  // it went meanwhile
-            if (error.sqlstate == sqlstate::kIo && problem) {
-                *problem = palloc_copy(error.what());
-                return nullptr;
-            }
             // A kind that is not known may be a damaged name: the tables say which it is.
-            if (error.sqlstate != sqlstate::kDataCorrupted &&
-                error.sqlstate != sqlstate::kFeatureNotSupported)
-                throw;
-            if (unverified == Unverified::Verify && error.sqlstate == sqlstate::kDataCorrupted)
-                warn_damaged(path, version, error);
+            const bool is_unknown = error.sqlstate == sqlstate::kFeatureNotSupported;
+            if (!is_unknown && !is_unusable(error)) throw;
+            if (unverified == Unverified::Verify && !is_unknown) warn_unusable(path, version, error);
             return nullptr;
         }
     });
@@ -242,8 +242,7 @@ const Snapshot* try_open(const char* path, const char* version, Unverified unver
 
 void warn_not_usable(const char* version, const char* problem) {
     warn_of(version, ERRCODE_IO_ERROR,
-            "the model's snapshot can't be read or kept where it belongs: this session makes a snapshot of "
-            "its own",
+            "the folder of snapshots can't be used: this session makes a snapshot of its own",
             psprintf("%s.", problem),
             "seqrec.directory must name a folder that the server may write and that is its own.");
 }
@@ -292,17 +291,16 @@ const Snapshot* rebuild(std::int64_t model_id, const char* version, const char* 
 }  // namespace
 
 const Snapshot* open_stamped(const char* version) {
-    const char* problem = nullptr;  // told by who comes to build it
-    return try_open(snapshot_path(version), version, Unverified::Leave, &problem);
+    return try_open(snapshot_path(version), version, Unverified::Leave);
 }
 
 const Snapshot* open_or_build(std::int64_t model_id, const char* version, bool* is_private) {
     const char* path = snapshot_path(version);
     const char* problem = foreign_folder();
     if (!problem) {
-        if (const Snapshot* snapshot = try_open(path, version, Unverified::Verify, &problem)) return snapshot;
+        if (const Snapshot* snapshot = try_open(path, version, Unverified::Verify)) return snapshot;
+        problem = folder_problem();
     }
-    if (!problem) problem = folder_problem();
     if (!problem) return rebuild(model_id, version, path, is_private);
     warn_not_usable(version, problem);
     *is_private = true;

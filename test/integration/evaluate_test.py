@@ -188,6 +188,7 @@ def a_column_may_have_another_name_by_now():
     assert now == before
 
 
+@after(as_the_trainer_says)
 def with_the_callers_rights():
     sql("CREATE ROLE analyst LOGIN; GRANT USAGE ON SCHEMA public TO analyst")
     refused("SELECT * FROM seqrec_evaluate('kept')", "42501", "seqrec_evaluate", user="analyst")

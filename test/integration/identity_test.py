@@ -426,8 +426,6 @@ def a_trainer_that_does_not_begin_costs_no_checkpoint():
         wait_for(lambda: state(number) == "interrupted", f"{told}: not {state(number)}")
         assert os.path.exists(os.path.join(folder, "dataset.safetensors")), told
 
-    with setting("seqrec.trainer", shutil.which("false")):
-        resume("exit status")
     sql(f"SELECT seqrec_resume({number})")
     wait_for(lambda: os.path.exists(os.path.join(folder, "checkpoint.0")), "a checkpoint", seconds=120)
     mode = stat.S_IMODE(os.stat(folder).st_mode)
@@ -436,6 +434,8 @@ def a_trainer_that_does_not_begin_costs_no_checkpoint():
         wait_for(lambda: state(number) == "interrupted", f"the next checkpoint: {state(number)}", seconds=120)
     finally:
         os.chmod(folder, mode)
+    with setting("seqrec.trainer", shutil.which("false")):
+        resume("exit status")
     assert os.path.exists(os.path.join(folder, "checkpoint.0"))
     sql(f"SELECT seqrec_resume({number})")
     wait_for(lambda: state(number) == "training", "the job to go on")

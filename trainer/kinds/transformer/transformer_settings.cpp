@@ -15,7 +15,7 @@ bool serves_one_of(const nlohmann::json& options) { return options.at("serving")
 
 bool is_short(const Dataset& data) { return length_share(data) < 0.5; }
 
-/// Of long histories four learn more than two, and cost twice as much to ask.
+/// Of long histories four learn more than two, and cost nearly three times as much to ask.
 std::int64_t choose_layers(const nlohmann::json& options, const Dataset& data) {
     return value_or(options, "layers", std::int64_t{is_short(data) || serves_one_of(options) ? 2 : 4});
 }
@@ -35,7 +35,8 @@ double choose_user_dropout(const nlohmann::json& earlier) {
 /// Networks err differently, and their mean errs less: three of short histories, two of long ones. Where rows are many,
 /// one costs enough. Where one network is to answer they are worth their time if they can teach it.
 std::int64_t choose_members(const nlohmann::json& options, const Dataset& data) {
-    if (data.users() + data.items() > 200000 || (!is_short(data) && serves_one_of(options))) return 1;
+    const bool can_teach = is_short(data) && choose_layers(options, data) <= 2;
+    if (data.users() + data.items() > 200000 || (serves_one_of(options) && !can_teach)) return 1;
     return is_short(data) ? 3 : 2;
 }
 

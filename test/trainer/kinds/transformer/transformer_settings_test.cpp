@@ -151,6 +151,9 @@ TEST(Settings, OneNetworkAnswersWhereThatIsAskedFor) {
     const Settings given = settings_for(even_histories(20, 100), 100, {{"serving", "fast"}, {"layers", 4}});
     EXPECT_EQ(given.layers, 4);
     EXPECT_EQ(given.members, 1);
+    const Settings deep = settings_for(even_histories(20, 10), 10, {{"serving", "fast"}, {"layers", 4}});
+    EXPECT_EQ(deep.members, 1) << "deep networks teach nobody";
+    EXPECT_EQ(deep.students, 0);
 }
 
 TEST(Settings, WhatIsGivenIsTaken) {
