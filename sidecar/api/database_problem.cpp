@@ -39,7 +39,7 @@ const Rule& rule_for(std::string_view sqlstate, std::span<const Rule> own) {
     return kRules[std::size(kRules) - 1];
 }
 
-/// Of an identifier, for PostgreSQL's and the usual ones.
+/// Whether it may be part of a name; bytes of other alphabets may not, since some languages quote by them.
 bool is_letter(char c) {
     return c == '_' || c == '-' || c == '$' || std::isalnum(static_cast<unsigned char>(c));
 }

@@ -446,8 +446,9 @@ void record_failure(const Failure& failure) {
         told.hint = pstrdup(is_refresh ? "Start the refresh again with seqrec_refresh_items."
                                        : "Start the training again with seqrec_train.");
     } else if (failure.is_kept_out) {
-        told.hint = psprintf("%s%sThen seqrec_resume(" INT64_FORMAT ") lets the job go on.",
-                             told.hint ? told.hint : "", told.hint ? " " : "", current_job.id);
+        told.hint =
+            psprintf("%s seqrec_resume(" INT64_FORMAT ") lets the job go on.",
+                     told.hint ? psprintf("%s Then", told.hint) : "Once that is mended,", current_job.id);
     } else if (failure.is_trained) {
         told.hint = psprintf("%s%sThe trained model is kept: seqrec_resume(" INT64_FORMAT ") publishes it.",
                              told.hint ? told.hint : "", told.hint ? " " : "", current_job.id);

@@ -261,10 +261,8 @@ struct JobRow {
     Oid owner;
     JobKey key;
     char* stored_state;
-    bool refreshes, is_seen;  // the latter: the caller sees all jobs in seqrec_jobs
+    bool refreshes, is_seen;  // the latter: seqrec_jobs shows it to the caller
 };
-
-bool may_act(const JobRow& row) { return superuser() || has_privs_of_role(GetUserId(), row.owner); }
 
 /// Whether a row version was written by this transaction or a subtransaction of it.
 bool is_own(const char* xmin) {
@@ -285,7 +283,7 @@ JobRow look_at_job(std::int64_t id) {
         R"sql(
 SELECT seqrec.current_state(j), CASE WHEN m.tells OR j.error IS NULL THEN j.error ELSE format('reading the table failed with SQLSTATE %s', j.sqlstate) END,
        j.sqlstate, CASE WHEN m.acts THEN j.detail END, CASE WHEN m.tells THEN j.hint END, j.xmin, j.owner, j.uuid, j.state, j.refreshes,
-       has_function_privilege($2::oid, 'seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role($2::oid, 'pg_monitor', 'USAGE')
+       m.acts OR has_function_privilege($2::oid, 'seqrec.sees_all_jobs()', 'EXECUTE') OR pg_has_role($2::oid, 'pg_monitor', 'USAGE')
 FROM seqrec.jobs j,
      -- as seqrec_jobs has it: what a table's own code says may quote its rows
      LATERAL (SELECT a AS acts, a OR j.phase IS DISTINCT FROM 'exporting' AS tells
@@ -316,7 +314,7 @@ WHERE job_id = $1
     spi_leave(scope);
     PopActiveSnapshot();
     // Whoever may not know of the job is told what would be said of none.
-    if (rows != 1 || !(row.is_seen || may_act(row)))
+    if (rows != 1 || !row.is_seen)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("job " INT64_FORMAT " does not exist", id),
                         errhint("The view seqrec_jobs shows what there is.")));
     return row;

@@ -144,10 +144,6 @@ Source read_source(const char* json) {
     });
 }
 
-}  // namespace
-
-namespace {
-
 Oid find_ratings(const Source& source) {
     const Oid relation = find_source(source.table);
     if (!OidIsValid(relation))
